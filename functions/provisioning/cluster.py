@@ -1,0 +1,85 @@
+"""A session on a tenant's cluster: as its admin, in its maintenance database, holding the tenant's lock.
+
+Every effect on a tenant's database and roles goes over the session that holds the tenant's lock. An attempt that was
+given up has either lost that session, and can do nothing, or holds the lock, and then nothing has happened since.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, tenant_secret
+from provisioning.control_plane import Cluster
+
+STATEMENT_TIMEOUT_SECONDS = 40
+SHARED_ROLES = ("anon", "authenticated", "service_role")
+
+_environment = threading.local()
+
+
+@contextmanager
+def tenant_session(cluster: Cluster, database_name: str) -> Iterator[Connection]:
+    """Yields this environment's session on the cluster, holding the lock of the tenant's database.
+
+    The caller holds the stage in the ledger, so whoever else holds this lock was given up, and its session is ended.
+    The caller then checks its attempt once: from there on the lock guards every statement. Raises psycopg2.Error.
+    """
+    session = _session(cluster)
+    with session.cursor() as cursor:
+        cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
+        if cursor.fetchone() != (True,):
+            cursor.execute(postgres.statement("take_over_tenant"), {"name": database_name})
+            cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
+            if cursor.fetchone() != (True,):
+                raise psycopg2.OperationalError("the tenant's lock is held")
+    try:
+        yield session
+    finally:
+        if not session.closed:
+            with session.cursor() as cursor:
+                cursor.execute(postgres.statement("release_stage"))
+
+
+def connect(cluster: Cluster, dbname: str | None = None) -> Connection:
+    """Opens a connection as the cluster's admin to one of its databases. Raises psycopg2.Error."""
+    document = tenant_secret.read(cluster.admin_secret_id)
+    document |= {"host": cluster.host, "port": cluster.port}
+    return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, dbname=dbname)
+
+
+def prepare_cluster(connection: Connection, admin_role: str) -> None:
+    """Makes a server ready for tenants; doing it again changes nothing.
+
+    Creates the roles that all tenants share, lets the admin role grant them, and shuts the maintenance databases to
+    everyone else. The connection needs the right to do so: a superuser's, or that of the databases' owner.
+    """
+    with connection, connection.cursor() as cursor:
+        for role in SHARED_ROLES:
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
+            cursor.execute(
+                sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), sql.Identifier(admin_role))
+            )
+        for database in ("postgres", "template1"):
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(admin_role)))
+
+
+def _session(cluster: Cluster) -> Connection:
+    sessions = cast("dict[str, Connection]", _environment.__dict__.setdefault("sessions", {}))
+    session = sessions.get(cluster.cluster_id)
+    if session is not None and not session.closed:
+        try:
+            with session.cursor() as cursor:
+                cursor.execute(postgres.statement("release_stage"))
+            return session
+        except psycopg2.Error:
+            session.close()
+    sessions[cluster.cluster_id] = connect(cluster)
+    return sessions[cluster.cluster_id]

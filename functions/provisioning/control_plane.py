@@ -1,0 +1,118 @@
+"""The control plane's database: one connection per warm environment, and the records a stage reads and writes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extras import Json, RealDictCursor
+
+from provisioning import configuration, postgres, tenant_secret
+from provisioning.errors import ControlPlaneUnavailable
+
+STATEMENT_TIMEOUT_SECONDS = 15
+
+_environment = threading.local()
+"""A Lambda environment handles one event at a time, on one thread: what is kept here lives as long as it does."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL server that tenants' databases are created on. Capacity is a number of databases."""
+
+    cluster_id: str
+    region: str
+    engine: str
+    version: str
+    size: str
+    host: str
+    port: int
+    admin_secret_id: str
+    capacity: int
+
+
+@dataclass(frozen=True)
+class Project:
+    """A customer's project."""
+
+    project_id: str
+    organization_id: str
+    owner_id: str
+    region: str
+
+
+class ControlPlane:
+    """Runs the statements in sql/ on the control plane.
+
+    Every method raises ControlPlaneUnavailable when the database does not answer or asks to try again, and
+    InsufficientPermissions or StatementRejected when it refuses for good.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def fetch_all(self, name: str, **parameters: object) -> list[Row]:
+        """Runs sql/{name}.sql and returns the rows of its last statement."""
+        with _translated(), self.connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(postgres.statement(name), {key: _adapt(value) for key, value in parameters.items()})
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def fetch_one(self, name: str, **parameters: object) -> Row | None:
+        """Runs sql/{name}.sql and returns the first row of its last statement, if there is one."""
+        rows = self.fetch_all(name, **parameters)
+        return rows[0] if rows else None
+
+    def execute(self, name: str, **parameters: object) -> None:
+        """Runs sql/{name}.sql."""
+        self.fetch_all(name, **parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes everything inside one transaction."""
+        with _translated(), self.connection:
+            yield
+
+    def register_cluster(self, cluster: Cluster) -> None:
+        """Makes a cluster known, or changes what is known of it."""
+        self.execute("register_cluster", **asdict(cluster))
+
+    def create_project(self, project: Project) -> None:
+        """Makes a project known; one that exists is left as it is."""
+        self.execute("create_project", **asdict(project))
+
+
+def connect() -> ControlPlane:
+    """Returns this environment's connection, checked, or a new one. Raises ControlPlaneUnavailable.
+
+    For the beginning of an attempt, never its middle: locks that the session still holds are from an attempt that
+    has ended (an environment handles one event at a time), and the check gives them back.
+    """
+    connection = cast("Connection | None", getattr(_environment, "connection", None))
+    if connection is not None and not connection.closed:
+        kept = ControlPlane(connection)
+        try:
+            kept.execute("release_stage")
+            return kept
+        except ControlPlaneUnavailable:
+            connection.close()
+    document = tenant_secret.read(configuration.required("CONTROL_PLANE_SECRET_ID"))
+    with _translated():
+        _environment.connection = postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+    return ControlPlane(_environment.connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise postgres.translate(error, ControlPlaneUnavailable) from error
+
+
+def _adapt(value: object) -> object:
+    return Json(value) if isinstance(value, dict) else value

@@ -1,0 +1,178 @@
+"""The error types. A class name is the error name that Step Functions matches on; its error_type is stored."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorType(StrEnum):
+    """What the control plane stores beside a failed job or step."""
+
+    INVALID_PAYLOAD = "INVALID_PAYLOAD"
+    PROJECT_NOT_FOUND = "PROJECT_NOT_FOUND"
+    PROJECT_NOT_ELIGIBLE = "PROJECT_NOT_ELIGIBLE"
+    PROVISIONING_IN_PROGRESS = "PROVISIONING_IN_PROGRESS"
+    REGION_NOT_AVAILABLE = "REGION_NOT_AVAILABLE"
+    RESOURCE_CONFLICT = "RESOURCE_CONFLICT"
+    JOB_CLOSED = "JOB_CLOSED"
+    MISCONFIGURED = "MISCONFIGURED"
+    DATABASE_CREATION_FAILED = "DATABASE_CREATION_FAILED"
+    SCHEMA_CREATION_FAILED = "SCHEMA_CREATION_FAILED"
+    SERVICE_REGISTRATION_FAILED = "SERVICE_REGISTRATION_FAILED"
+    SERVICE_REJECTED_REGISTRATION = "SERVICE_REJECTED_REGISTRATION"
+    API_KEY_GENERATION_FAILED = "API_KEY_GENERATION_FAILED"
+    FINALIZATION_FAILED = "FINALIZATION_FAILED"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+    STAGE_IN_PROGRESS = "STAGE_IN_PROGRESS"
+    INSUFFICIENT_PERMISSIONS = "INSUFFICIENT_PERMISSIONS"
+    STATEMENT_REJECTED = "STATEMENT_REJECTED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    NETWORK_ERROR = "NETWORK_ERROR"
+    TIMEOUT = "TIMEOUT"
+    UNKNOWN_ERROR = "UNKNOWN_ERROR"
+
+
+class ProvisioningError(Exception):
+    """Base of every error a stage raises on purpose. Its message never holds a secret and fits on one line."""
+
+    error_type: ClassVar[ErrorType] = ErrorType.UNKNOWN_ERROR
+    permanent: ClassVar[bool] = False
+
+
+class PermanentError(ProvisioningError):
+    """Trying again cannot help: the state machine does not retry it."""
+
+    permanent = True
+
+
+class TransientError(ProvisioningError):
+    """Trying again may help: the state machine retries it 300 seconds later, three attempts in all."""
+
+
+class InvalidPayload(PermanentError):
+    """The payload breaks a rule; the message names the field and the rule, never the value."""
+
+    error_type = ErrorType.INVALID_PAYLOAD
+
+
+class ProjectNotFound(PermanentError):
+    """No such project, or it belongs to another organization: the caller cannot tell which."""
+
+    error_type = ErrorType.PROJECT_NOT_FOUND
+
+
+class ProjectNotEligible(PermanentError):
+    """The project is already active."""
+
+    error_type = ErrorType.PROJECT_NOT_ELIGIBLE
+
+
+class ProvisioningInProgress(PermanentError):
+    """Another job of this project is running."""
+
+    error_type = ErrorType.PROVISIONING_IN_PROGRESS
+
+
+class RegionNotAvailable(PermanentError):
+    """No cluster serves this region, engine, version and size."""
+
+    error_type = ErrorType.REGION_NOT_AVAILABLE
+
+
+class QuotaExceeded(PermanentError):
+    """Every matching cluster is full."""
+
+    error_type = ErrorType.QUOTA_EXCEEDED
+
+
+class ResourceConflict(PermanentError):
+    """Something of that name exists and does not carry this job's mark, so it is left untouched."""
+
+    error_type = ErrorType.RESOURCE_CONFLICT
+
+
+class ServiceRejectedRegistration(PermanentError):
+    """A service answered a registration with a final no (4xx other than 408, 425 and 429)."""
+
+    error_type = ErrorType.SERVICE_REJECTED_REGISTRATION
+
+
+class InsufficientPermissions(PermanentError):
+    """PostgreSQL (SQLSTATE 42501) or AWS (AccessDenied) refused the credentials in use."""
+
+    error_type = ErrorType.INSUFFICIENT_PERMISSIONS
+
+
+class StatementRejected(PermanentError):
+    """PostgreSQL refused a statement for a reason that stays (SQLSTATE 22xxx, 23xxx, 42xxx)."""
+
+    error_type = ErrorType.STATEMENT_REJECTED
+
+
+class JobClosed(PermanentError):
+    """This attempt was given up: the job has ended, is being rolled back, or a later attempt took the stage over."""
+
+    error_type = ErrorType.JOB_CLOSED
+
+
+class Misconfigured(PermanentError):
+    """A setting is missing or unusable; the message names it."""
+
+    error_type = ErrorType.MISCONFIGURED
+
+
+class ControlPlaneUnavailable(TransientError):
+    """The control plane's database did not answer, or gave up on us."""
+
+    error_type = ErrorType.NETWORK_ERROR
+
+
+class SecretsUnavailable(TransientError):
+    """Secrets Manager did not answer, or asked to try again."""
+
+    error_type = ErrorType.NETWORK_ERROR
+
+
+class DatabaseCreationFailed(TransientError):
+    """The tenant database could not be created this time."""
+
+    error_type = ErrorType.DATABASE_CREATION_FAILED
+
+
+class SchemaCreationFailed(TransientError):
+    """The tenant schema could not be created this time."""
+
+    error_type = ErrorType.SCHEMA_CREATION_FAILED
+
+
+class ServiceRegistrationFailed(TransientError):
+    """A service did not answer, answered 408, 425, 429 or 5xx, or answered what its contract does not know."""
+
+    error_type = ErrorType.SERVICE_REGISTRATION_FAILED
+
+
+class ApiKeyGenerationFailed(TransientError):
+    """The keys could not be stored this time."""
+
+    error_type = ErrorType.API_KEY_GENERATION_FAILED
+
+
+class FinalizationFailed(TransientError):
+    """The finished tenant could not be proven to work."""
+
+    error_type = ErrorType.FINALIZATION_FAILED
+
+
+class RollbackFailed(TransientError):
+    """A compensation could not remove everything this time."""
+
+    error_type = ErrorType.ROLLBACK_FAILED
+
+
+class StageInProgress(TransientError):
+    """Another attempt of this stage is running elsewhere and still within its time."""
+
+    error_type = ErrorType.STAGE_IN_PROGRESS
+
+
+class UnexpectedFailure(TransientError):
+    """Something this code does not know went wrong; the log has the place, the message only the exception's name."""

@@ -1,0 +1,51 @@
+"""A job as the stages see it: the payload it was opened with, and the cluster that was picked for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from provisioning.control_plane import Cluster, Row
+from provisioning.naming import TenantNames, tenant_names
+from provisioning.payload import Payload, payload_from_record
+from provisioning.stage import Service
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of the state machine for one project. Its id is the execution's name."""
+
+    job_id: str
+    project_id: str
+    organization_id: str
+    owner_id: str
+    payload: Payload
+    cluster: Cluster
+    created_at: datetime
+    secret_arn: str | None
+
+    @property
+    def names(self) -> TenantNames:
+        """The names of the tenant's database, roles and secret."""
+        return tenant_names(self.project_id)
+
+    @property
+    def mark(self) -> str:
+        """What is written on everything this job creates, and looked for before anything is changed or removed."""
+        return f"provisioner project={self.project_id} job={self.job_id}"
+
+    def idempotency_key(self, service: Service) -> str:
+        """The key under which this job, and only this job, registers with a service."""
+        return f"{self.job_id}/{service}"
+
+
+def job_from_record(record: Row) -> Job:
+    """Returns the job that a row of claim_stage.sql or start_rollback.sql describes."""
+    return Job(
+        job_id=record["job_id"],
+        project_id=record["project_id"],
+        organization_id=record["organization_id"],
+        owner_id=record["owner_id"],
+        payload=payload_from_record(record["payload"]),
+        cluster=Cluster(**record["cluster"]),
+        created_at=record["created_at"],
+        secret_arn=record["secret_arn"],
+    )

@@ -1,0 +1,39 @@
+"""One logger and one metrics namespace for the whole service."""
+
+import functools
+import logging
+from types import TracebackType
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+
+@functools.cache
+def logger() -> Logger:
+    """Returns the service's logger: one JSON line per fact, with the execution name as correlation id."""
+    return Logger(service=None, log_record_order=["timestamp", "level", "message"])
+
+
+def describe_exception(error: BaseException) -> str:
+    """Returns the error's name and where it was raised, without its message, which could quote a value."""
+    place: TracebackType | None = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else ""
+    return f"{type(error).__name__}{where}"
+
+
+def count_stage(stage: str, outcome: str, seconds: float) -> None:
+    """Writes the metrics of one attempt (count and duration) in CloudWatch's embedded metric format."""
+    metrics = EphemeralMetrics()
+    metrics.add_dimension(name="stage", value=stage)
+    metrics.add_dimension(name="outcome", value=outcome)
+    metrics.add_metric(name="Attempts", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
+    metrics.flush_metrics()
+
+
+def silence_libraries() -> None:
+    """Keeps urllib3 and botocore from logging requests at debug level, whose headers hold tokens."""
+    for name in ("urllib3", "botocore", "boto3", "yoyo"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,86 @@
+"""Connections to PostgreSQL, the statements in sql/, and what its errors mean."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import configuration
+from provisioning.errors import InsufficientPermissions, ProvisioningError, StatementRejected
+
+CONNECT_TIMEOUT_SECONDS = 5
+STATEMENTS = Path(__file__).with_name("sql")
+
+TRANSIENT_CLASSES = ("08", "53", "57P")
+TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014"})
+"""Serialization failure, deadlock, object in use, and a statement that ran into its timeout."""
+
+
+@functools.cache
+def statement(name: str) -> str:
+    """Returns the text of sql/{name}.sql."""
+    return (STATEMENTS / f"{name}.sql").read_text()
+
+
+def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None) -> Connection:
+    """Opens a connection in autocommit mode from a secret document {host, port, dbname, username, password}.
+
+    A dead peer is noticed within about 25 seconds, below the 50 seconds a Lambda has. Raises psycopg2.Error.
+    """
+    opened: Connection = psycopg2.connect(
+        host=document["host"],
+        port=document["port"],
+        dbname=dbname or document["dbname"],
+        user=document["username"],
+        password=document["password"],
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name="provisioner",
+        options=f"-c statement_timeout={statement_timeout_seconds}s -c client_min_messages=warning",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=25_000,
+        **ssl_options(),
+    )
+    opened.autocommit = True
+    return opened
+
+
+def ssl_options() -> dict[str, Any]:
+    """Returns libpq's TLS options from the settings; without a setting the server's certificate is verified."""
+    options = {"sslmode": configuration.optional("DATABASE_SSL_MODE", "verify-full")}
+    if root_certificate := configuration.optional("DATABASE_SSL_ROOT_CERT"):
+        options["sslrootcert"] = root_certificate
+    return options
+
+
+def is_transient(error: psycopg2.Error) -> bool:
+    """Tells by SQLSTATE whether trying again may help; an error without one means that the connection is gone."""
+    code = error.pgcode
+    if code is None:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    if code == "XX000":
+        return "tuple concurrently updated" in (error.diag.message_primary or "")
+    return code in TRANSIENT_CODES or code.startswith(TRANSIENT_CLASSES)
+
+
+def translate(error: psycopg2.Error, transient: type[ProvisioningError]) -> ProvisioningError:
+    """Returns the typed error for what PostgreSQL said: the given one when trying again may help.
+
+    The message holds the SQLSTATE and PostgreSQL's primary message only: its detail can quote values.
+    """
+    if is_transient(error):
+        return transient(describe(error))
+    if error.pgcode == "42501":
+        return InsufficientPermissions(describe(error))
+    return StatementRejected(describe(error))
+
+
+def describe(error: psycopg2.Error) -> str:
+    """Returns one line about the error that quotes no value."""
+    if error.pgcode is None:
+        return "the connection to PostgreSQL failed or was lost"
+    return f"{error.diag.message_primary} (SQLSTATE {error.pgcode})"

@@ -1,0 +1,14 @@
+-- An attempt whose deadline has passed was given up by the state machine, and its Lambda is dead or a zombie: ending
+-- its session is what keeps it from acting, because an attempt never reconnects.
+SELECT pg_terminate_backend(holder.pid, 2000)
+FROM control_plane.provisioning_steps AS step
+CROSS JOIN LATERAL (SELECT hashtextextended(step.job_id || '/' || step.stage, 0) AS key) AS named
+JOIN pg_locks AS holder
+    ON holder.locktype = 'advisory'
+    AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND holder.classid = ((named.key >> 32) & 4294967295)::oid
+    AND holder.objid = (named.key & 4294967295)::oid
+    AND holder.objsubid = 1
+    AND holder.granted
+    AND holder.pid <> pg_backend_pid()
+WHERE step.job_id = %(job_id)s AND step.stage = ANY (%(stages)s) AND step.deadline_at < now();

@@ -1,0 +1,140 @@
+"""Runs a stage's action or compensation: claims it in the ledger, maps its errors, logs it and records the outcome."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import psycopg2
+
+from provisioning import ledger, postgres
+from provisioning.errors import (
+    ProvisioningError,
+    RollbackFailed,
+    UnexpectedFailure,
+)
+from provisioning.ledger import Attempt, Recorded, Rollback
+from provisioning.observability import count_stage, describe_exception, logger
+from provisioning.stage import Stage
+
+Event = dict[str, Any]
+Output = dict[str, Any]
+Action = Callable[[Attempt], Output]
+Compensation = Callable[[Rollback], list[str]]
+
+
+class LambdaContext(Protocol):
+    """What a stage needs to know of its Lambda invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends this invocation."""
+        ...
+
+
+def run_stage(
+    stage: Stage,
+    event: Event,
+    context: LambdaContext,
+    *,
+    action: Action,
+    compensation: Compensation | None,
+    failure: type[ProvisioningError],
+) -> Output:
+    """Runs one attempt of a stage and returns its output; a stage that has succeeded returns what it had recorded.
+
+    The action records its own outcome (Attempt.succeed), in one transaction with the record of its work.
+
+    Raises the typed error of what went wrong; a transient one of the given type when PostgreSQL or AWS may answer
+    differently later. An attempt that wakes up after its job was rolled back undoes what it may still have done.
+    """
+    job_id = str(event["job_id"])
+    with reporting(str(stage), job_id, failure):
+        claim = ledger.begin_attempt(job_id, stage, _seconds_left(context))
+        if isinstance(claim, Recorded):
+            return claim.output
+        try:
+            with _recorded_failure(claim, failure):
+                return action(claim)
+        except Exception:
+            if compensation is not None and ledger.was_rolled_back(job_id):
+                _undo(job_id, [stage], context, compensation)
+            raise
+        finally:
+            ledger.release(claim.control)
+
+
+def run_compensation(
+    stages: Sequence[Stage], event: Event, context: LambdaContext, *, compensation: Compensation
+) -> Output:
+    """Undoes what this job's stages created and returns what was removed; doing it again removes nothing more.
+
+    Raises RollbackFailed, StageInProgress or ControlPlaneUnavailable when it has to be tried again.
+    """
+    job_id = str(event["job_id"])
+    with reporting("compensation", job_id, RollbackFailed):
+        return {"removed": _undo(job_id, stages, context, compensation)}
+
+
+@contextmanager
+def reporting(stage: str, job_id: str, failure: type[ProvisioningError]) -> Iterator[None]:
+    """Logs and counts one attempt, and lets only typed errors out of it."""
+    started = time.monotonic()
+    log = logger()
+    log.set_correlation_id(job_id)
+    log.info("attempt started", stage=stage)
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 whatever was raised leaves as a type the state machine knows
+        typed = typed_error(error, failure)
+        log.warning(str(typed), stage=stage, error=type(typed).__name__, raised=describe_exception(error))
+        count_stage(stage, "failed", time.monotonic() - started)
+        raise typed from None
+    log.info("attempt succeeded", stage=stage, seconds=round(time.monotonic() - started, 3))
+    count_stage(stage, "succeeded", time.monotonic() - started)
+
+
+def typed_error(error: Exception, failure: type[ProvisioningError]) -> ProvisioningError:
+    """Returns the error itself when it is typed, and otherwise the type that its facts give it."""
+    if isinstance(error, ProvisioningError):
+        return error
+    if isinstance(error, psycopg2.Error):
+        return postgres.translate(error, failure)
+    return UnexpectedFailure(f"an unexpected {type(error).__name__} was raised")
+
+
+def _undo(job_id: str, stages: Sequence[Stage], context: LambdaContext, compensation: Compensation) -> list[str]:
+    rollback = ledger.begin_rollback(job_id, stages, _seconds_left(context))
+    if rollback is None:
+        return []
+    try:
+        removed = compensation(rollback)
+        rollback.finish(removed)
+        return removed
+    except Exception as error:
+        typed = typed_error(error, RollbackFailed)
+        _best_effort(lambda: rollback.fail(typed))
+        raise
+    finally:
+        ledger.release(rollback.control)
+
+
+@contextmanager
+def _recorded_failure(attempt: Attempt, failure: type[ProvisioningError]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        typed = typed_error(error, failure)
+        _best_effort(lambda: attempt.fail(typed))
+        raise
+
+
+def _best_effort(record: Callable[[], None]) -> None:
+    """The error that is being recorded matters more than that it could not be recorded: it reaches the caller."""
+    try:
+        record()
+    except ProvisioningError as error:
+        logger().warning("the failure could not be recorded", error=type(error).__name__)
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000

@@ -1,0 +1,204 @@
+"""One secret per project in Secrets Manager: its credentials, and its raw API keys until they have been shown.
+
+The top level of the document is the format of AWS's own rotation functions: engine, host, port, dbname, username and
+password. A secret carries its project and job as tags; what carries another job's tag is never changed or removed.
+"""
+
+import functools
+import json
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from typing_extensions import override
+
+from provisioning import configuration
+from provisioning.errors import (
+    InsufficientPermissions,
+    Misconfigured,
+    ProvisioningError,
+    ResourceConflict,
+    SecretsUnavailable,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from provisioning.job import Job
+
+PASSWORD_BYTES = 32
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The secret's ARN and the password in it. The password is left out of the object's text."""
+
+    secret_arn: str
+    password: str
+
+    @override
+    def __repr__(self) -> str:
+        return f"Credentials(secret_arn={self.secret_arn!r})"
+
+
+def read(secret_id: str) -> dict[str, Any]:
+    """Returns a secret's JSON document. Raises Misconfigured when there is none, SecretsUnavailable to try again."""
+    document = read_if_exists(secret_id)
+    if document is None:
+        raise Misconfigured(f"the secret {secret_id} does not exist")
+    return document
+
+
+def read_if_exists(secret_id: str) -> dict[str, Any] | None:
+    """Returns a secret's JSON document, or None when there is no such secret."""
+    try:
+        answer = _call(lambda: _client().get_secret_value(SecretId=secret_id))
+    except _NotFound:
+        return None
+    return cast("dict[str, Any]", json.loads(answer["SecretString"]))
+
+
+def ensure_credentials(job: "Job") -> Credentials:
+    """Creates the project's secret with a random password, or returns the one this job has already created.
+
+    Raises ResourceConflict when a secret of that name belongs to another job.
+    """
+    document = {
+        "engine": "postgres",
+        "host": job.cluster.host,
+        "port": job.cluster.port,
+        "dbname": job.names.database,
+        "username": job.names.login_role,
+        "password": secrets.token_urlsafe(PASSWORD_BYTES),
+    }
+    try:
+        created = _call(lambda: _client().create_secret(**_new_secret(job, document)))
+        return Credentials(created["ARN"], str(document["password"]))
+    except _AlreadyExists:
+        arn = _owned_arn(job)
+        if arn is None:
+            raise ResourceConflict(f"the secret {job.names.secret} belongs to another job") from None
+        return Credentials(arn, read(arn)["password"])
+
+
+def put_api_keys(job: "Job", keys: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Adds the raw keys to the project's secret and returns the keys that are in it: the first attempt's, always."""
+    document = read(job.names.secret)
+    if "api_keys" in document:
+        return cast("list[dict[str, str]]", document["api_keys"])
+    document["api_keys"] = keys
+    try:
+        _put(job.names.secret, document, _token(job, "api keys"))
+    except _AlreadyExists:
+        # An earlier attempt's write arrived in between; a version, once written, is never overwritten.
+        return cast("list[dict[str, str]]", read(job.names.secret)["api_keys"])
+    return keys
+
+
+def take_api_keys(secret_name: str) -> list[dict[str, str]]:
+    """Returns the raw keys and removes them from the secret; the second time there are none."""
+    answer = _call(lambda: _client().get_secret_value(SecretId=secret_name))
+    document = json.loads(answer["SecretString"])
+    keys = cast("list[dict[str, str]]", document.pop("api_keys", []))
+    if keys:
+        _put(secret_name, document, str(uuid.uuid4()))
+        # The version that held the keys is now AWSPREVIOUS: without a label nobody can name it and AWS removes it.
+        _call(
+            lambda: _client().update_secret_version_stage(
+                SecretId=secret_name, VersionStage="AWSPREVIOUS", RemoveFromVersionId=answer["VersionId"]
+            )
+        )
+    return keys
+
+
+def delete(job: "Job") -> bool:
+    """Deletes the project's secret, for good and at once, when this job created it. Tells whether it did."""
+    arn = _owned_arn(job)
+    if arn is None:
+        return False
+    try:
+        _call(lambda: _client().delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True))
+    except _NotFound:
+        return False
+    return True
+
+
+def _new_secret(job: "Job", document: dict[str, Any]) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "Name": job.names.secret,
+        "Description": "The tenant database of a project. Made by Provisioner.",
+        "SecretString": json.dumps(document),
+        "ClientRequestToken": _token(job, "credentials"),
+        "Tags": [{"Key": "project_id", "Value": job.project_id}, {"Key": "job_id", "Value": job.job_id}],
+    }
+    if key := configuration.optional("TENANT_SECRET_KMS_KEY_ID"):
+        request["KmsKeyId"] = key
+    return request
+
+
+def _owned_arn(job: "Job") -> str | None:
+    try:
+        described = _call(lambda: _client().describe_secret(SecretId=job.names.secret))
+    except _NotFound:
+        return None
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
+    return described["ARN"] if tags.get("job_id") == job.job_id else None
+
+
+def _put(secret_id: str, document: dict[str, Any], token: str) -> None:
+    _call(
+        lambda: _client().put_secret_value(
+            SecretId=secret_id, SecretString=json.dumps(document), ClientRequestToken=token
+        )
+    )
+
+
+def _token(job: "Job", purpose: str) -> str:
+    """The same for every attempt of a job: Secrets Manager takes the first write under a token and refuses others."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job.job_id}/{purpose}"))
+
+
+class _NotFound(Exception):
+    """There is no such secret."""
+
+
+class _AlreadyExists(Exception):
+    """There is such a secret, or such a version, already."""
+
+
+def _call(request: Callable[[], Answer]) -> Answer:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return request()
+    except ClientError as error:
+        raise _translate(error.response["Error"]["Code"]) from None
+    except BotoCoreError as error:
+        raise SecretsUnavailable(f"Secrets Manager could not be reached ({type(error).__name__})") from None
+
+
+def _translate(code: str) -> Exception:
+    known: dict[str, Exception] = {
+        "ResourceNotFoundException": _NotFound(),
+        "ResourceExistsException": _AlreadyExists(),
+        "AccessDeniedException": InsufficientPermissions("Secrets Manager denied access"),
+        "AccessDenied": InsufficientPermissions("Secrets Manager denied access"),
+    }
+    unknown: ProvisioningError = SecretsUnavailable(f"Secrets Manager answered {code}")
+    return known.get(code, unknown)
+
+
+def _client() -> "SecretsManagerClient":
+    return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
+
+
+@functools.cache
+def _client_at(endpoint_url: str) -> "SecretsManagerClient":
+    import boto3
+    from botocore.config import Config
+
+    settings = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+    return boto3.client("secretsmanager", config=settings, endpoint_url=endpoint_url or None)

@@ -1,0 +1,86 @@
+"""Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
+
+from provisioning import tenant_database, tenant_secret
+from provisioning.cluster import tenant_session
+from provisioning.errors import DatabaseCreationFailed, ResourceConflict
+from provisioning.ledger import Attempt, Rollback
+from provisioning.scram import scram_verifier
+from provisioning.stage import Stage
+from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
+
+
+def create_database(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_id}, returns {name, host, port, secret_arn}."""
+    return run_stage(
+        Stage.CREATING_DATABASE,
+        event,
+        context,
+        action=create,
+        compensation=drop,
+        failure=DatabaseCreationFailed,
+    )
+
+
+def drop_database(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler of "Drop tenant database". Takes {job_id}, returns what was removed."""
+    stages = (Stage.CREATING_DATABASE, Stage.CREATING_SCHEMA)
+    return run_compensation(stages, event, context, compensation=drop)
+
+
+def create(attempt: Attempt) -> Output:
+    """Creates the secret, the roles and the database, or takes them up where an earlier attempt of this job left them.
+
+    Raises ResourceConflict when one of the names is taken by anything that this job did not create.
+    """
+    job, names = attempt.job, attempt.job.names
+    _declare(attempt)
+    attempt.check()
+    credentials = tenant_secret.ensure_credentials(job)
+    with tenant_session(job.cluster, names.database) as session:
+        attempt.check()
+        tenant_database.create_roles(session, names, job.mark, scram_verifier(credentials.password))
+        tenant_database.create_database(session, names, job.mark)
+    with attempt.control.transaction():
+        attempt.control.execute(
+            "record_database", project_id=job.project_id, job_id=job.job_id, secret_arn=credentials.secret_arn
+        )
+        return attempt.succeed(
+            {
+                "name": names.database,
+                "host": job.cluster.host,
+                "port": job.cluster.port,
+                "secret_arn": credentials.secret_arn,
+            }
+        )
+
+
+def drop(rollback: Rollback) -> list[str]:
+    """Drops the database and the roles, deletes the secret, and only then frees their names in the control plane."""
+    job, names = rollback.job, rollback.job.names
+    if Stage.CREATING_DATABASE not in rollback.intents:
+        return []
+    with tenant_session(job.cluster, names.database) as session:
+        removed = tenant_database.drop_database(session, names, job.mark)
+    if tenant_secret.delete(job):
+        removed.append(names.secret)
+    rollback.control.execute("forget_database", project_id=job.project_id, job_id=job.job_id)
+    return removed
+
+
+def _declare(attempt: Attempt) -> None:
+    job, names = attempt.job, attempt.job.names
+    with attempt.control.transaction():
+        attempt.declare(database=names.database, roles=[names.owner_role, names.login_role], secret=names.secret)
+        intended = attempt.control.fetch_one(
+            "intend_database",
+            project_id=job.project_id,
+            job_id=job.job_id,
+            cluster_id=job.cluster.cluster_id,
+            database_name=names.database,
+            owner_role=names.owner_role,
+            login_role=names.login_role,
+            secret_name=names.secret,
+            storage_gb=job.payload.database.storage_gb,
+        )
+        if intended is None:
+            raise ResourceConflict(f"the name {names.database} is held by another job's database")

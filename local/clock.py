@@ -1,0 +1,95 @@
+"""The clock that the interpreter waits on, so that 300 seconds between attempts need not take 300 seconds in a test."""
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One wait between two attempts, in the seconds that the state machine asked for."""
+
+    execution: str
+    state: str
+    seconds: float
+
+
+class Clock:
+    """Scales the interpreter's waits between attempts by scale, and its task timeouts by timeout_scale.
+
+    Timeouts keep their real length unless told otherwise: the work that they bound is not made faster by a scale.
+    One clock can be installed at a time, for all executions of this process.
+    """
+
+    def __init__(self, scale: float = 1.0, *, timeout_scale: float = 1.0) -> None:
+        if scale < 0 or timeout_scale <= 0:
+            raise ValueError("scale must be at least 0 and timeout_scale above 0")
+        self.scale = scale
+        self.timeout_scale = timeout_scale
+        self.waits: list[Wait] = []
+        """Every wait that was asked for, in order of asking."""
+        self._current = threading.local()
+        self._stopped = threading.Event()
+        self._originals: tuple[Any, Any, Any] | None = None
+
+    def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
+        """Returns the unscaled seconds asked for, of one execution (its name) or state if told."""
+        return [
+            wait.seconds
+            for wait in list(self.waits)
+            if execution in {None, wait.execution} and state in {None, wait.state}
+        ]
+
+    def sleep(self, seconds: float) -> None:
+        """Waits seconds * scale, or until the clock is uninstalled, and records what was asked for."""
+        execution, state = getattr(self._current, "place", ("", ""))
+        self.waits.append(Wait(execution, state, seconds))
+        self._stopped.wait(seconds * self.scale)
+
+    def install(self) -> None:
+        """Puts this clock in the place of the interpreter's own. Raises RuntimeError when one is installed already."""
+        if isinstance(retrier_decl.time, SimpleNamespace):
+            raise RuntimeError("a clock is installed already")
+        clock, evaluate = self, retrier_decl.RetrierDecl._eval_body  # noqa: SLF001 (moto has no other place for it)
+        self._originals = (retrier_decl.time, execute_state.threading, evaluate)
+        self._stopped.clear()
+
+        class ScaledEvent(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                return super().wait(None if timeout is None else timeout * clock.timeout_scale)
+
+        def evaluate_in_place(retrier: Any, env: Any) -> None:
+            clock._current.place = _place(env)  # noqa: SLF001
+            evaluate(retrier, env)
+
+        retrier_decl.time = SimpleNamespace(sleep=self.sleep)
+        execute_state.threading = SimpleNamespace(Event=ScaledEvent)
+        retrier_decl.RetrierDecl._eval_body = evaluate_in_place  # noqa: SLF001
+
+    def uninstall(self) -> None:
+        """Gives the interpreter its own clock back and wakes whoever waits on this one."""
+        if self._originals is not None:
+            retrier_decl.time, execute_state.threading, retrier_decl.RetrierDecl._eval_body = self._originals  # noqa: SLF001
+            self._originals = None
+        self._stopped.set()
+
+    def __enter__(self) -> Self:
+        self.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.uninstall()
+
+
+def _place(env: Any) -> tuple[str, str]:
+    with suppress(KeyError):
+        context = env.states.context_object.context_object_data
+        return context["Execution"]["Name"], context["State"]["Name"]
+    return "", ""

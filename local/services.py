@@ -1,0 +1,201 @@
+"""auth, realtime and storage: the registration services that a project is made known to, as one small HTTP server."""
+
+import hmac
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler
+
+from local.http_server import HttpServer, listen
+
+SERVICES = ("auth", "realtime", "storage")
+PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+MAXIMUM_BODY_BYTES = 64 * 1024
+REQUIRED = {
+    "project_id": str,
+    "region": str,
+    "organization_id": str,
+    "secret_arn": str,
+    "database": {"host": str, "port": int, "name": str, "schema": str},
+}
+
+Tenant = dict[str, str]
+Answer = tuple[Response, int]
+
+
+class RegistrationStore:
+    """What the services keep, in one SQLite file. Every method is one transaction and safe to call from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(
+            """
+            CREATE TABLE IF NOT EXISTS tenants (
+                service text, project_id text, idempotency_key text NOT NULL,
+                external_id text NOT NULL, endpoint text NOT NULL, registered_at text NOT NULL,
+                PRIMARY KEY (service, project_id)
+            );
+            CREATE TABLE IF NOT EXISTS closed_keys (
+                service text, project_id text, idempotency_key text,
+                PRIMARY KEY (service, project_id, idempotency_key)
+            );
+            """
+        )
+
+    def find(self, service: str, project_id: str) -> tuple[Tenant, str] | None:
+        """Returns the tenant and the key it was registered under, or None."""
+        with self._lock:
+            return self._find(service, project_id)
+
+    def register(self, service: str, project_id: str, key: str, base_url: str) -> tuple[int, Tenant | str]:
+        """Returns the HTTP status of a registration and the tenant, or why it was refused."""
+        with self._lock, self._database:
+            if self._closed(service, project_id, key):
+                return 409, "idempotency key closed"
+            if found := self._find(service, project_id):
+                return (200, found[0]) if found[1] == key else (409, "registered under another idempotency key")
+            tenant = {
+                "external_id": f"{service}_{secrets.token_hex(8)}",
+                "endpoint": f"{base_url}/tenants/{project_id}",
+                "registered_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            }
+            self._database.execute(
+                "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?)", (service, project_id, key, *tenant.values())
+            )
+            return 201, tenant
+
+    def deregister(self, service: str, project_id: str, key: str) -> int:
+        """Closes the key for ever and returns the HTTP status of the removal."""
+        with self._lock, self._database:
+            found = self._find(service, project_id)
+            self._database.execute("INSERT OR IGNORE INTO closed_keys VALUES (?, ?, ?)", (service, project_id, key))
+            if not found:
+                return 404
+            if found[1] != key:
+                return 409
+            self._database.execute("DELETE FROM tenants WHERE service = ? AND project_id = ?", (service, project_id))
+            return 204
+
+    def tenants(self, service: str) -> dict[str, Tenant]:
+        """Returns every tenant of a service by project id."""
+        with self._lock:
+            ids = [
+                row[0] for row in self._database.execute("SELECT project_id FROM tenants WHERE service = ?", (service,))
+            ]
+            return {project_id: found[0] for project_id in ids if (found := self._find(service, project_id))}
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    def _find(self, service: str, project_id: str) -> tuple[Tenant, str] | None:
+        row = self._database.execute(
+            "SELECT external_id, endpoint, registered_at, idempotency_key FROM tenants"
+            " WHERE service = ? AND project_id = ?",
+            (service, project_id),
+        ).fetchone()
+        return (dict(zip(("external_id", "endpoint", "registered_at"), row[:3], strict=True)), row[3]) if row else None
+
+    def _closed(self, service: str, project_id: str, key: str) -> bool:
+        row = self._database.execute(
+            "SELECT 1 FROM closed_keys WHERE service = ? AND project_id = ? AND idempotency_key = ?",
+            (service, project_id, key),
+        ).fetchone()
+        return row is not None
+
+
+class RegistrationServices:
+    """The three services on one port, each under its name and with its own bearer token."""
+
+    def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
+        """Raises HumanError when the port is taken."""
+        self.store = RegistrationStore(path)
+        self._tokens = tokens
+        try:
+            self._server = HttpServer(self._application(), listen(address, port), WSGIRequestHandler)
+        except BaseException:
+            self.store.close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the services listen on."""
+        return int(self._server.port)
+
+    def url(self, service: str) -> str:
+        """Returns the base URL of a service."""
+        return f"{self._server.url}/{service}"
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self.store.close()
+
+    def _application(self) -> Flask:
+        application = Flask(__name__)
+        application.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
+        application.register_error_handler(HTTPException, _as_json)
+        application.add_url_rule(
+            "/<service>/tenants/<project_id>", view_func=self._tenant, methods=["PUT", "GET", "DELETE"]
+        )
+        return application
+
+    def _tenant(self, service: str, project_id: str) -> Answer:
+        if service not in SERVICES or not PROJECT_ID.fullmatch(project_id):
+            return _refuse(404, "not found")
+        expected = f"Bearer {self._tokens[service]}".encode()
+        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
+            return _refuse(401, "bad token")
+        if request.method == "GET":
+            found = self.store.find(service, project_id)
+            return (jsonify(found[0]), 200) if found else _refuse(404, "not registered")
+        key = request.headers.get("Idempotency-Key", "")
+        if not IDEMPOTENCY_KEY.fullmatch(key):
+            return _refuse(422, "the header Idempotency-Key must be 1 to 255 visible ASCII characters")
+        if request.method == "DELETE":
+            return self._delete(service, project_id, key)
+        body = request.get_json(silent=True, force=True)
+        if problem := _problem(body, REQUIRED):
+            return _refuse(422, problem)
+        if body["project_id"] != project_id:
+            return _refuse(422, "project_id differs from the one in the path")
+        status, tenant = self.store.register(service, project_id, key, self.url(service))
+        return (jsonify(tenant), status) if isinstance(tenant, dict) else _refuse(status, tenant)
+
+    def _delete(self, service: str, project_id: str, key: str) -> Answer:
+        status = self.store.deregister(service, project_id, key)
+        if status == 204:
+            return Response(status=204), 204
+        return _refuse(status, "not registered" if status == 404 else "registered under another idempotency key")
+
+
+def _problem(value: Any, shape: Any, name: str = "body") -> str | None:
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return f"{name} must be an object"
+        problems = (_problem(value.get(field), expected, field) for field, expected in shape.items())
+        return next((problem for problem in problems if problem), None)
+    if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0):
+        return f"{name} must be a {'number' if shape is int else 'text'}"
+    return None
+
+
+def _refuse(status: int, reason: str) -> Answer:
+    return jsonify({"error": reason}), status
+
+
+def _as_json(error: HTTPException) -> Answer:
+    return _refuse(error.code or 500, (error.name or "error").lower())

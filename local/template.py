@@ -1,0 +1,150 @@
+"""Reads template.yaml: the one list of functions, their environment, and what the state machine calls them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PLACEHOLDER = re.compile(r"\$\{([^}!][^}]*)\}")
+
+
+class TemplateError(Exception):
+    """The template, or the state machine that it names, says something that the laptop stack cannot follow."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function: its resource name, its handler, and its limits."""
+
+    resource: str
+    handler: str
+    timeout_seconds: int
+    memory_megabytes: int
+
+
+@dataclass(frozen=True)
+class Template:
+    """What the laptop stack needs from template.yaml."""
+
+    directory: Path
+    code: Path
+    functions: tuple[Function, ...]
+    state_machine: str
+    definition: Path
+    substitutions: Mapping[str, str]
+    """Placeholder in the definition → resource whose ARN fills it."""
+    _parameters: Mapping[str, Any]
+    _environment: Mapping[str, Any]
+
+    def environment(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Returns Globals.Function.Environment with the given parameters (or resources), else their defaults, else "".
+
+        Raises TemplateError for a parameter that the template does not have: it would silently change nothing.
+        """
+        known = set(self._parameters) | _references(self._environment)
+        if unknown := sorted(set(parameters) - known):
+            raise TemplateError(f"the template has no parameter {unknown[0]}")
+        values = {name: str(declared.get("Default", "")) for name, declared in self._parameters.items()} | dict(
+            parameters
+        )
+        return {name: _resolve(value, values) for name, value in self._environment.items()}
+
+    def state_machine_definition(self, arns: Mapping[str, str]) -> str:
+        """Returns the definition as JSON, each placeholder replaced by the ARN of its resource.
+
+        Raises TemplateError for a placeholder without a substitution.
+        """
+        text = json.dumps(yaml.load(self.definition.read_text(), Loader=yaml.CSafeLoader))  # noqa: S506 (it is safe)
+        if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in self.substitutions}):
+            raise TemplateError(f"{self.definition.name} needs a substitution for {missing[0]}")
+        return PLACEHOLDER.sub(lambda found: arns[self.substitutions[found[1]]], text)
+
+
+class _Loader(yaml.CSafeLoader):
+    """CloudFormation's short forms become its long ones, as the service itself does it."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        if suffix == "GetAtt":
+            value = str(value).split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
+    """Reads a SAM template with one state machine. Raises TemplateError."""
+    document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
+    defaults = document.get("Globals", {}).get("Function", {})
+    resources = document["Resources"]
+    machines = [name for name, declared in resources.items() if declared["Type"] == "AWS::Serverless::StateMachine"]
+    if len(machines) != 1:
+        raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
+    machine = resources[machines[0]]["Properties"]
+    return Template(
+        directory=path.parent,
+        code=path.parent / defaults.get("CodeUri", "functions/"),
+        functions=tuple(
+            _function(name, {**defaults, **declared["Properties"]})
+            for name, declared in resources.items()
+            if declared["Type"] == "AWS::Serverless::Function"
+        ),
+        state_machine=machines[0],
+        definition=path.parent / machine["DefinitionUri"],
+        substitutions={name: _resource(value) for name, value in machine.get("DefinitionSubstitutions", {}).items()},
+        _parameters=document.get("Parameters", {}),
+        _environment=defaults.get("Environment", {}).get("Variables", {}),
+    )
+
+
+def _function(resource: str, properties: Mapping[str, Any]) -> Function:
+    return Function(
+        resource=resource,
+        handler=properties["Handler"],
+        timeout_seconds=int(properties.get("Timeout", 3)),
+        memory_megabytes=int(properties.get("MemorySize", 128)),
+    )
+
+
+def _resource(value: Any) -> str:
+    match value:
+        case {"Fn::GetAtt": [str(resource), "Arn"]} | {"Ref": str(resource)}:
+            return resource
+    raise TemplateError(f"a substitution must be a function's Arn, not {value!r}")
+
+
+def _resolve(value: Any, values: Mapping[str, str]) -> str:
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+            return values.get(name, "")
+        case {"Fn::Sub": str(text)}:
+            return PLACEHOLDER.sub(lambda found: values.get(found[1].split(".")[0], ""), text)
+        case {**other} if other:
+            raise TemplateError(f"the laptop stack does not know {next(iter(other))}")
+        case bool():
+            return str(value).lower()
+    return str(value)
+
+
+def _references(value: Any) -> set[str]:
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+            return {name}
+        case {"Fn::Sub": str(text)}:
+            return {name.split(".")[0] for name in PLACEHOLDER.findall(text)}
+        case {**members}:
+            return {name for member in members.values() for name in _references(member)}
+    return set()

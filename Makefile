@@ -2,9 +2,6 @@
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
 # Both install what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
-.ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format build lock clean
@@ -18,7 +15,7 @@ SAM := AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	echo "make lint, make format, make build (sam build), make lock (newer dependencies), make clean"
+	@echo "make lint, make format, make build (sam build), make lock (newer dependencies), make clean"
 
 run: .venv/installed
 	@.venv/bin/provision demo
@@ -45,39 +42,35 @@ build: .venv-sam/installed
 # uv installs in seconds what takes pip most of a minute, but does not read pip's configuration: it is handed the index,
 # and whatever it cannot reach is left to pip, which works wherever the machine's own set-up makes pip work.
 define install
-	new=$$(mktemp -d)
-	trap 'rm -rf "$$new"' EXIT
-	for python in $(PYTHON); do
-	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
-	    "$$python" -c 'import ensurepip, venv' 2>/dev/null || continue
-	    found=$$python; break
-	  fi
-	done
-	if [[ -z $${found:-} ]]; then
-	  echo "No Python 3.11, 3.12 or 3.13 with venv found (tried: $(PYTHON)). On Debian: apt-get install python3-venv." >&2
-	  exit 1
-	fi
-	[[ -x $(1)/bin/pip ]] || "$$found" -m venv --clear $(1)
-	export VIRTUAL_ENV=$$PWD/$(1)
-	index=$$($(1)/bin/pip config get global.index-url 2>/dev/null || true)
-	if [[ -n $$index ]]; then export UV_DEFAULT_INDEX=$$index; fi
-	export UV_HTTP_TIMEOUT=20 UV_LINK_MODE=copy
-	if ! { $(1)/bin/pip install --quiet uv==$(UV_VERSION) && $(1)/bin/uv pip install --quiet -r $(2); }; then
-	  echo "uv could not install $(2); pip takes over." >&2
-	  $(1)/bin/pip install --quiet -r $(2)
-	fi
+@set -eu; \
+if ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then \
+  for python in $(PYTHON) none; do \
+    "$$python" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; \
+  done; \
+  if [ "$$python" = none ]; then \
+    echo "No Python 3.11, 3.12 or 3.13 with venv found (tried: $(PYTHON)). On Debian: apt-get install python3-venv." >&2; \
+    exit 1; \
+  fi; \
+  "$$python" -m venv --clear $(1); \
+fi; \
+echo "Installing $(2) into $(1) ..."; \
+index=$${PIP_INDEX_URL:-$$($(1)/bin/pip config get global.index-url 2>/dev/null || true)}; \
+if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+export VIRTUAL_ENV="$$PWD/$(1)" UV_HTTP_TIMEOUT=20; \
+if ! { $(1)/bin/pip install --quiet uv==$(UV_VERSION) && $(1)/bin/uv pip install --quiet -r $(2); }; then \
+  echo "uv could not install $(2): pip takes over." >&2; \
+  $(1)/bin/pip install --quiet -r $(2); \
+fi
 endef
 
 .venv/installed: requirements.lock pyproject.toml
-	@echo "Installing into .venv ..."
 	$(call install,.venv,requirements.lock)
-	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 .venv-sam/installed: requirements-sam.lock
-	@echo "Installing SAM CLI into .venv-sam (it pins its own click and boto3) ..."
 	$(call install,.venv-sam,requirements-sam.lock)
-	touch $@
+	@touch $@
 
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-emit-package provisioner

@@ -1,13 +1,18 @@
 """The clock that the interpreter waits on, so that 300 seconds between attempts need not take 300 seconds in a test."""
 
 import threading
-from contextlib import suppress
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from typing import Self
+from unittest.mock import patch
 
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.retry.retrier_decl import RetrierDecl
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from typing_extensions import override
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Clock:
         """Every wait that was asked for, in order of asking."""
         self._current = threading.local()
         self._stopped = threading.Event()
-        self._originals: tuple[Any, Any, Any] | None = None
+        self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
         """Returns the unscaled seconds asked for, of one execution (its name) or state if told."""
@@ -53,29 +58,30 @@ class Clock:
 
     def install(self) -> None:
         """Puts this clock in the place of the interpreter's own. Raises RuntimeError when one is installed already."""
-        if isinstance(retrier_decl.time, SimpleNamespace):
+        if vars(retrier_decl)["time"] is not time:
             raise RuntimeError("a clock is installed already")
-        clock, evaluate = self, retrier_decl.RetrierDecl._eval_body  # noqa: SLF001 (moto has no other place for it)
-        self._originals = (retrier_decl.time, execute_state.threading, evaluate)
-        self._stopped.clear()
+        clock, evaluate = self, vars(RetrierDecl)["_eval_body"]
 
         class ScaledEvent(threading.Event):
+            @override
             def wait(self, timeout: float | None = None) -> bool:
                 return super().wait(None if timeout is None else timeout * clock.timeout_scale)
 
-        def evaluate_in_place(retrier: Any, env: Any) -> None:
-            clock._current.place = _place(env)  # noqa: SLF001
+        def evaluate_in_place(retrier: RetrierDecl, env: Environment) -> None:
+            clock._current.place = _place(env)
             evaluate(retrier, env)
 
-        retrier_decl.time = SimpleNamespace(sleep=self.sleep)
-        execute_state.threading = SimpleNamespace(Event=ScaledEvent)
-        retrier_decl.RetrierDecl._eval_body = evaluate_in_place  # noqa: SLF001
+        self._stopped.clear()
+        self._patches = ExitStack()
+        self._patches.enter_context(patch.object(retrier_decl, "time", SimpleNamespace(sleep=self.sleep)))
+        self._patches.enter_context(patch.object(execute_state, "threading", SimpleNamespace(Event=ScaledEvent)))
+        self._patches.enter_context(patch.object(RetrierDecl, "_eval_body", evaluate_in_place))
 
     def uninstall(self) -> None:
         """Gives the interpreter its own clock back and wakes whoever waits on this one."""
-        if self._originals is not None:
-            retrier_decl.time, execute_state.threading, retrier_decl.RetrierDecl._eval_body = self._originals  # noqa: SLF001
-            self._originals = None
+        if self._patches is not None:
+            self._patches.close()
+            self._patches = None
         self._stopped.set()
 
     def __enter__(self) -> Self:
@@ -88,8 +94,7 @@ class Clock:
         self.uninstall()
 
 
-def _place(env: Any) -> tuple[str, str]:
-    with suppress(KeyError):
-        context = env.states.context_object.context_object_data
-        return context["Execution"]["Name"], context["State"]["Name"]
-    return "", ""
+def _place(env: Environment) -> tuple[str, str]:
+    context = env.states.context_object.context_object_data
+    state = context["State"]
+    return context["Execution"]["Name"], state["Name"] if state else ""

@@ -26,7 +26,8 @@ class HttpServer:
     """Serves an application from start() to stop(), each request on its own thread."""
 
     def __init__(self, application: Any, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
-        self.address, self.port = listener.getsockname()[:2]
+        self.address: str = listener.getsockname()[0]
+        self.port: int = listener.getsockname()[1]
         quiet = type("QuietRequestHandler", (handler,), {"log_request": lambda *_: None})
         # The server duplicates the descriptor; werkzeug's own binding would end the process when the port is taken.
         with listener:

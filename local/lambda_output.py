@@ -1,12 +1,11 @@
 """Where the handlers' output goes on a laptop: into a file, as CloudWatch would keep it, never to the terminal."""
 
-import io
 import logging
 import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 _current = threading.local()
 
@@ -39,33 +38,33 @@ class LambdaOutput:
     def install(self) -> None:
         """Puts itself before sys.stdout and sys.stderr; other threads write to them as before."""
         before = (sys.stdout, sys.stderr)
-        sys.stdout, sys.stderr = _Divider(sys.stdout), _Divider(sys.stderr)
+        sys.stdout, sys.stderr = cast("TextIO", _Divider(sys.stdout)), cast("TextIO", _Divider(sys.stderr))
         names = list(logging.Logger.manager.loggerDict)
         for handler in [handler for name in names for handler in logging.getLogger(name).handlers]:
             if isinstance(handler, logging.StreamHandler) and handler.stream in (*before, sys.__stdout__):
-                divider = sys.stderr if handler.stream is before[1] else sys.stdout
-                self._redirected.append((handler, handler.setStream(divider)))
+                new = sys.stderr if handler.stream is before[1] else sys.stdout
+                self._redirected.append((handler, handler.setStream(new)))
 
     def close(self) -> None:
         """Puts the streams back. What adopted threads still write is dropped."""
         for handler, stream in self._redirected:
             handler.setStream(stream)
         self._redirected.clear()
-        if isinstance(sys.stdout, _Divider):
-            sys.stdout = sys.stdout.other
-        if isinstance(sys.stderr, _Divider):
-            sys.stderr = sys.stderr.other
+        for name in ("stdout", "stderr"):
+            divider: object = getattr(sys, name)
+            if isinstance(divider, _Divider):
+                setattr(sys, name, divider.other)
         with self._lock:
             self._file.close()
 
 
-class _Divider(io.TextIOBase):
+class _Divider:
     """Divides by thread: adopted ones write to their LambdaOutput, the others to the stream that was there before."""
 
     def __init__(self, other: TextIO) -> None:
         self.other = other
 
-    def write(self, text: str, /) -> int:
+    def write(self, text: str) -> int:
         output: LambdaOutput | None = getattr(_current, "output", None)
         if output is None:
             return self.other.write(text)
@@ -76,12 +75,5 @@ class _Divider(io.TextIOBase):
         if getattr(_current, "output", None) is None:
             self.other.flush()
 
-    def isatty(self) -> bool:
-        return self.other.isatty()
-
-    def fileno(self) -> int:
-        return self.other.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self.other.encoding
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.other, name)

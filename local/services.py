@@ -37,6 +37,7 @@ class RegistrationStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        path.touch(mode=0o600)
         self._database = sqlite3.connect(path, check_same_thread=False)
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(
@@ -165,9 +166,10 @@ class RegistrationServices:
         key = request.headers.get("Idempotency-Key", "")
         if not IDEMPOTENCY_KEY.fullmatch(key):
             return _refuse(422, "the header Idempotency-Key must be 1 to 255 visible ASCII characters")
-        if request.method == "DELETE":
-            return self._delete(service, project_id, key)
-        body = request.get_json(silent=True, force=True)
+        return (self._put if request.method == "PUT" else self._delete)(service, project_id, key)
+
+    def _put(self, service: str, project_id: str, key: str) -> Answer:
+        body: Any = request.get_json(silent=True, force=True)
         if problem := _problem(body, REQUIRED):
             return _refuse(422, problem)
         if body["project_id"] != project_id:

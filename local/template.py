@@ -49,9 +49,7 @@ class Template:
         known = set(self._parameters) | _references(self._environment)
         if unknown := sorted(set(parameters) - known):
             raise TemplateError(f"the template has no parameter {unknown[0]}")
-        values = {name: str(declared.get("Default", "")) for name, declared in self._parameters.items()} | dict(
-            parameters
-        )
+        values = _defaults(self._parameters) | dict(parameters)
         return {name: _resolve(value, values) for name, value in self._environment.items()}
 
     def state_machine_definition(self, arns: Mapping[str, str]) -> str:
@@ -59,7 +57,7 @@ class Template:
 
         Raises TemplateError for a placeholder without a substitution.
         """
-        text = json.dumps(yaml.load(self.definition.read_text(), Loader=yaml.CSafeLoader))  # noqa: S506 (it is safe)
+        text = json.dumps(yaml.load(self.definition.read_text(), Loader=yaml.CSafeLoader))
         if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in self.substitutions}):
             raise TemplateError(f"{self.definition.name} needs a substitution for {missing[0]}")
         return PLACEHOLDER.sub(lambda found: arns[self.substitutions[found[1]]], text)
@@ -94,29 +92,34 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
     if len(machines) != 1:
         raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
     machine = resources[machines[0]]["Properties"]
+    parameters = document.get("Parameters", {})
     return Template(
         directory=path.parent,
         code=path.parent / defaults.get("CodeUri", "functions/"),
         functions=tuple(
-            _function(name, {**defaults, **declared["Properties"]})
+            _function(name, {**defaults, **declared["Properties"]}, _defaults(parameters))
             for name, declared in resources.items()
             if declared["Type"] == "AWS::Serverless::Function"
         ),
         state_machine=machines[0],
         definition=path.parent / machine["DefinitionUri"],
         substitutions={name: _resource(value) for name, value in machine.get("DefinitionSubstitutions", {}).items()},
-        _parameters=document.get("Parameters", {}),
+        _parameters=parameters,
         _environment=defaults.get("Environment", {}).get("Variables", {}),
     )
 
 
-def _function(resource: str, properties: Mapping[str, Any]) -> Function:
+def _function(resource: str, properties: Mapping[str, Any], values: Mapping[str, str]) -> Function:
     return Function(
         resource=resource,
         handler=properties["Handler"],
-        timeout_seconds=int(properties.get("Timeout", 3)),
-        memory_megabytes=int(properties.get("MemorySize", 128)),
+        timeout_seconds=int(_resolve(properties.get("Timeout", 3), values)),
+        memory_megabytes=int(_resolve(properties.get("MemorySize", 128), values)),
     )
+
+
+def _defaults(parameters: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(declared.get("Default", "")) for name, declared in parameters.items()}
 
 
 def _resource(value: Any) -> str:

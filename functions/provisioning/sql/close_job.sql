@@ -5,9 +5,10 @@ INSERT INTO control_plane.jobs AS job
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(status)s, %(current_stage)s, %(error_type)s,
         %(error_message)s, %(leftovers)s, clock_timestamp())
 ON CONFLICT (job_id) DO UPDATE
-    SET status = EXCLUDED.status, current_stage = EXCLUDED.current_stage, last_error_type = EXCLUDED.last_error_type,
-        last_error_message = EXCLUDED.last_error_message, leftovers = EXCLUDED.leftovers,
-        completed_at = EXCLUDED.completed_at
+    SET status = EXCLUDED.status, current_stage = EXCLUDED.current_stage, leftovers = EXCLUDED.leftovers,
+        last_error_type = coalesce(job.last_error_type, EXCLUDED.last_error_type),
+        last_error_message = coalesce(job.last_error_message, EXCLUDED.last_error_message),
+        completed_at = coalesce(job.completed_at, EXCLUDED.completed_at)
     WHERE job.status <> 'succeeded';
 
 UPDATE control_plane.provisioning_steps

@@ -1,0 +1,211 @@
+"""Step Functions, Lambda and Secrets Manager on loopback: moto around the shipped definition and handlers."""
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from moto.awslambda_simple.models import lambda_simple_backends
+from moto.core.config import default_user_config
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+
+from local.aws_client import REGION, make_client
+from local.http_server import HttpServer, listen
+from local.secret_store import SecretStore, changes_secrets
+from local.template import Template
+
+ACCOUNT = "123456789012"
+INTERPRETER_CONNECTIONS = 200
+LONGEST_INVOCATION_SECONDS = 24 * 3600
+
+
+class LocalAws:
+    """Serves one template's functions and state machine from start() to stop(); one at a time per process.
+
+    Every change of a secret is in the file before its caller hears of it.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        state: Path,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        fsync: bool = True,
+    ) -> None:
+        self._template = template
+        self._secrets = SecretStore(state / "secrets.json", fsync=fsync)
+        self._log = state / "moto.log"
+        self._address = address
+        self._requested_port = port
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._secrets_lock = threading.Lock()
+        self._patches = ExitStack()
+        self._server: HttpServer | None = None
+        self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{template.state_machine}"
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is served. Raises RuntimeError before start()."""
+        return self._started().port
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address for --endpoint-url. Raises RuntimeError before start()."""
+        return self._started().url
+
+    def start(self) -> None:
+        """Restores the secrets and serves. Raises HumanError when the port is taken."""
+        self._server = HttpServer(self._serve, listen(self._address, self._requested_port), MotoRequestHandler)
+        try:
+            self._patches.callback(_log_to(self._log))
+            self._patches.enter_context(
+                patch.dict(
+                    default_user_config,
+                    {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}},
+                )
+            )
+            self._patches.enter_context(
+                patch.object(StepFunctionsParserBackend, "start_execution", _start_execution_once())
+            )
+            self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
+            self._reset()
+            self._secrets.restore(secretsmanager_backends[ACCOUNT][REGION])
+            self._server.start()
+            self._register()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop_executions(self) -> None:
+        """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
+        for execution in _running_executions():
+            execution.stop(stop_date=datetime.now(UTC), error="StackStopped", cause="the laptop stack was stopped")
+
+    def stop(self) -> None:
+        """Stops serving and forgets everything but the secrets in the file."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self._patches.close()
+        self._reset()
+
+    def ended(self, execution_arn: str) -> bool:
+        """Tells whether an execution has ended, without the cost of a request."""
+        return str(stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(execution_arn).status) != "RUNNING"
+
+    def client(self, service: str) -> Any:
+        """Returns a boto3 client of a service at this endpoint, whatever the user's own AWS settings say."""
+        return make_client(service, self.endpoint_url)
+
+    def _started(self) -> HttpServer:
+        if self._server is None:
+            raise RuntimeError("the stack is not running")
+        return self._server
+
+    def _register(self) -> None:
+        functions = self.client("lambda")
+        role = iam_backends[ACCOUNT]["aws"].create_role(
+            role_name="local",
+            assume_role_policy_document="{}",
+            path="/",
+            permissions_boundary=None,
+            description="",
+            tags=[],
+            max_session_duration="3600",
+        )
+        arns = {
+            function.resource: functions.create_function(
+                FunctionName=function.resource,
+                Runtime="python3.13",
+                Role=role.arn,
+                Handler=function.handler,
+                Code={"ZipFile": b"runs in the stack's process"},
+                Timeout=function.timeout_seconds,
+                MemorySize=function.memory_megabytes,
+            )["FunctionArn"]
+            for function in self._template.functions
+        }
+        self.client("stepfunctions").create_state_machine(
+            name=self._template.state_machine,
+            definition=self._template.state_machine_definition(arns),
+            roleArn=role.arn,
+        )
+
+    def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if service != "secretsmanager":
+            return self._application(environ, start_response)  # type: ignore[no-any-return]
+        # moto looks first and then changes: two creations of one name at once would both succeed.
+        with self._secrets_lock:
+            answer = list(self._application(environ, start_response))
+            if changes_secrets(action):
+                self._secrets.save(secretsmanager_backends[ACCOUNT][REGION])
+            return answer
+
+    def _interpreter_client(self) -> Callable[..., Any]:
+        # moto makes a client per invocation, which costs more than the invocation.
+        client = make_client(
+            "lambda",
+            self.endpoint_url,
+            parameter_validation=False,
+            max_pool_connections=INTERPRETER_CONNECTIONS,
+            retries={"max_attempts": 0},
+            read_timeout=LONGEST_INVOCATION_SECONDS,
+        )
+        return lambda **_: client
+
+    @staticmethod
+    def _reset() -> None:
+        for backends in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends):
+            backends[ACCOUNT][REGION].reset()
+        iam_backends[ACCOUNT]["aws"].reset()
+
+
+def _log_to(path: Path) -> Callable[[], None]:
+    """Sends moto's own complaints to a file instead of the terminal; the result undoes it."""
+    moto = logging.getLogger("moto")
+    handler = logging.StreamHandler(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w"))
+    moto.addHandler(handler)
+    moto.propagate = False
+
+    def undo() -> None:
+        moto.removeHandler(handler)
+        moto.propagate = True
+        handler.stream.close()
+
+    return undo
+
+
+def _running_executions() -> list[Any]:
+    machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
+    executions: list[Any] = [execution for machine in machines for execution in machine.executions]
+    return [one for one in executions if one.status == "RUNNING" and one.exec_worker and one.exec_worker.env]
+
+
+def _start_execution_once() -> Callable[..., Any]:
+    """Gives executions without a name one, as AWS does, and lets two starts under one name find each other."""
+    original, lock = vars(StepFunctionsParserBackend)["start_execution"], threading.Lock()
+
+    def start_execution(
+        backend: StepFunctionsParserBackend,
+        state_machine_arn: str,
+        name: str | None = None,
+        execution_input: str | None = None,
+        trace_header: str | None = None,
+    ) -> Any:
+        with lock:
+            return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
+
+    return start_execution

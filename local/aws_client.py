@@ -1,0 +1,52 @@
+"""boto3 clients that speak to a laptop stack, and to nothing else."""
+
+import functools
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+REGION = "us-east-1"
+ACCESS_KEY = "local"
+_lock = threading.Lock()
+
+
+def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
+    """Returns a client, whatever the user's own AWS settings say. Settings are botocore's Config."""
+    with _lock:  # clients can be shared between threads, the session that makes them cannot
+        return _session().client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=endpoint_url,
+            config=Config(proxies={}, **settings),
+        )
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """Returns the environment variables that point every AWS client at the stack."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def use_environment(environment: Mapping[str, str]) -> None:
+    """Puts the stack's settings into os.environ, in the place of all AWS settings of the user's own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)

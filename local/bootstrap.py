@@ -1,0 +1,133 @@
+"""What the first start makes: passwords, tokens, the control plane's database, its roles, a cluster and a project."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import encrypt_password
+
+from local.aws_client import REGION
+from local.postgres import PostgresServer
+
+CLUSTER_ID = "local"
+CONTROL_PLANE = "control_plane"
+CONTROL_PLANE_OWNER = "control_plane_owner"
+"""Not the name of a schema: PostgreSQL would look for everything in that schema first."""
+
+ADMIN = "provisioner_admin"
+
+
+@dataclass(frozen=True)
+class DatabaseSecret:
+    """A secret of Secrets Manager with credentials of a database: its ARN and its document."""
+
+    arn: str
+    document: Mapping[str, Any]
+
+
+class Secrets:
+    """The stack's own secrets, made at random when they are first asked for, and kept nowhere else."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.service_tokens_arn = ""
+
+    def service_tokens(self) -> dict[str, str]:
+        """Returns the bearer token of each service."""
+        names = ("auth", "realtime", "storage")
+        tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in names})
+        self.service_tokens_arn = tokens.arn
+        return dict(tokens.document)
+
+    def control_plane(self, host: str, port: int) -> DatabaseSecret:
+        """Returns the control plane's credentials."""
+        return self._ensure("provisioner/control-plane", _credentials(host, port, CONTROL_PLANE, CONTROL_PLANE_OWNER))
+
+    def cluster_admin(self, host: str, port: int) -> DatabaseSecret:
+        """Returns the credentials of the cluster's admin."""
+        return self._ensure(f"provisioner/clusters/{CLUSTER_ID}", _credentials(host, port, "postgres", ADMIN))
+
+    def _ensure(self, name: str, document: Mapping[str, Any]) -> DatabaseSecret:
+        try:
+            answer = self._client.get_secret_value(SecretId=name)
+            return DatabaseSecret(answer["ARN"], json.loads(answer["SecretString"]))
+        except self._client.exceptions.ResourceNotFoundException:
+            answer = self._client.create_secret(Name=name, SecretString=json.dumps(document))
+            return DatabaseSecret(answer["ARN"], document)
+
+
+def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret) -> None:
+    """Makes the roles, sets their passwords as the secrets say, and makes the control plane's database."""
+    from provisioning.cluster import prepare_cluster
+
+    superuser = server.connect()
+    try:
+        _ensure_role(superuser, control_plane, "NOCREATEROLE NOCREATEDB")
+        _ensure_role(superuser, admin, "CREATEROLE CREATEDB")
+        with superuser.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (CONTROL_PLANE,))
+            if cursor.fetchone() is None:
+                names = sql.Identifier(CONTROL_PLANE), sql.Identifier(CONTROL_PLANE_OWNER)
+                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(CONTROL_PLANE)))
+        prepare_cluster(superuser, ADMIN)
+    finally:
+        superuser.close()
+
+
+def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
+    """Migrates the control plane and makes known to it the cluster and the project that the sample event names."""
+    from provisioning import control_plane as records
+    from provisioning.migrate import apply_migrations
+
+    apply_migrations(control_plane.document)
+    connected = records.connect()
+    connected.register_cluster(
+        records.Cluster(
+            cluster_id=CLUSTER_ID,
+            region=REGION,
+            engine="postgresql",
+            version="18",
+            size="db.t3.micro",
+            host=admin.document["host"],
+            port=admin.document["port"],
+            admin_secret_id=admin.arn,
+            capacity=100,
+        )
+    )
+    payload = json.loads(event.read_text())
+    connected.create_project(
+        records.Project(payload["project_id"], payload["organization_id"], payload["owner_id"], payload["region"])
+    )
+
+
+def unfinished_jobs() -> list[tuple[str, Any]]:
+    """Returns (job id, payload) of every job that was under way when the stack was last stopped or killed."""
+    from provisioning import control_plane
+
+    with control_plane.connect().connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT job_id, payload FROM control_plane.jobs WHERE status IN ('pending', 'running') ORDER BY created_at"
+        )
+        return cursor.fetchall()
+
+
+def _credentials(host: str, port: int, dbname: str, username: str) -> dict[str, Any]:
+    password = secrets.token_urlsafe(32)
+    return {"host": host, "port": port, "dbname": dbname, "username": username, "password": password}
+
+
+def _ensure_role(superuser: Connection, secret: DatabaseSecret, options: str) -> None:
+    name, password = secret.document["username"], secret.document["password"]
+    # The server is told a verifier: the password itself would stand in its log with log_statement.
+    verifier = encrypt_password(password, name, superuser, "scram-sha-256")
+    with superuser.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        verb = "ALTER" if cursor.fetchone() else "CREATE"
+        statement = f"{verb} ROLE {{}} LOGIN {options} PASSWORD {{}}"
+        cursor.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(verifier)))

@@ -1,0 +1,159 @@
+"""The provision command."""
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typing_extensions import override
+
+from local import daemon, history_view, inquiry, outcome_view, progress_view
+from local.errors import HumanError
+from local.stack import Stack
+from local.template import REPOSITORY
+from local.terminal import console
+
+SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
+
+
+class OneLineErrors(typer.Typer):
+    """Says in one line on stderr what the reader can put right, and ends with exit code 2."""
+
+    @override
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except HumanError as error:
+            print(f"provision: {error}", file=sys.stderr)
+            sys.exit(2)
+
+
+app = OneLineErrors(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Provisions projects on a stack that runs on this machine.",
+)
+project = typer.Typer(no_args_is_help=True, help="Projects that can be provisioned.")
+app.add_typer(project, name="project")
+
+StateDirectory = Annotated[
+    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Where the stack keeps what it makes.")
+]
+PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
+DEFAULT_STATE = Path(".provisioner")
+
+
+@app.command()
+def demo(
+    time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
+) -> None:
+    """Provisions the sample project on a stack that is thrown away afterwards."""
+    out, started = console(), time.monotonic()
+    _stop_on_terminate()
+    with tempfile.TemporaryDirectory(prefix="provisioner-") as directory:
+        out.print("Starting PostgreSQL, the registration services and Step Functions ...")
+        with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
+            ready = time.monotonic()
+            outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, SAMPLE_EVENT, out)
+            seconds = time.monotonic() - ready
+            succeeded = outcome_view.print_outcome(outcome, out)
+            if succeeded:
+                outcome_view.print_tenant_tables(outcome, stack.endpoint_url, out)
+            out.print(
+                f"\n{'Provisioned' if succeeded else 'Failed'} in {seconds:.1f} s,"
+                f" {time.monotonic() - started:.1f} s with the start of the stack."
+            )
+    raise typer.Exit(0 if succeeded else 1)
+
+
+@app.command()
+def up(
+    state_dir: StateDirectory = DEFAULT_STATE,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help=PORT_HELP)] = None,
+    time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
+    *,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
+) -> None:
+    """Starts the stack and keeps it running in the background, on loopback."""
+    if foreground:
+        _stop_on_terminate()
+        daemon.run_until_interrupted(state_dir, port, time_scale)
+    else:
+        daemon.start(state_dir, port, time_scale)
+        outcome_view.print_how_to_start(daemon.connect(state_dir), SAMPLE_EVENT, console())
+
+
+@app.command()
+def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Stops the stack. What was made stays for the next start."""
+    console().print(daemon.stop(state_dir))
+
+
+@app.command()
+def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Starts an execution with the event in the file and follows it to its end."""
+    out, stack = console(), daemon.connect(state_dir)
+    outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, event, out)
+    if not outcome_view.print_outcome(outcome, out):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Shows how far a job is."""
+    daemon.connect(state_dir)
+    inquiry.print_status(job, console())
+
+
+@app.command()
+def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Shows what happened in a job, attempt by attempt."""
+    stack = daemon.connect(state_dir)
+    history_view.print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
+
+
+@app.command()
+def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Brings the control plane to the newest schema version."""
+    daemon.connect(state_dir)
+    console().print(inquiry.migrate())
+
+
+@app.command()
+def keys(
+    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    *,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
+) -> None:
+    """Lists a project's API keys."""
+    daemon.connect(state_dir)
+    (inquiry.print_revealed_keys if reveal else inquiry.print_keys)(project_id, console())
+
+
+@project.command("add")
+def add_project(
+    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
+    organization: Annotated[str, typer.Option()],
+    owner: Annotated[str, typer.Option()],
+    region: Annotated[str, typer.Option()] = "us-east-1",
+    state_dir: StateDirectory = DEFAULT_STATE,
+) -> None:
+    """Makes a project known, so that it can be provisioned."""
+    daemon.connect(state_dir)
+    console().print(inquiry.add_project(project_id, organization, owner, region))
+
+
+def _stop_on_terminate() -> None:
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+if __name__ == "__main__":
+    app()

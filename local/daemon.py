@@ -1,0 +1,101 @@
+"""The stack as a background process: started, found again from another shell, and stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.aws_client import use_environment
+from local.errors import HumanError
+from local.postgres import PostgresServer
+from local.stack import Stack, read_record, running_process
+
+DEFAULT_PORT = 8083
+"""Where AWS's own Step Functions Local listens."""
+
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 30
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """Where a stack that runs in another process is to be reached."""
+
+    endpoint_url: str
+    state_machine_arn: str
+
+
+def start(state_directory: Path, port: int | None, time_scale: float) -> None:
+    """Starts a stack in the background and returns when it is ready. Without a port it is the last one's, or 8083.
+
+    Raises HumanError with the reason when it does not start.
+    """
+    if running_process(state_directory) is not None:
+        raise HumanError(f"the stack is up already: {connect(state_directory).endpoint_url}")
+    state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = state_directory / "stack.log"
+    arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale)]
+    if port is not None:
+        arguments += ["--port", str(port)]
+    with log.open("w") as output:
+        child = subprocess.Popen(  # noqa: S603 (this same program)
+            [sys.executable, "-m", "local.cli", "up", "--foreground", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while "ready" not in log.read_text(errors="replace").splitlines():
+        if child.poll() is not None:
+            lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise HumanError(lines[-1].removeprefix("provision: "))
+        if time.monotonic() > deadline:
+            child.terminate()
+            raise HumanError(f"the stack was not ready after {START_TIMEOUT_SECONDS} s: see {log}")
+        time.sleep(POLL_SECONDS)
+
+
+def run_until_interrupted(state_directory: Path, port: int | None, time_scale: float) -> None:
+    """Runs a stack in this process until SIGINT or SIGTERM. Raises HumanError when it does not start."""
+    if port is None:
+        recorded = read_record(state_directory)
+        port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
+    try:
+        with Stack(state_directory, time_scale=time_scale, port=port) as stack:
+            print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return
+
+
+def stop(state_directory: Path) -> str:
+    """Stops the stack, or what a killed one left running, and says so. Raises HumanError when there is nothing."""
+    process = running_process(state_directory)
+    if process is None:
+        server = PostgresServer(state_directory.resolve() / "postgres")
+        if not server.running():
+            raise HumanError(f"no stack is running with its state in {state_directory}")
+        server.stop()
+        return "Stopped the database that a killed stack had left running."
+    os.kill(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while running_process(state_directory) is not None:
+        if time.monotonic() > deadline:
+            raise HumanError(f"the stack did not stop within {STOP_TIMEOUT_SECONDS} s: see its process {process}")
+        time.sleep(POLL_SECONDS)
+    return f"Stopped. Databases, registrations and secrets stay in {state_directory}."
+
+
+def connect(state_directory: Path) -> RunningStack:
+    """Points this process at the running stack. Raises HumanError when there is none."""
+    record = read_record(state_directory)
+    if record is None or running_process(state_directory) is None:
+        raise HumanError("the stack is not up: start it with `provision up`")
+    use_environment(record["environment"])
+    return RunningStack(record["endpoint_url"], record["state_machine_arn"])

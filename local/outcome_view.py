@@ -1,0 +1,99 @@
+"""Prints how an execution ended, and what a tenant's own credentials see."""
+
+import json
+import shlex
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from rich.console import Console
+from rich.table import Table
+
+from local.aws_client import ACCESS_KEY, REGION, make_client
+from local.daemon import RunningStack
+
+TENANT_TABLES = """
+    SELECT relname, relrowsecurity AND relforcerowsecurity,
+           (SELECT count(*) FROM pg_policy WHERE polrelid = pg_class.oid)
+    FROM pg_class
+    WHERE relnamespace = %s::regnamespace AND relkind = 'r'
+    ORDER BY relname
+"""
+
+
+def print_outcome(described: dict[str, Any], console: Console) -> bool:
+    """Prints DescribeExecution's answer for an ended execution and tells whether it succeeded."""
+    if described["status"] != "SUCCEEDED":
+        console.print(f"\n{described['status']}", style="bold red")
+        console.print(described.get("error") or "", style="red", soft_wrap=True)
+        console.print(described.get("cause") or "", soft_wrap=True)
+        return False
+    result = json.loads(described["output"])
+    database, metadata = result["database"], result["metadata"]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("Project", f"{result['project_id']} in {metadata['region']}")
+    table.add_row(
+        "Database", f"{database['name']} on {database['host']}:{database['port']}, schema {database['schema']}"
+    )
+    for name, service in result["services"].items():
+        table.add_row(name.capitalize(), f"{service['external_id']} at {service['endpoint']}")
+    for key in result["api_keys"]:
+        table.add_row("API key", f"{key['kind']}, {key['prefix']}_{key['kind']}_...{key['hint']}")
+    table.add_row("Secret", result["secret_arn"])
+    table.add_row("Job", f"{metadata['job_id']}, {metadata['duration_ms']} ms, attempt {metadata['attempts']}")
+    console.print("\nSUCCEEDED", style="bold green")
+    console.print(table)
+    return True
+
+
+def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: Console) -> None:
+    """Lists the tables of a provisioned tenant over a connection with the credentials in its secret."""
+    result = json.loads(described["output"])
+    secrets = make_client("secretsmanager", endpoint_url)
+    issued = json.loads(secrets.get_secret_value(SecretId=result["secret_arn"])["SecretString"])
+    with (
+        closing(
+            psycopg2.connect(
+                host=issued["host"],
+                port=issued["port"],
+                dbname=issued["dbname"],
+                user=issued["username"],
+                password=issued["password"],
+                sslmode="disable",
+            )
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(TENANT_TABLES, (result["database"]["schema"],))
+        rows = cursor.fetchall()
+    table = Table("Table", "Row level security", "Policies", box=None, pad_edge=False, header_style="dim")
+    for name, forced, policies in rows:
+        table.add_row(f"{result['database']['schema']}.{name}", "forced" if forced else "off", str(policies))
+    console.print(f"\nTables that {issued['username']} sees:", soft_wrap=True)
+    console.print(table)
+
+
+def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> None:
+    """Prints the endpoint and the command that starts an execution from any shell."""
+    if event.is_relative_to(Path.cwd()):
+        event = event.relative_to(Path.cwd())
+    command = [
+        *("aws", "stepfunctions", "start-execution"),
+        *("--endpoint-url", stack.endpoint_url, "--region", REGION),
+        *("--state-machine-arn", stack.state_machine_arn),
+        *("--input", f"file://{event}"),
+    ]
+    credentials = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY}"
+    console.print(f"The stack is up: {stack.endpoint_url}", soft_wrap=True)
+    console.print("Start an execution with either of:")
+    console.print(f"  provision run {shlex.quote(str(event))}", soft_wrap=True)
+    console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
+
+
+def clock_time(moment: datetime) -> str:
+    """Returns the time of day, here, to the millisecond."""
+    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]

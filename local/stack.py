@@ -1,0 +1,259 @@
+"""The whole stack in one process: PostgreSQL, the registration services, and Step Functions with the handlers."""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
+
+from local import bootstrap
+from local.aws_client import aws_environment, use_environment
+from local.errors import HumanError
+from local.lambda_output import LambdaOutput
+from local.postgres import LOOPBACK, PostgresServer
+from local.template import REPOSITORY, read_template
+
+if TYPE_CHECKING:
+    from local.aws import LocalAws
+    from local.clock import Clock
+    from local.lambda_runtime import LambdaRuntime
+    from local.services import RegistrationServices
+
+POLL_SECONDS = 0.01
+LOCK = "lock"
+DEFAULT_TEMPLATE = REPOSITORY / "template.yaml"
+
+
+class Stack:
+    """A running stack whose state is kept in a directory: what users have made is there at the next start.
+
+    The first start makes the control plane, a cluster (this same server) and the project of the sample event. Waits
+    between attempts are multiplied by time_scale and timeouts by timeout_scale. One stack at a time per process and
+    per directory: while it runs, os.environ holds the functions' environment.
+    """
+
+    postgres: PostgresServer
+    aws: "LocalAws"
+    services: "RegistrationServices"
+    runtime: "LambdaRuntime"
+    clock: "Clock"
+
+    def __init__(
+        self,
+        state_directory: Path,
+        *,
+        time_scale: float = 1.0,
+        timeout_scale: float = 1.0,
+        fsync: bool = True,
+        bind: str = LOOPBACK,
+        port: int = 0,
+        template: Path = DEFAULT_TEMPLATE,
+    ) -> None:
+        self.state_directory = state_directory.resolve()
+        self._time_scale = time_scale
+        self._timeout_scale = timeout_scale
+        self._fsync = fsync
+        self._bind = bind
+        self._port = port
+        self._template_path = template
+        self._undo = ExitStack()
+        self._record = self.state_directory / "stack.json"
+
+    def start(self) -> None:
+        """Returns when StartExecution works. Raises HumanError, among others when a port is taken."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Aborts running executions, lets events in hand end, and stops everything. Data and secrets stay."""
+        self._undo.close()
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address for --endpoint-url."""
+        return self.aws.endpoint_url
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The state machine that provisions a project."""
+        return self.aws.state_machine_arn
+
+    def client(self, service: str) -> Any:
+        """Returns a boto3 client of a service of this stack."""
+        return self.aws.client(service)
+
+    def start_execution(self, payload: object, name: str | None = None) -> str:
+        """Starts an execution and returns its ARN. A payload that is text is sent as it is. Raises ClientError."""
+        request = {"input": payload if isinstance(payload, str) else json.dumps(payload)} | (
+            {"name": name} if name else {}
+        )
+        answer = self._client().start_execution(stateMachineArn=self.state_machine_arn, **request)
+        return str(answer["executionArn"])
+
+    def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
+        """Returns DescribeExecution's answer once the execution has ended. Raises TimeoutError (real seconds)."""
+        deadline = time.monotonic() + timeout
+        while not self.aws.ended(execution_arn):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
+            time.sleep(POLL_SECONDS)
+        answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
+        return answer
+
+    def run(self, payload: object, name: str | None = None, *, timeout: float = 60.0) -> dict[str, Any]:
+        """Starts an execution, waits for its end and returns DescribeExecution's answer."""
+        return self.wait(self.start_execution(payload, name), timeout=timeout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock()
+        self._undo.enter_context(patch.dict(os.environ))
+        recorded = read_record(self.state_directory)
+        ports: Mapping[str, int] = recorded["ports"] if recorded else {}
+        addresses = () if self._bind == LOOPBACK else (self._bind,)
+        self.postgres = PostgresServer(
+            self.state_directory / "postgres",
+            port=ports.get("postgres", 0),
+            fsync=self._fsync,
+            extra_addresses=addresses,
+        )
+        self._undo.callback(self.postgres.stop)
+        with ThreadPoolExecutor(1) as pool:
+            # initdb keeps one core busy while importing moto keeps the other.
+            database = pool.submit(self.postgres.start)
+            self._start_aws(ports)
+            database.result()
+        environment = self._prepare()
+        # On AWS executions outlive whoever runs the handlers. Here they are started again under their own names, which
+        # to the ledger is the same job delivered once more.
+        for job_id, payload in bootstrap.unfinished_jobs():
+            self.start_execution(payload, job_id)
+        self._write_record(environment)
+
+    def _start_aws(self, ports: Mapping[str, int]) -> None:
+        from local.aws import LocalAws
+        from local.clock import Clock
+        from local.lambda_runtime import LambdaRuntime
+        from local.services import RegistrationServices
+
+        template = self._template = read_template(self._template_path)
+        output = LambdaOutput(self.state_directory / "lambda.log")
+        self._undo.callback(output.close)
+        output.install()
+        self.aws = LocalAws(
+            template,
+            self.state_directory,
+            address=self._bind,
+            port=self._port or ports.get("aws", 0),
+            fsync=self._fsync,
+        )
+        self._undo.callback(self.aws.stop)
+        self.aws.start()
+        self._secrets = bootstrap.Secrets(self.aws.client("secretsmanager"))
+        self.services = RegistrationServices(
+            self.state_directory / "registrations.sqlite3",
+            self._secrets.service_tokens(),
+            address=self._bind,
+            port=ports.get("services", 0),
+        )
+        self._undo.callback(self.services.stop)
+        self.services.start()
+        self.runtime = LambdaRuntime(template.functions, output, timeout_scale=self._timeout_scale)
+        self._undo.callback(self.runtime.close)
+        self.runtime.install()
+        self.clock = Clock(self._time_scale, timeout_scale=self._timeout_scale)
+        self._undo.callback(self.clock.uninstall)
+        self.clock.install()
+        self._undo.callback(self.aws.stop_executions)
+
+    def _prepare(self) -> dict[str, str]:
+        host = LOOPBACK if self._bind in {LOOPBACK, "0.0.0.0"} else self._bind  # noqa: S104 (compared, not bound)
+        control_plane = self._secrets.control_plane(host, self.postgres.port)
+        admin = self._secrets.cluster_admin(host, self.postgres.port)
+        environment = {
+            **self._template.environment(
+                {
+                    "ControlPlaneSecretArn": control_plane.arn,
+                    "ServiceTokensSecretArn": self._secrets.service_tokens_arn,
+                    "AuthServiceUrl": self.services.url("auth"),
+                    "RealtimeServiceUrl": self.services.url("realtime"),
+                    "StorageServiceUrl": self.services.url("storage"),
+                    "DatabaseSslMode": "disable",
+                    "DatabaseSslRootCert": "",
+                }
+            ),
+            **aws_environment(self.endpoint_url),
+            "STATE_MACHINE_ARN": self.state_machine_arn,
+            "ALLOW_PLAIN_HTTP": "true",
+        }
+        use_environment(environment)
+        if str(self._template.code) not in sys.path:
+            sys.path.insert(0, str(self._template.code))
+        bootstrap.prepare_server(self.postgres, control_plane, admin)
+        bootstrap.seed(control_plane, admin, self._template.directory / "events" / "provision_project.json")
+        return environment
+
+    def _lock(self) -> None:
+        lock = self._undo.enter_context((self.state_directory / LOCK).open("a+"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise HumanError(f"a stack is running already with its state in {self.state_directory}") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+
+    def _write_record(self, environment: Mapping[str, str]) -> None:
+        record = {
+            "endpoint_url": self.endpoint_url,
+            "state_machine_arn": self.state_machine_arn,
+            "ports": {"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
+            "environment": environment,
+        }
+        beside = self._record.with_suffix(".new")
+        beside.write_text(json.dumps(record, indent=2) + "\n")
+        beside.replace(self._record)
+
+    def _client(self) -> Any:
+        if not hasattr(self, "_step_functions"):
+            self._step_functions = self.client("stepfunctions")
+        return self._step_functions
+
+
+def running_process(state_directory: Path) -> int | None:
+    """Returns the id of the process that runs the stack of this directory, or None when none does."""
+    path = state_directory / LOCK
+    if not path.exists():
+        return None
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return int(lock.read() or 0)
+    return None
+
+
+def read_record(state_directory: Path) -> dict[str, Any] | None:
+    """Returns what the last start wrote down (addresses, ports, environment: no secret), or None before the first."""
+    path = state_directory / "stack.json"
+    record: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return record

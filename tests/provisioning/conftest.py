@@ -1,0 +1,67 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.postgres import PostgresServer, free_port
+from provisioning import tenant_secret
+from provisioning.control_plane import Cluster
+from provisioning.job import Job
+from provisioning.payload import parse_payload
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REGION = "us-east-1"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL server. Nothing in it has to survive, so it waits for no disk."""
+    directory: Path = tmp_path_factory.mktemp("postgres")
+    with PostgresServer(directory, fsync=False) as running:
+        yield running
+
+
+@pytest.fixture
+def superuser(server: PostgresServer) -> Iterator[Connection]:
+    connection = server.connect()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of this machine on which nobody listens."""
+    return free_port()
+
+
+@pytest.fixture
+def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator["SecretsManagerClient"]:
+    """An empty Secrets Manager in this process, and a client of its own to look into it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("TENANT_SECRET_PREFIX", raising=False)
+    monkeypatch.delenv("TENANT_SECRET_KMS_KEY_ID", raising=False)
+    with mock_aws():
+        yield boto3.client("secretsmanager", region_name=REGION)
+    tenant_secret._client_at.cache_clear()
+
+
+def make_job(job_id: str, project_id: str = "demo") -> Job:
+    """A job that was opened on a cluster which nobody connects to."""
+    return Job(
+        job_id=job_id,
+        project_id=project_id,
+        organization_id="org",
+        owner_id="owner",
+        payload=parse_payload({"project_id": project_id, "region": REGION}),
+        cluster=Cluster("c-1", REGION, "postgresql", "18", "db.t3.micro", "db.internal", 5432, "admin", 10),
+        created_at=datetime(2025, 1, 1, tzinfo=UTC),
+        secret_arn=None,
+    )

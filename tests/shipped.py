@@ -1,0 +1,64 @@
+"""What ships, as the tests read it: the template, the state machine, and the names that hold them together."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from cfnlint.decode import cfn_yaml
+
+ROOT = Path(__file__).parent.parent
+FUNCTIONS = ROOT / "functions"
+DEFINITION = ROOT / "statemachine" / "provision_project.asl.yaml"
+
+Node = dict[str, Any]
+
+
+def template() -> Node:
+    """The template with its short forms (!Ref) written out ({"Ref": ...})."""
+    return cast("Node", cfn_yaml.load(str(ROOT / "template.yaml")))
+
+
+def resources(kind: str) -> dict[str, Node]:
+    """The properties of every resource of that type, by name."""
+    return {name: found["Properties"] for name, found in template()["Resources"].items() if found["Type"] == kind}
+
+
+def functions() -> dict[str, Node]:
+    """The properties of every Lambda function, by name."""
+    return resources("AWS::Serverless::Function")
+
+
+def state_machine() -> Node:
+    """The properties of the one state machine."""
+    (found,) = resources("AWS::Serverless::StateMachine").values()
+    return found
+
+
+def definition() -> Node:
+    """The state machine's definition, before its substitutions."""
+    return cast("Node", yaml.safe_load(DEFINITION.read_text()))
+
+
+def states(machine: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Node]]:
+    """Every state by name, those inside the branches of a Parallel included."""
+    for name, state in (machine or definition())["States"].items():
+        yield name, state
+        for branch in state.get("Branches", []):
+            yield from states(branch)
+
+
+def tasks() -> dict[str, Node]:
+    """Every Task state by name."""
+    return {name: state for name, state in states() if state["Type"] == "Task"}
+
+
+def stem(state_name: str) -> str:
+    """The name of a stage in code: "Create tenant database" is create_database."""
+    return state_name.lower().replace(" tenant ", " ").replace(" ", "_")
+
+
+def resource_name(function_stem: str) -> str:
+    """The name of a stage's function in the template: create_database is CreateDatabaseFunction."""
+    return re.sub(r"(?:^|_)([a-z])", lambda letter: letter[1].upper(), function_stem) + "Function"

@@ -1,0 +1,160 @@
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests import shipped
+
+# Each may import itself and what comes after it.
+LAYERS = ["local", "stages", "provisioning"]
+# Read by code that runs outside Lambda, or by none that is deployed.
+NOT_IN_TEMPLATE = {
+    "STATE_MACHINE_ARN": "only who starts an execution needs it",
+    "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
+    "ALLOW_PLAIN_HTTP": "the laptop's services",
+}
+# What Lambda's runtime brings.
+BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}
+
+
+def sources(layer: str) -> list[Path]:
+    folder = shipped.ROOT / layer if layer == "local" else shipped.FUNCTIONS / layer
+    return sorted(folder.rglob("*.py"))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything that runs when the module is imported: all but the bodies of its functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and child in listed_body(node):
+            continue
+        yield child
+        yield from run_at_import(child)
+
+
+def listed_body(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST]:
+    return list(node.body) if isinstance(node.body, list) else [node.body]
+
+
+def reads_environment(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        return (node.func.value.id, node.func.attr) in {
+            ("os", "getenv"),
+            ("configuration", "required"),
+            ("configuration", "optional"),
+        }
+    return isinstance(node, ast.Attribute) and node.attr == "environ"
+
+
+def pins(text: str) -> dict[str, str]:
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def with_dependencies(names: set[str]) -> set[str]:
+    """The packages and, through all levels, what they need on this Python."""
+    found: set[str] = set()
+    left = {canonicalize_name(name) for name in names}
+    while left:
+        name = left.pop()
+        found.add(name)
+        wanted = [Requirement(text) for text in requires(name) or []]
+        needed = {canonicalize_name(one.name) for one in wanted if not one.marker or one.marker.evaluate({"extra": ""})}
+        left |= needed - found
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_run_one_way(layer: str) -> None:
+    above = set(LAYERS[: LAYERS.index(layer)]) | {"tests"}
+    for source in sources(layer):
+        assert not above & set(imported(ast.parse(source.read_text()))), source
+
+
+@pytest.mark.parametrize("layer", ["stages", "provisioning"])
+def test_nothing_reads_the_environment_when_it_is_imported(layer: str) -> None:
+    for source in sources(layer):
+        early = [node for node in run_at_import(ast.parse(source.read_text())) if reads_environment(node)]
+        assert early == [], source
+
+
+def test_the_check_of_imports_sees_an_early_read() -> None:
+    early = "import os\nclass A:\n    x = os.environ['X']\ndef f(a=os.getenv('X')): ..."
+    late = "import os\ndef f():\n    return os.environ['X']\ng = lambda: os.environ['X']"
+    assert sum(reads_environment(node) for node in run_at_import(ast.parse(early))) == 2
+    assert not any(reads_environment(node) for node in run_at_import(ast.parse(late)))
+
+
+def test_all_handlers_are_imported_without_any_setting() -> None:
+    modules = sorted({function["Handler"].rpartition(".")[0] for function in shipped.functions().values()})
+    program = "import " + ", ".join(modules)
+    environment = {"PYTHONPATH": str(shipped.FUNCTIONS)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_stage_file_begins_with_a_handler() -> None:
+    handlers = {function["Handler"] for function in shipped.functions().values()}
+    for source in sources("stages"):
+        if source.name == "__init__.py":
+            continue
+        defined = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
+        assert f"stages.{source.stem}.{defined[0]}" in handlers, source
+
+
+def test_what_the_functions_read_is_what_the_template_sets() -> None:
+    text = "\n".join(source.read_text() for layer in ("stages", "provisioning") for source in sources(layer))
+    read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
+    read |= {f"{service}_SERVICE_URL" for service in ("AUTH", "REALTIME", "STORAGE")}
+    given = set(shipped.template()["Globals"]["Function"]["Environment"]["Variables"])
+    assert read - set(NOT_IN_TEMPLATE) == {name for name in given if not name.startswith("POWERTOOLS_")}
+
+
+def test_lambda_gets_the_versions_that_were_tested() -> None:
+    packaged = pins((shipped.FUNCTIONS / "requirements.txt").read_text())
+    locked = pins((shipped.ROOT / "requirements.lock").read_text())
+    assert packaged == {name: locked[name] for name in packaged}
+
+
+def test_lambda_gets_all_that_the_functions_need_and_nothing_its_runtime_brings() -> None:
+    project = tomllib.loads((shipped.ROOT / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(text).name for text in project["dependencies"]}
+    needed = with_dependencies(declared - {"boto3"})
+    assert set(pins((shipped.FUNCTIONS / "requirements.txt").read_text())) == needed
+    assert not needed & BOTO3
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((shipped.ROOT / "pyproject.toml").read_text())["project"]
+    runtime = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    local = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["local"]}
+    by_module = packages_distributions()
+    for layer, declared in (("provisioning", runtime), ("stages", runtime), ("local", runtime | local)):
+        modules = {name for source in sources(layer) for name in imported(ast.parse(source.read_text()))}
+        for name in modules - sys.stdlib_module_names - set(LAYERS):
+            # Types only, behind TYPE_CHECKING, or what boto3 is made of.
+            if not name.startswith("mypy_boto3") and name != "botocore":
+                assert {canonicalize_name(one) for one in by_module[name]} & declared, (layer, name)
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements-sam.lock", "functions/requirements.txt"])
+def test_a_lock_pins_everything_and_names_no_place_to_get_it_from(file: str) -> None:
+    lines = [
+        line.partition(" ;")[0] for line in (shipped.ROOT / file).read_text().splitlines() if not line.startswith("#")
+    ]
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[A-Za-z0-9.+!]+", line)] == []

@@ -24,10 +24,9 @@ def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
         )
 
 
-def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """Returns the environment variables that point every AWS client at the stack."""
+def aws_environment() -> dict[str, str]:
+    """Returns the environment that keeps every AWS client on this machine, all but AWS_ENDPOINT_URL."""
     return {
-        "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import record
 from local.aws_client import use_environment
 from local.errors import HumanError
 from local.postgres import PostgresServer
-from local.stack import Stack, read_record, running_process
+from local.stack import Stack
 
 DEFAULT_PORT = 8083
 """Where AWS's own Step Functions Local listens."""
@@ -35,7 +36,7 @@ def start(state_directory: Path, port: int | None, time_scale: float) -> None:
 
     Raises HumanError with the reason when it does not start.
     """
-    if running_process(state_directory) is not None:
+    if record.holder(state_directory) is not None:
         raise HumanError(f"the stack is up already: {connect(state_directory).endpoint_url}")
     state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = state_directory / "stack.log"
@@ -64,7 +65,7 @@ def start(state_directory: Path, port: int | None, time_scale: float) -> None:
 def run_until_interrupted(state_directory: Path, port: int | None, time_scale: float) -> None:
     """Runs a stack in this process until SIGINT or SIGTERM. Raises HumanError when it does not start."""
     if port is None:
-        recorded = read_record(state_directory)
+        recorded = record.read(state_directory)
         port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
     try:
         with Stack(state_directory, time_scale=time_scale, port=port) as stack:
@@ -76,7 +77,7 @@ def run_until_interrupted(state_directory: Path, port: int | None, time_scale: f
 
 def stop(state_directory: Path) -> str:
     """Stops the stack, or what a killed one left running, and says so. Raises HumanError when there is nothing."""
-    process = running_process(state_directory)
+    process = record.holder(state_directory)
     if process is None:
         server = PostgresServer(state_directory.resolve() / "postgres")
         if not server.running():
@@ -85,7 +86,7 @@ def stop(state_directory: Path) -> str:
         return "Stopped the database that a killed stack had left running."
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    while running_process(state_directory) is not None:
+    while record.holder(state_directory) is not None:
         if time.monotonic() > deadline:
             raise HumanError(f"the stack did not stop within {STOP_TIMEOUT_SECONDS} s: see its process {process}")
         time.sleep(POLL_SECONDS)
@@ -94,8 +95,8 @@ def stop(state_directory: Path) -> str:
 
 def connect(state_directory: Path) -> RunningStack:
     """Points this process at the running stack. Raises HumanError when there is none."""
-    record = read_record(state_directory)
-    if record is None or running_process(state_directory) is None:
+    recorded = record.read(state_directory)
+    if recorded is None or record.holder(state_directory) is None:
         raise HumanError("the stack is not up: start it with `provision up`")
-    use_environment(record["environment"])
-    return RunningStack(record["endpoint_url"], record["state_machine_arn"])
+    use_environment(recorded["environment"])
+    return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])

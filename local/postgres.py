@@ -77,7 +77,6 @@ class PostgresServer:
             "max_connections": "300",
             "password_encryption": "scram-sha-256",
             "fsync": "on" if self._fsync else "off",
-            "synchronous_commit": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",
         }
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())

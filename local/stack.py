@@ -1,6 +1,5 @@
 """The whole stack in one process: PostgreSQL, the registration services, and Step Functions with the handlers."""
 
-import fcntl
 import json
 import os
 import sys
@@ -13,9 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
-from local import bootstrap
+from local import bootstrap, record
 from local.aws_client import aws_environment, use_environment
-from local.errors import HumanError
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
 from local.template import REPOSITORY, read_template
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from local.services import RegistrationServices
 
 POLL_SECONDS = 0.01
-LOCK = "lock"
 DEFAULT_TEMPLATE = REPOSITORY / "template.yaml"
 
 
@@ -64,7 +61,6 @@ class Stack:
         self._port = port
         self._template_path = template
         self._undo = ExitStack()
-        self._record = self.state_directory / "stack.json"
 
     def start(self) -> None:
         """Returns when StartExecution works. Raises HumanError, among others when a port is taken."""
@@ -125,9 +121,10 @@ class Stack:
 
     def _start(self) -> None:
         self.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock()
+        self._undo.enter_context(record.hold(self.state_directory))
         self._undo.enter_context(patch.dict(os.environ))
-        recorded = read_record(self.state_directory)
+        use_environment(aws_environment())
+        recorded = record.read(self.state_directory)
         ports: Mapping[str, int] = recorded["ports"] if recorded else {}
         addresses = () if self._bind == LOOPBACK else (self._bind,)
         self.postgres = PostgresServer(
@@ -147,7 +144,13 @@ class Stack:
         # to the ledger is the same job delivered once more.
         for job_id, payload in bootstrap.unfinished_jobs():
             self.start_execution(payload, job_id)
-        self._write_record(environment)
+        record.write(
+            self.state_directory,
+            endpoint_url=self.endpoint_url,
+            state_machine_arn=self.state_machine_arn,
+            ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
+            environment=environment,
+        )
 
     def _start_aws(self, ports: Mapping[str, int]) -> None:
         from local.aws import LocalAws
@@ -201,7 +204,8 @@ class Stack:
                     "DatabaseSslRootCert": "",
                 }
             ),
-            **aws_environment(self.endpoint_url),
+            **aws_environment(),
+            "AWS_ENDPOINT_URL": self.endpoint_url,
             "STATE_MACHINE_ARN": self.state_machine_arn,
             "ALLOW_PLAIN_HTTP": "true",
         }
@@ -212,48 +216,7 @@ class Stack:
         bootstrap.seed(control_plane, admin, self._template.directory / "events" / "provision_project.json")
         return environment
 
-    def _lock(self) -> None:
-        lock = self._undo.enter_context((self.state_directory / LOCK).open("a+"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise HumanError(f"a stack is running already with its state in {self.state_directory}") from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-
-    def _write_record(self, environment: Mapping[str, str]) -> None:
-        record = {
-            "endpoint_url": self.endpoint_url,
-            "state_machine_arn": self.state_machine_arn,
-            "ports": {"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
-            "environment": environment,
-        }
-        beside = self._record.with_suffix(".new")
-        beside.write_text(json.dumps(record, indent=2) + "\n")
-        beside.replace(self._record)
-
     def _client(self) -> Any:
         if not hasattr(self, "_step_functions"):
             self._step_functions = self.client("stepfunctions")
         return self._step_functions
-
-
-def running_process(state_directory: Path) -> int | None:
-    """Returns the id of the process that runs the stack of this directory, or None when none does."""
-    path = state_directory / LOCK
-    if not path.exists():
-        return None
-    with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return int(lock.read() or 0)
-    return None
-
-
-def read_record(state_directory: Path) -> dict[str, Any] | None:
-    """Returns what the last start wrote down (addresses, ports, environment: no secret), or None before the first."""
-    path = state_directory / "stack.json"
-    record: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-    return record

@@ -30,6 +30,17 @@ def tenant_session(cluster: Cluster, database_name: str) -> Iterator[Connection]
     The caller then checks its attempt once: from there on the lock guards every statement. Raises psycopg2.Error.
     """
     session = _session(cluster)
+    hold(session, database_name)
+    try:
+        yield session
+    finally:
+        if not session.closed:
+            with session.cursor() as cursor:
+                cursor.execute(postgres.statement("release_stage"))
+
+
+def hold(session: Connection, database_name: str) -> None:
+    """Takes the tenant's lock in the database of the session, ending whoever holds it. Raises psycopg2.Error."""
     with session.cursor() as cursor:
         cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
         if cursor.fetchone() != (True,):
@@ -37,12 +48,6 @@ def tenant_session(cluster: Cluster, database_name: str) -> Iterator[Connection]
             cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
             if cursor.fetchone() != (True,):
                 raise psycopg2.OperationalError("the tenant's lock is held")
-    try:
-        yield session
-    finally:
-        if not session.closed:
-            with session.cursor() as cursor:
-                cursor.execute(postgres.statement("release_stage"))
 
 
 def connect(cluster: Cluster, dbname: str | None = None) -> Connection:

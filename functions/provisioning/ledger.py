@@ -105,8 +105,8 @@ def begin_attempt(job_id: str, stage: Stage, seconds: float) -> Attempt | Record
     Returns the recorded output when the job has already finished the stage. Raises StageInProgress while another
     attempt is at work within its time, and JobClosed when the job has ended, is rolling back or does not exist.
     """
-    control = _lock(job_id, [stage])
-    row = control.fetch_one("claim_stage", job_id=job_id, stage=str(stage), seconds=seconds)
+    control = _lock(job_id, [stage], seconds)
+    row = control.fetch_one("claim_stage", job_id=job_id, stage=str(stage))
     if row is not None and row["attempt"] is not None:
         return Attempt(control, stage, row["attempt"], job_from_record(row))
     release(control)
@@ -126,8 +126,8 @@ def begin_rollback(job_id: str, stages: Sequence[Stage], seconds: float) -> Roll
     row = control_plane.connect().fetch_one("start_rollback", job_id=job_id, stages=_names(stages))
     if row is None or row["job_status"] == "succeeded":
         return None
-    control = _lock(job_id, stages)
-    steps = control.fetch_all("claim_compensation", job_id=job_id, stages=_names(stages), seconds=seconds)
+    control = _lock(job_id, stages, seconds)
+    steps = control.fetch_all("find_intents", job_id=job_id, stages=_names(stages))
     intents = {Stage(step["stage"]): step["intent"] for step in steps if step["intent"] is not None}
     return Rollback(control, stages, job_from_record(row), intents)
 
@@ -147,19 +147,19 @@ def was_rolled_back(job_id: str) -> bool:
     return job is not None and job["status"] != "succeeded" and job["rollback_started_at"] is not None
 
 
-def _lock(job_id: str, stages: Sequence[Stage]) -> ControlPlane:
+def _lock(job_id: str, stages: Sequence[Stage], seconds: float) -> ControlPlane:
     control = control_plane.connect()
     keys = [f"{job_id}/{stage}" for stage in stages]
-    if not _all_held(control, keys):
-        control.execute("take_over_stage", job_id=job_id, stages=_names(stages))
-        if not _all_held(control, keys):
+    if not _all_held(control, keys, seconds):
+        control.execute("take_over_stage", keys=keys)
+        if not _all_held(control, keys, seconds):
             release(control)
             raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
     return control
 
 
-def _all_held(control: ControlPlane, keys: Sequence[str]) -> bool:
-    return all(row["held"] for row in control.fetch_all("lock_stage", keys=keys))
+def _all_held(control: ControlPlane, keys: Sequence[str], seconds: float) -> bool:
+    return all(row["held"] for row in control.fetch_all("lock_stage", keys=keys, seconds=seconds))
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

@@ -47,7 +47,8 @@ def _apply(parameters: Mapping[str, Any]) -> list[str]:
         hostname=parameters["host"],
         port=int(parameters["port"]),
         database=parameters["dbname"],
-        args=postgres.ssl_options(),
+        # With a role that is named like a schema, "$user" would lead yoyo to other tables than the first time.
+        args=postgres.ssl_options() | {"options": "-csearch_path=public"},
     )
     backend = get_backend(address.uri)
     try:

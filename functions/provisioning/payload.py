@@ -136,7 +136,7 @@ def _keep_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidPayload("metadata: must hold no NaN, Infinity or lone surrogate") from None
     if len(encoded) > METADATA_MAXIMUM_BYTES:
         raise InvalidPayload(f"metadata: must be at most {METADATA_MAXIMUM_BYTES} bytes as JSON")
-    if rb"\u0000" in encoded:
+    if rb"\u0000" in encoded.replace(rb"\\", b""):
         raise InvalidPayload("metadata: must hold no NUL character")
     return dict(metadata)
 

@@ -117,7 +117,7 @@ class ServiceClient:
                 raise ValueError
             body = json.loads(content)
             return Registration(*(_text(body[name]) for name in ("external_id", "endpoint", "registered_at")))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know") from None
 
 
@@ -130,8 +130,13 @@ def _text(value: object) -> str:
 def _checked_url(url: str) -> str:
     parts = urlsplit(url)
     plain_http = parts.scheme == "http" and configuration.optional("ALLOW_PLAIN_HTTP") == "true"
-    if (parts.scheme != "https" and not plain_http) or not parts.hostname or parts.username or parts.query:
-        raise Misconfigured("a service URL must be https://host/path, without credentials or a query")
+    if (
+        (parts.scheme != "https" and not plain_http)
+        or not parts.hostname
+        or "@" in parts.netloc
+        or {"?", "#"} & set(url)
+    ):
+        raise Misconfigured("a service URL must be https://host/path, without credentials, query or fragment")
     try:
         address = ipaddress.ip_address(parts.hostname)
     except ValueError:

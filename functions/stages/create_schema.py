@@ -23,6 +23,8 @@ def create(attempt: Attempt) -> Output:
     attempt.declare(schema=tenant_schema.SCHEMA, version=tenant_schema.newest_version())
     connection = cluster.connect(job.cluster, dbname=job.names.database)
     try:
+        cluster.hold(connection, job.names.database)
+        attempt.check()
         version = tenant_schema.upgrade(connection, job.names)
     finally:
         connection.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from provisioning import control_plane, errors
 from provisioning.control_plane import ControlPlane, Row
-from provisioning.errors import ControlPlaneUnavailable, ErrorType, ProvisioningError
+from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.job_registry import JobType
 from provisioning.payload import parse_payload
 from provisioning.stage import Stage
@@ -45,6 +45,10 @@ def close(control: ControlPlane, event: Event) -> Output:
             return {"outcome": "provisioned", "error": "", "cause": "", "result": job["result"]}
         leftovers = [row["leftover"] for row in control.fetch_all("find_leftovers", job_id=job_id)]
         outcome = _outcome(job, leftovers)
+        step = control.fetch_one("find_failed_step", job_id=job_id, message=failure.message)
+        if failure.error == JobClosed.__name__ and step is not None:
+            # What closed the job is the cause, not that a later attempt found it closed.
+            failure = Failure(failure.error, ErrorType(step["error_type"]), step["error_message"])
         control.execute(
             "close_job",
             job_id=job_id,
@@ -57,7 +61,6 @@ def close(control: ControlPlane, event: Event) -> Output:
             error_message=failure.message,
             leftovers=json.dumps(leftovers),
         )
-        step = control.fetch_one("find_failed_step", job_id=job_id)
         removed = [row["removed"] for row in control.fetch_all("find_removed", job_id=job_id)]
     cause = _cause(failure, step, removed, leftovers)
     return {"outcome": outcome, "error": failure.error, "cause": cause, "result": {}}
@@ -104,7 +107,7 @@ def _project_id(payload: object) -> str | None:
 
 
 def _cause(failure: Failure, step: Row | None, removed: list[str], leftovers: list[str]) -> str:
-    where = f"{step['stage']} failed on attempt {step['attempt']}" if step else "the project was not taken up"
+    where = f"{step['stage']} failed on attempt {step['attempt']}" if step else "no stage was begun that could fail"
     rolled_back = f"Rolled back: {', '.join(removed)}." if removed else "Nothing had to be rolled back."
     left = f"Still there: {', '.join(leftovers)}." if leftovers else "Nothing is left."
     return f"{where}: {failure.message}. {rolled_back} {left}"

@@ -1,23 +1,32 @@
 """Wraps the I/O boundaries of the handlers: every statement and commit, every HTTP request, every AWS call.
 
-Production code has no line for it. An I/O point is named by the function that runs, and by its number among the I/O
-operations of that invocation, so that it is the same point in every run.
+Production code has no line for it. An I/O point is named by the function that runs and by its number among the I/O
+operations of that invocation. A job's first invocation of a function starts cold, so that its points are the same in
+every run.
 """
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import psycopg2
 import urllib3
 from botocore.client import BaseClient
+from botocore.exceptions import ConnectionClosedError
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from typing_extensions import override
+from urllib3.exceptions import ProtocolError
+
+from local.lambda_environment import load_handler
+from local.lambda_runtime import LambdaRuntime
+from local.template import Function
+from provisioning import cluster, control_plane, service_client
 
 
 @dataclass(frozen=True)
@@ -26,38 +35,52 @@ class Point:
 
     function: str
     number: int
-    kind: str
     what: str
 
 
 @dataclass
-class Running:
-    """The invocation that the current thread handles."""
+class Invocation:
+    """What the current thread is running."""
 
     function: str
+    event: str
     job_id: str
-    invocation: int
+    attempt: int
     operations: int = 0
-    connections: list[Connection] = field(default_factory=list)
 
 
-Effect = Callable[[], Any]
-Intercept = Callable[[Running, Point, Effect], Any]
+class Operation:
+    """An I/O operation that is about to happen."""
+
+    def __init__(self, what: str, effect: Callable[[], Any], lose: Callable[[], Exception]) -> None:
+        self.what = what
+        self.perform = effect
+        self.lose = lose
+        """Breaks the connection that the operation goes over, and returns the error its caller then sees."""
+
+
+Intercept = Callable[[Invocation, Point, Operation], Any]
 
 _current = threading.local()
 
 
 class Boundary:
-    """Calls the intercept for every I/O operation of a handler; it performs the effect, or does not."""
+    """Hands every I/O operation of a watched job's handlers to an intercept, which performs it, or does not."""
 
     def __init__(self) -> None:
         self._intercepts: dict[str, Intercept] = {}
-        self._invocations: dict[tuple[str, str], int] = {}
-        self._lock = threading.Lock()
+        self._attempts: dict[tuple[str, str], int] = {}
+        self._active: dict[str, int] = {}
+        self._lock = threading.Condition()
+
+    def wait_until_quiet(self, job_id: str, seconds: float) -> bool:
+        """Tells whether every handler of the job, zombies included, has ended within the time."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._active.get(job_id, 0) == 0, seconds)
 
     @contextmanager
-    def intercepting(self, job_id: str, intercept: Intercept) -> Iterator[None]:
-        """Sends the I/O of one job's invocations through the intercept."""
+    def watching(self, job_id: str, intercept: Intercept) -> Iterator[None]:
+        """Sends the I/O of one job through the intercept."""
         self._intercepts[job_id] = intercept
         try:
             yield
@@ -65,93 +88,123 @@ class Boundary:
             del self._intercepts[job_id]
 
     @contextmanager
-    def installed(self, functions: dict[str, Callable[[Any, Any], Any]], replaced: Any) -> Iterator[None]:
-        """Wraps the I/O libraries, and the functions so that each thread knows what it is running."""
-        connect = psycopg2.connect
-        request = urllib3.PoolManager.request
-        api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    def installed(self, runtime: LambdaRuntime, functions: tuple[Function, ...]) -> Iterator[None]:
+        """Wraps the I/O libraries, and the handlers, so that each thread knows what it is running."""
+        connect, request = psycopg2.connect, urllib3.PoolManager.request
+        api_call = vars(BaseClient)["_make_api_call"]
 
-        def connect_wrapped(**arguments: Any) -> Connection:
-            return self._operate("connect", arguments.get("dbname", ""), lambda: connect(connection_factory=_Connection, **arguments))
+        def connect_watched(**arguments: Any) -> Any:
+            return self._operate(
+                f"connect to {'tenant' if arguments['dbname'].startswith('tenant_') else arguments['dbname']}",
+                lambda: connect(connection_factory=_Connection, **arguments),
+                lambda: psycopg2.OperationalError("could not connect"),
+            )
 
-        def request_wrapped(pool: Any, method: str, url: str, **arguments: Any) -> Any:
-            return self._operate("http", f"{method} {url}", lambda: request(pool, method, url, **arguments))
+        def request_watched(pool: Any, method: str, url: str, **arguments: Any) -> Any:
+            return self._operate(
+                f"{method} {url.split('/')[3]}",
+                lambda: request(pool, method, url, **arguments),
+                lambda: ProtocolError("Connection aborted."),
+            )
 
-        def api_call_wrapped(client: Any, operation: str, arguments: Any) -> Any:
-            return self._operate("aws", operation, lambda: api_call(client, operation, arguments))
+        def api_call_watched(client: Any, operation: str, arguments: Any) -> Any:
+            return self._operate(
+                operation,
+                lambda: api_call(client, operation, arguments),
+                lambda: ConnectionClosedError(endpoint_url="https://aws"),
+            )
 
         with ExitStack() as stack:
-            stack.enter_context(patch.object(psycopg2, "connect", connect_wrapped))
-            stack.enter_context(patch.object(urllib3.PoolManager, "request", request_wrapped))
-            stack.enter_context(patch.object(BaseClient, "_make_api_call", api_call_wrapped))
-            stack.enter_context(patch.object(_Connection, "operate", self._operate))
-            for name, handler in functions.items():
-                stack.enter_context(replaced(name, self._tracking(name, handler)))
+            stack.enter_context(patch.object(psycopg2, "connect", connect_watched))
+            stack.enter_context(patch.object(urllib3.PoolManager, "request", request_watched))
+            stack.enter_context(patch.object(BaseClient, "_make_api_call", api_call_watched))
+            stack.enter_context(patch.object(_Connection, "operate", staticmethod(self._operate), create=True))
+            for function in functions:
+                stack.enter_context(runtime.replaced(function.resource, self._tracked(function)))
             yield
 
-    def _tracking(self, name: str, handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def _tracked(self, function: Function) -> Callable[[Any, Any], Any]:
         def handle(event: Any, context: Any) -> Any:
-            key = (name, str(event["job_id"]))
-            with self._lock:
-                self._invocations[key] = self._invocations.get(key, 0) + 1
-            _current.running = Running(name, key[1], self._invocations[key])
+            job_id = str(event["job_id"])
+            attempt = self._enter(function.resource, job_id)
+            if attempt == 1 and job_id in self._intercepts:
+                _start_cold()
+            _current.invocation = Invocation(function.resource, json.dumps(event), job_id, attempt)
             try:
-                return handler(event, context)
+                return load_handler(function.handler)(event, context)
             finally:
-                _current.running = None
+                _current.invocation = None
+                self._leave(job_id)
 
         return handle
 
-    def _operate(self, kind: str, what: str, effect: Effect) -> Any:
-        running: Running | None = getattr(_current, "running", None)
-        intercept = self._intercepts.get(running.job_id) if running is not None else None
-        if running is None or intercept is None:
+    def _enter(self, function: str, job_id: str) -> int:
+        with self._lock:
+            self._active[job_id] = self._active.get(job_id, 0) + 1
+            self._attempts[function, job_id] = self._attempts.get((function, job_id), 0) + 1
+            return self._attempts[function, job_id]
+
+    def _leave(self, job_id: str) -> None:
+        with self._lock:
+            self._active[job_id] -= 1
+            self._lock.notify_all()
+
+    def _operate(self, what: str, effect: Callable[[], Any], lose: Callable[[], Exception]) -> Any:
+        invocation = cast("Invocation | None", getattr(_current, "invocation", None))
+        intercept = self._intercepts.get(invocation.job_id) if invocation is not None else None
+        if invocation is None or intercept is None:
             return effect()
-        running.operations += 1
-        return intercept(running, Point(running.function, running.operations, kind, what), effect)
+        invocation.operations += 1
+        point = Point(invocation.function, invocation.operations, what)
+        return intercept(invocation, point, Operation(what, effect, lose))
+
+
+def _start_cold() -> None:
+    for module in (control_plane, cluster, service_client):
+        vars(module)["_environment"].__dict__.clear()
 
 
 class _Connection(Connection):
-    """A psycopg2 connection whose statements and commits go through the boundary."""
-
-    operate: Callable[[str, str, Effect], Any]
+    """A psycopg2 connection whose statements and commits are operations."""
 
     @override
     def cursor(self, *arguments: Any, **named: Any) -> Any:
-        factory = named.pop("cursor_factory", Cursor)
-        return super().cursor(*arguments, cursor_factory=_counted(factory), **named)
+        factory = named.pop("cursor_factory", None) or Cursor
+        return super().cursor(*arguments, cursor_factory=_watched(factory), **named)
 
     @override
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            return super().__exit__(kind, error, traceback)
         leave = super().__exit__
-        try:
-            self.operate("commit", "", lambda: leave(None, None, None))
-        except psycopg2.Error:
-            if not self.closed:
-                self.rollback()
-            raise
-        return None
+        if kind is not None:
+            leave(kind, error, traceback)
+        else:
+            _operate_on(self, "commit", lambda: leave(None, None, None))
+
+
+def _operate_on(connection: Connection, what: str, effect: Callable[[], Any]) -> Any:
+    def lose() -> Exception:
+        connection.close()
+        return psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    return vars(_Connection)["operate"].__func__(what, effect, lose)
 
 
 _classes: dict[type, type] = {}
 
 
-def _counted(factory: type) -> type:
+def _watched(factory: Any) -> Any:
     if factory not in _classes:
 
         def execute(cursor: Any, query: Any, variables: Any = None) -> Any:
             text = query if isinstance(query, str) else query.as_string(cursor)
-            what = " ".join(text.split())[:80]
-            return cursor.connection.operate("statement", what, lambda: factory.execute(cursor, query, variables))  # type: ignore[attr-defined]
+            lines = [line for line in text.split("\n") if line and not line.startswith("--")]
+            return _operate_on(
+                cursor.connection,
+                " ".join(" ".join(lines).split())[:70],
+                lambda: factory.execute(cursor, query, variables),
+            )
 
-        _classes[factory] = type(f"Counted{factory.__name__}", (factory,), {"execute": execute})
+        _classes[factory] = type(f"Watched{factory.__name__}", (factory,), {"execute": execute})
     return _classes[factory]
-
-
-def running() -> Running | None:
-    """Returns the invocation that the current thread handles."""
-    return getattr(_current, "running", None)

@@ -1,23 +1,33 @@
+import functools
+import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import hypothesis
 import pytest
 from moto import mock_aws
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer, free_port
-from provisioning import tenant_secret
+from provisioning import service_client
 from provisioning.control_plane import Cluster
 from provisioning.job import Job
 from provisioning.payload import parse_payload
+from tests.provisioning.programmable_service import ProgrammableService
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+# How long one example takes says more about the machine's load than about the code.
+hypothesis.settings.register_profile("provisioner", deadline=None)
+hypothesis.settings.load_profile("provisioner")
+
 REGION = "us-east-1"
+TOKEN = "t0k3n-of-the-auth-service"
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +59,12 @@ def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator["SecretsManager
     monkeypatch.delenv("TENANT_SECRET_PREFIX", raising=False)
     monkeypatch.delenv("TENANT_SECRET_KMS_KEY_ID", raising=False)
     with mock_aws():
-        yield boto3.client("secretsmanager", region_name=REGION)
-    tenant_secret._client_at.cache_clear()
+        yield _secrets_client()
+
+
+@functools.cache
+def _secrets_client() -> "SecretsManagerClient":
+    return boto3.client("secretsmanager", region_name=REGION)
 
 
 def make_job(job_id: str, project_id: str = "demo") -> Job:
@@ -65,3 +79,17 @@ def make_job(job_id: str, project_id: str = "demo") -> Job:
         created_at=datetime(2025, 1, 1, tzinfo=UTC),
         secret_arn=None,
     )
+
+
+@pytest.fixture
+def service(secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
+    """The auth service, programmable, in settings that point to it and hold its token."""
+    secrets_manager.create_secret(Name="tokens", SecretString=json.dumps({"auth": TOKEN}))
+    monkeypatch.setattr(service_client, "_environment", threading.local())
+    with ProgrammableService() as running:
+        monkeypatch.setenv("SERVICE_TOKENS_SECRET_ID", "tokens")
+        monkeypatch.setenv("AUTH_SERVICE_URL", running.url)
+        monkeypatch.setenv("ALLOW_PLAIN_HTTP", "true")
+        yield running
+        if hasattr(service_client._environment, "pool"):
+            service_client._environment.pool.clear()

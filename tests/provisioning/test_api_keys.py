@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning import api_keys
-from provisioning.api_keys import ALPHABET, CHECKSUM_CHARACTERS, RANDOM_CHARACTERS, ApiKey, generate, is_well_formed, matches
+from provisioning.api_keys import (
+    ALPHABET,
+    CHECKSUM_CHARACTERS,
+    RANDOM_CHARACTERS,
+    ApiKey,
+    generate,
+    is_well_formed,
+    matches,
+)
 
 SAMPLE = 20_000
 RANDOM_PART = slice(-RANDOM_CHARACTERS - CHECKSUM_CHARACTERS, -CHECKSUM_CHARACTERS)

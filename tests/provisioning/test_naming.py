@@ -82,7 +82,9 @@ def test_a_person_finds_the_project_in_the_name(project_id: str) -> None:
 
 
 def test_postgresql_takes_every_name_as_it_is(superuser: Connection) -> None:
-    names = [name for project_id in HARMLESS_PROJECT_IDS for name in all_names(tenant_names(project_id)) if "/" not in name]
+    names = [
+        name for project_id in HARMLESS_PROJECT_IDS for name in all_names(tenant_names(project_id)) if "/" not in name
+    ]
     with superuser.cursor() as cursor:
         cursor.execute("SELECT array_agg(name) FROM unnest(%s) AS name WHERE quote_ident(name) = name::name", (names,))
         assert cursor.fetchone() == (names,)
@@ -91,7 +93,8 @@ def test_postgresql_takes_every_name_as_it_is(superuser: Connection) -> None:
 def test_no_name_is_a_key_word_or_a_name_that_postgresql_has_taken(superuser: Connection) -> None:
     with superuser.cursor() as cursor:
         cursor.execute(
-            "SELECT word FROM pg_get_keywords() UNION SELECT rolname FROM pg_roles UNION SELECT datname FROM pg_database"
+            "SELECT word FROM pg_get_keywords()"
+            " UNION SELECT rolname FROM pg_roles UNION SELECT datname FROM pg_database"
         )
         taken = {row[0] for row in cursor}
     made = {name for word in taken if PROJECT_ID.fullmatch(word) for name in all_names(tenant_names(word))}

@@ -11,7 +11,6 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer
-from provisioning import scram
 from provisioning.scram import scram_verifier
 
 LOGIN = "scram_login"
@@ -83,7 +82,7 @@ def test_postgresql_keeps_the_verifier_as_it_is_instead_of_hashing_it_as_a_passw
 
 
 def test_the_keys_are_those_of_the_exchange_in_rfc_7677(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scram.secrets, "token_bytes", lambda length: base64.b64decode(RFC_SALT)[:length])
+    monkeypatch.setattr(secrets, "token_bytes", lambda length: base64.b64decode(RFC_SALT)[:length])
     verifier = scram_verifier("pencil")
 
     match = re.fullmatch(r"SCRAM-SHA-256\$4096:([^$]+)\$([^:]+):(.+)", verifier)
@@ -105,7 +104,9 @@ def test_a_verifier_does_not_hold_the_password() -> None:
     assert "a password" not in scram_verifier("a password")
 
 
-@pytest.mark.parametrize("password", ["pässword", "\N{ROMAN NUMERAL NINE}", "pass\0word", "pass\nword", "\x7f", "\u00a0"])
+@pytest.mark.parametrize(
+    "password", ["pässword", "\N{ROMAN NUMERAL NINE}", "pass\0word", "pass\nword", "\x7f", "\u00a0"]
+)
 def test_a_password_that_sasl_would_rewrite_is_refused(password: str) -> None:
     with pytest.raises(ValueError, match="only printable ASCII passwords are supported") as refused:
         scram_verifier(password)

@@ -63,7 +63,6 @@ CREATE TABLE control_plane.provisioning_steps (
     attempt       integer NOT NULL DEFAULT 0,
     started_at    timestamptz,
     completed_at  timestamptz,
-    deadline_at   timestamptz,
     error_type    text,
     error_message text,
     error_details jsonb,

@@ -1,7 +1,6 @@
 WITH claimed AS (
     UPDATE control_plane.provisioning_steps AS step
-    SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL,
-        deadline_at = now() + make_interval(secs => %(seconds)s)
+    SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL
     FROM control_plane.jobs
     WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.status IN ('pending', 'running', 'failed')
         AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL

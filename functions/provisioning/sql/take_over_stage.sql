@@ -1,8 +1,8 @@
--- An attempt whose deadline has passed was given up by the state machine, and its Lambda is dead or a zombie: ending
--- its session is what keeps it from acting, because an attempt never reconnects.
+-- An attempt whose time is over was given up by the state machine, and its Lambda is dead or a zombie: ending its
+-- session is what keeps it from acting, because an attempt never reconnects.
 SELECT pg_terminate_backend(holder.pid, 2000)
-FROM control_plane.provisioning_steps AS step
-CROSS JOIN LATERAL (SELECT hashtextextended(step.job_id || '/' || step.stage, 0) AS key) AS named
+FROM unnest(%(keys)s) AS stage
+CROSS JOIN LATERAL (SELECT hashtextextended(stage, 0) AS key) AS named
 JOIN pg_locks AS holder
     ON holder.locktype = 'advisory'
     AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -11,4 +11,7 @@ JOIN pg_locks AS holder
     AND holder.objsubid = 1
     AND holder.granted
     AND holder.pid <> pg_backend_pid()
-WHERE step.job_id = %(job_id)s AND step.stage = ANY (%(stages)s) AND step.deadline_at < now();
+JOIN pg_stat_activity AS session
+    ON session.pid = holder.pid
+    AND substring(session.application_name FROM '^provisioner until ([0-9.]+)$')::numeric
+        < extract(epoch FROM clock_timestamp());

@@ -1,0 +1,60 @@
+"""The one stack that the tests of whole executions, of stages and of faults share, and the projects in it."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from local.stack import Stack
+
+TIME_SCALE = 0.0001
+ORGANIZATION = "org-test"
+OWNER = "user-test"
+REGION = "us-east-1"
+
+NewProject = Callable[[], str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs what needs the stack last: moto's backends and the interpreter's clock are one per process, and the tests
+    before it use them for themselves.
+    """
+    items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack in which 300 seconds between attempts take 0.03, and whose server logs every statement."""
+    directory = tmp_path_factory.mktemp("stack")
+    with Stack(directory, time_scale=TIME_SCALE, fsync=False) as running:
+        with closing(running.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+            cursor.execute("ALTER SYSTEM SET log_statement = 'all'")
+            cursor.execute("SELECT pg_reload_conf()")
+            cursor.execute("UPDATE control_plane.clusters SET capacity = 100000")
+        yield running
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def new_project(stack: Stack) -> NewProject:
+    """Makes a project that nobody has provisioned yet, and returns its id, which no other test has."""
+
+    def make() -> str:
+        project_id = f"p-{uuid.uuid4().hex[:12]}"
+        with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)"
+                " VALUES (%s, %s, %s, %s)",
+                (project_id, ORGANIZATION, OWNER, REGION),
+            )
+        return project_id
+
+    return make
+
+
+@pytest.fixture
+def project_id(new_project: NewProject) -> str:
+    """The id of a project that nobody has provisioned yet."""
+    return new_project()

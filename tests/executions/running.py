@@ -1,0 +1,111 @@
+"""Runs executions to their end, and reads what Step Functions tells of them."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from typing import Any
+
+from local.lambda_environment import Handler, load_handler
+from local.stack import Stack
+from local.template import read_template
+
+SERVICES = ("auth", "realtime", "storage")
+HANDLERS = {function.resource: function.handler for function in read_template().functions}
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An execution that has ended."""
+
+    job_id: str
+    arn: str
+    status: str
+    output: Any
+    error: str | None
+    cause: str
+    waits: list[float]
+    """The seconds between attempts that were asked for, in order."""
+
+
+def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, Any]:
+    """Returns a payload that asks for these services, and for everything else as the fields say."""
+    return {
+        "project_id": project_id,
+        "region": "us-east-1",
+        "services": {service: service in services for service in SERVICES},
+        **fields,
+    }
+
+
+def run(stack: Stack, payload: object, job_id: str | None = None) -> Ran:
+    """Starts an execution and returns it when it has ended."""
+    return ended(stack, stack.start_execution(payload, job_id or f"job-{uuid.uuid4().hex[:12]}"))
+
+
+def ended(stack: Stack, arn: str) -> Ran:
+    """Waits for the end of an execution and returns it."""
+    described = stack.wait(arn)
+    return Ran(
+        job_id=described["name"],
+        arn=arn,
+        status=described["status"],
+        output=json.loads(described["output"]) if "output" in described else None,
+        error=described.get("error"),
+        cause=described.get("cause", ""),
+        waits=stack.clock.seconds(execution=described["name"]),
+    )
+
+
+def history(stack: Stack, arn: str) -> list[Event]:
+    """Returns every event of an execution, oldest first."""
+    pages = stack.client("stepfunctions").get_paginator("get_execution_history")
+    return [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
+
+
+def entered(events: Sequence[Event]) -> list[str]:
+    """Returns the names of the states that were entered, in order."""
+    return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+
+def position(events: Sequence[Event], kind: str, name: str) -> int:
+    """Returns where a state was entered or exited."""
+    details = f"state{kind}EventDetails"
+    (found,) = [place for place, event in enumerate(events) if event.get(details, {}).get("name") == name]
+    return found
+
+
+def invoke(stack: Stack, function: str, event: Any) -> tuple[Any, bool]:
+    """Invokes a function as AWS would, and returns what it answered and whether that is an error."""
+    invocation = stack.runtime.invoke(function, json.dumps(event))
+    return json.loads(invocation.payload), invocation.failed
+
+
+def replaced(stack: Stack, function: str, around: Callable[[Handler, Any, Any], Any]) -> AbstractContextManager[None]:
+    """Runs something around a function's own handler, which it is given."""
+
+    def handler(event: Any, context: Any) -> Any:
+        return around(load_handler(HANDLERS[function]), event, context)
+
+    return stack.runtime.replaced(function, handler)
+
+
+def execute(stack: Stack, statement: str, dbname: str = "postgres") -> list[tuple[Any, ...]]:
+    """Runs a statement as superuser and returns its rows."""
+    with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Tells whether the condition has come true within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True

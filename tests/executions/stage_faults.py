@@ -1,0 +1,161 @@
+"""Makes a stage fail: in its middle, by a crash, before it is reached, or after it has done its work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from unittest.mock import patch
+
+from local.lambda_environment import Handler
+from local.stack import Stack
+from provisioning import errors, tenant_database, tenant_schema, tenant_secret
+from provisioning.service_client import ServiceClient
+from stages import finalize, verify_project
+from tests.executions.running import replaced
+
+MESSAGE = "the disk of this test is full"
+ALWAYS = 1_000_000
+
+
+class Fault(StrEnum):
+    """How an attempt fails."""
+
+    ERROR = "a typed error in its middle"
+    CRASH = "the death of its process in its middle"
+    UNREACHED = "a Lambda that never reaches the handler"
+    ANSWER_LOST = "an answer that is lost once the work is done"
+
+
+@dataclass(frozen=True)
+class FaultyStage:
+    """A stage, and where in its middle a fault can strike."""
+
+    stage: str
+    state: str
+    function: str
+    error: type[errors.ProvisioningError]
+    owner: Any
+    attribute: str
+    service: str = ""
+
+
+def _registering(service: str) -> FaultyStage:
+    return FaultyStage(
+        f"registering_{service}",
+        f"Register {service}",
+        f"Register{service.capitalize()}Function",
+        errors.ServiceRegistrationFailed,
+        ServiceClient,
+        "register",
+        service,
+    )
+
+
+STAGES = {
+    faulty.stage: faulty
+    for faulty in (
+        FaultyStage(
+            "initializing",
+            "Verify project",
+            "VerifyProjectFunction",
+            errors.ControlPlaneUnavailable,
+            verify_project,
+            "_pick_cluster",
+        ),
+        FaultyStage(
+            "creating_database",
+            "Create tenant database",
+            "CreateDatabaseFunction",
+            errors.DatabaseCreationFailed,
+            tenant_database,
+            "create_database",
+        ),
+        FaultyStage(
+            "creating_schema",
+            "Create tenant schema",
+            "CreateSchemaFunction",
+            errors.SchemaCreationFailed,
+            tenant_schema,
+            "upgrade",
+        ),
+        *(_registering(service) for service in ("auth", "realtime", "storage")),
+        FaultyStage(
+            "generating_api_keys",
+            "Generate API keys",
+            "GenerateApiKeysFunction",
+            errors.ApiKeyGenerationFailed,
+            tenant_secret,
+            "put_api_keys",
+        ),
+        FaultyStage(
+            "finalizing",
+            "Finalize",
+            "FinalizeFunction",
+            errors.FinalizationFailed,
+            finalize,
+            "prove_database",
+        ),
+    )
+}
+
+
+def failing(
+    stack: Stack, stage: FaultyStage, fault: Fault, times: int = ALWAYS
+) -> AbstractContextManager[Callable[[], int]]:
+    """Makes the first attempts at a stage fail. What it yields tells how many attempts were made in all."""
+    if fault in (Fault.ERROR, Fault.CRASH):
+        return _in_the_middle(stage, fault, times)
+    return _around(stack, stage, fault, times)
+
+
+class _Countdown:
+    """Counts attempts, and tells of each whether it is one of those that fail."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def strikes(self) -> bool:
+        with self._lock:
+            self.count += 1
+            return self.count <= self._times
+
+
+@contextmanager
+def _in_the_middle(stage: FaultyStage, fault: Fault, times: int) -> Iterator[Callable[[], int]]:
+    countdown, real = _Countdown(times), getattr(stage.owner, stage.attribute)
+
+    def instead(*arguments: Any) -> Any:
+        concerned = not stage.service or str(arguments[0].service) == stage.service
+        if concerned and countdown.strikes():
+            raise stage.error(MESSAGE) if fault is Fault.ERROR else SystemExit(1)
+        return real(*arguments)
+
+    with patch.object(stage.owner, stage.attribute, instead):
+        yield lambda: countdown.count
+
+
+@contextmanager
+def _around(stack: Stack, stage: FaultyStage, fault: Fault, times: int) -> Iterator[Callable[[], int]]:
+    countdown = _Countdown(times)
+
+    def around(handler: Handler, event: Any, context: Any) -> Any:
+        strikes = countdown.strikes()
+        if strikes and fault is Fault.UNREACHED:
+            raise named("Runtime.ImportModuleError")
+        answer = handler(event, context)
+        if strikes:
+            raise named("Lambda.Unknown")
+        return answer
+
+    with replaced(stack, stage.function, around):
+        yield lambda: countdown.count
+
+
+def named(error_name: str) -> Exception:
+    """Returns an exception that Lambda reports under this name."""
+    error: Exception = type(error_name, (Exception,), {})("as this test wants it")
+    return error

@@ -1,0 +1,73 @@
+"""The kinds of fault, and the intercept that brings one about at one point."""
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from tests.faults.boundary import Invocation, Operation, Point
+
+LONGEST_SLEEP_SECONDS = 30.0
+
+
+class Fault(StrEnum):
+    """What happens at a point. All but the last two happen to the first attempt only."""
+
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    LOST_BEFORE = "lost before"
+    LOST_AFTER = "lost after"
+    SLOW = "slow"
+    DUPLICATE = "duplicate"
+    FOR_GOOD = "for good"
+    SLOW_FOR_GOOD = "slow for good"
+
+
+LASTING = (Fault.FOR_GOOD, Fault.SLOW_FOR_GOOD)
+
+
+class Crash(BaseException):
+    """The process that runs the handler dies here."""
+
+
+class Injection:
+    """Brings faults about at the chosen points of one job, and wakes the sleeping attempts when it is told to."""
+
+    def __init__(self, faults: dict[tuple[str, int], Fault], deliver: Callable[[str, str], Any]) -> None:
+        self._faults = faults
+        self._deliver = deliver
+        self._awake = threading.Event()
+        self.seen: list[Point] = []
+        self.struck = 0
+        self.events: dict[str, str] = {}
+
+    def intercept(self, invocation: Invocation, point: Point, operation: Operation) -> Any:
+        """Performs the operation, or what the fault makes of it."""
+        self.seen.append(point)
+        self.events.setdefault(invocation.function, invocation.event)
+        fault = self._faults.get((point.function, point.number))
+        if fault is None or (invocation.attempt > 1 and fault not in LASTING):
+            return operation.perform()
+        self.struck += 1
+        return self._strike(fault, invocation, operation)
+
+    def wake(self) -> None:
+        """Lets every attempt that sleeps go on."""
+        self._awake.set()
+
+    def _strike(self, fault: Fault, invocation: Invocation, operation: Operation) -> Any:
+        if fault in (Fault.CRASH_BEFORE, Fault.FOR_GOOD):
+            raise Crash
+        if fault is Fault.CRASH_AFTER:
+            operation.perform()
+            raise Crash
+        if fault is Fault.LOST_BEFORE:
+            raise operation.lose()
+        if fault is Fault.LOST_AFTER:
+            operation.perform()
+            raise operation.lose()
+        if fault is Fault.DUPLICATE:
+            self._deliver(invocation.function, invocation.event)
+            return operation.perform()
+        self._awake.wait(LONGEST_SLEEP_SECONDS)
+        return operation.perform()

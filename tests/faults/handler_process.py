@@ -1,0 +1,128 @@
+"""A process of its own that runs the handlers, so that it can be killed as the operating system kills one."""
+
+import itertools
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from local.lambda_environment import load_handler
+from local.lambda_runtime import LambdaRuntime
+from local.template import Function
+from tests.faults.faults import Crash
+
+THREADS = 16
+_spawner = get_context("forkserver")
+_spawner.set_forkserver_preload(
+    ["boto3", "psycopg2", "stages.verify_project", "stages.create_database", "stages.finalize", "stages.record_failure"]
+)
+
+
+class HandlerProcess:
+    """Runs handlers in a child process, which is started when it is needed and not there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self.deaths = 0
+
+    def kill(self) -> None:
+        """Ends the process with SIGKILL, if it runs: whatever it was doing stops there."""
+        with self._lock:
+            if self._process is not None and self._process.is_alive():
+                os.kill(self._process.pid, signal.SIGKILL)
+                self._process.join()
+                self.deaths += 1
+
+    @contextmanager
+    def serving(self, runtime: LambdaRuntime, functions: tuple[Function, ...]) -> Iterator[None]:
+        """Sends the events of all functions to the process."""
+        with ExitStack() as stack:
+            for function in functions:
+                stack.enter_context(runtime.replaced(function.resource, self._forward(function.handler)))
+            try:
+                yield
+            finally:
+                self.kill()
+
+    def _forward(self, path: str) -> Callable[[Any, Any], Any]:
+        def handle(event: Any, context: Any) -> Any:
+            answer = self._send(path, event, context.get_remaining_time_in_millis()).result()
+            if answer.get("died"):
+                raise Crash
+            if "error" in answer:
+                raise type(answer["error"], (Exception,), {})(answer["message"])
+            return answer["output"]
+
+        return handle
+
+    def _send(self, path: str, event: Any, milliseconds: int) -> "Future[dict[str, Any]]":
+        answer: Future[dict[str, Any]] = Future()
+        with self._lock:
+            if self._process is None or not self._process.is_alive():
+                self._start()
+            number = next(self._numbers)
+            self._waiting[number] = answer
+            try:
+                assert self._pipe is not None
+                self._pipe.send((number, path, json.dumps(event), milliseconds))
+            except OSError:
+                self._waiting.pop(number).set_result({"died": True})
+        return answer
+
+    def _start(self) -> None:
+        self._pipe, theirs = _spawner.Pipe()
+        self._waiting = {}
+        self._process = _spawner.Process(target=_serve, args=(theirs, dict(os.environ)), daemon=True)
+        self._process.start()
+        theirs.close()
+        threading.Thread(target=self._listen, args=(self._pipe, self._waiting), daemon=True).start()
+
+    def _listen(self, pipe: Connection, waiting: "dict[int, Future[dict[str, Any]]]") -> None:
+        try:
+            while True:
+                number, answer = pipe.recv()
+                waiting.pop(number).set_result(answer)
+        except (EOFError, OSError):
+            # The lock keeps a sender from adding to a process that nobody listens to any more.
+            with self._lock:
+                while waiting:
+                    waiting.popitem()[1].set_result({"died": True})
+
+
+class _Context:
+    def __init__(self, milliseconds: int) -> None:
+        self._milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+def _serve(pipe: Connection, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    # What a handler prints (its metrics) is Lambda's to collect; here there is nobody to read it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    sending = threading.Lock()
+
+    def run(number: int, path: str, event: str, milliseconds: int) -> None:
+        try:
+            answer = {"output": load_handler(path)(json.loads(event), _Context(milliseconds))}
+        except Exception as error:  # noqa: BLE001 every error of a handler goes back to its caller
+            answer = {"error": type(error).__name__, "message": str(error)}
+        with sending:
+            pipe.send((number, answer))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        while True:
+            pool.submit(run, *pipe.recv())

@@ -1,0 +1,104 @@
+"""The fault matrix: every I/O point of a run, times every kind of fault. `make matrix` runs all of it."""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from local.stack import Stack
+from local.template import read_template
+from provisioning import control_plane
+from tests.faults.boundary import Boundary
+from tests.faults.cells import Cell, Laboratory, Verdict
+from tests.faults.faults import Fault
+
+TIME_SCALE = 1 / 1500
+TIMEOUT_SCALE = 1 / 25
+"""A Lambda's 50 seconds become 2, a task's 60 become 2.4: long enough for an attempt, short enough for a matrix."""
+
+AT_ONCE = 5
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    """Yields a laboratory on a stack of its own, in a directory that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        Path(folder).chmod(0o755)
+        stack = Stack(Path(folder) / "state", time_scale=TIME_SCALE, timeout_scale=TIMEOUT_SCALE, fsync=False)
+        boundary = Boundary()
+        with stack, boundary.installed(stack.runtime, read_template().functions):
+            make_room()
+            yield Laboratory(stack, boundary)
+
+
+def all_cells(laboratory: Laboratory) -> list[Cell]:
+    """Returns every point of the way forth and of the way back with every kind of fault."""
+    forth = laboratory.points(with_failure=False)
+    back = laboratory.points(with_failure=True)
+    cells = [Cell(point, fault) for point in forth for fault in Fault]
+    cells += [Cell(point, fault, with_failure=True) for point in back for fault in Fault]
+    cells += [Cell(point, Fault.FOR_GOOD, second_point=back[number % len(back)]) for number, point in enumerate(forth)]
+    return cells
+
+
+def run(laboratory: Laboratory, cells: list[Cell]) -> list[Verdict]:
+    """Runs the cells, a few at a time, and returns their verdicts in order."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(laboratory.run, cells, range(len(cells))))
+
+
+def make_room() -> None:
+    """Lets the cluster take as many tenants as the matrix has cells."""
+    with control_plane.connect().connection.cursor() as cursor:
+        cursor.execute("UPDATE control_plane.clusters SET capacity = 1000000")
+
+
+def report(verdicts: list[Verdict], console: Console) -> None:
+    """Prints the matrix as a table, and each cell that did not survive."""
+    table = Table("fault", "points", "struck", "succeeded", "rolled back", "survived", "not survived")
+    for fault in Fault:
+        row = [verdict for verdict in verdicts if verdict.cell.fault is fault]
+        status = Counter(verdict.status for verdict in row)
+        failed = sum(1 for verdict in row if verdict.problems)
+        numbers = (len(row), sum(verdict.struck for verdict in row), status["SUCCEEDED"], status["FAILED"])
+        table.add_row(str(fault), *map(str, (*numbers, len(row) - failed, failed)))
+    failed = sum(1 for verdict in verdicts if verdict.problems)
+    console.print(table)
+    console.print(f"{len(verdicts)} cells, {len(verdicts) - failed} survived, {failed} not survived")
+    for verdict in verdicts:
+        if verdict.problems:
+            console.print(f"- {verdict.cell.name} ({verdict.status})")
+            for problem in verdict.problems:
+                console.print(f"    {problem}")
+
+
+def main() -> int:
+    """Runs the matrix, or a seeded sample of it, and returns 0 when every cell survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, help="how many cells, instead of all")
+    parser.add_argument("--seed", type=int, default=1, help="which sample")
+    parser.add_argument("--only", default="", help="only cells whose name holds this")
+    chosen = parser.parse_args()
+    console = Console(width=160)
+    started = time.monotonic()
+    with laboratory() as place:
+        cells = [cell for cell in all_cells(place) if chosen.only in cell.name]
+        if chosen.sample:
+            cells = random.Random(chosen.seed).sample(cells, min(chosen.sample, len(cells)))  # noqa: S311 a choice of tests
+        verdicts = run(place, cells)
+    report(verdicts, console)
+    console.print(f"{time.monotonic() - started:.0f} s")
+    return 1 if any(verdict.problems for verdict in verdicts) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

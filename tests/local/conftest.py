@@ -1,0 +1,113 @@
+"""A small machine of its own: one function, one state, no project, no database."""
+
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+from local.clock import Clock
+from local.lambda_environment import Handler
+from local.lambda_output import LambdaOutput
+from local.lambda_runtime import LambdaRuntime
+from local.template import Function, read_template
+
+TEMPLATE = """
+Globals: {Function: {CodeUri: functions/, Timeout: 50, MemorySize: 512}}
+Resources:
+  WorkFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: sample_handlers.work}}
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: machine.asl.yaml
+      DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
+"""
+DEFINITION = """
+StartAt: Work
+States:
+  Work:
+    Type: Task
+    Resource: arn:aws:states:::lambda:invoke
+    Parameters: {FunctionName: "${WorkFunctionArn}", Payload.$: $}
+    TimeoutSeconds: 60
+    Retry: [{ErrorEquals: [States.ALL], IntervalSeconds: 300, MaxAttempts: 2, BackoffRate: 1.0}]
+    OutputPath: $.Payload
+    End: true
+"""
+
+Runtimes = Callable[..., LambdaRuntime]
+Machines = Callable[..., "Machine"]
+
+
+@dataclass
+class Machine:
+    """A running state machine of one state."""
+
+    aws: LocalAws
+    runtime: LambdaRuntime
+    clock: Clock
+
+    def run(self, payload: str = "{}", name: str = "job") -> dict[str, Any]:
+        client = self.aws.client("stepfunctions")
+        client.start_execution(stateMachineArn=self.aws.state_machine_arn, input=payload, name=name)
+        arn = f"{self.aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        while not self.aws.ended(arn):
+            time.sleep(0.005)
+        described: dict[str, Any] = client.describe_execution(executionArn=arn)
+        return described
+
+
+@pytest.fixture
+def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtimes]:
+    """Makes a runtime with one function, WorkFunction, which is the given handler."""
+    with ExitStack() as undo:
+
+        def make(handler: Handler, timeout_seconds: int = 50, timeout_scale: float = 1.0) -> LambdaRuntime:
+            _install(monkeypatch, handler)
+            output = LambdaOutput(tmp_path / "lambda.log")
+            undo.callback(output.close)
+            output.install()
+            functions = [Function("WorkFunction", "sample_handlers.work", timeout_seconds, 512)]
+            runtime = LambdaRuntime(functions, output, timeout_scale=timeout_scale)
+            undo.callback(runtime.close)
+            return runtime
+
+        yield make
+
+
+@pytest.fixture
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    """Starts a machine whose one state calls the given handler."""
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
+    with ExitStack() as undo:
+
+        def make(handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0) -> Machine:
+            _install(monkeypatch, handler)
+            template = read_template(tmp_path / "template.yaml")
+            output = LambdaOutput(tmp_path / "lambda.log")
+            undo.callback(output.close)
+            output.install()
+            aws = LocalAws(template, tmp_path, fsync=False)
+            undo.callback(aws.stop)
+            aws.start()
+            runtime = LambdaRuntime(template.functions, output)
+            undo.callback(runtime.close)
+            runtime.install()
+            clock = undo.enter_context(Clock(scale, timeout_scale=timeout_scale))
+            undo.callback(aws.stop_executions)
+            return Machine(aws, runtime, clock)
+
+        yield make
+
+
+def _install(monkeypatch: pytest.MonkeyPatch, handler: Handler) -> None:
+    module = types.ModuleType("sample_handlers")
+    module.work = handler  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sample_handlers", module)

@@ -1,0 +1,108 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg2
+import pytest
+
+from local import record
+from local.errors import HumanError
+from local.stack import Stack
+from local.template import REPOSITORY
+
+EVENT = json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
+KILLED_IN_A_JOB = """
+import json, os, pathlib, signal, sys
+from local.stack import Stack
+
+def die(event, context):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+stack = Stack(pathlib.Path(sys.argv[1]), fsync=False)
+stack.start()
+with stack.runtime.replaced("CreateSchemaFunction", die):
+    stack.run(json.loads(sys.argv[2]), "killed-job")
+"""
+
+
+def tenant_connection(stack: Stack, outcome: dict[str, Any]) -> Any:
+    arn = json.loads(outcome["output"])["secret_arn"]
+    issued = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    return psycopg2.connect(
+        host=issued["host"],
+        port=issued["port"],
+        dbname=issued["dbname"],
+        user=issued["username"],
+        password=issued["password"],
+    )
+
+
+def test_the_sample_event_is_provisioned_and_survives_a_restart(tmp_path: Path) -> None:
+    with Stack(tmp_path, fsync=False) as stack:
+        outcome = stack.run(EVENT)
+        assert outcome["status"] == "SUCCEEDED"
+        addresses = record.read(tmp_path)
+    with Stack(tmp_path, fsync=False) as stack:
+        tenant_connection(stack, outcome).close()
+        assert list(stack.services.store.tenants("auth")) == [EVENT["project_id"]]
+        assert stack.run(EVENT)["error"] == "ProjectNotEligible"
+        assert record.read(tmp_path) == addresses
+
+
+def test_the_environment_is_the_functions_while_it_runs_and_the_users_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "the-users-own")
+    before = dict(os.environ)
+    with Stack(tmp_path, fsync=False) as stack:
+        assert "AWS_PROFILE" not in os.environ
+        assert os.environ["AWS_ENDPOINT_URL"] == stack.endpoint_url
+        assert boto3.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert dict(os.environ) == before
+
+
+def test_no_secret_is_in_the_environment_or_the_record(tmp_path: Path) -> None:
+    with Stack(tmp_path, fsync=False) as stack:
+        client = stack.client("secretsmanager")
+        kept = [
+            client.get_secret_value(SecretId=one["ARN"])["SecretString"] for one in client.list_secrets()["SecretList"]
+        ]
+        words = {value for text in kept for name, value in json.loads(text).items() if len(str(value)) > 30}
+        visible = (tmp_path / "stack.json").read_text() + repr(dict(os.environ))
+    assert len(words) == 5
+    assert not [word for word in words if word in visible]
+
+
+def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
+    with Stack(tmp_path, fsync=False):
+        assert record.holder(tmp_path) == os.getpid()
+        with pytest.raises(HumanError, match="running already"):
+            Stack(tmp_path, fsync=False).start()
+    assert record.holder(tmp_path) is None
+
+
+def test_a_job_whose_stack_was_killed_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_JOB, str(tmp_path), json.dumps(EVENT)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with Stack(tmp_path, fsync=False) as stack:
+        arn = f"{stack.state_machine_arn.replace(':stateMachine:', ':execution:')}:killed-job"
+        assert stack.wait(arn)["status"] == "SUCCEEDED"
+
+
+def test_stopping_ends_a_wait_of_300_seconds(tmp_path: Path) -> None:
+    def fail(_event: Any, _context: Any) -> None:
+        raise ValueError
+
+    with Stack(tmp_path, fsync=False) as stack:
+        with stack.runtime.replaced("VerifyProjectFunction", fail):
+            stack.start_execution(EVENT)
+            while not stack.clock.waits:
+                time.sleep(0.01)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5

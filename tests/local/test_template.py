@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from local.template import TemplateError, read_template
+
+TEMPLATE = """
+Parameters:
+  Url: {Type: String}
+  Prefix: {Type: String, Default: tenants}
+  Memory: {Type: Number, Default: 256}
+Globals:
+  Function:
+    CodeUri: code/
+    Timeout: 50
+    MemorySize: !Ref Memory
+    Environment:
+      Variables: {URL: !Ref Url, PREFIX: !Ref Prefix, KEY: !Ref Key, PATH_TO: !Sub "${Url}/${Prefix}", PLAIN: 1}
+Resources:
+  Key: {Type: "AWS::KMS::Key"}
+  OneFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: stages.one.one}}
+  TwoFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: stages.two.two, Timeout: 300}}
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: machine.asl.yaml
+      DefinitionSubstitutions: {OneFunctionArn: !GetAtt OneFunction.Arn}
+"""
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    (tmp_path / "machine.asl.yaml").write_text('StartAt: A\nStates: {A: {Resource: "${OneFunctionArn}"}}\n')
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    return path
+
+
+def test_functions_have_their_own_limits_or_the_global_ones(template: Path) -> None:
+    functions = read_template(template).functions
+    assert [(one.resource, one.handler, one.timeout_seconds, one.memory_megabytes) for one in functions] == [
+        ("OneFunction", "stages.one.one", 50, 256),
+        ("TwoFunction", "stages.two.two", 300, 256),
+    ]
+
+
+def test_environment_takes_what_is_given_then_defaults_then_nothing(template: Path) -> None:
+    assert read_template(template).environment({"Url": "http://a"}) == {
+        "URL": "http://a",
+        "PREFIX": "tenants",
+        "KEY": "",
+        "PATH_TO": "http://a/tenants",
+        "PLAIN": "1",
+    }
+
+
+def test_a_resource_in_the_environment_can_be_given_too(template: Path) -> None:
+    assert read_template(template).environment({"Key": "alias/own"})["KEY"] == "alias/own"
+
+
+def test_an_unknown_parameter_is_refused(template: Path) -> None:
+    with pytest.raises(TemplateError, match="no parameter Urll"):
+        read_template(template).environment({"Urll": "http://a"})
+
+
+def test_definition_gets_the_arns_of_its_functions(template: Path) -> None:
+    definition = read_template(template).state_machine_definition({"OneFunction": "arn:one"})
+    assert json.loads(definition)["States"]["A"]["Resource"] == "arn:one"
+
+
+def test_a_placeholder_without_a_substitution_is_refused(template: Path) -> None:
+    (template.parent / "machine.asl.yaml").write_text('StartAt: A\nStates: {A: {Resource: "${Other}"}}\n')
+    with pytest.raises(TemplateError, match="needs a substitution for Other"):
+        read_template(template).state_machine_definition({"OneFunction": "arn:one"})
+
+
+def test_an_intrinsic_function_that_is_not_followed_is_refused(template: Path) -> None:
+    template.write_text(TEMPLATE.replace("!Ref Prefix", "!ImportValue Prefix"))
+    with pytest.raises(TemplateError, match="does not know Fn::ImportValue"):
+        read_template(template).environment({})
+
+
+def test_the_shipped_template_names_a_function_for_every_substitution() -> None:
+    template = read_template()
+    assert set(template.substitutions.values()) <= {function.resource for function in template.functions}
+    assert len(template.substitutions) == 12

@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_project(stack: Stack) -> NewProject:
     """Makes a project that nobody has provisioned yet, and returns its id, which no other test has."""
 

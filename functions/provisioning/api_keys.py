@@ -1,7 +1,8 @@
 """The format of an API key: {prefix}_{kind}_{random}{checksum}.
 
-The random part is 27 characters of base62 (160.7 bits); the checksum is the CRC-32 of everything before it as 6
-characters of base62, so that a scanner can tell a real key from a look-alike without asking a database.
+The random part is 32 characters of base62: 190 bits, of which the stored hint gives away at most 24. The checksum is
+the CRC-32 of everything before it as 6 characters of base62, so that a scanner can tell a real key from a look-alike
+without asking a database.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
-RANDOM_CHARACTERS = 27
+RANDOM_CHARACTERS = 32
 CHECKSUM_CHARACTERS = 6
 HINT_CHARACTERS = 4
 KINDS = ("publishable", "secret", "service_role")
@@ -42,7 +43,7 @@ class ApiKey:
 
     @property
     def digest(self) -> bytes:
-        """The SHA-256 of the key. A slow hash would add nothing: there is no dictionary of 160-bit keys."""
+        """The SHA-256 of the key. A slow hash would add nothing: there is no dictionary of such keys."""
         return hashlib.sha256(self.text.encode()).digest()
 
 

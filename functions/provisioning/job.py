@@ -1,5 +1,6 @@
 """A job as the stages see it: the payload it was opened with, and the cluster that was picked for it."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +35,8 @@ class Job:
 
     def idempotency_key(self, service: Service) -> str:
         """The key under which this job, and only this job, registers with a service."""
-        return f"{self.job_id}/{service}"
+        # Step Functions takes names that no header can carry.
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{self.job_id}/{service}"))
 
 
 def job_from_record(record: Row) -> Job:

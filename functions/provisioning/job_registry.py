@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 
 class JobType(StrEnum):
@@ -33,13 +33,15 @@ class JobHandler(Protocol):
         ...
 
 
+Handler = TypeVar("Handler", bound=JobHandler)
+
 _handlers: dict[JobType, JobHandler] = {}
 
 
-def register_job_handler(job_type: JobType) -> Callable[[JobHandler], JobHandler]:
+def register_job_handler(job_type: JobType) -> Callable[[Handler], Handler]:
     """Registers the decorated handler. Raises ValueError when the type has one already."""
 
-    def register(handler: JobHandler) -> JobHandler:
+    def register(handler: Handler) -> Handler:
         if job_type in _handlers:
             raise ValueError(f"the job type {job_type} has a handler already")
         _handlers[job_type] = handler

@@ -11,7 +11,10 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 @functools.cache
 def logger() -> Logger:
     """Returns the service's logger: one JSON line per fact, with the execution name as correlation id."""
-    return Logger(service=None, log_record_order=["timestamp", "level", "message"])
+    # At debug level these log requests with their headers and bodies, and so tokens and secrets.
+    for library in ("urllib3", "botocore", "boto3", "yoyo"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    return Logger(log_record_order=["timestamp", "level", "message"])
 
 
 def describe_exception(error: BaseException) -> str:
@@ -31,9 +34,3 @@ def count_stage(stage: str, outcome: str, seconds: float) -> None:
     metrics.add_metric(name="Attempts", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
     metrics.flush_metrics()
-
-
-def silence_libraries() -> None:
-    """Keeps urllib3 and botocore from logging requests at debug level, whose headers hold tokens."""
-    for name in ("urllib3", "botocore", "boto3", "yoyo"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -40,8 +40,10 @@ class Payload:
     metadata: dict[str, Any]
 
     def as_document(self) -> dict[str, Any]:
-        """Returns the payload in the shape in which it came, with every default filled in."""
-        document = asdict(self)
+        """Returns the payload in the shape in which it came, with every default filled in that does not depend on
+        the project's record.
+        """
+        document = {name: value for name, value in asdict(self).items() if value is not None}
         document["services"] = {str(service): wanted for service, wanted in self.services.items()}
         document["api_keys"] = {"count": document.pop("api_key_count"), "prefix": document.pop("api_key_prefix")}
         return document
@@ -72,8 +74,8 @@ def payload_from_record(document: Mapping[str, Any]) -> Payload:
     return Payload(
         project_id=document["project_id"],
         region=document["region"],
-        organization_id=document["organization_id"],
-        owner_id=document["owner_id"],
+        organization_id=document.get("organization_id"),
+        owner_id=document.get("owner_id"),
         database=DatabaseRequest(**document["database"]),
         services={service: document["services"][str(service)] for service in Service},
         api_key_count=document["api_keys"]["count"],

@@ -86,5 +86,8 @@ def translate(error: psycopg2.Error, transient: type[ProvisioningError]) -> Prov
 def describe(error: psycopg2.Error) -> str:
     """Returns one line about the error that quotes no value."""
     if error.pgcode is None:
-        return "the connection to PostgreSQL failed or was lost"
-    return f"{error.diag.message_primary} (SQLSTATE {error.pgcode})"
+        lost = is_transient(error)
+        return "the connection to PostgreSQL failed or was lost" if lost else f"psycopg2 raised {type(error).__name__}"
+    # Class 22, data exceptions, quotes the data itself.
+    message = type(error).__name__ if error.pgcode.startswith("22") else error.diag.message_primary or ""
+    return f"{' '.join(message.split())} (SQLSTATE {error.pgcode})"

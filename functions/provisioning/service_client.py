@@ -10,13 +10,16 @@ request of an attempt that was given up does no harm when it arrives late.
 
 import ipaddress
 import json
+import re
+import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from provisioning import configuration, tenant_secret
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
@@ -25,9 +28,18 @@ from provisioning.stage import Service
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 8.0
 QUICK_RETRIES = 2
-LONGEST_RETRY_AFTER_SECONDS = 5
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_RETRY_AFTER_SECONDS = 5.0
+LONGEST_TEXT = 512
 LARGEST_ANSWER_BYTES = 64 * 1024
 TRANSIENT_STATUS = frozenset({408, 425, 429})
+BUSY_STATUS = frozenset({429, 503})
+"""What is asked again at once."""
+
+HOST = re.compile(r"[0-9A-Za-z.:%-]+")
+METADATA_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
+TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+"""What a header can carry. http.client quotes what it refuses, so nothing else gets that far."""
 
 _environment = threading.local()
 
@@ -96,13 +108,26 @@ class ServiceClient:
 
     def _send(self, method: str, url: str, headers: dict[str, str], content: str | None) -> tuple[int, bytes]:
         headers = headers | {"Authorization": f"Bearer {_token(self.service)}"}
+        attempt = 0
+        while True:
+            status, retry_after, answer = self._send_once(method, url, headers, content)
+            if status not in BUSY_STATUS or attempt == QUICK_RETRIES:
+                return status, answer
+            time.sleep(retry_after if retry_after is not None else FIRST_PAUSE_SECONDS * 2**attempt)
+            attempt += 1
+
+    def _send_once(
+        self, method: str, url: str, headers: dict[str, str], content: str | None
+    ) -> tuple[int, float | None, bytes]:
+        deadline = time.monotonic() + READ_TIMEOUT_SECONDS
         try:
-            answer = _pool().request(method, url, body=content, headers=headers, redirect=False, preload_content=False)
-            content_read = answer.read(LARGEST_ANSWER_BYTES + 1)
-            if len(content_read) > LARGEST_ANSWER_BYTES:
-                answer.close()
-            answer.release_conn()
-            return answer.status, content_read
+            response = _pool().request(
+                method, url, body=content, headers=headers, redirect=False, preload_content=False
+            )
+            try:
+                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, deadline)
+            finally:
+                response.close()
         except HTTPError as error:
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
@@ -121,44 +146,69 @@ class ServiceClient:
             raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know") from None
 
 
+def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """Reads no more than is allowed and no longer than until the deadline, however slowly the body comes."""
+    content = b""
+    while len(content) <= LARGEST_ANSWER_BYTES:
+        if time.monotonic() > deadline:
+            raise ReadTimeoutError(cast("Any", None), "", "the answer took too long")
+        part = response.read1(LARGEST_ANSWER_BYTES + 1 - len(content))
+        if not part:
+            break
+        content += part
+    return content
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Returns the seconds that a Retry-After asks for, up to our limit; a date, or what says nothing, is None."""
+    return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header and header.isdecimal() else None
+
+
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.isprintable() or len(value) > 512:
+    if not isinstance(value, str) or not value or not value.isprintable() or len(value) > LONGEST_TEXT:
         raise ValueError
     return value
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise Misconfigured("a service URL cannot be read") from None
     plain_http = parts.scheme == "http" and configuration.optional("ALLOW_PLAIN_HTTP") == "true"
     if (
         (parts.scheme != "https" and not plain_http)
-        or not parts.hostname
+        or not HOST.fullmatch(host)
+        or port == 0
         or "@" in parts.netloc
         or {"?", "#"} & set(url)
     ):
         raise Misconfigured("a service URL must be https://host/path, without credentials, query or fragment")
-    try:
-        address = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        return url.rstrip("/")
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    address = _address(host.rstrip("."))
+    if address is not None and (
+        address.is_link_local or address.is_multicast or address.is_unspecified or address == METADATA_IPV6
+    ):
         raise Misconfigured("a service URL must not point to a link-local address")
     return url.rstrip("/")
 
 
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Returns the address that a host is, in any way of writing it that the operating system takes, or None."""
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        pass
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address
+
+
 def _pool() -> urllib3.PoolManager:
     if not hasattr(_environment, "pool"):
-        retries = urllib3.Retry(
-            total=QUICK_RETRIES,
-            read=0,
-            redirect=False,
-            status_forcelist=(429, 503),
-            allowed_methods=None,
-            backoff_factor=0.2,
-            respect_retry_after_header=True,
-            raise_on_status=False,
-            retry_after_max=LONGEST_RETRY_AFTER_SECONDS,
-        )
+        retries = urllib3.Retry(total=None, connect=QUICK_RETRIES, read=0, status=0, redirect=False, other=0)
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
         _environment.pool = urllib3.PoolManager(retries=retries, timeout=timeout)
     return cast("urllib3.PoolManager", _environment.pool)
@@ -167,4 +217,7 @@ def _pool() -> urllib3.PoolManager:
 def _token(service: Service) -> str:
     if not hasattr(_environment, "tokens"):
         _environment.tokens = tenant_secret.read(configuration.required("SERVICE_TOKENS_SECRET_ID"))
-    return cast("str", _environment.tokens[str(service)])
+    token = _environment.tokens.get(str(service))
+    if not isinstance(token, str) or not TOKEN.fullmatch(token):
+        raise Misconfigured(f"the secret of the service tokens holds no usable token for {service}")
+    return token

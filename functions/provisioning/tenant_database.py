@@ -4,7 +4,6 @@ The mark is a comment that names project and job. Roles get it in the transactio
 (CREATE DATABASE runs in no transaction), so between its creation and its comment its owner, a marked role, is its mark.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg2 import errors, sql
@@ -84,18 +83,6 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
                 cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
                 removed.append(role)
     return removed
-
-
-def existing(session: Connection, names: TenantNames, mark: str) -> Sequence[str]:
-    """Returns which of the tenant's database and roles exist and carry this mark."""
-    with session.cursor() as cursor:
-        found = [role for role in (names.owner_role, names.login_role) if _find_role(cursor, role) == _Found(mark)]
-        try:
-            if _find_database(cursor, names, mark) is not None:
-                found.append(names.database)
-        except ResourceConflict:
-            return found
-        return found
 
 
 def _creation_statement(session: Connection) -> str:

@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import override
@@ -54,11 +55,8 @@ def read(secret_id: str) -> dict[str, Any]:
 
 def read_if_exists(secret_id: str) -> dict[str, Any] | None:
     """Returns a secret's JSON document, or None when there is no such secret."""
-    try:
-        answer = _call(lambda: _client().get_secret_value(SecretId=secret_id))
-    except _NotFound:
-        return None
-    return cast("dict[str, Any]", json.loads(answer["SecretString"]))
+    version = _read_version(secret_id)
+    return version.document if version is not None else None
 
 
 def ensure_credentials(job: "Job") -> Credentials:
@@ -85,32 +83,42 @@ def ensure_credentials(job: "Job") -> Credentials:
 
 
 def put_api_keys(job: "Job", keys: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Adds the raw keys to the project's secret and returns the keys that are in it: the first attempt's, always."""
-    document = read(job.names.secret)
+    """Adds the raw keys to the project's secret and returns the keys that are in it: the first attempt's, always.
+
+    Raises Misconfigured when this job has no secret. It is written by its ARN, which no later secret of that name has.
+    """
+    arn = _owned_arn(job)
+    if arn is None:
+        raise Misconfigured(f"this job has no secret {job.names.secret}")
+    document = read(arn)
     if "api_keys" in document:
         return cast("list[dict[str, str]]", document["api_keys"])
     document["api_keys"] = keys
     try:
-        _put(job.names.secret, document, _token(job, "api keys"))
+        _put(arn, document, _token(job.job_id, "api keys"))
     except _AlreadyExists:
         # An earlier attempt's write arrived in between; a version, once written, is never overwritten.
-        return cast("list[dict[str, str]]", read(job.names.secret)["api_keys"])
+        return cast("list[dict[str, str]]", read(arn)["api_keys"])
     return keys
 
 
 def take_api_keys(secret_name: str) -> list[dict[str, str]]:
-    """Returns the raw keys and removes them from the secret; the second time there are none."""
-    answer = _call(lambda: _client().get_secret_value(SecretId=secret_name))
-    document = json.loads(answer["SecretString"])
-    keys = cast("list[dict[str, str]]", document.pop("api_keys", []))
+    """Returns the raw keys and removes them from the secret; the second time, or the second of two, gets none.
+
+    Raises Misconfigured when there is no such secret.
+    """
+    version = _read_version(secret_name)
+    if version is None:
+        raise Misconfigured(f"the secret {secret_name} does not exist")
+    keys = cast("list[dict[str, str]]", version.document.pop("api_keys", []))
     if keys:
-        _put(secret_name, document, str(uuid.uuid4()))
-        # The version that held the keys is now AWSPREVIOUS: without a label nobody can name it and AWS removes it.
-        _call(
-            lambda: _client().update_secret_version_stage(
-                SecretId=secret_name, VersionStage="AWSPREVIOUS", RemoveFromVersionId=answer["VersionId"]
-            )
-        )
+        version.document["api_keys_revealed_at"] = datetime.now(UTC).isoformat()
+        try:
+            # Of two who write different documents under one token, Secrets Manager refuses the second.
+            _put(secret_name, version.document, _token(version.version_id, "reveal"))
+        except _AlreadyExists:
+            return []
+    _unlabel_previous_keys(secret_name)
     return keys
 
 
@@ -126,12 +134,43 @@ def delete(job: "Job") -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class _Version:
+    version_id: str
+    document: dict[str, Any]
+
+
+def _read_version(secret_id: str, stage: str = "AWSCURRENT") -> _Version | None:
+    try:
+        answer = _call(lambda: _client().get_secret_value(SecretId=secret_id, VersionStage=stage))
+    except _NotFound:
+        return None
+    try:
+        document = json.loads(answer["SecretString"])
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Misconfigured(f"the secret {secret_id} is not a JSON object")
+    return _Version(answer["VersionId"], document)
+
+
+def _unlabel_previous_keys(secret_id: str) -> None:
+    """Takes the label from a previous version that holds keys: nobody can name it then, and AWS removes it."""
+    previous = _read_version(secret_id, "AWSPREVIOUS")
+    if previous is not None and "api_keys" in previous.document:
+        _call(
+            lambda: _client().update_secret_version_stage(
+                SecretId=secret_id, VersionStage="AWSPREVIOUS", RemoveFromVersionId=previous.version_id
+            )
+        )
+
+
 def _new_secret(job: "Job", document: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {
         "Name": job.names.secret,
         "Description": "The tenant database of a project. Made by Provisioner.",
         "SecretString": json.dumps(document),
-        "ClientRequestToken": _token(job, "credentials"),
+        "ClientRequestToken": _token(job.job_id, "credentials"),
         "Tags": [{"Key": "project_id", "Value": job.project_id}, {"Key": "job_id", "Value": job.job_id}],
     }
     if key := configuration.optional("TENANT_SECRET_KMS_KEY_ID"):
@@ -149,16 +188,16 @@ def _owned_arn(job: "Job") -> str | None:
 
 
 def _put(secret_id: str, document: dict[str, Any], token: str) -> None:
-    _call(
-        lambda: _client().put_secret_value(
-            SecretId=secret_id, SecretString=json.dumps(document), ClientRequestToken=token
-        )
-    )
+    text = json.dumps(document)
+    try:
+        _call(lambda: _client().put_secret_value(SecretId=secret_id, SecretString=text, ClientRequestToken=token))
+    except _NotFound:
+        raise Misconfigured(f"the secret {secret_id} does not exist") from None
 
 
-def _token(job: "Job", purpose: str) -> str:
-    """The same for every attempt of a job: Secrets Manager takes the first write under a token and refuses others."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job.job_id}/{purpose}"))
+def _token(what: str, purpose: str) -> str:
+    """The same for every attempt: Secrets Manager takes the first write under a token and refuses different ones."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{what}/{purpose}"))
 
 
 class _NotFound(Exception):

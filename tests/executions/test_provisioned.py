@@ -122,6 +122,14 @@ def test_the_progress_never_goes_back_and_is_complete_only_when_the_project_is_a
     assert all((percent == 100) == (status == "active") for percent, status in seen)
 
 
+@pytest.mark.parametrize("name", ["jöb-\u4e16\u754c-{}", "{}" + "x" * 66, "job.with=signs@and+more-{}"])
+def test_a_job_can_have_every_name_that_an_execution_can(stack: Stack, project_id: str, name: str) -> None:
+    payload = payload_for(project_id, *SERVICES)
+    ran = run(stack, payload, name.format(project_id))
+    assert (ran.status, ran.output["metadata"]["job_id"]) == ("SUCCEEDED", name.format(project_id))
+    assert problems_of_provisioned(look(stack, project_id), payload) == []
+
+
 @pytest.mark.parametrize("together", [2, 8])
 def test_projects_are_provisioned_side_by_side(stack: Stack, new_project: NewProject, together: int) -> None:
     payloads = [payload_for(new_project(), *SERVICES) for _ in range(together)]

@@ -4,6 +4,7 @@ Whoever ran a job looks with look(), and then asks for the problems: an empty li
 """
 
 import hashlib
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -155,14 +156,14 @@ def _server_problems(world: World, job: Row) -> Iterator[str]:
 
 
 def _registration_problems(world: World, job: Row, wanted: list[str]) -> Iterator[str]:
-    keys = {service: row["idempotency_key"] for service, row in world.registrations.items()}
-    yield from _differ("registrations", keys, {service: f"{job['job_id']}/{service}" for service in wanted})
+    yield from _differ("services that have a registration", sorted(world.registrations), wanted)
+    names = ("idempotency_key", "external_id", "endpoint")
     recorded = {
-        row["service"]: (row["job_id"], row["status"], row["external_id"], row["endpoint"])
+        row["service"]: (row["job_id"], row["status"], *(row[name] for name in names))
         for row in world.service_registrations
     }
     expected = {
-        service: (job["job_id"], "registered", row["external_id"], row["endpoint"])
+        service: (job["job_id"], "registered", *(row[name] for name in names))
         for service, row in world.registrations.items()
     }
     yield from _differ("records of the registrations", recorded, expected)
@@ -217,3 +218,7 @@ def _key_problems(world: World, job: Row, count: int) -> Iterator[str]:
             yield f"the key {row['key_id']} in the secret is not the recorded one"
         if not key["key"].startswith(f"{row['prefix']}_{row['kind']}_"):
             yield f"the key {row['key_id']} does not begin with its prefix and kind"
+
+
+def _idempotency_key(job: Row, service: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job['job_id']}/{service}"))

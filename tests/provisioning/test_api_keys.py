@@ -37,7 +37,7 @@ def random_parts() -> list[str]:
 @given(prefixes, st.integers(1, 10))
 def test_a_key_is_prefix_kind_random_part_and_checksum(prefix: str, count: int) -> None:
     for key in generate(prefix, count):
-        assert re.fullmatch(rf"{prefix}_{key.kind}_[0-9A-Za-z]{{33}}", key.text)
+        assert re.fullmatch(rf"{prefix}_{key.kind}_[0-9A-Za-z]{{38}}", key.text)
         assert is_well_formed(key.text)
 
 

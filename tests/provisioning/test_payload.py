@@ -125,8 +125,6 @@ def test_only_project_and_region_are_required_and_the_rest_has_defaults() -> Non
     assert parse_payload(MINIMAL).as_document() == {
         "project_id": "demo",
         "region": "us-east-1",
-        "organization_id": None,
-        "owner_id": None,
         "database": {"engine": "postgresql", "version": "18", "size": "db.t3.micro", "storage_gb": 20},
         "services": {"auth": False, "realtime": False, "storage": False},
         "api_keys": {"count": 2, "prefix": "demo"},

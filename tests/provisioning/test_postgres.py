@@ -21,7 +21,6 @@ PERMANENT_STATES = [
     *("0A000", "25P02", "28P01", "3D000", "55000", "55P03", "40002", "57000", "58030", "P0001", "XX001", "XX002"),
 ]
 SECRET = "s3cr3t-value"
-QUOTED_IN_CLASS_22 = pytest.mark.xfail(reason="primary messages of class 22 quote the value themselves")
 
 
 @pytest.fixture
@@ -143,8 +142,8 @@ def test_a_server_that_is_not_there_is_transient(unused_port: int) -> None:
         pytest.param("INSERT INTO people (name) VALUES (%s)", id="a text that is too long"),
         pytest.param("DO $$BEGIN RAISE 'no' USING DETAIL = '%s'; END$$", id="a detail of someone's own"),
         pytest.param("DO $$BEGIN RAISE 'no' USING HINT = '%s'; END$$", id="a hint"),
-        pytest.param("SELECT %s::int", id="a value of the wrong type", marks=QUOTED_IN_CLASS_22),
-        pytest.param("SELECT %s::uuid", id="a value of the wrong form", marks=QUOTED_IN_CLASS_22),
+        pytest.param("SELECT %s::int", id="a value of the wrong type"),
+        pytest.param("SELECT %s::uuid", id="a value of the wrong form"),
         pytest.param("SELECT %s::json", id="a document of the wrong form"),
     ],
 )
@@ -156,12 +155,10 @@ def test_a_description_quotes_no_value(scratch: Connection, statement: str) -> N
     assert error.pgcode in describe(error)
 
 
-@pytest.mark.xfail(reason="a primary message can have several lines")
 def test_a_description_is_one_line(superuser: Connection) -> None:
     assert describe(with_state(superuser, "P0001", "two\nlines")).isprintable()
 
 
-@pytest.mark.xfail(reason="an error without a SQLSTATE is always called a lost connection")
 def test_a_mistake_in_the_use_of_psycopg2_is_not_called_a_lost_connection(superuser: Connection) -> None:
     mistake = failure(superuser, "")
     assert not is_transient(mistake)

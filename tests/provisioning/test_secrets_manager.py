@@ -55,7 +55,7 @@ def test_an_answer_that_denies_access_is_permanent_and_names_nobody(call: Callab
     [
         "read",
         "put_api_keys",
-        pytest.param("take_api_keys", marks=pytest.mark.xfail(reason="the module's private _NotFound escapes")),
+        "take_api_keys",
     ],
 )
 def test_a_secret_that_does_not_exist_is_a_mistake_in_the_settings(name: str) -> None:
@@ -67,7 +67,6 @@ def test_asking_whether_a_secret_exists_is_no_mistake() -> None:
     assert tenant_secret.read_if_exists("nowhere") is None
 
 
-@pytest.mark.xfail(reason="an unreadable document escapes as json's or Python's own error")
 @pytest.mark.parametrize("document", ["raw-password", "{", "[]", '"raw-password"'])
 def test_a_secret_that_is_no_json_object_is_a_mistake_in_the_settings(
     secrets_manager: "SecretsManagerClient", document: str

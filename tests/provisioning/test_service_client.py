@@ -184,7 +184,6 @@ def test_a_token_that_stays_wrong_is_permanent_after_one_more_try(
     assert len(service.requests) == 2
 
 
-@pytest.mark.xfail(raises=KeyError, reason="a service without a token in the secret escapes as KeyError")
 def test_a_service_without_a_token_is_a_mistake_in_the_settings(
     service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient"
 ) -> None:
@@ -193,7 +192,6 @@ def test_a_service_without_a_token_is_a_mistake_in_the_settings(
         client.find("demo")
 
 
-@pytest.mark.xfail(raises=ValueError, reason="http.client refuses the header and quotes the token in its message")
 @pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN}\r\nX-Injected: yes", f"{TOKEN}\N{BULLET}"], ids=ascii)
 def test_a_token_that_is_no_header_is_a_mistake_in_the_settings(
     service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient", token: str
@@ -210,7 +208,6 @@ def test_every_wait_together_ends_before_a_lambda_does() -> None:
     assert longest + service_client.QUICK_RETRIES * service_client.LONGEST_RETRY_AFTER_SECONDS < 50
 
 
-@pytest.mark.xfail(reason="Step Functions takes names that no header can carry, and the key is the name as it is")
 @pytest.mark.parametrize("execution_name", ["prüfung", "試験"])
 def test_whatever_the_name_of_an_execution_its_key_arrives_as_plain_ascii(
     service: ProgrammableService, client: ServiceClient, execution_name: str

@@ -161,7 +161,6 @@ def test_an_answer_nested_without_end_is_transient(service: ProgrammableService,
     failure(client)
 
 
-@pytest.mark.xfail(reason="an empty text passes for an external id")
 def test_an_answer_without_an_external_id_is_transient(service: ProgrammableService, client: ServiceClient) -> None:
     service.will(answer(200, KNOWN | {"external_id": ""}))
     failure(client)
@@ -183,7 +182,6 @@ def test_an_answer_without_end_is_left_early(service: ProgrammableService, clien
         client.register("demo", KEY, {})
 
 
-@pytest.mark.xfail(reason="urllib3 drains a 429 or 503 to its end before it tries again")
 def test_a_refusal_without_end_is_left_early(service: ProgrammableService, client: ServiceClient) -> None:
     service.will(endless(503, seconds=0.6), endless(503, seconds=0.6), answer(201, KNOWN))
     with within(1):
@@ -191,7 +189,6 @@ def test_a_refusal_without_end_is_left_early(service: ProgrammableService, clien
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.xfail(reason="each byte restarts the read timeout, and nothing limits them all together")
 def test_an_answer_that_drips_is_left_early(service: ProgrammableService, client: ServiceClient) -> None:
     service.will(drip(seconds=1.2))
     with within(3 * PATIENCE_SECONDS):

@@ -117,6 +117,14 @@ def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
 
 
 @app.command()
+def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Runs a job's compensations once more, after its execution was stopped or its rollback left something."""
+    stack = daemon.connect(state_dir)
+    if not inquiry.roll_back(job, stack.endpoint_url, stack.state_machine_arn, console()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Brings the control plane to the newest schema version."""
     daemon.connect(state_dir)

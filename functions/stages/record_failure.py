@@ -13,6 +13,10 @@ from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, reporting
 
 LONGEST_MESSAGE = 300
+EXECUTION_STOPPED = "ExecutionStopped"
+"""The failure that whoever rolls back a job names when its execution left none: an execution that is stopped raises
+nothing that the state machine could catch.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ def close(control: ControlPlane, event: Event) -> Output:
             return {"outcome": "provisioned", "error": "", "cause": "", "result": job["result"]}
         leftovers = [row["leftover"] for row in control.fetch_all("find_leftovers", job_id=job_id)]
         outcome = _outcome(job, leftovers)
+        if job is not None and job["status"] in ("rolled_back", "rollback_incomplete", "failed"):
+            # A repeated rollback changes what is left, not why the job failed.
+            failure = Failure(failure.error, ErrorType(job["last_error_type"]), job["last_error_message"])
         step = control.fetch_one("find_failed_step", job_id=job_id, message=failure.message)
         if failure.error == JobClosed.__name__ and step is not None:
             # What closed the job is the cause, not that a later attempt found it closed.
@@ -75,6 +82,8 @@ def read_failure(caught: dict[str, Any]) -> Failure:
     name = str(caught.get("Error", ""))
     if name in ("States.Timeout", "States.HeartbeatTimeout", "Sandbox.Timedout"):
         return Failure("StageTimedOut", ErrorType.TIMEOUT, "it did not end within its time")
+    if name == EXECUTION_STOPPED:
+        return Failure(name, ErrorType.UNKNOWN_ERROR, "its execution was stopped, and the job rolled back by hand")
     if name.startswith("States."):
         return Failure("StateMachineFault", ErrorType.UNKNOWN_ERROR, f"the state machine raised {name[7:]}")
     known = getattr(errors, name, None)

@@ -62,10 +62,15 @@ def ssl_options() -> dict[str, Any]:
 
 
 def is_transient(error: psycopg2.Error) -> bool:
-    """Tells by SQLSTATE whether trying again may help; an error without one means that the connection is gone."""
+    """Tells by SQLSTATE whether trying again may help; an error without one means that the connection is gone.
+
+    psycopg2 raises a bare DatabaseError when a server that died left a result that makes no sense to libpq, and
+    ProgrammingError, also without a SQLSTATE, when it was used wrongly.
+    """
     code = error.pgcode
     if code is None:
-        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        return lost or type(error) is psycopg2.DatabaseError
     if code == "XX000":
         return "tuple concurrently updated" in (error.diag.message_primary or "")
     return code in TRANSIENT_CODES or code.startswith(TRANSIENT_CLASSES)

@@ -1,0 +1,50 @@
+"""Whole jobs of the fault tests: with every service, on the stack that all tests share."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from local.rollback import Outcome, roll_back_again
+from local.stack import Stack
+from provisioning import control_plane
+from provisioning.control_plane import Project
+from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.faults.cells import ORGANIZATION, payload
+
+
+def start_job(stack: Stack, project_id: str | None = None) -> str:
+    """Makes a project, starts a job for it that has the project's name with "job-", and returns the execution's ARN."""
+    name = project_id or new_project()
+    return stack.start_execution(payload(name), f"job-{name}")
+
+
+def new_project() -> str:
+    """Makes a project and returns its id."""
+    project_id = f"p-{uuid.uuid4().hex[:12]}"
+    control_plane.connect().create_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
+    return project_id
+
+
+def roll_back(stack: Stack, project_id: str) -> Outcome:
+    """Does what `provision rollback` does."""
+    clients = stack.client("stepfunctions"), stack.client("lambda")
+    return roll_back_again(*clients, stack.state_machine_arn, f"job-{project_id}")
+
+
+def problems_of(stack: Stack, project_id: str, execution: dict[str, Any]) -> list[str]:
+    """Says what is wrong with the world that an ended execution has to leave behind."""
+    world = look(stack, project_id)
+    if execution["status"] == "SUCCEEDED":
+        return problems_of_provisioned(world, payload(project_id))
+    return problems_of_rolled_back(world)
+
+
+@contextmanager
+def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
+    """Makes the 300 seconds between attempts so long."""
+    scale, stack.clock.scale = stack.clock.scale, seconds / 300
+    try:
+        yield
+    finally:
+        stack.clock.scale = scale

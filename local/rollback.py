@@ -44,19 +44,20 @@ def roll_back_again(step_functions: Any, functions: Any, state_machine_arn: str,
         "payload": json.loads(described["input"]),
         "failure": failure,
     }
-    answer: dict[str, Any] = {}
-    for state, function in _compensations(definition["States"]):
-        failed, answer = _invoke(functions, function, event)
+    *compensations, record_failure = _compensations(definition["States"])
+    for function in compensations:
+        _invoke(functions, function, event)
+    failed, answer = _invoke(functions, record_failure, event)
     if failed:
-        raise HumanError(f"{state} failed with {answer.get('errorType')}: {answer.get('errorMessage')}")
+        raise HumanError(f"the outcome was not recorded: {answer.get('errorType')}: {answer.get('errorMessage')}")
     return Outcome(answer["outcome"], answer["cause"])
 
 
-def _compensations(states: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields each state of the rollback chain with its function, in order; "Record failure" is the last."""
+def _compensations(states: dict[str, Any]) -> Iterator[str]:
+    """Yields the function of each state of the rollback chain, in order; that of "Record failure" is the last."""
     name = FIRST_COMPENSATION
     while states[name]["Type"] == "Task":
-        yield name, states[name]["Parameters"]["FunctionName"]
+        yield states[name]["Parameters"]["FunctionName"]
         name = states[name]["Next"]
 
 

@@ -88,9 +88,9 @@ class ServiceClient:
         A registration under another key is not this job's and stays. Raises like register.
         """
         status, _ = self._request("DELETE", project_id, idempotency_key)
-        if status not in (200, 204, 404, 409):
+        if status not in (204, 404, 409):
             raise self._refusal(status)
-        return status in (200, 204)
+        return status == 204
 
     def _request(
         self, method: str, project_id: str, idempotency_key: str | None = None, body: dict[str, Any] | None = None
@@ -120,9 +120,10 @@ class ServiceClient:
         self, method: str, url: str, headers: dict[str, str], content: str | None
     ) -> tuple[int, float | None, bytes]:
         deadline = time.monotonic() + READ_TIMEOUT_SECONDS
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
         try:
             response = _pool().request(
-                method, url, body=content, headers=headers, redirect=False, preload_content=False
+                method, url, body=content, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
             try:
                 return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, deadline)
@@ -132,6 +133,8 @@ class ServiceClient:
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
     def _refusal(self, status: int) -> Exception:
+        if status < 300:
+            return ServiceRegistrationFailed(f"{self.service} answered {status}, which its contract does not know")
         if status >= 500 or status in TRANSIENT_STATUS:
             return ServiceRegistrationFailed(f"{self.service} answered {status}")
         return ServiceRejectedRegistration(f"{self.service} answered {status}")
@@ -209,8 +212,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _pool() -> urllib3.PoolManager:
     if not hasattr(_environment, "pool"):
         retries = urllib3.Retry(total=None, connect=QUICK_RETRIES, read=0, status=0, redirect=False, other=0)
-        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
-        _environment.pool = urllib3.PoolManager(retries=retries, timeout=timeout)
+        _environment.pool = urllib3.PoolManager(retries=retries)
     return cast("urllib3.PoolManager", _environment.pool)
 
 

@@ -1,7 +1,7 @@
 """Stages 4 to 6: the tenant is registered with auth, realtime and storage. Compensation: it is deregistered."""
 
 from provisioning import tenant_schema
-from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
+from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.ledger import Attempt, Rollback
 from provisioning.service_client import ServiceClient
 from provisioning.stage import Service
@@ -80,7 +80,7 @@ def deregister(rollback: Rollback) -> list[str]:
             rollback.control.execute(
                 "forget_registration", project_id=job.project_id, job_id=job.job_id, service=str(service)
             )
-        except ServiceRegistrationFailed as error:
+        except (ServiceRegistrationFailed, ServiceRejectedRegistration, Misconfigured) as error:
             refused.append(error)
     if refused:
         raise refused[0]

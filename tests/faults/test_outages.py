@@ -117,7 +117,7 @@ def every_connection_taken(stack: Stack) -> Iterator[None]:
 def full_disk(stack: Stack) -> Iterator[Path]:
     """A disk that new databases go to, because template0 lies on it, and that has no room for another one."""
     disk = Path(tempfile.mkdtemp(prefix="disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", disk]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         disk.rmdir()
         pytest.skip("only root can mount a small disk")

@@ -51,6 +51,7 @@ def one_line(error: str) -> str:
         ["run", EVENT],
         ["status", "j"],
         ["history", "j"],
+        ["rollback", "j"],
         ["migrate"],
         ["keys", "p", "--reveal"],
         ["project", "add", "p", "--organization", "o", "--owner", "u"],
@@ -93,7 +94,7 @@ def test_bad_json_is_said_in_one_line(up: Path, tmp_path: Path) -> None:
     assert error == f"{event} is not JSON: Expecting value in line 1, column 16"
 
 
-@pytest.mark.parametrize("command", ["status", "history"])
+@pytest.mark.parametrize("command", ["status", "history", "rollback"])
 def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
     assert one_line(provision(command, "nobody", state=up, expect=2).stderr) == "there is no job nobody"
 
@@ -129,6 +130,15 @@ def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_pa
     assert "succeeded, 100 %, completed, project shop" in provision("status", job, state=up).stdout
     history = provision("history", job, state=up).stdout
     assert re.search(r"Create tenant database +succeeded", history)
+
+
+def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
+    provision("project", "add", "live", "--organization", "o", "--owner", "u", state=up)
+    event = tmp_path / "event.json"
+    event.write_text('{"project_id": "live", "region": "us-east-1"}')
+    (job,) = re.findall(r"^Execution (\S+)$", provision("run", event, state=up).stdout, re.MULTILINE)
+    assert provision("rollback", job, state=up).stdout == "provisioned\n"
+    assert "succeeded, 100 %" in provision("status", job, state=up).stdout
 
 
 def test_migrating_twice_changes_nothing(up: Path) -> None:

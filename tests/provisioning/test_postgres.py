@@ -134,6 +134,11 @@ def test_a_server_that_is_not_there_is_transient(unused_port: int) -> None:
     assert describe(refused.value) == "the connection to PostgreSQL failed or was lost"
 
 
+def test_what_a_dying_server_leaves_unexplained_is_transient() -> None:
+    # Seen when PostgreSQL was stopped with -m immediate under a connection that was then used again.
+    assert is_transient(psycopg2.DatabaseError("error with status PGRES_TUPLES_OK and no message from the libpq"))
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -137,7 +137,15 @@ def test_a_tenant_that_a_service_knows_is_found(service: ProgrammableService, cl
     assert client.find("demo") == Registration(**KNOWN)
 
 
-@pytest.mark.parametrize(("status", "removed"), [(204, True), (200, True), (404, False), (409, False)])
+def test_a_removal_that_the_contract_does_not_know_is_not_taken_for_one(
+    service: ProgrammableService, client: ServiceClient
+) -> None:
+    service.will(answer(200, b"garbage"))
+    with pytest.raises(ServiceRegistrationFailed, match="answered 200"):
+        client.deregister("demo", KEY)
+
+
+@pytest.mark.parametrize(("status", "removed"), [(204, True), (404, False), (409, False)])
 def test_a_deregistration_tells_whether_it_removed_anything(
     service: ProgrammableService, client: ServiceClient, status: int, removed: bool
 ) -> None:

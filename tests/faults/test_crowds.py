@@ -1,0 +1,101 @@
+"""Many jobs at once: for many projects, for one project, and one that is rolled back beside one that succeeds."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+
+import psycopg2
+import pytest
+from botocore.exceptions import ClientError
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.stack import Stack
+from provisioning import naming, tenant_schema
+from provisioning.errors import FinalizationFailed
+from provisioning.job import Job
+from stages import finalize
+from tests.executions.looking import look
+from tests.executions.running import ended
+from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.worlds import problems_of_provisioned
+from tests.faults.cells import payload
+from tests.faults.jobs import new_project, problems_of, start_job
+
+CROWD = 32
+
+
+def test_32_projects_are_provisioned_at_once(stack: Stack) -> None:
+    projects = [new_project() for _ in range(CROWD)]
+    executions = [start_job(stack, project_id) for project_id in projects]
+    outcomes = [stack.wait(execution, timeout=110) for execution in executions]
+    assert [outcome["status"] for outcome in outcomes] == ["SUCCEEDED"] * CROWD
+    problems = {project_id: problems_of(stack, project_id, {"status": "SUCCEEDED"}) for project_id in projects}
+    assert {project_id: found for project_id, found in problems.items() if found} == {}
+
+
+def test_of_32_executions_for_one_project_one_wins_and_the_others_touch_nothing(stack: Stack) -> None:
+    project_id = new_project()
+    with ThreadPoolExecutor(CROWD) as pool:
+        started = pool.map(
+            lambda number: stack.start_execution(payload(project_id), f"{project_id}-{number}"), range(CROWD)
+        )
+        outcomes = [ended(stack, execution) for execution in started]
+    winners = [ran for ran in outcomes if ran.status == "SUCCEEDED"]
+    losers = [ran for ran in outcomes if ran.status == "FAILED"]
+    assert (len(winners), len(losers)) == (1, CROWD - 1)
+    # Whoever comes after the winner's end finds an active project instead of one that is being provisioned.
+    assert {ran.error for ran in losers} <= {"ProvisioningInProgress", "ProjectNotEligible"}
+    assert "ProvisioningInProgress" in {ran.error for ran in losers}
+    assert {tuple(ran.waits) for ran in losers} == {()}
+    assert problems_of_provisioned(look(stack, project_id), payload(project_id)) == []
+
+
+def test_a_rollback_beside_a_success_touches_only_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing, succeeding = [new_project() for _ in range(8)], [new_project() for _ in range(8)]
+    real = finalize.prove_services
+
+    def fails_for_some(job: Job) -> None:
+        if job.project_id in failing:
+            raise FinalizationFailed("this one fails")
+        real(job)
+
+    monkeypatch.setattr(finalize, "prove_services", fails_for_some)
+    pairs = [project_id for pair in zip(failing, succeeding, strict=True) for project_id in pair]
+    executions = [start_job(stack, project_id) for project_id in pairs]
+    outcomes = [stack.wait(execution) for execution in executions]
+    assert [outcome["status"] for outcome in outcomes] == ["FAILED", "SUCCEEDED"] * 8
+    for project_id, outcome in zip(pairs, outcomes, strict=True):
+        assert problems_of(stack, project_id, outcome) == []
+
+
+def test_a_tenant_that_keeps_connecting_does_not_keep_its_database_from_being_dropped(stack: Stack) -> None:
+    project_id = new_project()
+    over = threading.Event()
+    logins: list[int] = []
+
+    def keep_connecting() -> None:
+        with ExitStack() as sessions:
+            while not over.is_set():
+                try:
+                    session = sessions.enter_context(closing(issued_connection(stack, project_id)))
+                    logins.append(session.info.backend_pid)
+                except (psycopg2.Error, ClientError):
+                    over.wait(0.002)
+
+    tenant = threading.Thread(target=keep_connecting)
+    with failing(stack, STAGES["finalizing"], Fault.ERROR):
+        execution = start_job(stack, project_id)
+        tenant.start()
+        outcome = stack.wait(execution)
+    over.set()
+    tenant.join()
+    assert logins
+    assert outcome["status"] == "FAILED"
+    assert problems_of(stack, project_id, outcome) == []
+
+
+def issued_connection(stack: Stack, project_id: str) -> Connection:
+    """Logs in as the tenant."""
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=naming.tenant_names(project_id).secret)
+    return tenant_schema.issued_connection(json.loads(secret["SecretString"]))

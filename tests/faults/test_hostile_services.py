@@ -1,0 +1,86 @@
+"""A registration service that hangs, resets, refuses, redirects or talks nonsense, and what that does to whole jobs."""
+
+import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from unittest.mock import patch
+
+import pytest
+import urllib3
+
+from local.stack import Stack
+from provisioning import service_client
+from tests.executions.running import ended
+from tests.faults.jobs import new_project, problems_of, roll_back, start_job
+from tests.provisioning.programmable_service import Behaviour, ProgrammableService, answer, cut_off, hang, reset
+
+TRANSIENT = {
+    "hangs": hang,
+    "resets": reset,
+    "is cut off": cut_off,
+    "answers 500": answer(500),
+    "answers 429": answer(429, headers={"Retry-After": "0"}),
+    "answers 200 with garbage": answer(200, b"\x00\xff garbage"),
+    "answers 200 with 10 MB": answer(200, b" " * 10_000_000),
+    "answers 200 with another shape": answer(200, {"id": 7}),
+}
+PERMANENT = {
+    "redirects elsewhere": answer(307, headers={"Location": "http://169.254.169.254/latest/meta-data/"}),
+    "answers 403": answer(403),
+}
+
+
+@pytest.fixture
+def service(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
+    """What the functions take for the auth service."""
+    monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(service_client, "FIRST_PAUSE_SECONDS", 0.0)
+    with ProgrammableService() as programmable, patch.dict(os.environ, {"AUTH_SERVICE_URL": programmable.url}):
+        yield programmable
+
+
+@pytest.mark.parametrize("behaviour", TRANSIENT.values(), ids=TRANSIENT)
+def test_a_job_outlives_a_service_that_misbehaves_at_first(
+    stack: Stack, service: ProgrammableService, behaviour: Behaviour
+) -> None:
+    service.will(behaviour, behaviour, healthy(stack))
+    project_id = new_project()
+    execution = stack.wait(start_job(stack, project_id))
+    assert execution["status"] == "SUCCEEDED"
+    assert problems_of(stack, project_id, execution) == []
+
+
+@pytest.mark.parametrize("behaviour", (TRANSIENT | PERMANENT).values(), ids=TRANSIENT | PERMANENT)
+def test_a_service_that_misbehaves_for_good_is_named_as_a_leftover_until_it_is_back(
+    stack: Stack, service: ProgrammableService, behaviour: Behaviour
+) -> None:
+    service.will(behaviour)
+    project_id = new_project()
+    failed = ended(stack, start_job(stack, project_id))
+    assert failed.status == "FAILED"
+    assert f"Still there: auth registration of {project_id}." in failed.cause
+    service.will(healthy(stack))
+    assert roll_back(stack, project_id).status == "rolled_back"
+    assert problems_of(stack, project_id, {"status": "FAILED"}) == []
+
+
+@pytest.mark.parametrize("behaviour", PERMANENT.values(), ids=PERMANENT)
+def test_a_final_no_is_not_asked_for_again(stack: Stack, service: ProgrammableService, behaviour: Behaviour) -> None:
+    service.will(behaviour, healthy(stack))
+    project_id = new_project()
+    failed = ended(stack, start_job(stack, project_id))
+    assert (failed.error, failed.waits) == ("ServiceRejectedRegistration", [])
+    assert problems_of(stack, project_id, {"status": "FAILED"}) == []
+
+
+def healthy(stack: Stack) -> Behaviour:
+    """Passes requests on to the stack's own auth service."""
+    pool, target = urllib3.PoolManager(), stack.services.url("auth")
+
+    def behave(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
+        request = service.requests[-1]
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        passed = pool.request(request.method, target + request.path, body=request.body, headers=headers)
+        answer(passed.status, passed.data)(service, connection)
+
+    return behave

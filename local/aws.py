@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from moto import backends
 from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
@@ -79,6 +80,9 @@ class LocalAws:
             self._patches.enter_context(
                 patch.object(StepFunctionsParserBackend, "start_execution", _start_execution_once())
             )
+            # moto looks through its own directory for every request.
+            modules = list(backends.list_of_moto_modules())
+            self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
             self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
             self._reset()
             self._secrets.restore(secretsmanager_backends[ACCOUNT][REGION])
@@ -168,8 +172,8 @@ class LocalAws:
 
     @staticmethod
     def _reset() -> None:
-        for backends in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends):
-            backends[ACCOUNT][REGION].reset()
+        for each in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends):
+            each[ACCOUNT][REGION].reset()
         iam_backends[ACCOUNT]["aws"].reset()
 
 

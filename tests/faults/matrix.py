@@ -1,14 +1,18 @@
 """The fault matrix: every I/O point of a run, times every kind of fault. `make matrix` runs all of it."""
 
 import argparse
+import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +29,23 @@ TIME_SCALE = 1 / 1500
 TIMEOUT_SCALE = 1 / 25
 """A Lambda's 50 seconds become 2, a task's 60 become 2.4: long enough for an attempt, short enough for a matrix."""
 
-AT_ONCE = 5
+AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cells to run: those whose name holds a text, and of them a seeded sample, or all."""
+
+    sample: int | None
+    seed: int
+    only: str
+
+    def of(self, cells: list[Cell]) -> list[Cell]:
+        """Returns the chosen cells; the same ones wherever it is asked."""
+        chosen = [cell for cell in cells if self.only in cell.name]
+        if self.sample is None:
+            return chosen
+        return random.Random(self.seed).sample(chosen, min(self.sample, len(chosen)))  # noqa: S311 a choice of tests
 
 
 @contextmanager
@@ -50,10 +70,18 @@ def all_cells(laboratory: Laboratory) -> list[Cell]:
     return cells
 
 
-def run(laboratory: Laboratory, cells: list[Cell]) -> list[Verdict]:
-    """Runs the cells, a few at a time, and returns their verdicts in order."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(laboratory.run, cells, range(len(cells))))
+def run_share(number: int, shares: int, choice: Choice) -> list[Verdict]:
+    """Runs every shares-th cell of the choice on a stack of its own, a few at a time, and returns their verdicts."""
+    with laboratory() as place, ThreadPoolExecutor(AT_ONCE) as pool:
+        cells = choice.of(all_cells(place))[number::shares]
+        return list(pool.map(place.run, cells, range(len(cells))))
+
+
+def run(choice: Choice, processes: int) -> list[Verdict]:
+    """Runs the chosen cells in so many processes, since one interpreter keeps no more than one core busy."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        shares = pool.map(run_share, range(processes), repeat(processes), repeat(choice))
+        return [verdict for share in shares for verdict in share]
 
 
 def make_room() -> None:
@@ -87,14 +115,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many cells, instead of all")
     parser.add_argument("--seed", type=int, default=1, help="which sample")
     parser.add_argument("--only", default="", help="only cells whose name holds this")
-    chosen = parser.parse_args()
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many, each with its own stack")
+    asked = parser.parse_args()
     console = Console(width=160)
     started = time.monotonic()
-    with laboratory() as place:
-        cells = [cell for cell in all_cells(place) if chosen.only in cell.name]
-        if chosen.sample:
-            cells = random.Random(chosen.seed).sample(cells, min(chosen.sample, len(cells)))  # noqa: S311 a choice of tests
-        verdicts = run(place, cells)
+    verdicts = run(Choice(asked.sample, asked.seed, asked.only), asked.processes)
     report(verdicts, console)
     console.print(f"{time.monotonic() - started:.0f} s")
     return 1 if any(verdict.problems for verdict in verdicts) else 0

@@ -5,7 +5,7 @@ import sys
 
 from local.template import REPOSITORY
 
-CELLS = 48
+CELLS = 40
 
 
 def test_a_sample_of_the_fault_matrix_survives() -> None:

@@ -1,10 +1,11 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
-# Both install what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
+# make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left
+# Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format build lock clean
+.PHONY: help run test matrix lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -22,6 +23,9 @@ run: .venv/installed
 
 test: lint
 	.venv/bin/pytest
+
+matrix: .venv/installed
+	.venv/bin/python -m tests.faults.matrix
 
 lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check

@@ -17,7 +17,7 @@ from local.lambda_runtime import LambdaRuntime
 from local.template import Function
 from tests.faults.faults import Crash
 
-THREADS = 16
+THREADS = 4
 _spawner = get_context("forkserver")
 _spawner.set_forkserver_preload(
     ["boto3", "psycopg2", "stages.verify_project", "stages.create_database", "stages.finalize", "stages.record_failure"]
@@ -33,37 +33,24 @@ class HandlerProcess:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._process: Any = None
         self._pipe: Connection | None = None
-        self.deaths = 0
 
-    def kill(self) -> None:
-        """Ends the process with SIGKILL, if it runs: whatever it was doing stops there."""
+    def kill(self) -> bool:
+        """Ends the process with SIGKILL: whatever it was doing stops there. Tells whether it was running."""
         with self._lock:
-            if self._process is not None and self._process.is_alive():
-                os.kill(self._process.pid, signal.SIGKILL)
-                self._process.join()
-                self.deaths += 1
+            if self._process is None or not self._process.is_alive():
+                return False
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.join()
+            return True
 
-    @contextmanager
-    def serving(self, runtime: LambdaRuntime, functions: tuple[Function, ...]) -> Iterator[None]:
-        """Sends the events of all functions to the process."""
-        with ExitStack() as stack:
-            for function in functions:
-                stack.enter_context(runtime.replaced(function.resource, self._forward(function.handler)))
-            try:
-                yield
-            finally:
-                self.kill()
-
-    def _forward(self, path: str) -> Callable[[Any, Any], Any]:
-        def handle(event: Any, context: Any) -> Any:
-            answer = self._send(path, event, context.get_remaining_time_in_millis()).result()
-            if answer.get("died"):
-                raise Crash
-            if "error" in answer:
-                raise type(answer["error"], (Exception,), {})(answer["message"])
-            return answer["output"]
-
-        return handle
+    def handle(self, path: str, event: Any, context: Any) -> Any:
+        """Runs one event in the process. Raises Crash when the process dies meanwhile, or what the handler raised."""
+        answer = self._send(path, event, context.get_remaining_time_in_millis()).result()
+        if answer.get("died"):
+            raise Crash
+        if "error" in answer:
+            raise type(answer["error"], (Exception,), {})(answer["message"])
+        return answer["output"]
 
     def _send(self, path: str, event: Any, milliseconds: int) -> "Future[dict[str, Any]]":
         answer: Future[dict[str, Any]] = Future()
@@ -97,6 +84,21 @@ class HandlerProcess:
             with self._lock:
                 while waiting:
                     waiting.popitem()[1].set_result({"died": True})
+
+
+@contextmanager
+def serving(
+    runtime: LambdaRuntime, functions: tuple[Function, ...], process_of: Callable[[str], HandlerProcess]
+) -> Iterator[None]:
+    """Sends the events of all functions to the process of the job that they belong to."""
+
+    def forward(path: str) -> Callable[[Any, Any], Any]:
+        return lambda event, context: process_of(event["job_id"]).handle(path, event, context)
+
+    with ExitStack() as stack:
+        for function in functions:
+            stack.enter_context(runtime.replaced(function.resource, forward(function.handler)))
+        yield
 
 
 class _Context:

@@ -20,6 +20,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
+from local import definition_cache
 from local.aws_client import REGION, make_client
 from local.http_server import HttpServer, listen
 from local.secret_store import SecretStore, changes_secrets
@@ -80,6 +81,7 @@ class LocalAws:
             self._patches.enter_context(
                 patch.object(StepFunctionsParserBackend, "start_execution", _start_execution_once())
             )
+            self._patches.enter_context(definition_cache.install())
             # moto looks through its own directory for every request.
             modules = list(backends.list_of_moto_modules())
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))

@@ -55,7 +55,12 @@ class Secrets:
     def _ensure(self, name: str, document: Mapping[str, Any]) -> DatabaseSecret:
         try:
             answer = self._client.get_secret_value(SecretId=name)
-            return DatabaseSecret(answer["ARN"], json.loads(answer["SecretString"]))
+            kept = json.loads(answer["SecretString"])
+            # The stack may listen elsewhere than at its last start.
+            moved = kept | {key: document[key] for key in ("host", "port") if key in document}
+            if moved != kept:
+                self._client.put_secret_value(SecretId=name, SecretString=json.dumps(moved))
+            return DatabaseSecret(answer["ARN"], moved)
         except self._client.exceptions.ResourceNotFoundException:
             answer = self._client.create_secret(Name=name, SecretString=json.dumps(document))
             return DatabaseSecret(answer["ARN"], document)

@@ -76,15 +76,22 @@ def up(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help=PORT_HELP)] = None,
     time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
     *,
+    containers: Annotated[bool, typer.Option("--containers", help="Let Docker's containers reach it.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
 ) -> None:
     """Starts the stack and keeps it running in the background, on loopback."""
     if foreground:
         _stop_on_terminate()
-        daemon.run_until_interrupted(state_dir, port, time_scale)
+        daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers)
     else:
-        daemon.start(state_dir, port, time_scale)
+        daemon.start(state_dir, port, time_scale, containers=containers)
         outcome_view.print_how_to_start(daemon.connect(state_dir), SAMPLE_EVENT, console())
+
+
+@app.command()
+def sam_template(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Writes the template with which `sam local invoke` runs the built functions against the stack."""
+    outcome_view.print_how_to_invoke(daemon.write_template_for_containers(state_dir), SAMPLE_EVENT, console())
 
 
 @app.command()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from local import record
 from local.aws_client import use_environment
+from local.containers import bridge_gateway, write_container_template
 from local.errors import HumanError
-from local.postgres import PostgresServer
+from local.postgres import LOOPBACK, PostgresServer
 from local.stack import Stack
 
 DEFAULT_PORT = 8083
@@ -31,7 +32,7 @@ class RunningStack:
     state_machine_arn: str
 
 
-def start(state_directory: Path, port: int | None, time_scale: float) -> None:
+def start(state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False) -> None:
     """Starts a stack in the background and returns when it is ready. Without a port it is the last one's, or 8083.
 
     Raises HumanError with the reason when it does not start.
@@ -43,6 +44,8 @@ def start(state_directory: Path, port: int | None, time_scale: float) -> None:
     arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale)]
     if port is not None:
         arguments += ["--port", str(port)]
+    if containers:
+        arguments.append("--containers")
     with log.open("w") as output:
         child = subprocess.Popen(  # noqa: S603 (this same program)
             [sys.executable, "-m", "local.cli", "up", "--foreground", *arguments],
@@ -62,13 +65,19 @@ def start(state_directory: Path, port: int | None, time_scale: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def run_until_interrupted(state_directory: Path, port: int | None, time_scale: float) -> None:
-    """Runs a stack in this process until SIGINT or SIGTERM. Raises HumanError when it does not start."""
+def run_until_interrupted(
+    state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False
+) -> None:
+    """Runs a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers reach it.
+
+    Raises HumanError when it does not start.
+    """
+    bind = bridge_gateway() if containers else LOOPBACK
     if port is None:
         recorded = record.read(state_directory)
         port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
     try:
-        with Stack(state_directory, time_scale=time_scale, port=port) as stack:
+        with Stack(state_directory, time_scale=time_scale, bind=bind, port=port) as stack:
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
@@ -100,3 +109,15 @@ def connect(state_directory: Path) -> RunningStack:
         raise HumanError("the stack is not up: start it with `provision up`")
     use_environment(recorded["environment"])
     return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])
+
+
+def write_template_for_containers(state_directory: Path) -> Path:
+    """Writes the template with which `sam local` reaches the running stack, and returns its path.
+
+    Raises HumanError when there is no stack that containers reach, or nothing is built.
+    """
+    stack = connect(state_directory)
+    if f"//{LOOPBACK}:" in stack.endpoint_url:
+        raise HumanError("the stack listens on loopback only: start it with `provision up --containers`")
+    recorded = record.read(state_directory) or {}
+    return write_container_template(recorded["environment"])

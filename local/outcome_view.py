@@ -94,6 +94,19 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
     console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
 
 
+def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
+    """Prints the command that runs the first stage in Lambda's container."""
+    folder = event.parent / "functions"
+    here = [path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path for path in (template, folder)]
+    command = [
+        *("sam", "local", "invoke", "VerifyProjectFunction"),
+        *("--template", str(here[0]), "--event", f"{here[1]}/verify_project.json"),
+        *("--region", REGION),
+    ]
+    console.print("Run any function in Lambda's container, for example with:")
+    console.print(f"  {shlex.join(command)}", soft_wrap=True)
+
+
 def clock_time(moment: datetime) -> str:
     """Returns the time of day, here, to the millisecond."""
     return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -83,9 +83,15 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _short_form)
 
 
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads a CloudFormation template with its short forms (!Ref) written out ({"Ref": ...})."""
+    document: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
+    return document
+
+
 def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
     """Reads a SAM template with one state machine. Raises TemplateError."""
-    document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
+    document = read_document(path)
     defaults = document.get("Globals", {}).get("Function", {})
     resources = document["Resources"]
     machines = [name for name, declared in resources.items() if declared["Type"] == "AWS::Serverless::StateMachine"]

@@ -1,11 +1,13 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
+# make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
+# make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix lint format build lock clean
+.PHONY: help run test test-3.13 sam-test matrix lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -13,6 +15,10 @@ export SAM_CLI_TELEMETRY := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Linting and building need some region and never an account.
 SAM := AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam
+# The Python of the Lambda runtime: from the PATH, from pyenv, or else fetched by uv.
+PYTHON_3_13 = $(shell for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && exit; done; \
+  .venv/bin/uv python install --quiet 3.13 && .venv/bin/uv python find --managed-python 3.13)
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -23,6 +29,15 @@ run: .venv/installed
 
 test: lint
 	.venv/bin/pytest
+
+TESTS ?= tests
+test-3.13: .venv-3.13/installed
+	.venv-3.13/bin/pytest -o cache_dir=.venv-3.13/pytest_cache $(TESTS)
+
+sam-test: .venv/installed
+	@docker info >/dev/null 2>&1 || { echo "make sam-test needs Docker, and no Docker answers here." >&2; exit 1; }
+	@$(MAKE) --no-print-directory build
+	.venv/bin/pytest -m docker tests/sam
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix
@@ -39,9 +54,9 @@ format: .venv/installed
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-# SAM builds with the Python of the Lambda runtime, which has to be on the PATH: python3.13.
-build: .venv-sam/installed
-	$(SAM) build
+# SAM builds with the python3.13 that it finds on the PATH.
+build: .venv-sam/installed .venv-3.13/installed
+	PATH="$$PWD/.venv-3.13/bin:$$PATH" $(SAM) build
 
 # uv installs in seconds what takes pip most of a minute, but does not read pip's configuration: it is handed the index,
 # and whatever it cannot reach is left to pip, which works wherever the machine's own set-up makes pip work.
@@ -72,6 +87,12 @@ endef
 	@.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv-3.13/installed: PYTHON = $(PYTHON_3_13)
+.venv-3.13/installed: requirements.lock pyproject.toml | .venv/installed
+	$(call install,.venv-3.13,requirements.lock)
+	@.venv-3.13/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
 .venv-sam/installed: requirements-sam.lock
 	$(call install,.venv-sam,requirements-sam.lock)
 	@touch $@
@@ -86,4 +107,4 @@ lock: .venv/installed
 	$(LOCK) pyproject.toml -c requirements.lock $(RUNTIME_BRINGS:%=--no-emit-package %) -o functions/requirements.txt
 
 clean:
-	rm -rf .venv .venv-sam .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.13 .venv-sam .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

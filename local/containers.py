@@ -1,0 +1,42 @@
+"""For SAM's containers: the built template with a laptop stack's settings, and the address at which they reach it."""
+
+import ipaddress
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.errors import HumanError
+from local.template import REPOSITORY, read_document
+
+BUILT_TEMPLATE = REPOSITORY / ".aws-sam" / "build" / "template.yaml"
+
+
+def bridge_gateway() -> str:
+    """Returns this machine's address in Docker's bridge network. Raises HumanError when Docker does not answer."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise HumanError("there is no Docker on this machine")
+    asked = [docker, "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 (nothing of a user's in it)
+    if answer.returncode != 0:
+        raise HumanError("Docker does not answer: start it first")
+    (network, *_) = json.loads(answer.stdout)
+    # Older engines do not say it, and take the first address.
+    return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))
+
+
+def write_container_template(environment: Mapping[str, str], built: Path = BUILT_TEMPLATE) -> Path:
+    """Writes laptop.json beside the template that `sam build` made: the same functions with these settings.
+
+    SAM passes no variable to a container that its template does not declare, and AWS_ENDPOINT_URL is no setting of
+    the template that ships. Raises HumanError when nothing is built.
+    """
+    if not built.exists():
+        raise HumanError("nothing is built: run make build first")
+    document = read_document(built)
+    document["Globals"]["Function"]["Environment"]["Variables"] = dict(environment)
+    path = built.with_name("laptop.json")
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    return path

@@ -1,0 +1,88 @@
+"""`sam local invoke` for every function, with the sample events, in the order in which a job would come by."""
+
+import json
+import subprocess
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from local.stack import Stack
+from local.template import REPOSITORY
+from tests import shipped
+from tests.executions.running import invoke
+from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.sam.conftest import sam_environment
+
+EVENTS = REPOSITORY / "events" / "functions"
+FORWARD = (
+    "VerifyProjectFunction",
+    "CreateDatabaseFunction",
+    "CreateSchemaFunction",
+    "RegisterAuthFunction",
+    "RegisterRealtimeFunction",
+    "RegisterStorageFunction",
+    "GenerateApiKeysFunction",
+    "FinalizeFunction",
+)
+BACK = ("RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction", "RecordFailureFunction")
+
+
+def event(function: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(event_file(function).read_text())
+    return document
+
+
+def event_file(function: str) -> Any:
+    stem = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in function)
+    return EVENTS / f"{stem[1:].removesuffix('_function')}.json"
+
+
+def sam_local_invoke(sam: list[str], function: str) -> Any:
+    command = [part.format(command="invoke") for part in sam]
+    command += [function, "--event", str(event_file(function))]
+    done = subprocess.run(command, env=sam_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_migrations_are_applied_in_the_container(sam: list[str], stack: Stack) -> None:
+    assert sam_local_invoke(sam, "MigrateFunction") == {"applied": []}
+
+
+def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stack: Stack) -> None:
+    answers = {function: sam_local_invoke(sam, function) for function in FORWARD}
+    payload = event("VerifyProjectFunction")["payload"]
+    assert answers["FinalizeFunction"]["project_id"] == payload["project_id"]
+    assert problems_of_provisioned(look(stack, payload["project_id"]), payload) == []
+
+
+@pytest.fixture
+def failed_job(stack: Stack) -> str:
+    """The project of a job whose every stage but the last has done its work, in the stack's own process."""
+    closing_event = event("RecordFailureFunction")
+    payload = closing_event["payload"]
+    with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)"
+            " VALUES (%s, 'org-test', 'user-test', %s)",
+            (payload["project_id"], payload["region"]),
+        )
+    started = {key: closing_event[key] for key in ("job_id", "execution_arn", "payload")}
+    for function in ("VerifyProject", "CreateDatabase", "CreateSchema", "RegisterAuth", "GenerateApiKeys"):
+        answer, failed = invoke(stack, f"{function}Function", started)
+        assert not failed, answer
+    return str(payload["project_id"])
+
+
+def test_the_compensations_leave_nothing_of_a_failed_job(sam: list[str], stack: Stack, failed_job: str) -> None:
+    answers = {function: sam_local_invoke(sam, function) for function in BACK}
+    assert [len(answers[function]["removed"]) for function in BACK[:3]] == [2, 1, 4]
+    recorded = answers["RecordFailureFunction"]
+    assert (recorded["outcome"], recorded["error"]) == ("rolled_back", "FinalizationFailed")
+    assert problems_of_rolled_back(look(stack, failed_job)) == []
+
+
+def test_every_function_has_a_sample_event_that_is_used_here() -> None:
+    assert set(shipped.functions()) == {"MigrateFunction", *FORWARD, *BACK}
+    assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from tests import shipped
 
 # Each may import itself and what comes after it.
-LAYERS = ["local", "stages", "provisioning"]
+LAYERS = ["local", "console", "stages", "provisioning"]
 # Read by code that runs outside Lambda, or by none that is deployed.
 NOT_IN_TEMPLATE = {
     "STATE_MACHINE_ARN": "only who starts an execution needs it",
@@ -26,7 +26,7 @@ BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}
 
 
 def sources(layer: str) -> list[Path]:
-    folder = shipped.ROOT / layer if layer == "local" else shipped.FUNCTIONS / layer
+    folder = (shipped.ROOT if layer in {"local", "console"} else shipped.FUNCTIONS) / layer
     return sorted(folder.rglob("*.py"))
 
 

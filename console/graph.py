@@ -1,0 +1,105 @@
+"""Draws a state machine in Mermaid's language, from its definition and from nothing else."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from console.definition import Document, Machine, State, Transition, Way, read_definition
+
+INDENT = "    "
+SHAPES = {
+    "Choice": ("{{", "}}"),
+    "Succeed": ("([", "])"),
+    "Fail": ("([", "])"),
+    "Pass": ("[/", "/]"),
+}
+"""A Task, and whatever is not named here, is a rectangle with round corners."""
+
+ARROWS = {Way.NEXT: "-->", Way.CHOICE: "-->", Way.CATCH: "-.->"}
+TAKEN_CLASS = "taken"
+ENTITIES = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;"}
+)
+"""Mermaid's own escapes: what a state is called can never end its label."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is written and shown of one state in an execution: a CSS class, and a note below its name."""
+
+    css_class: str
+    note: str = ""
+
+
+def mermaid(definition: Document, marks: Mapping[str, Mark] | None = None, taken: Collection[Transition] = ()) -> str:
+    """Returns the picture of a definition as Mermaid's text, the same text for the same arguments.
+
+    States stand under their names, the branches of a Parallel side by side, catches dashed. With marks, states carry
+    these classes and notes, and the transitions taken the class "taken". Raises KeyError where the definition is not
+    in the States Language.
+    """
+    return "\n".join(["flowchart TB", *_Picture(read_definition(definition), marks or {}, taken).lines()]) + "\n"
+
+
+def node_ids(definition: Document) -> dict[str, str]:
+    """Returns the id that each state's node has in the picture, by the state's name."""
+    return _ids(read_definition(definition))
+
+
+def _ids(machine: Machine) -> dict[str, str]:
+    # Numbers, because a name may be a word of Mermaid's, and two names may differ in punctuation alone.
+    return {state.name: f"s{number}" for number, state in enumerate(machine.every_state(), 1)}
+
+
+class _Picture:
+    def __init__(self, machine: Machine, marks: Mapping[str, Mark], taken: Collection[Transition]) -> None:
+        self._machine = machine
+        self._marks = marks
+        self._taken = taken
+        self._ids = _ids(machine)
+
+    def lines(self) -> Iterator[str]:
+        for state in self._machine.states.values():
+            yield from self._draw(state, INDENT)
+        yield from self._arrows(self._machine, INDENT)
+        for name, mark in self._marks.items():
+            yield f"{INDENT}class {self._ids[name]} {mark.css_class}"
+        drawn = [one for state in self._machine.every_state() for one in state.transitions]
+        for transition in drawn:
+            if transition in self._taken:
+                yield f"{INDENT}class {self._edge(transition)} {TAKEN_CLASS}"
+
+    def _draw(self, state: State, indent: str) -> Iterator[str]:
+        node = self._ids[state.name]
+        if not state.inner:
+            opening, closing = SHAPES.get(state.kind, ("(", ")"))
+            yield f'{indent}{node}{opening}"{self._label(state)}"{closing}'
+            return
+        yield f'{indent}subgraph {node}["{self._label(state)}"]'
+        for number, machine in enumerate(state.inner, 1):
+            yield f'{indent}{INDENT}subgraph {node}b{number}[" "]'
+            for inner in machine.states.values():
+                yield from self._draw(inner, indent + 2 * INDENT)
+            yield from self._arrows(machine, indent + 2 * INDENT)
+            yield f"{indent}{INDENT}end"
+        yield f"{indent}end"
+
+    def _arrows(self, machine: Machine, indent: str) -> Iterator[str]:
+        """The arrows of one level: one that stood outside its box would pull the box's states apart."""
+        for state in machine.states.values():
+            for transition in state.transitions:
+                name = f"{self._edge(transition)}@" if self._marks else ""
+                label = f'|"{_escape(transition.label)}"|' if transition.label else ""
+                source, target = self._ids[transition.source], self._ids[transition.target]
+                yield f"{indent}{source} {name}{ARROWS[transition.way]}{label} {target}"
+
+    def _edge(self, transition: Transition) -> str:
+        source = next(state for state in self._machine.every_state() if state.name == transition.source)
+        return f"{self._ids[transition.source]}e{source.transitions.index(transition) + 1}"
+
+    def _label(self, state: State) -> str:
+        name, mark = _escape(state.name), self._marks.get(state.name)
+        return f"{name}<br/>{_escape(mark.note)}" if mark and mark.note else name
+
+
+def _escape(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text).translate(ENTITIES)

@@ -75,8 +75,12 @@ class _Picture:
             yield f'{indent}{node}{opening}"{self._label(state)}"{closing}'
             return
         yield f'{indent}subgraph {node}["{self._label(state)}"]'
-        for number, machine in enumerate(state.inner, 1):
+        # A box that does not say its direction lies across that of the box around it.
+        yield f"{indent}{INDENT}direction TB"
+        # Mermaid lays boxes that nothing connects out from the right to the left.
+        for number, machine in reversed(list(enumerate(state.inner, 1))):
             yield f'{indent}{INDENT}subgraph {node}b{number}[" "]'
+            yield f"{indent}{2 * INDENT}direction TB"
             for inner in machine.states.values():
                 yield from self._draw(inner, indent + 2 * INDENT)
             yield from self._arrows(machine, indent + 2 * INDENT)

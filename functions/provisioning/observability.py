@@ -1,11 +1,15 @@
 """One logger and one metrics namespace for the whole service."""
 
 import functools
+import json
 import logging
 from types import TracebackType
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from provisioning.redaction import redact
 
 
 @functools.cache
@@ -14,7 +18,11 @@ def logger() -> Logger:
     # At debug level these log requests with their headers and bodies, and so tokens and secrets.
     for library in ("urllib3", "botocore", "boto3", "yoyo"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    return Logger(log_record_order=["timestamp", "level", "message"])
+    return Logger(log_record_order=["timestamp", "level", "message"], json_serializer=_without_secrets)
+
+
+def _without_secrets(record: dict[str, Any]) -> str:
+    return json.dumps(redact(record), ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 def describe_exception(error: BaseException) -> str:

@@ -1,0 +1,277 @@
+"""Reads an execution's events into what a person follows: which states ran, when, in how many attempts, and how."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from console import stages
+from console.definition import Machine, State, Transition, Way
+from console.errors import readable_cause
+from console.retrying import Retry, next_retry
+
+Event = Mapping[str, Any]
+
+STARTS = {"TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled"}
+SUCCESSES = {"TaskSucceeded", "LambdaFunctionSucceeded", "ActivitySucceeded"}
+FAILURES = {
+    *("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed"),
+    *("LambdaFunctionFailed", "LambdaFunctionTimedOut", "LambdaFunctionScheduleFailed", "LambdaFunctionStartFailed"),
+    *("ActivityFailed", "ActivityTimedOut", "ActivityScheduleFailed"),
+}
+FAILED_WITHIN = {"ParallelStateFailed", "MapStateFailed"}
+RUNNING = "RUNNING"
+
+
+class Status(StrEnum):
+    """How a state stands in one execution."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    COMPENSATED = "compensated"
+
+
+@dataclass
+class Attempt:
+    """One attempt at a state's task."""
+
+    number: int
+    started_at: datetime
+    function: str = ""
+    """The name of the Lambda function, as the state names it."""
+    ended_at: datetime | None = None
+    error: str = ""
+    cause: str = ""
+    failed: bool = False
+    sent: str = ""
+    """What the task was given, as JSON."""
+    answered: str = ""
+    """What it returned, as JSON."""
+
+
+@dataclass
+class StateRun:
+    """A state in one execution, entered or not."""
+
+    state: State
+    entered_at: datetime | None = None
+    exited_at: datetime | None = None
+    input: str = ""
+    output: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    failed_within: bool = False
+    status: Status = Status.WAITING
+    undone: bool = False
+    """A compensation has removed what it created, or found nothing to remove."""
+    retry: Retry | None = None
+
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def last(self) -> Attempt | None:
+        """The latest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def caught(self) -> bool:
+        """Whether it ended with an error, or would have."""
+        return self.failed_within or (self.last is not None and self.last.failed)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """An execution as its events tell it. States are in the order of the definition."""
+
+    states: Mapping[str, StateRun]
+    taken: frozenset[Transition]
+    status: str
+    """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
+    started_at: datetime
+    ended_at: datetime | None
+    order: Sequence[str]
+    """The names of the states that were entered, in that order."""
+
+    @property
+    def tasks(self) -> list[StateRun]:
+        """The tasks in the order in which they were entered, and then those that were not, as they are written."""
+        tasks = [run for run in self.states.values() if run.state.kind == "Task"]
+        return sorted(tasks, key=lambda run: self.order.index(run.name) if run.name in self.order else len(self.order))
+
+    @property
+    def attempts(self) -> int:
+        """The most attempts that any stage took: 0 before the first."""
+        return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
+
+    @property
+    def percent(self) -> int:
+        """How far the job is, counted as the ledger counts it."""
+        done = {name for name in stages.STAGES if self._has_succeeded(name)}
+        if stages.VERIFY_PROJECT not in done:
+            return 0
+        return stages.percent(len(done | stages.not_wanted(self.states[stages.VERIFY_PROJECT].attempts[-1].answered)))
+
+    @property
+    def current(self) -> str:
+        """The state that runs or ran last; of several at once the one that was entered first."""
+        active = [name for name in self.order if self.states[name].status in (Status.RUNNING, Status.RETRYING)]
+        tasks = [name for name in active if not self.states[name].state.inner]
+        return (tasks or active or list(self.order[-1:]) or [""])[0]
+
+    def _has_succeeded(self, name: str) -> bool:
+        run = self.states.get(name)
+        return run is not None and any(attempt.answered and not attempt.failed for attempt in run.attempts)
+
+
+def read_history(machine: Machine, events: Iterable[Event], status: str, time_scale: float = 1.0) -> Timeline:
+    """Returns the timeline of an execution from its events, oldest first, and its status as DescribeExecution has it.
+
+    A history that has just begun, or is cut off, is read as far as it goes. Raises ValueError for one without events.
+    """
+    reader = _Reader(machine)
+    first = last = None
+    for event in events:
+        first, last = first or event, event
+        reader.read(event)
+    if first is None or last is None:
+        raise ValueError("an execution has at least the event of its start")
+    running = status == RUNNING
+    for run in reader.states.values():
+        run.status = _status(run, running=running)
+        if running and run.status is Status.RUNNING and run.last and run.last.failed and run.last.ended_at:
+            errors = [attempt.error for attempt in run.attempts]
+            run.retry = next_retry(run.state.document, errors, run.last.ended_at, time_scale)
+            run.status = Status.RETRYING if run.retry else Status.RUNNING
+    _compensate(reader.states)
+    ahead = _ahead(machine, reader.states, reader.order) if running else set[str]()
+    for name, run in reader.states.items():
+        if run.entered_at is None:
+            run.status = Status.WAITING if name in ahead else Status.SKIPPED
+    return Timeline(
+        states=reader.states,
+        taken=frozenset(reader.taken),
+        status=status,
+        started_at=first["timestamp"],
+        ended_at=None if running else last["timestamp"],
+        order=tuple(dict.fromkeys(reader.order)),
+    )
+
+
+class _Reader:
+    def __init__(self, machine: Machine) -> None:
+        self.states = {state.name: StateRun(state) for state in machine.every_state()}
+        self.taken: set[Transition] = set()
+        self.order: list[str] = []
+        self._state_of_event: dict[int, str] = {}
+
+    def read(self, event: Event) -> None:
+        kind, details = str(event["type"]), details_of(event)
+        before = self._state_of_event.get(event.get("previousEventId", 0), "")
+        name = str(details["name"]) if kind.endswith(("StateEntered", "StateExited")) else before
+        self._state_of_event[event["id"]] = name
+        run = self.states.get(name)
+        if run is None:
+            return
+        if kind.endswith("StateEntered"):
+            self._enter(run, before, event, details)
+        elif kind.endswith("StateExited"):
+            run.exited_at, run.output = event["timestamp"], str(details.get("output", ""))
+        elif kind in STARTS:
+            self._start(run, event, details)
+        elif kind in SUCCESSES and run.last:
+            run.last.ended_at, run.last.answered = event["timestamp"], str(details.get("output", "null"))
+        elif kind in FAILURES:
+            self._fail(run, event, details)
+        elif kind in FAILED_WITHIN:
+            run.failed_within = True
+
+    def _enter(self, run: StateRun, before: str, event: Event, details: Mapping[str, Any]) -> None:
+        self.order.append(run.name)
+        run.entered_at, run.exited_at, run.failed_within = event["timestamp"], None, False
+        run.input, run.output = str(details.get("input", "")), ""
+        run.attempts.clear()
+        source = self.states.get(before)
+        if source is not None:
+            self.taken |= _way(source, run.name)
+
+    @staticmethod
+    def _start(run: StateRun, event: Event, details: Mapping[str, Any]) -> None:
+        sent = str(details.get("parameters") or details.get("input") or "")
+        function = str(run.state.document.get("Parameters", {}).get("FunctionName", details.get("resource", "")))
+        run.attempts.append(
+            Attempt(len(run.attempts) + 1, event["timestamp"], function=_function_name(function), sent=sent)
+        )
+
+    def _fail(self, run: StateRun, event: Event, details: Mapping[str, Any]) -> None:
+        if run.last is None or run.last.ended_at is not None:
+            # Neither Lambda nor the quota let it be scheduled.
+            self._start(run, event, {})
+        attempt = run.attempts[-1]
+        attempt.ended_at, attempt.failed = event["timestamp"], True
+        attempt.error = str(details.get("error") or ("States.Timeout" if "TimedOut" in event["type"] else ""))
+        attempt.cause = readable_cause(str(details.get("cause", "")))
+
+
+def details_of(event: Event) -> Mapping[str, Any]:
+    """Returns what an event says beyond its type and time."""
+    return next((value for name, value in event.items() if name.endswith("EventDetails")), {})
+
+
+def _function_name(arn: str) -> str:
+    parts = arn.split(":")
+    return parts[6] if len(parts) > 6 else parts[-1]
+
+
+def _way(source: StateRun, target: str) -> set[Transition]:
+    """The transition between two states. Two rules of a Choice that lead to one state cannot be told apart."""
+    possible = [one for one in source.state.transitions if one.target == target]
+    caught = [one for one in possible if (one.way is Way.CATCH) == source.caught]
+    return set(caught or possible)
+
+
+def _status(run: StateRun, *, running: bool) -> Status:
+    if run.entered_at is None:
+        return Status.WAITING
+    if run.exited_at is None:
+        return Status.RUNNING if running and run.state.kind not in {"Fail", "Succeed"} else _final(run)
+    return Status.FAILED if run.caught else Status.SUCCEEDED
+
+
+def _final(run: StateRun) -> Status:
+    return Status.SUCCEEDED if run.state.kind == "Succeed" else Status.FAILED
+
+
+def _compensate(runs: Mapping[str, StateRun]) -> None:
+    for compensation, undone in stages.UNDOES.items():
+        if compensation in runs and runs[compensation].status is Status.SUCCEEDED:
+            for stage in undone:
+                run = runs.get(stages.STATES[stage])
+                if run is not None and run.attempts:
+                    run.undone = True
+                    # What went wrong stays to be seen.
+                    if run.status is Status.SUCCEEDED:
+                        run.status = Status.COMPENSATED
+
+
+def _ahead(machine: Machine, runs: Mapping[str, StateRun], order: Sequence[str]) -> set[str]:
+    """The states that may still be entered."""
+    active = [name for name in order if runs[name].exited_at is None] or list(order[-1:]) or [machine.start_at]
+    found, left = set[str](), list(active)
+    if not order:
+        found.add(machine.start_at)
+    while left:
+        run = runs[left.pop()]
+        near = [one.target for one in run.state.transitions]
+        if run.state.inner and run.entered_at is None:
+            near += [inner.name for branch in run.state.inner for inner in branch.every_state()]
+        elif run.state.inner:
+            near += [branch.start_at for branch in run.state.inner if runs[branch.start_at].entered_at is None]
+        left += [name for name in near if name not in found]
+        found |= set(near)
+    return found

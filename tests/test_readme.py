@@ -1,0 +1,81 @@
+"""README says what is so: its blocks are what the code, the samples and a run of them show."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from console.graph import mermaid
+from local.cli import app
+from local.stack import Stack
+from local.template import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def shape(value: Any) -> Any:
+    """What is left of a document without its values."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_the_payload_is_the_sample_event() -> None:
+    payload, _ = blocks("json")
+    assert json.loads(payload) == json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
+
+
+def test_the_result_has_the_shape_of_a_real_one(stack: Stack, project_id: str) -> None:
+    payload, result = map(json.loads, blocks("json"))
+    described = stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
+    assert shape(json.loads(described["output"])) == shape(result)
+
+
+def test_the_picture_is_the_state_machine() -> None:
+    (picture,) = blocks("mermaid")
+    definition = yaml.safe_load((REPOSITORY / "statemachine" / "provision_project.asl.yaml").read_text())
+    assert picture == mermaid(definition)
+
+
+def test_the_stage_is_an_excerpt_of_the_code() -> None:
+    (stage,) = blocks("python")
+    code = (REPOSITORY / "functions" / "stages" / "create_database.py").read_text()
+    for excerpt in stage.split("\n\n\n"):
+        assert excerpt.strip() in code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_command_exists() -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {group.name for group in app.registered_groups if group.name}
+    named = set(re.findall(r"provision (\w+)", " ".join(re.findall(r"`provision [^`]+`|bin/provision .*", README))))
+    assert named - known == set()
+
+
+def test_every_target_exists() -> None:
+    targets = set(re.findall(r"^([\w.-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert (
+        set(re.findall(r"\bmake ([\w.-]+)", " ".join(re.findall(r"`make [^`]+`|\$ make .*", README)))) - targets
+        == set()
+    )
+
+
+def test_the_layout_names_every_folder() -> None:
+    table = README[README.index("## Layout") :]
+    named = set(re.findall(r"^\| `([\w/.]+)`", table, re.MULTILINE))
+    tracked = {path.name + "/" for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert {name.split("/")[0] + "/" for name in named if name.endswith("/")} == tracked - {"__pycache__/"}

@@ -1,4 +1,4 @@
-"""Step Functions, Lambda and Secrets Manager on loopback: moto around the shipped definition and handlers."""
+"""Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
 import logging
 import os
@@ -15,14 +15,16 @@ from moto import backends
 from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
+from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local import definition_cache
+from local import cloudwatch_logs, definition_cache
 from local.aws_client import REGION, make_client
 from local.http_server import HttpServer, listen
+from local.lambda_output import LambdaOutput
 from local.secret_store import SecretStore, changes_secrets
 from local.template import Template
 
@@ -45,14 +47,17 @@ class LocalAws:
         address: str = "127.0.0.1",
         port: int = 0,
         fsync: bool = True,
+        output: LambdaOutput | None = None,
     ) -> None:
         self._template = template
+        self._output = output
         self._secrets = SecretStore(state / "secrets.json", fsync=fsync)
         self._log = state / "moto.log"
         self._address = address
         self._requested_port = port
         self._application = DomainDispatcherApplication(create_backend_app)
         self._secrets_lock = threading.Lock()
+        self._logs_lock = threading.Lock()
         self._patches = ExitStack()
         self._server: HttpServer | None = None
         self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{template.state_machine}"
@@ -151,6 +156,9 @@ class LocalAws:
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if service.startswith("Logs_") and self._output is not None:
+            with self._logs_lock:
+                cloudwatch_logs.deliver(self._output, logs_backends[ACCOUNT][REGION])
         if service != "secretsmanager":
             return self._application(environ, start_response)  # type: ignore[no-any-return]
         # moto looks first and then changes: two creations of one name at once would both succeed.
@@ -174,7 +182,7 @@ class LocalAws:
 
     @staticmethod
     def _reset() -> None:
-        for each in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends):
+        for each in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends, logs_backends):
             each[ACCOUNT][REGION].reset()
         iam_backends[ACCOUNT]["aws"].reset()
 

@@ -104,7 +104,7 @@ class LambdaEnvironment:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        self._output.adopt()
+        self._output.adopt(self.function.resource, self.name)
         while (work := self._events.get()) is not None:
             body, context, instead, answer = work
             try:

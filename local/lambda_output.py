@@ -4,10 +4,26 @@ import logging
 import os
 import sys
 import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+KEPT_LINES = 100_000
+
 _current = threading.local()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that a handler wrote, and when, in milliseconds since 1970."""
+
+    milliseconds: int
+    function: str
+    environment: str
+    text: str
 
 
 class LambdaOutput:
@@ -19,21 +35,34 @@ class LambdaOutput:
     def __init__(self, path: Path) -> None:
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8")
         self._lock = threading.Lock()
+        self._lines: deque[Line] = deque(maxlen=KEPT_LINES)
         self._redirected: list[tuple[logging.StreamHandler[Any], Any]] = []
 
-    def adopt(self) -> None:
-        """Sends the calling thread's output here from now on."""
+    def adopt(self, function: str, environment: str) -> None:
+        """Sends the calling thread's output here from now on, as that of an environment of a function."""
         _current.output, _current.line = self, ""
+        _current.function, _current.environment = function, environment
+
+    def take(self) -> Iterator[Line]:
+        """Yields each line once, oldest first, as far as they are kept: the newest 100,000."""
+        while True:
+            try:
+                yield self._lines.popleft()
+            except IndexError:
+                return
 
     def write(self, text: str) -> None:
         """Keeps an unfinished line until its end comes, so that two threads never share one."""
         text = _current.line + text
         complete, newline, _current.line = text.rpartition("\n")
         if newline:
+            now = time.time_ns() // 1_000_000
             with self._lock:
                 if not self._file.closed:
                     self._file.write(complete + newline)
                     self._file.flush()
+                    written = (_current.function, _current.environment)
+                    self._lines.extend(Line(now, *written, text) for text in complete.split("\n"))
 
     def install(self) -> None:
         """Puts itself before sys.stdout and sys.stderr; other threads write to them as before."""

@@ -148,6 +148,7 @@ class Stack:
             self.state_directory,
             endpoint_url=self.endpoint_url,
             state_machine_arn=self.state_machine_arn,
+            time_scale=self._time_scale,
             ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
             environment=environment,
         )
@@ -168,6 +169,7 @@ class Stack:
             address=self._bind,
             port=self._port or ports.get("aws", 0),
             fsync=self._fsync,
+            output=output,
         )
         self._undo.callback(self.aws.stop)
         self.aws.start()

@@ -8,7 +8,8 @@ from typing import Any
 from local.errors import HumanError
 
 FIRST_COMPENSATION = "Revoke API keys"
-STOPPED = {"Error": "ExecutionStopped", "Cause": ""}
+STOPPED: dict[str, Any] = {}
+"""What a state machine that was stopped has caught."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def _compensations(states: dict[str, Any]) -> Iterator[str]:
         name = states[name]["Next"]
 
 
-def _recorded_failure(step_functions: Any, execution_arn: str) -> dict[str, str] | None:
+def _recorded_failure(step_functions: Any, execution_arn: str) -> dict[str, Any] | None:
     """Returns what the execution was about to record when it ended, or None when it never came so far."""
     pages = step_functions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
     for event in (event for page in pages for event in page["events"]):
         parameters = event.get("taskScheduledEventDetails", {}).get("parameters", "{}")
-        failure: dict[str, str] | None = json.loads(parameters).get("Payload", {}).get("failure")
+        failure: dict[str, Any] | None = json.loads(parameters).get("Payload", {}).get("failure")
         if failure:
             return failure
     return None

@@ -1,8 +1,7 @@
 """The end of a failed job: its cause is recorded and said in one line, with what was rolled back and what is left."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from provisioning import control_plane, errors
 from provisioning.control_plane import ControlPlane, Row
@@ -14,22 +13,22 @@ from provisioning.stage_runner import Event, LambdaContext, Output, reporting
 
 LONGEST_MESSAGE = 300
 EXECUTION_STOPPED = "ExecutionStopped"
-"""The failure that whoever rolls back a job names when its execution left none: an execution that is stopped raises
-nothing that the state machine could catch.
-"""
+"""How an execution ends that left no failure: one that is stopped raises nothing that the state machine could catch."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong: the name that the execution ends with, the ledger's type, and one line."""
+    """What went wrong: the stage, the name that the execution ends with, the ledger's type, and one line."""
 
+    stage: str
     error: str
     error_type: ErrorType
     message: str
 
 
 def record_failure(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, execution_arn, payload, failure: {Error, Cause}}.
+    """Lambda handler. Takes {job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}; no failure in it means
+    that the execution was stopped.
 
     Returns {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or provisioned
     when the job had succeeded before the failure, and then the result is its result.
@@ -51,17 +50,19 @@ def close(control: ControlPlane, event: Event) -> Output:
         outcome = _outcome(job, leftovers)
         if job is not None and job["status"] in ("rolled_back", "rollback_incomplete", "failed"):
             # A repeated rollback changes what is left, not why the job failed.
-            failure = Failure(failure.error, ErrorType(job["last_error_type"]), job["last_error_message"])
-        step = control.fetch_one("find_failed_step", job_id=job_id, message=failure.message)
+            failure = replace(failure, error_type=ErrorType(job["last_error_type"]), message=job["last_error_message"])
+        # What closed the job is the cause, not the stage that found it closed.
+        stage = "" if failure.error == JobClosed.__name__ else failure.stage
+        step = control.fetch_one("find_failed_step", job_id=job_id, stage=stage, message=failure.message)
         if failure.error == JobClosed.__name__ and step is not None:
-            # What closed the job is the cause, not that a later attempt found it closed.
-            failure = Failure(failure.error, ErrorType(step["error_type"]), step["error_message"])
+            failure = replace(failure, error_type=ErrorType(step["error_type"]), message=step["error_message"])
         control.execute(
             "close_job",
             job_id=job_id,
             job_type=str(JobType.PROVISION_PROJECT),
             project_id=job["project_id"] if job is not None else _project_id(event["payload"]),
             execution_arn=event["execution_arn"],
+            failed_stage=failure.stage,
             status=outcome,
             current_stage=str(Stage.ROLLED_BACK if outcome == "rolled_back" else Stage.FAILED),
             error_type=str(failure.error_type),
@@ -73,25 +74,29 @@ def close(control: ControlPlane, event: Event) -> Output:
     return {"outcome": outcome, "error": failure.error, "cause": cause, "result": {}}
 
 
-def read_failure(caught: dict[str, Any]) -> Failure:
+def read_failure(caught: dict[str, dict[str, str]]) -> Failure:
     """Returns what Step Functions caught in our terms.
 
     A name that begins with "States." may not be given to Fail, so a timeout becomes StageTimedOut and any other
     StateMachineFault; a Lambda that died without an error of its own becomes StageCrashed.
     """
-    name = str(caught.get("Error", ""))
+    if not caught:
+        message = "its execution was stopped, and the job rolled back by hand"
+        return Failure("", EXECUTION_STOPPED, ErrorType.UNKNOWN_ERROR, message)
+    ((stage, failure),) = caught.items()
+    name = failure.get("Error", "")
     if name in ("States.Timeout", "States.HeartbeatTimeout", "Sandbox.Timedout"):
-        return Failure("StageTimedOut", ErrorType.TIMEOUT, "it did not end within its time")
-    if name == EXECUTION_STOPPED:
-        return Failure(name, ErrorType.UNKNOWN_ERROR, "its execution was stopped, and the job rolled back by hand")
-    if name.startswith("States."):
-        return Failure("StateMachineFault", ErrorType.UNKNOWN_ERROR, f"the state machine raised {name[7:]}")
+        return Failure(stage, "StageTimedOut", ErrorType.TIMEOUT, "it did not end within its time")
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, ProvisioningError):
-        return Failure(name, known.error_type, _message(caught.get("Cause", "")))
-    if name.startswith(("Runtime.", "Lambda.", "Sandbox.")):
-        return Failure("StageCrashed", ErrorType.UNKNOWN_ERROR, f"its Lambda ended with {name}")
-    return Failure(name or "UnknownError", ErrorType.UNKNOWN_ERROR, "its Lambda ended with an error it does not name")
+        return Failure(stage, name, known.error_type, _message(failure.get("Cause", "")))
+    if name.startswith("States."):
+        name, message = "StateMachineFault", f"the state machine raised {name[7:]}"
+    elif name.startswith(("Runtime.", "Lambda.", "Sandbox.")):
+        name, message = "StageCrashed", f"its Lambda ended with {name}"
+    else:
+        name, message = name or "UnknownError", "its Lambda ended with an error it does not name"
+    return Failure(stage, name, ErrorType.UNKNOWN_ERROR, message)
 
 
 def _message(cause: str) -> str:
@@ -116,7 +121,13 @@ def _project_id(payload: object) -> str | None:
 
 
 def _cause(failure: Failure, step: Row | None, removed: list[str], leftovers: list[str]) -> str:
-    where = f"{step['stage']} failed on attempt {step['attempt']}" if step else "no stage was begun that could fail"
     rolled_back = f"Rolled back: {', '.join(removed)}." if removed else "Nothing had to be rolled back."
     left = f"Still there: {', '.join(leftovers)}." if leftovers else "Nothing is left."
-    return f"{where}: {failure.message}. {rolled_back} {left}"
+    return f"{_where(failure, step)}: {failure.message}. {rolled_back} {left}"
+
+
+def _where(failure: Failure, step: Row | None) -> str:
+    if step is None:
+        return f"{failure.stage} failed" if failure.stage else "no stage failed"
+    attempt = f"on attempt {step['attempt']}" if step["attempt"] else "before its first attempt"
+    return f"{step['stage']} failed {attempt}"

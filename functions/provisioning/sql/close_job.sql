@@ -15,6 +15,11 @@ UPDATE control_plane.provisioning_steps
 SET status = 'failed', completed_at = clock_timestamp(), error_type = %(error_type)s, error_message = %(error_message)s
 WHERE job_id = %(job_id)s AND status = 'running';
 
+-- Of a Lambda that never reached its handler, or whose answer was lost, the ledger has heard nothing so far.
+UPDATE control_plane.provisioning_steps
+SET error_type = %(error_type)s, error_message = %(error_message)s
+WHERE job_id = %(job_id)s AND stage = %(failed_stage)s AND error_type IS NULL;
+
 UPDATE control_plane.projects
 SET status = 'failed', updated_at = now()
 WHERE job_id = %(job_id)s AND status = 'provisioning';

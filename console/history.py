@@ -69,6 +69,8 @@ class StateRun:
     undone: bool = False
     """A compensation has removed what it created, or found nothing to remove."""
     retry: Retry | None = None
+    on_failure: bool = False
+    """Whether only a failure can still lead here."""
 
     @property
     def name(self) -> str:
@@ -150,9 +152,11 @@ def read_history(machine: Machine, events: Iterable[Event], status: str, time_sc
             run.status = Status.RETRYING if run.retry else Status.RUNNING
     _compensate(reader.states)
     ahead = _ahead(machine, reader.states, reader.order) if running else set[str]()
+    planned = _ahead(machine, reader.states, reader.order, with_catches=False) if running else set[str]()
     for name, run in reader.states.items():
         if run.entered_at is None:
             run.status = Status.WAITING if name in ahead else Status.SKIPPED
+            run.on_failure = name in ahead - planned
     return Timeline(
         states=reader.states,
         taken=frozenset(reader.taken),
@@ -259,15 +263,17 @@ def _compensate(runs: Mapping[str, StateRun]) -> None:
                         run.status = Status.COMPENSATED
 
 
-def _ahead(machine: Machine, runs: Mapping[str, StateRun], order: Sequence[str]) -> set[str]:
-    """The states that may still be entered."""
+def _ahead(
+    machine: Machine, runs: Mapping[str, StateRun], order: Sequence[str], *, with_catches: bool = True
+) -> set[str]:
+    """The states that may still be entered, or that may without a failure."""
     active = [name for name in order if runs[name].exited_at is None] or list(order[-1:]) or [machine.start_at]
     found, left = set[str](), list(active)
     if not order:
         found.add(machine.start_at)
     while left:
         run = runs[left.pop()]
-        near = [one.target for one in run.state.transitions]
+        near = [one.target for one in run.state.transitions if with_catches or one.way is not Way.CATCH]
         if run.state.inner and run.entered_at is None:
             near += [inner.name for branch in run.state.inner for inner in branch.every_state()]
         elif run.state.inner:

@@ -1,0 +1,139 @@
+"""The list of executions: filtered, paged, and each row filled from the ledger or else from the execution's history."""
+
+import math
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from console import stages
+from console.executions import PAGE, Executions, Listed
+from console.ledger import Ledger
+from provisioning.progress import JobSummary
+from provisioning.stage import Stage
+
+PAGE_SIZE = 25
+ASKED_AT_ONCE = 60
+"""How many inputs are asked for in one look for a project, which keeps below what AWS allows in a second."""
+
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to show. Pages count from 1; a project is found by any part of its id."""
+
+    status: str = ""
+    project: str = ""
+    page: int = 1
+    most: int = PAGE
+    """How many of the newest executions are looked at."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One execution in the list."""
+
+    name: str
+    status: str
+    """What Step Functions says."""
+    outcome: str
+    """What the ledger says of the job, where it knows more: rolled_back, rollback_incomplete."""
+    project_id: str
+    stage: str
+    percent: int | None
+    attempts: int | None
+    started_at: datetime
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the list."""
+
+    rows: Sequence[Row]
+    number: int
+    pages: int
+    found: int
+    """How many executions the query found."""
+    listed: int
+    """How many were looked at."""
+    unread: int
+    """How many could not be looked at yet for the project asked for: the next look goes on with them."""
+    older: bool
+    """Whether there are executions beyond those that were looked at."""
+
+
+class Directory:
+    """Answers queries. Raises ConsoleError when Step Functions cannot be asked."""
+
+    def __init__(self, executions: Executions, ledger: Ledger) -> None:
+        self._executions = executions
+        self._ledger = ledger
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="directory")
+        self._lock = threading.Lock()
+
+    def look(self, query: Query) -> Page:
+        """Returns the page that the query asks for, or the last one when there are fewer."""
+        listed, older = self._executions.list(query.most)
+        found = [one for one in listed if query.status in {"", one.status}]
+        unread = 0
+        if query.project:
+            found, unread = self._of_project(found, query.project)
+        pages = max(1, math.ceil(len(found) / PAGE_SIZE))
+        number = min(max(1, query.page), pages)
+        visible = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+        known = self._ledger.summaries([one.name for one in visible])
+        rows = list(self._threads.map(lambda one: self._row(one, known.get(one.name)), visible))
+        return Page(rows, number, pages, len(found), len(listed), unread, older)
+
+    def _of_project(self, listed: Sequence[Listed], wanted: str) -> tuple[list[Listed], int]:
+        known = {
+            name: summary.project_id or ""
+            for name, summary in self._ledger.summaries([one.name for one in listed]).items()
+        }
+        with self._lock:
+            ask = [
+                one.name for one in listed if one.name not in known and not self._executions.knows_project_id(one.name)
+            ]
+            list(self._threads.map(self._executions.project_id, ask[:ASKED_AT_ONCE]))
+        unread = set(ask[ASKED_AT_ONCE:])
+        found = [
+            one
+            for one in listed
+            if one.name not in unread
+            and wanted.lower() in (known.get(one.name) or self._executions.project_id(one.name)).lower()
+        ]
+        return found, len(unread)
+
+    def _row(self, one: Listed, summary: JobSummary | None) -> Row:
+        if summary is not None:
+            ended = summary.status in {"rolled_back", "rollback_incomplete"}
+            return Row(
+                one.name,
+                one.status,
+                summary.status if ended else "",
+                summary.project_id or self._executions.project_id(one.name),
+                summary.stage,
+                summary.percent,
+                summary.attempts,
+                one.started_at,
+                one.stopped_at,
+            )
+        execution = self._executions.read(one.name)
+        if execution is None:
+            return Row(one.name, one.status, "", "", "", None, None, one.started_at, one.stopped_at)
+        timeline = execution.timeline
+        stage = str(stages.STAGES.get(timeline.current, timeline.current))
+        return Row(
+            one.name,
+            one.status,
+            "",
+            execution.project_id,
+            str(Stage.COMPLETED) if one.status == "SUCCEEDED" else stage,
+            timeline.percent,
+            timeline.attempts,
+            one.started_at,
+            one.stopped_at,
+        )

@@ -1,0 +1,59 @@
+"""What the control plane knows of jobs, where one can be reached. The page does without it as well."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from provisioning.errors import ProvisioningError
+from provisioning.progress import JobSummary, Progress, Resources, get_progress, get_resources, get_summaries
+
+SETTING = "CONTROL_PLANE_SECRET_ID"
+NOT_CONNECTED = f"No control plane is connected: set {SETTING} to see the ledger as well."
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the ledger holds of one job; all of it is None when there is a problem, which is one line."""
+
+    progress: Progress | None = None
+    resources: Resources | None = None
+    problem: str = ""
+
+
+class Ledger:
+    """Asks the control plane over one connection of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        """A connection belongs to the thread that made it."""
+
+    @property
+    def connected(self) -> bool:
+        return bool(os.environ.get(SETTING))
+
+    def read(self, job_id: str) -> Record:
+        """Returns what is known of a job; an unknown one has no progress."""
+        if not self.connected:
+            return Record(problem=NOT_CONNECTED)
+        try:
+            progress = self._ask(lambda: get_progress(job_id))
+            resources = self._ask(lambda: get_resources(job_id)) if progress else None
+        except ProvisioningError as error:
+            return Record(problem=f"{type(error).__name__}: {error}")
+        return Record(progress, resources)
+
+    def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
+        """Returns those of the jobs that the ledger knows; none of them while it cannot be asked."""
+        if not self.connected or not job_ids:
+            return {}
+        try:
+            return self._ask(lambda: get_summaries(job_ids))
+        except ProvisioningError:
+            return {}
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        return self._thread.submit(question).result()

@@ -1,0 +1,103 @@
+"""The log lines of one attempt, from CloudWatch Logs."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from console import stages
+from console.executions import in_one_line
+from console.history import Attempt
+from provisioning.redaction import redact, redact_text
+
+MOST_LINES = 200
+LATE_SECONDS = 2.0
+"""How long after an attempt's end its last lines may still come."""
+
+FRAME = {"timestamp", "level", "message", "location", "service", "correlation_id", "xray_trace_id", "stage"}
+COMPENSATION = "compensation"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line, redacted. Details are what the record says beyond its message."""
+
+    at: datetime
+    level: str
+    message: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of an attempt, or why there are none to be had."""
+
+    lines: Sequence[LogLine] = ()
+    problem: str = ""
+
+
+class Logs:
+    """Reads log groups. Without a group's name, each function's is found: its own, or that of its whole stack."""
+
+    def __init__(self, client: Any, log_group: str | None = None) -> None:
+        self._client = client
+        self._log_group = log_group
+        self._lock = threading.Lock()
+        self._groups: dict[str, str] = {}
+
+    def lines(self, job_id: str, state: str, attempt: Attempt) -> Lines:
+        """Returns what was logged for the job by the attempt's function while the attempt ran, at most 200 lines."""
+        end = attempt.ended_at or datetime.now(UTC)
+        request = {
+            "startTime": int(attempt.started_at.timestamp() * 1000) - 1,
+            "endTime": int((end.timestamp() + LATE_SECONDS) * 1000),
+            # A quoted term is found wherever it stands, and quotes cannot be part of an execution's name.
+            "filterPattern": f'"{job_id}"',
+            "limit": MOST_LINES,
+        }
+        for group in self._candidates(attempt.function):
+            try:
+                answer = self._client.filter_log_events(logGroupName=group, **request)
+            except self._client.exceptions.ResourceNotFoundException:
+                continue
+            except (ClientError, BotoCoreError) as error:
+                return Lines(problem=in_one_line(error))
+            with self._lock:
+                self._groups[attempt.function] = group
+            return Lines(list(_of_state(state, job_id, attempt, answer["events"])))
+        return Lines(problem="CloudWatch Logs has no group for this function yet.")
+
+    def _candidates(self, function: str) -> list[str]:
+        if self._log_group:
+            return [self._log_group]
+        if function in self._groups:
+            return [self._groups[function]]
+        words = function.split("-")
+        return [f"/aws/lambda/{'-'.join(words[:count])}" for count in range(len(words), 0, -1)]
+
+
+def _of_state(state: str, job_id: str, attempt: Attempt, events: Sequence[dict[str, Any]]) -> Iterator[LogLine]:
+    """Leaves out what other stages of the job logged at the same time, where all share one group."""
+    expected = {str(stages.STAGES[state])} if state in stages.STAGES else None
+    if state in stages.UNDOES:
+        expected = {COMPENSATION}
+    for event in events:
+        at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+        try:
+            record = json.loads(event["message"])
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            yield LogLine(at, "", redact_text(event["message"].rstrip()), {})
+            continue
+        other_job = record.get("correlation_id", job_id) != job_id
+        other_stage = expected is not None and record.get("stage") not in expected and "stage" in record
+        late = attempt.ended_at is not None and at > attempt.ended_at and record.get("message") == "attempt started"
+        if not (other_job or other_stage or late):
+            record = redact(record)
+            details = {name: value for name, value in record.items() if name not in FRAME}
+            yield LogLine(at, str(record.get("level", "")), str(record.get("message", "")), details)

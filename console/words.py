@@ -1,0 +1,109 @@
+"""Times, durations and names as they are shown, on the page and in the terminal alike."""
+
+from datetime import datetime
+
+from console.history import StateRun, Status
+from console.retrying import Retry, allowed_attempts
+from provisioning.stage import Stage
+
+STATUS_WORDS = {
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "ABORTED": "stopped",
+    "TIMED_OUT": "timed out",
+    "PENDING_REDRIVE": "waiting to be redriven",
+    "rolled_back": "rolled back",
+    "rollback_incomplete": "rollback incomplete",
+}
+STATUS_CLASSES = {
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "ABORTED": "failed",
+    "TIMED_OUT": "failed",
+    "rolled_back": "compensated",
+    "rollback_incomplete": "failed",
+    "pending": "waiting",
+}
+SIGNS = {
+    "succeeded": "✓",
+    "failed": "✕",
+    "running": "●",
+    "retrying": "↻",
+    "waiting": "○",
+    "skipped": "–",
+    "compensated": "↩",
+}
+"""So that no status is told by its colour alone."""
+
+
+def status_word(status: str) -> str:
+    """Returns a status of Step Functions or of the ledger as a person says it."""
+    return STATUS_WORDS.get(status, status.replace("_", " ").lower())
+
+
+def status_class(status: str) -> str:
+    """Returns the CSS class that colours a status."""
+    return STATUS_CLASSES.get(status, status.lower())
+
+
+def stage_words(stage: str) -> str:
+    """Returns a stage as a person says it: "Generating API keys"; a state's own name is left as it is."""
+    if stage not in set(Stage):
+        return stage
+    return stage.replace("_", " ").capitalize().replace("api", "API")
+
+
+def seconds(value: float) -> str:
+    """Returns a duration: "0.12 s", "42 s", "4:12" (minutes and seconds), "1:04:12"."""
+    value = max(0.0, value)
+    if value < 9.995:
+        return f"{value:.2f} s"
+    if value < 59.5:
+        return f"{value:.0f} s"
+    return countdown(value)
+
+
+def countdown(value: float) -> str:
+    """Returns the time that is left: "4:12" or "1:04:12", never below "0:00"."""
+    minutes, rest = divmod(round(max(0.0, value)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock(moment: datetime | None) -> str:
+    """Returns the time of day here, to the second."""
+    return moment.astimezone().strftime("%H:%M:%S") if moment else ""
+
+
+def precise_clock(moment: datetime | None) -> str:
+    """Returns the time of day here, to the millisecond."""
+    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if moment else ""
+
+
+def date_and_clock(moment: datetime | None) -> str:
+    """Returns date and time here, to the second."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def next_attempt(retry: Retry, now: datetime) -> str:
+    """Returns "attempt 2 of 3, next in 4:12"."""
+    word = "within" if retry.jitter else "in"
+    return f"attempt {retry.attempt} of {retry.allowed}, next {word} {countdown((retry.due - now).total_seconds())}"
+
+
+def note(run: StateRun, now: datetime) -> str:
+    """Returns what is to be said of a state in a few words, its status first of all."""
+    count = len(run.attempts)
+    if run.status is Status.RETRYING and run.retry:
+        return next_attempt(run.retry, now)
+    if run.status is Status.RUNNING and count > 1:
+        return f"running, attempt {count} of {max(count, allowed_attempts(run.state.document))}"
+    if run.status is Status.SUCCEEDED and count > 1:
+        return f"succeeded on attempt {count}"
+    if run.status is Status.FAILED and run.attempts:
+        return f"failed on attempt {count}" + (", compensated" if run.undone else "")
+    if run.on_failure:
+        return "only on failure"
+    return str(run.status)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 PLACEHOLDER = re.compile(r"\$\{([^}!][^}]*)\}")
 
 
@@ -94,7 +95,7 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
     document = read_document(path)
     defaults = document.get("Globals", {}).get("Function", {})
     resources = document["Resources"]
-    machines = [name for name, declared in resources.items() if declared["Type"] == "AWS::Serverless::StateMachine"]
+    machines = [name for name, declared in resources.items() if declared["Type"] == STATE_MACHINE]
     if len(machines) != 1:
         raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
     machine = resources[machines[0]]["Properties"]
@@ -108,7 +109,7 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
             if declared["Type"] == "AWS::Serverless::Function"
         ),
         state_machine=machines[0],
-        definition=path.parent / machine["DefinitionUri"],
+        definition=path.parent / machine["DefinitionS3Location"],
         substitutions={name: _resource(value) for name, value in machine.get("DefinitionSubstitutions", {}).items()},
         _parameters=parameters,
         _environment=defaults.get("Environment", {}).get("Variables", {}),
@@ -131,8 +132,9 @@ def _defaults(parameters: Mapping[str, Any]) -> dict[str, str]:
 def _resource(value: Any) -> str:
     match value:
         case {"Fn::GetAtt": [str(resource), "Arn"]} | {"Ref": str(resource)}:
-            return resource
-    raise TemplateError(f"a substitution must be a function's Arn, not {value!r}")
+            # The published version of a function is the function itself here.
+            return resource.removesuffix(".Version")
+    raise TemplateError(f"a substitution must be a function's Arn or version, not {value!r}")
 
 
 def _resolve(value: Any, values: Mapping[str, str]) -> str:

@@ -1,6 +1,10 @@
 """What ships, as the tests read it: the template, the state machine, and the names that hold them together."""
 
+import functools
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -32,8 +36,18 @@ def functions() -> dict[str, Node]:
 
 def state_machine() -> Node:
     """The properties of the one state machine."""
-    (found,) = resources("AWS::Serverless::StateMachine").values()
+    (found,) = resources("AWS::StepFunctions::StateMachine").values()
     return found
+
+
+@functools.cache
+def transformed() -> Node:
+    """The template as CloudFormation sees it: SAM's resources written out, its globals merged into them."""
+    program = [str(ROOT / ".venv-sam" / "bin" / "python"), str(Path(__file__).with_name("transform_template.py"))]
+    command = [*program, str(ROOT / "template.yaml"), "{}"]
+    environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return cast("Node", json.loads(done.stdout))
 
 
 def definition() -> Node:

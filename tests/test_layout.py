@@ -19,7 +19,6 @@ LAYERS = ["local", "console", "stages", "provisioning"]
 NOT_IN_TEMPLATE = {
     "STATE_MACHINE_ARN": "only who starts an execution needs it",
     "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
-    "ALLOW_PLAIN_HTTP": "the laptop's services",
 }
 # What Lambda's runtime brings.
 BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from provisioning import configuration
 from provisioning.redaction import redact
 
 
@@ -18,7 +19,10 @@ def logger() -> Logger:
     # At debug level these log requests with their headers and bodies, and so tokens and secrets.
     for library in ("urllib3", "botocore", "boto3", "yoyo"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    return Logger(log_record_order=["timestamp", "level", "message"], json_serializer=_without_secrets)
+    logger = Logger(log_record_order=["timestamp", "level", "message"], json_serializer=_without_secrets)
+    if revision := configuration.optional("REVISION"):
+        logger.append_keys(revision=revision)
+    return logger
 
 
 def _without_secrets(record: dict[str, Any]) -> str:
@@ -35,10 +39,29 @@ def describe_exception(error: BaseException) -> str:
 
 
 def count_stage(stage: str, outcome: str, seconds: float) -> None:
-    """Writes the metrics of one attempt (count and duration) in CloudWatch's embedded metric format."""
+    """Writes the metrics of one attempt (count and duration) in CloudWatch's embedded metric format.
+
+    Once by service, stage and outcome, and once over all stages.
+    """
     metrics = EphemeralMetrics()
     metrics.add_dimension(name="stage", value=stage)
     metrics.add_dimension(name="outcome", value=outcome)
+    metrics.add_dimensions(service=str(metrics.service), outcome=outcome)
     metrics.add_metric(name="Attempts", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
+    metrics.flush_metrics()
+
+
+def count_failed_job(outcome: str) -> None:
+    """Writes that a job was closed without success, and how: failed, rolled_back or rollback_incomplete."""
+    metrics = EphemeralMetrics()
+    metrics.add_dimension(name="outcome", value=outcome)
+    metrics.add_metric(name="FailedJobs", unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
+
+
+def measure_room(databases: int) -> None:
+    """Writes how many more databases the cluster with the most room could take when one was asked for."""
+    metrics = EphemeralMetrics()
+    metrics.add_metric(name="ClusterRoom", unit=MetricUnit.Count, value=databases)
     metrics.flush_metrics()

@@ -7,6 +7,7 @@ from provisioning import control_plane, errors
 from provisioning.control_plane import ControlPlane, Row
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.job_registry import JobType
+from provisioning.observability import count_failed_job
 from provisioning.payload import parse_payload
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, reporting
@@ -35,7 +36,10 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
     """
     del context
     with reporting(str(Stage.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
-        return close(control_plane.connect(), event)
+        closed = close(control_plane.connect(), event)
+    if closed["outcome"] != "provisioned":
+        count_failed_job(closed["outcome"])
+    return closed
 
 
 def close(control: ControlPlane, event: Event) -> Output:

@@ -18,6 +18,7 @@ from provisioning.errors import (
     RegionNotAvailable,
 )
 from provisioning.job_registry import JobType
+from provisioning.observability import measure_room
 from provisioning.payload import Payload, parse_payload
 from provisioning.stage import STEPS, Service, Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, reporting
@@ -90,6 +91,7 @@ def _pick_cluster(control: ControlPlane, payload: Payload) -> str:
         raise RegionNotAvailable(
             f"no cluster in {payload.region} offers {wanted.engine} {wanted.version} as {wanted.size}"
         )
+    measure_room(matching[0]["room"])
     if matching[0]["room"] <= 0:
         raise QuotaExceeded(f"every cluster for {wanted.engine} {wanted.version} in {payload.region} is full")
     return str(matching[0]["cluster_id"])

@@ -23,9 +23,9 @@ Globals: {Function: {CodeUri: functions/, Timeout: 50, MemorySize: 512}}
 Resources:
   WorkFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: sample_handlers.work}}
   Machine:
-    Type: AWS::Serverless::StateMachine
+    Type: AWS::StepFunctions::StateMachine
     Properties:
-      DefinitionUri: machine.asl.yaml
+      DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
 """
 DEFINITION = """

@@ -22,9 +22,9 @@ Resources:
   OneFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: stages.one.one}}
   TwoFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: stages.two.two, Timeout: 300}}
   Machine:
-    Type: AWS::Serverless::StateMachine
+    Type: AWS::StepFunctions::StateMachine
     Properties:
-      DefinitionUri: machine.asl.yaml
+      DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {OneFunctionArn: !GetAtt OneFunction.Arn}
 """
 

@@ -3,15 +3,18 @@
 import json
 import subprocess
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.containers import bridge_gateway
 from local.stack import Stack
 from local.template import REPOSITORY
 from tests import shipped
 from tests.executions.running import invoke
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.provisioning.test_deployment import waiting
 from tests.sam.conftest import sam_environment
 
 EVENTS = REPOSITORY / "events" / "functions"
@@ -33,14 +36,14 @@ def event(function: str) -> dict[str, Any]:
     return document
 
 
-def event_file(function: str) -> Any:
+def event_file(function: str) -> Path:
     stem = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in function)
     return EVENTS / f"{stem[1:].removesuffix('_function')}.json"
 
 
-def sam_local_invoke(sam: list[str], function: str) -> Any:
+def sam_local_invoke(sam: list[str], function: str, file: Path | None = None) -> Any:
     command = [part.format(command="invoke") for part in sam]
-    command += [function, "--event", str(event_file(function))]
+    command += [function, "--event", str(file or event_file(function))]
     done = subprocess.run(command, env=sam_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -48,6 +51,14 @@ def sam_local_invoke(sam: list[str], function: str) -> Any:
 
 def test_the_migrations_are_applied_in_the_container(sam: list[str], stack: Stack) -> None:
     assert sam_local_invoke(sam, "MigrateFunction") == {"applied": []}
+
+
+def test_a_deployment_hears_of_the_migrations(sam: list[str], stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    with waiting(bridge_gateway()) as cloudformation:
+        file.write_text(json.dumps(event("MigrateAtDeployFunction") | {"ResponseURL": cloudformation.url}))
+        assert sam_local_invoke(sam, "MigrateAtDeployFunction", file) is None
+        assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
 
 
 def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stack: Stack) -> None:
@@ -84,5 +95,5 @@ def test_the_compensations_leave_nothing_of_a_failed_job(sam: list[str], stack: 
 
 
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
-    assert set(shipped.functions()) == {"MigrateFunction", *FORWARD, *BACK}
+    assert set(shipped.functions()) == {"MigrateFunction", "MigrateAtDeployFunction", *FORWARD, *BACK}
     assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

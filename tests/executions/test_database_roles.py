@@ -1,0 +1,34 @@
+"""What a PostgreSQL of RDS grants is enough: no handler ever connects as a superuser."""
+
+from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
+from local.stack import Stack
+from tests.executions.running import execute, payload_for, run
+
+POWERS = "SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles"
+
+
+def test_the_clusters_admin_may_create_roles_and_databases_and_is_nothing_more(stack: Stack) -> None:
+    assert execute(stack, f"{POWERS} WHERE rolname = '{ADMIN}'") == [(True, False, True, True, False, False)]
+
+
+def test_the_control_planes_role_owns_its_database_and_is_nothing_more(stack: Stack) -> None:
+    powers = execute(stack, f"{POWERS} WHERE rolname = '{CONTROL_PLANE_OWNER}'")
+    assert powers == [(True, False, False, False, False, False)]
+
+
+def test_neither_is_a_member_of_a_role_that_may_more(stack: Stack) -> None:
+    predefined = execute(
+        stack,
+        "SELECT roleid::regrole::text FROM pg_auth_members"
+        f" WHERE member IN ('{ADMIN}'::regrole, '{CONTROL_PLANE_OWNER}'::regrole)"
+        " AND (roleid::regrole::text LIKE 'pg\\_%' OR roleid IN (SELECT oid FROM pg_roles WHERE rolsuper))",
+    )
+    assert predefined == []
+
+
+def test_the_credentials_that_the_functions_are_given_are_theirs(stack: Stack) -> None:
+    assert run(stack, payload_for("no-such-project")).error == "ProjectNotFound"
+    secrets = stack.client("secretsmanager")
+    names = [secret["Name"] for secret in secrets.list_secrets()["SecretList"]]
+    documents = [secrets.get_secret_value(SecretId=name)["SecretString"] for name in names]
+    assert not any('"username": "postgres"' in document for document in documents)

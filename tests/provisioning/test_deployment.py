@@ -1,0 +1,142 @@
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import urllib3
+from typing_extensions import override
+
+from local.stack import Stack
+from provisioning.deployment import CustomResourceEvent, migrate_at_deploy
+
+
+class Waiting(ThreadingHTTPServer):
+    """The address at which CloudFormation waits for an answer. It may be busy the first times."""
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.answers: list[dict[str, Any]] = []
+        self.content_types: list[str | None] = []
+        self.statuses: list[int] = []
+        super().__init__((address, 0), _Handler)
+        self.url = f"http://{address}:{self.server_port}/answer?signature=abc"
+
+    def event(self, request: str, function: str = "MigrateFunction") -> CustomResourceEvent:
+        return {
+            "RequestType": request,
+            "ResponseURL": self.url,
+            "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/provisioner/1",
+            "RequestId": "request-1",
+            "LogicalResourceId": "ControlPlaneMigration",
+            "ResourceProperties": {"MigrateFunction": function},
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Waiting
+
+    def do_PUT(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        if status == 200:
+            self.server.answers.append(body)
+            self.server.content_types.append(self.headers["Content-Type"])
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def waiting(address: str = "127.0.0.1") -> Iterator[Waiting]:
+    with Waiting(address) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[Waiting]:
+    with waiting() as server:
+        yield server
+
+
+@pytest.fixture
+def failing(stack: Stack) -> Iterator[Callable[..., None]]:
+    """Has the migrations end with an error."""
+    undo: list[Any] = []
+
+    def fail(error: Exception) -> None:
+        def migrate(event: object, context: object) -> None:
+            raise error
+
+        undo.append(stack.runtime.replaced("MigrateFunction", migrate))
+        undo[-1].__enter__()
+
+    yield fail
+    for one in undo:
+        one.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_cloudformation_hears_that_the_migrations_have_run(
+    stack: Stack, cloudformation: Waiting, request_type: str
+) -> None:
+    migrate_at_deploy(cloudformation.event(request_type), None)
+    (answer,) = cloudformation.answers
+    assert answer == {
+        "Status": "SUCCESS",
+        "Reason": "",
+        "PhysicalResourceId": "control-plane-schema",
+        "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/provisioner/1",
+        "RequestId": "request-1",
+        "LogicalResourceId": "ControlPlaneMigration",
+    }
+
+
+def test_the_answer_has_no_content_type_because_its_signature_has_none(stack: Stack, cloudformation: Waiting) -> None:
+    migrate_at_deploy(cloudformation.event("Create"), None)
+    assert cloudformation.content_types == [""]
+
+
+def test_a_failed_migration_fails_the_deployment_and_says_why(
+    stack: Stack, cloudformation: Waiting, failing: Callable[..., None]
+) -> None:
+    failing(RuntimeError("0002_more: relation exists"))
+    migrate_at_deploy(cloudformation.event("Update"), None)
+    (answer,) = cloudformation.answers
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "RuntimeError: 0002_more: relation exists")
+
+
+def test_a_migration_that_cannot_be_invoked_fails_the_deployment(stack: Stack, cloudformation: Waiting) -> None:
+    migrate_at_deploy(cloudformation.event("Create", "NoSuchFunction"), None)
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("the migrations could not be run (")
+
+
+def test_deleting_the_stack_leaves_the_schema_alone(
+    stack: Stack, cloudformation: Waiting, failing: Callable[..., None]
+) -> None:
+    failing(RuntimeError("must not be invoked"))
+    migrate_at_deploy(cloudformation.event("Delete"), None)
+    assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
+
+
+def test_a_busy_cloudformation_is_asked_again(stack: Stack, cloudformation: Waiting) -> None:
+    cloudformation.statuses = [503, 500]
+    migrate_at_deploy(cloudformation.event("Create"), None)
+    assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
+
+
+def test_an_answer_that_is_not_taken_is_an_error(stack: Stack, cloudformation: Waiting) -> None:
+    cloudformation.statuses = [403]
+    with pytest.raises(urllib3.exceptions.HTTPError, match="answered 403"):
+        migrate_at_deploy(cloudformation.event("Create"), None)

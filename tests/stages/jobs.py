@@ -1,0 +1,132 @@
+"""One job, stage by stage: the handlers are called as Lambda calls them, and their errors are exceptions here."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from local.stack import Stack
+from provisioning.naming import TenantNames, tenant_names
+from provisioning.stage_runner import Event, LambdaContext, Output
+from stages.create_database import create_database, drop_database
+from stages.create_schema import create_schema
+from stages.finalize import finalize
+from stages.generate_api_keys import generate_api_keys, revoke_api_keys
+from stages.record_failure import record_failure
+from stages.register_services import deregister_services, register_auth, register_realtime, register_storage
+from stages.verify_project import verify_project
+from tests.executions.running import SERVICES, payload_for
+
+Handler = Callable[[Event, LambdaContext], Output]
+Answer = TypeVar("Answer")
+
+REGISTER: dict[str, Handler] = {"auth": register_auth, "realtime": register_realtime, "storage": register_storage}
+COMPENSATIONS: tuple[Handler, ...] = (revoke_api_keys, deregister_services, drop_database)
+STOPPED: dict[str, Any] = {}
+
+
+class Context:
+    """An invocation with a minute left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it handles this, and nothing is recorded."""
+
+
+@dataclass(frozen=True)
+class StagedJob:
+    """A job that a test takes from stage to stage itself."""
+
+    job_id: str
+    payload: dict[str, Any]
+
+    @property
+    def project_id(self) -> str:
+        return str(self.payload["project_id"])
+
+    @property
+    def names(self) -> TenantNames:
+        return tenant_names(self.project_id)
+
+    @property
+    def mark(self) -> str:
+        return f"provisioner project={self.project_id} job={self.job_id}"
+
+    def run(self, handler: Handler, **event: Any) -> Output:
+        """Invokes a handler for this job."""
+        return handler({"job_id": self.job_id, **event}, Context())
+
+    def verify(self) -> Output:
+        return self.run(verify_project, execution_arn=f"arn:{self.job_id}", payload=self.payload)
+
+    def run_until(self, last: Handler) -> Output:
+        """Runs the stages up to and with this one, and returns what this one answered."""
+        registered = [REGISTER[service] for service, wanted in self.payload["services"].items() if wanted]
+        for handler in (create_database, create_schema, *registered, generate_api_keys, finalize):
+            answer = self.run(handler)
+            if handler is last:
+                return answer
+        raise AssertionError(f"{last} is no stage of this job")
+
+    def compensate(self) -> list[str]:
+        """Runs the compensations and returns all that they removed."""
+        return [removed for handler in COMPENSATIONS for removed in self.run(handler)["removed"]]
+
+    def record_failure(self, failure: dict[str, Any]) -> Output:
+        return self.run(record_failure, execution_arn=f"arn:{self.job_id}", payload=self.payload, failure=failure)
+
+    def roll_back(self) -> Output:
+        self.compensate()
+        return self.record_failure(STOPPED)
+
+
+def a_job(project_id: str, *services: str, **fields: object) -> StagedJob:
+    """Returns a job for a project that has not been opened yet."""
+    return StagedJob(f"job-{uuid.uuid4().hex[:12]}", payload_for(project_id, *services, **fields))
+
+
+def open_job(project_id: str, *services: str, **fields: object) -> StagedJob:
+    """Opens a job for a project; with every service, unless told otherwise."""
+    job = a_job(project_id, *(services or SERVICES), **fields)
+    job.verify()
+    return job
+
+
+@contextmanager
+def dying(owner: Any, attribute: str, *, after: bool) -> Iterator[None]:
+    """Lets the process die at a call: before it, or once its work is done."""
+    real = getattr(owner, attribute)
+
+    def instead(*arguments: Any, **named: Any) -> Any:
+        if after:
+            real(*arguments, **named)
+        raise Died
+
+    with patch.object(owner, attribute, instead):
+        yield
+
+
+def at_once(*calls: Callable[[], Answer]) -> list[Answer | Exception]:
+    """Makes the calls at the same time, each in an environment of its own, and returns what each returned or raised."""
+
+    def outcome(call: Callable[[], Answer]) -> Answer | Exception:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 (the test looks at it)
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(outcome, calls))
+
+
+def execute(stack: Stack, dbname: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """Runs a statement as superuser and returns its rows."""
+    with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,196 @@
+"""Verify project: who may be provisioned, and where. It opens the job and creates nothing else."""
+
+import random
+import string
+from typing import Any
+
+import pytest
+
+from local.stack import Stack
+from provisioning.errors import (
+    InvalidPayload,
+    JobClosed,
+    ProjectNotEligible,
+    ProjectNotFound,
+    ProvisioningError,
+    ProvisioningInProgress,
+    QuotaExceeded,
+    RegionNotAvailable,
+)
+from provisioning.stage import STEPS
+from stages.create_database import create_database
+from tests.conftest import ORGANIZATION, NewProject
+from tests.executions.looking import look
+from tests.executions.running import payload_for
+from tests.stages.jobs import StagedJob, a_job, at_once, execute, open_job
+
+SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
+
+
+def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: str) -> str:
+    """Makes a cluster known that is like the stack's own, except for what is told."""
+    row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
+    execute(
+        stack,
+        "control_plane",
+        "INSERT INTO control_plane.clusters SELECT %s, %s, %s, %s, %s, host, port, admin_secret_id, %s"
+        " FROM control_plane.clusters WHERE cluster_id = 'local'",
+        f"{region}-{name}",
+        region,
+        row["engine"],
+        row["version"],
+        row["size"],
+        capacity,
+    )
+    return f"{region}-{name}"
+
+
+@pytest.fixture
+def region() -> str:
+    """A region in which there is no cluster yet."""
+    return f"xx-{''.join(random.choices(string.ascii_lowercase, k=9))}-1"  # noqa: S311 (a name)
+
+
+def picked(stack: Stack, job: StagedJob) -> Any:
+    ((cluster_id,),) = execute(
+        stack, "control_plane", "SELECT cluster_id FROM control_plane.jobs WHERE job_id = %s", job.job_id
+    )
+    return cluster_id
+
+
+def test_the_job_is_opened_and_the_project_is_being_provisioned(stack: Stack, project_id: str) -> None:
+    job = a_job(project_id, "auth")
+    assert job.verify() == {
+        "job_id": job.job_id,
+        "project_id": project_id,
+        "services": {"auth": True, "realtime": False, "storage": False},
+    }
+    world = look(stack, project_id)
+    assert world.project is not None
+    assert (world.project["status"], world.project["job_id"]) == ("provisioning", job.job_id)
+    (row,) = world.jobs
+    assert (row["status"], row["attempts"], row["max_attempts"], row["progress_percent"]) == ("running", 1, 3, 12)
+    assert (row["execution_arn"], row["current_stage"]) == (f"arn:{job.job_id}", "initializing")
+    unwanted = ("registering_realtime", "registering_storage")
+    statuses = {step: "skipped" if step in unwanted else "pending" for step in STEPS} | {"initializing": "succeeded"}
+    assert {step["stage"]: step["status"] for step in world.steps[job.job_id]} == statuses
+
+
+def test_a_project_that_failed_before_is_eligible(stack: Stack, project_id: str) -> None:
+    execute(stack, "control_plane", SET_STATUS, "failed", project_id)
+    assert open_job(project_id).job_id == look(stack, project_id).jobs[0]["job_id"]
+
+
+@pytest.mark.parametrize(("status", "error"), [("active", ProjectNotEligible), ("provisioning", ProjectNotEligible)])
+def test_a_project_in_another_state_is_not_eligible_and_nothing_is_touched(
+    stack: Stack, project_id: str, status: str, error: type[ProvisioningError]
+) -> None:
+    execute(stack, "control_plane", SET_STATUS, status, project_id)
+    before = look(stack, project_id)
+    with pytest.raises(error, match=project_id):
+        a_job(project_id).verify()
+    assert look(stack, project_id) == before
+
+
+def test_another_execution_is_told_that_a_job_is_running_and_nothing_is_touched(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    before = look(stack, job.project_id)
+    with pytest.raises(ProvisioningInProgress, match=job.job_id):
+        a_job(job.project_id).verify()
+    assert look(stack, job.project_id) == before
+
+
+def test_a_project_of_another_organization_is_as_unknown_as_one_that_does_not_exist(project_id: str) -> None:
+    for payload in (a_job(project_id, organization_id="org-other"), a_job("p-nowhere")):
+        with pytest.raises(ProjectNotFound) as refusal:
+            payload.verify()
+        assert str(refusal.value) == f"there is no project {payload.project_id} in this organization"
+
+
+def test_the_organization_that_the_project_belongs_to_is_accepted(project_id: str) -> None:
+    assert open_job(project_id, organization_id=ORGANIZATION).project_id == project_id
+
+
+def test_a_payload_that_breaks_a_rule_is_refused_before_anything_is_asked(stack: Stack, project_id: str) -> None:
+    before = look(stack, project_id)
+    with pytest.raises(InvalidPayload, match=r"api_keys\.count: must be at most 10"):
+        open_job(project_id, api_keys={"count": 11})
+    assert look(stack, project_id) == before
+
+
+def test_the_same_execution_delivered_twice_is_one_job(stack: Stack, project_id: str) -> None:
+    job = a_job(project_id, "auth")
+    first, before = job.verify(), look(stack, project_id)
+    assert job.verify() == first
+    assert look(stack, project_id) == before
+
+
+def test_the_same_execution_delivered_several_times_at_once_is_one_job(stack: Stack, project_id: str) -> None:
+    job = a_job(project_id, "auth")
+    answers = at_once(*[job.verify] * 4)
+    assert answers == [answers[0]] * 4
+    assert not isinstance(answers[0], Exception)
+    assert len(look(stack, project_id).jobs) == 1
+
+
+def test_of_several_executions_at_once_one_opens_its_job(stack: Stack, project_id: str) -> None:
+    answers = at_once(*(a_job(project_id).verify for _ in range(4)))
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    assert [type(error) for error in errors] == [ProvisioningInProgress] * 3
+    assert len(look(stack, project_id).jobs) == 1
+
+
+def test_a_delivery_after_the_job_was_rolled_back_opens_nothing(stack: Stack, job: StagedJob) -> None:
+    job.roll_back()
+    before = look(stack, job.project_id)
+    with pytest.raises(JobClosed, match="rolled_back"):
+        job.verify()
+    assert look(stack, job.project_id) == before
+
+
+def test_an_execution_name_that_another_project_has_used_is_refused(new_project: NewProject, job: StagedJob) -> None:
+    with pytest.raises(JobClosed):
+        StagedJob(job.job_id, payload_for(new_project())).verify()
+
+
+@pytest.mark.parametrize("differing", [{"version": "17"}, {"size": "db.r6g.large"}, {"engine": "mysql"}])
+def test_a_cluster_that_differs_in_anything_is_not_picked(
+    stack: Stack, project_id: str, region: str, differing: dict[str, str]
+) -> None:
+    cluster(stack, region, "other", 10, **differing)
+    before = look(stack, project_id)
+    with pytest.raises(RegionNotAvailable, match=f"no cluster in {region} offers postgresql 18 as db.t3.micro"):
+        open_job(project_id, region=region)
+    assert look(stack, project_id) == before
+
+
+def test_the_cluster_that_matches_is_picked(stack: Stack, project_id: str, region: str) -> None:
+    cluster(stack, region, "a", 1000, version="17")
+    cluster(stack, region, "b", 1000)
+    wanted = cluster(stack, region, "c", 1, version="17", size="db.r6g.large")
+    database = {"engine": "postgresql", "version": "17", "size": "db.r6g.large", "storage_gb": 5}
+    assert picked(stack, open_job(project_id, region=region, database=database)) == wanted
+
+
+def test_the_cluster_with_the_most_room_is_picked(stack: Stack, new_project: NewProject, region: str) -> None:
+    smaller, larger = cluster(stack, region, "a", 1), cluster(stack, region, "b", 3)
+    jobs = [open_job(new_project(), region=region) for _ in range(4)]
+    assert [picked(stack, job) for job in jobs[:2]] == [larger, larger]
+    assert sorted(picked(stack, job) for job in jobs) == [smaller, larger, larger, larger]
+
+
+def test_of_several_jobs_for_the_last_place_one_gets_it(stack: Stack, new_project: NewProject, region: str) -> None:
+    cluster(stack, region, "only", 1)
+    answers = at_once(*(a_job(new_project(), region=region).verify for _ in range(4)))
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    assert [type(error) for error in errors] == [QuotaExceeded] * 3
+
+
+def test_a_job_that_was_rolled_back_gives_its_place_back(stack: Stack, new_project: NewProject, region: str) -> None:
+    cluster(stack, region, "only", 1)
+    first = open_job(new_project(), region=region)
+    first.run(create_database)
+    with pytest.raises(QuotaExceeded, match="is full"):
+        open_job(new_project(), region=region)
+    first.roll_back()
+    open_job(new_project(), region=region)

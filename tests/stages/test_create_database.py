@@ -1,0 +1,320 @@
+"""Create tenant database: the roles, the secret and the database, each under the mark of its job; and their removal."""
+
+import json
+from contextlib import closing
+from typing import Any
+from unittest.mock import patch
+
+import psycopg2
+import pytest
+
+from local.stack import Stack
+from provisioning import tenant_database, tenant_schema, tenant_secret
+from provisioning.errors import JobClosed, ResourceConflict
+from provisioning.naming import TenantNames
+from stages import create_database as stage
+from stages.create_database import create_database, drop_database
+from tests.conftest import NewProject
+from tests.executions.looking import look
+from tests.stages.jobs import Died, StagedJob, dying, execute, open_job
+
+RESOURCES = ("databases", "roles", "secrets", "tenant_databases")
+NOTHING: dict[str, list[Any]] = {kind: [] for kind in RESOURCES}
+
+
+def resources(stack: Stack, job: StagedJob) -> dict[str, Any]:
+    """What there is of the project outside the ledger."""
+    return {kind: getattr(look(stack, job.project_id), kind) for kind in RESOURCES}
+
+
+def secret_of(stack: Stack, job: StagedJob) -> dict[str, Any]:
+    answer = stack.client("secretsmanager").get_secret_value(SecretId=job.names.secret)
+    document: dict[str, Any] = json.loads(answer["SecretString"])
+    return document
+
+
+def test_the_output_says_where_the_database_is_and_what_holds_its_credentials(stack: Stack, job: StagedJob) -> None:
+    output = job.run(create_database)
+    (secret,) = look(stack, job.project_id).secrets
+    assert output == {
+        "name": job.names.database,
+        "host": "127.0.0.1",
+        "port": stack.postgres.port,
+        "secret_arn": secret["arn"],
+    }
+
+
+def test_the_database_is_named_marked_limited_and_in_a_locale_that_every_server_has(
+    stack: Stack, job: StagedJob
+) -> None:
+    job.run(create_database)
+    (database,) = look(stack, job.project_id).databases
+    assert database == {
+        "name": job.names.database,
+        "mark": job.mark,
+        "owner": job.names.owner_role,
+        "acl": [
+            f"{job.names.owner_role}=CTc/{job.names.owner_role}",
+            f"{job.names.login_role}=Tc/{job.names.owner_role}",
+        ],
+        "connection_limit": tenant_database.CONNECTION_LIMIT,
+        "allows_connections": True,
+        "encoding": "UTF8",
+        "provider": "b",
+        "locale": "C.UTF-8",
+    }
+
+
+def test_before_postgresql_17_the_locale_is_c(stack: Stack, job: StagedJob) -> None:
+    with patch.object(tenant_database, "_creation_statement", lambda _: "create_database_before_17"):
+        job.run(create_database)
+    collations = execute(
+        stack,
+        job.names.database,
+        "SELECT datcollate, datctype, pg_encoding_to_char(encoding) FROM pg_database"
+        " WHERE datname = current_database()",
+    )
+    assert collations == [("C", "C", "UTF8")]
+
+
+def test_the_owner_cannot_log_in_and_of_the_password_postgresql_has_a_verifier_alone(
+    stack: Stack, job: StagedJob
+) -> None:
+    job.run(create_database)
+    login, owner = look(stack, job.project_id).roles
+    assert (owner["name"], owner["logs_in"], owner["verifier"]) == (job.names.owner_role, False, None)
+    assert (login["name"], login["logs_in"], login["powers"]) == (job.names.login_role, True, False)
+    assert login["verifier"].startswith("SCRAM-SHA-256$4096:")
+    assert secret_of(stack, job)["password"] not in login["verifier"]
+    assert {login["mark"], owner["mark"]} == {job.mark}
+    assert login["connection_limit"] == tenant_database.CONNECTION_LIMIT
+
+
+def test_the_secret_has_the_format_of_aws_rotation_and_its_credentials_log_in(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    document = secret_of(stack, job)
+    password = document.pop("password")
+    assert document == {
+        "engine": "postgres",
+        "host": "127.0.0.1",
+        "port": stack.postgres.port,
+        "dbname": job.names.database,
+        "username": job.names.login_role,
+    }
+    issued = tenant_schema.issued_connection(document | {"password": password})
+    with closing(issued) as tenant, tenant.cursor() as cursor:
+        cursor.execute("SELECT session_user::text, current_user::text, current_database()::text")
+        assert cursor.fetchone() == (job.names.login_role, job.names.owner_role, job.names.database)
+
+
+def test_no_other_tenant_can_connect(stack: Stack, new_project: NewProject) -> None:
+    mine, other = open_job(new_project()), open_job(new_project())
+    for job in (mine, other):
+        job.run(create_database)
+    document = secret_of(stack, other) | {"dbname": mine.names.database}
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        tenant_schema.issued_connection(document)
+
+
+@pytest.mark.parametrize("database", ["postgres", "template1", "control_plane"])
+def test_a_tenant_can_connect_to_none_of_the_servers_own_databases(stack: Stack, job: StagedJob, database: str) -> None:
+    job.run(create_database)
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        tenant_schema.issued_connection(secret_of(stack, job) | {"dbname": database})
+
+
+def test_sessions_on_the_template_that_others_use_delay_nothing(stack: Stack, job: StagedJob) -> None:
+    with closing(stack.postgres.connect("template1")):
+        job.run(create_database)
+    assert [database["name"] for database in look(stack, job.project_id).databases] == [job.names.database]
+
+
+def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Stack, job: StagedJob) -> None:
+    first, before = job.run(create_database), look(stack, job.project_id)
+    assert job.run(create_database) == first
+    assert look(stack, job.project_id) == before
+
+
+CRASHES = [
+    ("declare", stage, "_declare", True),
+    ("secret", tenant_secret, "ensure_credentials", True),
+    ("roles", tenant_database, "create_roles", True),
+    ("database, before its mark", tenant_database, "_creation_statement", False),
+    ("database", tenant_database, "create_database", True),
+]
+
+
+@pytest.mark.parametrize(("owner", "attribute", "after"), [case[1:] for case in CRASHES], ids=[c[0] for c in CRASHES])
+def test_after_a_crash_the_next_attempt_takes_up_what_is_there(
+    stack: Stack, job: StagedJob, owner: Any, attribute: str, after: bool
+) -> None:
+    with dying(owner, attribute, after=after), pytest.raises(Died):
+        job.run(create_database)
+    before = resources(stack, job)
+    job.run(create_database)
+    world = look(stack, job.project_id)
+    assert (len(world.databases), len(world.roles), len(world.secrets)) == (1, 2, 1)
+    assert all(secret in world.secrets for secret in before["secrets"]), "the password of the first attempt stays"
+    assert world.tenant_databases[0]["status"] == "created"
+    with closing(tenant_schema.issued_connection(secret_of(stack, job))):
+        pass
+
+
+@pytest.mark.parametrize(("owner", "attribute", "after"), [case[1:] for case in CRASHES], ids=[c[0] for c in CRASHES])
+def test_after_a_crash_the_compensation_removes_what_is_there(
+    stack: Stack, job: StagedJob, owner: Any, attribute: str, after: bool
+) -> None:
+    with dying(owner, attribute, after=after), pytest.raises(Died):
+        job.run(create_database)
+    job.run(drop_database)
+    assert resources(stack, job) == NOTHING
+
+
+def crash_before_the_mark(job: StagedJob) -> None:
+    """Leaves a database that was created, and has no comment yet."""
+    real = tenant_database._run
+
+    def run(cursor: Any, name: str, *arguments: Any, **values: Any) -> None:
+        if name == "open_database":
+            raise Died
+        real(cursor, name, *arguments, **values)
+
+    with patch.object(tenant_database, "_run", run), pytest.raises(Died):
+        job.run(create_database)
+
+
+def test_a_database_that_has_no_mark_yet_is_its_owners(stack: Stack, job: StagedJob) -> None:
+    crash_before_the_mark(job)
+    (unfinished,) = look(stack, job.project_id).databases
+    assert (unfinished["mark"], unfinished["allows_connections"]) == (None, False)
+    job.run(create_database)
+    (database,) = look(stack, job.project_id).databases
+    assert (database["mark"], database["allows_connections"]) == (job.mark, True)
+
+
+def test_a_database_that_has_no_mark_yet_is_removed(stack: Stack, job: StagedJob) -> None:
+    crash_before_the_mark(job)
+    assert job.names.database in job.run(drop_database)["removed"]
+    assert resources(stack, job) == NOTHING
+
+
+FOREIGN = {
+    "a database": "CREATE DATABASE {database}",
+    "a database with another job's mark": (
+        "CREATE DATABASE {database}",
+        "COMMENT ON DATABASE {database} IS 'provisioner project=other job=other'",
+    ),
+    "a role with the owner's name": "CREATE ROLE {owner}",
+    "a role with the login's name": (
+        "CREATE ROLE {login} LOGIN",
+        "COMMENT ON ROLE {login} IS 'provisioner project=other job=other'",
+    ),
+}
+
+
+def make_foreign(stack: Stack, names: TenantNames, statements: str | tuple[str, ...]) -> None:
+    for statement in [statements] if isinstance(statements, str) else statements:
+        named = statement.format(database=names.database, owner=names.owner_role, login=names.login_role)
+        execute(stack, "postgres", named)
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN)
+def test_what_somebody_else_made_is_a_conflict_and_stays_untouched_by_action_and_compensation(
+    stack: Stack, job: StagedJob, statements: str | tuple[str, ...]
+) -> None:
+    make_foreign(stack, job.names, statements)
+    before = look(stack, job.project_id)
+    with pytest.raises(ResourceConflict, match="was not created by this job") as refusal:
+        job.run(create_database)
+    assert refusal.value.permanent
+    job.run(drop_database)
+    after = look(stack, job.project_id)
+    assert (after.databases, after.roles, after.secrets) == (before.databases, before.roles, [])
+
+
+def test_somebody_elses_secret_is_a_conflict_and_stays_untouched(stack: Stack, job: StagedJob) -> None:
+    stack.client("secretsmanager").create_secret(Name=job.names.secret, SecretString='{"mine": true}')
+    before = look(stack, job.project_id)
+    with pytest.raises(ResourceConflict, match="belongs to another job"):
+        job.run(create_database)
+    job.run(drop_database)
+    after = look(stack, job.project_id)
+    assert (after.secrets, after.databases, after.roles) == (before.secrets, [], [])
+
+
+def test_a_name_that_another_job_holds_in_the_control_plane_is_a_conflict(
+    stack: Stack, new_project: NewProject, job: StagedJob
+) -> None:
+    holder = open_job(new_project())
+    holder.run(create_database)
+    execute(
+        stack,
+        "control_plane",
+        "UPDATE control_plane.tenant_databases SET database_name = %s WHERE project_id = %s",
+        job.names.database,
+        holder.project_id,
+    )
+    with pytest.raises(ResourceConflict, match="is held by another job's database"):
+        job.run(create_database)
+    assert resources(stack, job) == NOTHING
+
+
+def test_of_two_who_create_one_name_at_once_the_slower_one_refuses_what_is_not_its_own(
+    stack: Stack, job: StagedJob
+) -> None:
+    def overtaken(session: Any) -> str:
+        execute(stack, "postgres", f"CREATE DATABASE {job.names.database}")
+        return "create_database"
+
+    with patch.object(tenant_database, "_creation_statement", overtaken), pytest.raises(ResourceConflict):
+        job.run(create_database)
+    (database,) = look(stack, job.project_id).databases
+    assert database["owner"] == "postgres"
+
+
+def test_everything_is_removed_again_with_whoever_is_connected(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    with closing(tenant_schema.issued_connection(secret_of(stack, job))) as tenant:
+        removed = job.run(drop_database)["removed"]
+        with pytest.raises(psycopg2.OperationalError), tenant.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    names = job.names
+    assert removed == [names.database, names.login_role, names.owner_role, names.secret]
+    assert resources(stack, job) == NOTHING
+
+
+def test_a_removal_that_was_cut_off_is_finished(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    # What PostgreSQL leaves of a database whose DROP was interrupted.
+    execute(stack, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", job.names.database)
+    assert job.names.database in job.run(drop_database)["removed"]
+    assert resources(stack, job) == NOTHING
+
+
+def test_removing_twice_is_fine(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    job.run(drop_database)
+    assert job.run(drop_database) == {"removed": []}
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_removing_before_anything_was_created_is_fine(stack: Stack, project_id: str, opened: bool) -> None:
+    job = open_job(project_id) if opened else StagedJob("job-nobody-opened", {"project_id": project_id})
+    assert job.run(drop_database) == {"removed": []}
+
+
+def test_a_compensation_leaves_what_a_later_job_of_the_project_made(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    job.roll_back()
+    later = open_job(job.project_id)
+    later.run(create_database)
+    before = resources(stack, later)
+    assert job.run(drop_database) == {"removed": []}
+    assert resources(stack, later) == before
+
+
+def test_a_job_that_is_being_rolled_back_creates_nothing_any_more(stack: Stack, job: StagedJob) -> None:
+    job.compensate()
+    with pytest.raises(JobClosed):
+        job.run(create_database)
+    assert resources(stack, job) == NOTHING

@@ -1,0 +1,223 @@
+"""Register auth, realtime and storage, and their removal: one registration per service, under this job's key."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from local.stack import Stack
+from provisioning.errors import (
+    JobClosed,
+    ResourceConflict,
+    ServiceRegistrationFailed,
+    ServiceRejectedRegistration,
+)
+from provisioning.service_client import ServiceClient
+from stages.create_database import create_database
+from stages.register_services import deregister_services, register_auth
+from tests.conftest import ORGANIZATION, REGION
+from tests.executions.looking import look
+from tests.executions.running import SERVICES
+from tests.provisioning.programmable_service import ProgrammableService, answer
+from tests.stages.jobs import REGISTER, Died, StagedJob, dying, open_job
+
+TENANT = {"external_id": "t-1", "endpoint": "https://service/t-1", "registered_at": "2026-01-01T00:00:00+00:00"}
+
+
+@pytest.fixture
+def job(project_id: str) -> StagedJob:
+    job = open_job(project_id)
+    job.run(create_database)
+    return job
+
+
+@pytest.fixture
+def programmable(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
+    """Every service, as one that answers as it is told to."""
+    with ProgrammableService() as service:
+        for name in SERVICES:
+            monkeypatch.setenv(f"{name.upper()}_SERVICE_URL", f"{service.url}/{name}")
+        yield service
+
+
+def key_of(job: StagedJob, service: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job.job_id}/{service}"))
+
+
+def register_all(job: StagedJob) -> list[Any]:
+    return [job.run(REGISTER[service]) for service in SERVICES]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_service_has_the_tenant_and_the_output_says_how_it_knows_it(
+    stack: Stack, job: StagedJob, service: str
+) -> None:
+    output = job.run(REGISTER[service])
+    world = look(stack, job.project_id)
+    assert world.registrations.keys() == {service}
+    registration = world.registrations[service]
+    assert registration["idempotency_key"] == key_of(job, service)
+    assert output == {"service": service, **{name: registration[name] for name in ("external_id", "endpoint")}}
+    (row,) = world.service_registrations
+    assert (row["service"], row["job_id"], row["status"]) == (service, job.job_id, "registered")
+    assert row["external_id"] == registration["external_id"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_registration_is_a_put_with_its_key_and_the_services_own_token(
+    stack: Stack, job: StagedJob, programmable: ProgrammableService, service: str
+) -> None:
+    programmable.will(answer(201, TENANT))
+    job.run(REGISTER[service])
+    (request,) = programmable.requests
+    token = json.loads(
+        stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")["SecretString"]
+    )[service]
+    assert (request.method, request.path) == ("PUT", f"/{service}/tenants/{job.project_id}")
+    assert request.headers["Authorization"] == f"Bearer {token}"
+    assert request.headers["Idempotency-Key"] == key_of(job, service)
+    (database,) = look(stack, job.project_id).tenant_databases
+    assert json.loads(request.body) == {
+        "project_id": job.project_id,
+        "region": REGION,
+        "organization_id": ORGANIZATION,
+        "database": {
+            "host": "127.0.0.1",
+            "port": stack.postgres.port,
+            "name": job.names.database,
+            "schema": "tenant",
+        },
+        "secret_arn": database["secret_arn"],
+    }
+
+
+def test_the_removal_is_a_delete_with_the_same_key(job: StagedJob, programmable: ProgrammableService) -> None:
+    programmable.will(answer(201, TENANT), answer(204))
+    job.run(register_auth)
+    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    _, request = programmable.requests
+    assert (request.method, request.path) == ("DELETE", f"/auth/tenants/{job.project_id}")
+    assert request.headers["Idempotency-Key"] == key_of(job, "auth")
+
+
+def test_a_second_delivery_returns_what_was_recorded_and_asks_nobody(
+    job: StagedJob, programmable: ProgrammableService
+) -> None:
+    programmable.will(answer(201, TENANT))
+    first = job.run(register_auth)
+    assert job.run(register_auth) == first
+    assert len(programmable.requests) == 1
+
+
+def test_after_a_crash_the_next_attempt_gets_the_same_registration(stack: Stack, job: StagedJob) -> None:
+    with dying(ServiceClient, "register", after=True), pytest.raises(Died):
+        job.run(register_auth)
+    before = look(stack, job.project_id).registrations
+    output = job.run(register_auth)
+    assert output["external_id"] == before["auth"]["external_id"]
+    assert look(stack, job.project_id).registrations == before
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_final_no_is_permanent(job: StagedJob, programmable: ProgrammableService, status: int) -> None:
+    programmable.will(answer(status))
+    with pytest.raises(ServiceRejectedRegistration, match=f"auth answered {status}") as refusal:
+        job.run(register_auth)
+    assert refusal.value.permanent
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504])
+def test_an_answer_that_may_change_is_transient_and_recorded(
+    stack: Stack, job: StagedJob, programmable: ProgrammableService, status: int
+) -> None:
+    programmable.will(answer(status), answer(201, TENANT))
+    with pytest.raises(ServiceRegistrationFailed, match=f"auth answered {status}") as refusal:
+        job.run(register_auth)
+    assert not refusal.value.permanent
+    step = next(row for row in look(stack, job.project_id).steps[job.job_id] if row["stage"] == "registering_auth")
+    assert (step["status"], step["attempt"]) == ("failed", 1)
+    assert (step["error_type"], step["error_message"]) == ("SERVICE_REGISTRATION_FAILED", f"auth answered {status}")
+    assert job.run(register_auth)["external_id"] == "t-1"
+
+
+def test_a_registration_that_somebody_else_made_is_a_conflict_and_stays(stack: Stack, job: StagedJob) -> None:
+    stack.services.store.register("auth", job.project_id, "somebody-elses-key", "http://auth")
+    before = look(stack, job.project_id).registrations
+    with pytest.raises(ResourceConflict, match="not this job's"):
+        job.run(register_auth)
+    assert job.run(deregister_services) == {"removed": []}
+    world = look(stack, job.project_id)
+    assert (world.registrations, world.service_registrations) == (before, [])
+
+
+def test_a_service_that_was_not_asked_for_is_not_registered(stack: Stack, project_id: str) -> None:
+    job = open_job(project_id, "storage")
+    job.run(create_database)
+    with pytest.raises(JobClosed):
+        job.run(register_auth)
+    assert look(stack, project_id).registrations == {}
+
+
+def test_every_registration_of_the_job_is_removed(stack: Stack, job: StagedJob) -> None:
+    register_all(job)
+    assert job.run(deregister_services) == {"removed": [f"{service} registration" for service in SERVICES]}
+    world = look(stack, job.project_id)
+    assert (world.registrations, world.service_registrations) == ({}, [])
+
+
+def test_a_registration_that_was_never_recorded_is_removed(stack: Stack, job: StagedJob) -> None:
+    with dying(ServiceClient, "register", after=True), pytest.raises(Died):
+        job.run(register_auth)
+    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    assert look(stack, job.project_id).registrations == {}
+
+
+def test_removing_twice_or_before_anything_was_made_is_fine(job: StagedJob) -> None:
+    assert job.run(deregister_services) == {"removed": []}
+    assert job.run(deregister_services) == {"removed": []}
+
+
+def test_a_service_that_knows_nothing_of_the_tenant_counts_as_done(
+    stack: Stack, job: StagedJob, programmable: ProgrammableService
+) -> None:
+    programmable.will(answer(201, TENANT), answer(404))
+    job.run(register_auth)
+    assert job.run(deregister_services) == {"removed": []}
+    assert look(stack, job.project_id).service_registrations == []
+
+
+def test_only_what_was_declared_is_asked_for_its_removal(job: StagedJob, programmable: ProgrammableService) -> None:
+    programmable.will(answer(201, TENANT), answer(204))
+    job.run(REGISTER["storage"])
+    job.run(deregister_services)
+    assert [request.path.split("/")[1] for request in programmable.requests] == ["storage", "storage"]
+
+
+def test_one_service_that_does_not_answer_keeps_no_other_from_being_asked(stack: Stack, job: StagedJob) -> None:
+    register_all(job)
+    real = ServiceClient.deregister
+
+    def unwilling(client: ServiceClient, *arguments: str) -> bool:
+        if client.service == "auth":
+            raise ServiceRegistrationFailed("auth answered 500")
+        return real(client, *arguments)
+
+    with patch.object(ServiceClient, "deregister", unwilling), pytest.raises(ServiceRegistrationFailed):
+        job.run(deregister_services)
+    world = look(stack, job.project_id)
+    assert list(world.registrations) == [row["service"] for row in world.service_registrations] == ["auth"]
+    (told,) = world.audited("compensation failed", job.job_id)
+    assert told["details"]["error_message"] == "auth answered 500"
+    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    assert look(stack, job.project_id).registrations == {}
+
+
+def test_a_late_request_of_an_attempt_that_was_given_up_registers_nothing(stack: Stack, job: StagedJob) -> None:
+    job.run(register_auth)
+    job.run(deregister_services)
+    status, _ = stack.services.store.register("auth", job.project_id, key_of(job, "auth"), "http://auth")
+    assert status == 409
+    assert look(stack, job.project_id).registrations == {}

@@ -32,7 +32,7 @@ SIGNS = {
     "running": "●",
     "retrying": "↻",
     "waiting": "○",
-    "skipped": "–",
+    "skipped": "-",
     "compensated": "↩",
 }
 """So that no status is told by its colour alone."""

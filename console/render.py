@@ -1,0 +1,81 @@
+"""Fills the templates of the page. Everything that others named is escaped."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from console import words
+from console.history import Event, details_of
+from provisioning.redaction import redact, redact_text
+
+TEMPLATES = Path(__file__).with_name("templates")
+LONGEST_SUMMARY = 120
+
+
+def render(template: str, **context: Any) -> str:
+    """Returns templates/{template}.html filled with the context. Raises jinja2.UndefinedError for what is missing."""
+    return _templates.get_template(f"{template}.html").render(**context)
+
+
+def pretty(text: str) -> str:
+    """Returns a document's JSON indented and without secrets; what is not JSON is returned as it is, without them."""
+    text = redact_text(text)
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def event_summary(event: Event) -> str:
+    """Returns the state, the error or the resource that an event is about, in a few words, without secrets."""
+    details = details_of(event)
+    parts = [details.get("name"), details.get("error"), details.get("cause"), details.get("resource")]
+    text = redact_text(" ".join(" · ".join(str(part) for part in parts if part).split()))
+    return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1]}…"
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """Returns an event as a JSON document without secrets: times in ISO 8601, and JSON within text opened up."""
+    plain = json.loads(json.dumps(event, default=lambda value: value.isoformat()))
+    opened: dict[str, Any] = _opened(redact(plain))
+    return opened
+
+
+def history_document(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Returns a whole history as it is exported."""
+    return [event_document(event) for event in events]
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _opened(below) for name, below in value.items()}
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+_templates = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters.update(
+    clock=words.clock,
+    precise_clock=words.precise_clock,
+    date_and_clock=words.date_and_clock,
+    seconds=words.seconds,
+    stage_words=words.stage_words,
+    status_word=words.status_word,
+    status_class=words.status_class,
+    pretty=pretty,
+    redacted=redact_text,
+)
+_templates.globals["signs"] = words.SIGNS

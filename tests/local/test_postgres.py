@@ -29,8 +29,8 @@ def test_texts_are_utf_8_in_a_locale_that_every_server_has(server: PostgresServe
     assert ask(server, found) == "bC.UTF-8"
 
 
-def test_300_connections_are_allowed(server: PostgresServer) -> None:
-    assert ask(server, "SHOW max_connections") == "300"
+def test_500_connections_are_allowed(server: PostgresServer) -> None:
+    assert ask(server, "SHOW max_connections") == "500"
 
 
 @pytest.mark.parametrize("password", ["wrong", ""])

@@ -32,6 +32,9 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
     """Opens a connection in autocommit mode from a secret document {host, port, dbname, username, password}.
 
     A dead peer is noticed within about 25 seconds, below the 50 seconds a Lambda has. Raises psycopg2.Error.
+
+    Names are looked up in pg_catalog alone, so that no function of a tenant's takes the place of PostgreSQL's own
+    (CVE-2018-1058).
     """
     opened: Connection = psycopg2.connect(
         host=document["host"],
@@ -42,7 +45,8 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name="provisioner",
         options=f"-c statement_timeout={statement_timeout_seconds}s"
-        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s -c client_min_messages=warning",
+        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s -c client_min_messages=warning"
+        " -c search_path=pg_catalog",
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,

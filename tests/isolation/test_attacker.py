@@ -1,0 +1,305 @@
+"""What a tenant that turns on the others can do with the credentials it was issued: nothing outside its database."""
+
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2.errors import InsufficientPrivilege
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
+from local.stack import Stack
+from provisioning import cluster, postgres, tenant_secret
+from tests.executions.running import execute
+from tests.isolation.conftest import Tenant, query
+
+PREDEFINED_ROLES = (
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_monitor",
+    "pg_signal_backend",
+    "pg_execute_server_program",
+)
+UNTRUSTED_EXTENSIONS = ("dblink", "postgres_fdw", "file_fdw", "pg_stat_statements", "pageinspect", "pg_buffercache")
+
+
+def test_it_cannot_connect_to_another_tenants_database(attacker: Tenant, victim: Tenant) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        attacker.connect(victim.names.database)
+
+
+@pytest.mark.parametrize("database", ["control_plane", "postgres", "template1", "template0"])
+def test_it_cannot_connect_to_a_database_of_the_platform(attacker: Tenant, database: str) -> None:
+    with pytest.raises(psycopg2.OperationalError, match=r"permission denied|not currently accepting connections"):
+        attacker.connect(database)
+
+
+def test_no_database_of_the_server_lets_it_in_but_its_own(stack: Stack, attacker: Tenant, session: Connection) -> None:
+    open_to_it = "SELECT datname FROM pg_database WHERE has_database_privilege(session_user, oid, 'CONNECT')"
+    # template0 keeps everybody out by itself, whatever its privileges say.
+    assert query(session, f"{open_to_it} AND datallowconn") == [(attacker.names.database,)]
+    assert ("template0", False) in execute(stack, "SELECT datname, datallowconn FROM pg_database")
+
+
+def test_another_tenants_password_does_not_open_with_its_own_name(attacker: Tenant, victim: Tenant) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        attacker.connect(victim.names.database, username=victim.names.login_role)
+
+
+def test_the_owner_of_another_tenants_database_does_not_log_in(victim: Tenant) -> None:
+    with pytest.raises(psycopg2.OperationalError, match=r"not permitted to log in|password authentication failed"):
+        victim.connect(username=victim.names.owner_role)
+
+
+def test_of_another_tenants_sessions_it_sees_no_statement_and_no_address(victim: Tenant, session: Connection) -> None:
+    with closing(victim.connect()) as other:
+        query(other, "SELECT 'the statement of the victim'")
+        shown = query(
+            session,
+            "SELECT query, client_addr, state FROM pg_stat_activity WHERE usename = %s",
+            victim.names.login_role,
+        )
+    assert shown == [("<insufficient privilege>", None, None)]
+
+
+def test_another_tenants_size_is_not_to_be_seen(victim: Tenant, session: Connection) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, "SELECT pg_database_size(%s)", victim.names.database)
+
+
+@pytest.mark.parametrize("catalog", ["pg_authid", "pg_shadow"])
+def test_verifiers_are_not_to_be_seen(session: Connection, catalog: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, f"SELECT * FROM {catalog}")
+
+
+def test_another_tenants_row_in_the_catalogs_names_it_and_holds_nothing_that_opens_anything(
+    victim: Tenant, session: Connection
+) -> None:
+    """pg_roles, pg_database and pg_shdescription are open to every login of a PostgreSQL server."""
+    (role,) = query(session, "SELECT row_to_json(pg_roles) FROM pg_roles WHERE rolname = %s", victim.names.login_role)
+    (database,) = query(session, "SELECT row_to_json(d) FROM pg_database d WHERE datname = %s", victim.names.database)
+    shown = repr((role, database))
+    assert role[0]["rolpassword"] == "********"
+    assert victim.secret["password"] not in shown
+    assert not [key["key"] for key in victim.secret["api_keys"] if key["key"] in shown]
+
+
+def test_another_roles_settings_are_those_that_every_tenant_has(
+    attacker: Tenant, victim: Tenant, session: Connection
+) -> None:
+    """pg_db_role_setting is open to every login of a PostgreSQL server: nothing of a tenant may stand in it."""
+    rows = query(
+        session,
+        "SELECT rolname, setconfig FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole"
+        " WHERE rolname IN (%s, %s) ORDER BY rolname, setdatabase",
+        attacker.names.login_role,
+        victim.names.login_role,
+    )
+    mine = [
+        [line.replace(attacker.names.database, "*") for line in settings]
+        for role, settings in rows
+        if role == attacker.names.login_role
+    ]
+    others = [
+        [line.replace(victim.names.database, "*") for line in settings]
+        for role, settings in rows
+        if role == victim.names.login_role
+    ]
+    assert mine == others != []
+
+
+@pytest.mark.parametrize("what", ["SET statement_timeout = 0", "RESET ALL", "PASSWORD 'mine'", "NOLOGIN"])
+def test_it_cannot_change_another_role(victim: Tenant, session: Connection, what: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, f"ALTER ROLE {victim.names.login_role} {what}")
+
+
+def test_it_cannot_end_or_cancel_another_tenants_session(victim: Tenant, session: Connection) -> None:
+    with closing(victim.connect()) as other:
+        for function in ("pg_terminate_backend", "pg_cancel_backend"):
+            with pytest.raises(InsufficientPrivilege):
+                query(session, f"SELECT {function}(%s)", other.info.backend_pid)
+        assert query(other, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE public.mine ()",
+        "CREATE FUNCTION public.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE public.mine AS ENUM ()",
+        "CREATE OPERATOR public.+ (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat)",
+    ],
+)
+def test_it_creates_nothing_in_public(session: Connection, statement: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE ROLE mine",
+        "CREATE USER mine",
+        "CREATE DATABASE mine",
+        "CREATE ROLE mine SUPERUSER",
+        "ALTER ROLE CURRENT_USER CREATEROLE",
+        "ALTER ROLE SESSION_USER SUPERUSER",
+        "ALTER ROLE SESSION_USER BYPASSRLS",
+        "ALTER ROLE SESSION_USER CONNECTION LIMIT -1",
+        f"GRANT {ADMIN} TO SESSION_USER",
+        "GRANT pg_read_server_files TO SESSION_USER",
+        f"GRANT service_role TO {ADMIN}",
+    ],
+)
+def test_it_makes_no_role_and_gives_itself_no_power(session: Connection, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.Error) as raised:
+        query(session, statement)
+    assert raised.value.pgcode in {"42501", "0LP01"}, raised.value
+
+
+@pytest.mark.parametrize("role", ["postgres", ADMIN, CONTROL_PLANE_OWNER])
+@pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
+def test_it_becomes_nobody_of_the_platform(session: Connection, statement: str, role: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, f"{statement} {role}")
+
+
+@pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
+def test_it_does_not_become_another_tenant(victim: Tenant, session: Connection, statement: str) -> None:
+    for role in (victim.names.login_role, victim.names.owner_role):
+        with pytest.raises(InsufficientPrivilege):
+            query(session, f"{statement} {role}")
+
+
+@pytest.mark.parametrize("role", PREDEFINED_ROLES)
+def test_it_has_no_predefined_role(session: Connection, role: str) -> None:
+    assert query(session, "SELECT pg_has_role(session_user, %s, 'MEMBER')", role) == [(False,)]
+
+
+@pytest.mark.parametrize("extension", UNTRUSTED_EXTENSIONS)
+def test_no_extension_that_leaves_the_database_can_be_installed(
+    stack: Stack, session: Connection, extension: str
+) -> None:
+    (available,) = execute(stack, f"SELECT count(*) FROM pg_available_extensions WHERE name = '{extension}'")[0]
+    if not available:
+        pytest.skip(f"this PostgreSQL was built without {extension}")
+    with pytest.raises(InsufficientPrivilege):
+        query(session, f"CREATE EXTENSION {extension}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE FUNCTION tenant.evil() RETURNS void LANGUAGE c AS '/tmp/evil', 'evil'",
+        "CREATE FUNCTION tenant.evil() RETURNS void LANGUAGE internal AS 'pg_reload_conf'",
+        "CREATE EVENT TRIGGER evil ON ddl_command_end EXECUTE FUNCTION tenant.current_user_id()",
+        "CREATE FOREIGN DATA WRAPPER evil",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "COPY (SELECT 1) TO '/tmp/evil'",
+        "SELECT pg_read_file('postgresql.conf')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_reload_conf()",
+        "ALTER SYSTEM SET log_statement = 'none'",
+        "SET log_statement = 'none'",
+        "SET session_preload_libraries = 'evil'",
+        "LOAD '/tmp/evil.so'",
+        "CREATE SUBSCRIPTION evil CONNECTION 'dbname=postgres' PUBLICATION evil WITH (connect = false)",
+        "CREATE TABLESPACE evil LOCATION '/tmp'",
+    ],
+)
+def test_nothing_leads_out_of_the_database(session: Connection, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.Error) as raised:
+        query(session, statement)
+    assert raised.value.pgcode in {"42501", "58P01"}, raised.value
+
+
+def test_no_function_of_its_database_runs_with_the_powers_of_somebody_else(
+    attacker: Tenant, session: Connection
+) -> None:
+    foreign = query(
+        session,
+        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace"
+        " AND proowner <> %s::regrole",
+        attacker.names.owner_role,
+    )
+    assert foreign == []
+
+
+def test_what_it_puts_into_public_takes_the_place_of_nothing_that_the_platform_calls(
+    stack: Stack, attacker: Tenant, session: Connection
+) -> None:
+    """As the owner of its database it can open public to itself again: the platform's sessions do not look there."""
+    query(session, "GRANT CREATE ON SCHEMA public TO pg_database_owner")
+    query(
+        session,
+        "CREATE FUNCTION public.hashtextextended(text, integer) RETURNS bigint LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE ''as %'', current_user; END'",
+    )
+    (admin_secret_id,) = execute(
+        stack, "SELECT admin_secret_id FROM control_plane.clusters WHERE cluster_id = 'local'", "control_plane"
+    )[0]
+    try:
+        with closing(
+            postgres.connect(
+                tenant_secret.read(admin_secret_id), statement_timeout_seconds=5, dbname=attacker.names.database
+            )
+        ) as admin:
+            assert len(query(admin, "SELECT hashtextextended('x', 0)")) == 1
+            cluster.hold(admin, attacker.names.database)
+            query(admin, "SET search_path = public")
+            with pytest.raises(psycopg2.errors.RaiseException, match=f"as {ADMIN}"):
+                query(admin, "SELECT hashtextextended('x', 0)")
+    finally:
+        query(session, "DROP FUNCTION public.hashtextextended(text, integer)")
+        query(session, "REVOKE CREATE ON SCHEMA public FROM pg_database_owner")
+
+
+def test_a_function_that_runs_as_its_owner_reaches_no_further_than_the_tenant(session: Connection) -> None:
+    query(
+        session,
+        "CREATE OR REPLACE FUNCTION tenant.escalate(statement text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER"
+        " AS 'BEGIN EXECUTE statement; END'",
+    )
+    for statement in ("CREATE ROLE mine", f"SET ROLE {ADMIN}", "SELECT * FROM pg_authid"):
+        with pytest.raises(psycopg2.errors.Error):
+            query(session, "SELECT tenant.escalate(%s)", statement)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_row_level_security_cannot_be_turned_off(session: Connection, role: str) -> None:
+    query(session, f"SET ROLE {role}")
+    for statement in (
+        "ALTER TABLE tenant.users DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE tenant.users NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY users_read_self ON tenant.users",
+        "CREATE POLICY open ON tenant.users USING (true)",
+    ):
+        with pytest.raises(InsufficientPrivilege):
+            query(session, statement)
+
+
+def test_row_level_security_shows_anon_nothing_and_authenticated_itself_alone(session: Connection) -> None:
+    query(session, "SET ROLE service_role")
+    query(session, "INSERT INTO tenant.users (email) VALUES ('a@example.com'), ('b@example.com')")
+    (someone, *_) = query(session, "SELECT user_id::text FROM tenant.users")
+    query(session, "RESET ROLE")
+    query(session, "SET ROLE anon")
+    with pytest.raises(InsufficientPrivilege):
+        query(session, "SELECT * FROM tenant.users")
+    query(session, "RESET ROLE")
+    query(session, "SET ROLE authenticated")
+    assert query(session, "SELECT * FROM tenant.users") == []
+    query(session, "SELECT set_config('request.jwt.claims', json_build_object('sub', %s)::text, false)", *someone)
+    assert query(session, "SELECT user_id::text FROM tenant.users") == [someone]
+    # row_security = off makes a statement fail that a policy would have filtered: it filters nothing less.
+    query(session, "SET row_security = off")
+    with pytest.raises(InsufficientPrivilege):
+        query(session, "SELECT * FROM tenant.users")
+
+
+def test_what_postgresql_keeps_of_every_password_is_a_scram_verifier(stack: Stack, attacker: Tenant) -> None:
+    kept = execute(stack, "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL")
+    assert attacker.names.login_role in dict(kept)
+    assert {role for role, verifier in kept if not verifier.startswith("SCRAM-SHA-256$")} == set()

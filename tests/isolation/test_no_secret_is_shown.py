@@ -1,0 +1,218 @@
+"""Every secret of full runs, one that succeeds and some that fail, is looked for in every byte that comes out of them."""
+
+import base64
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import quote
+
+import psycopg2
+import pytest
+from moto.logs.models import logs_backends
+
+from local.aws import ACCOUNT
+from local.aws_client import REGION
+from local.cloudwatch_logs import deliver
+from local.stack import Stack
+from provisioning import postgres, tenant_secret
+from provisioning.errors import ProvisioningError
+from provisioning.job import Job
+from tests.conftest import NewProject
+from tests.executions.running import SERVICES, execute, history, payload_for, run
+from tests.executions.stage_faults import STAGES, Fault, failing
+
+SHORTEST = 16
+NO_SECRETS = ("engine", "host", "port", "dbname", "username", "key_id", "kind")
+
+
+class Secrets:
+    """The secrets of a run, each with its name, gathered from Secrets Manager whenever they may be there."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.named: dict[str, str] = {}
+
+    def gather(self) -> None:
+        """Takes up what Secrets Manager holds now, and the connection strings that could be made of it."""
+        secrets = self._stack.client("secretsmanager")
+        pages = secrets.get_paginator("list_secrets").paginate()
+        for name in [secret["Name"] for page in pages for secret in page["SecretList"]]:
+            self.add(name, json.loads(secrets.get_secret_value(SecretId=name)["SecretString"]))
+
+    def add(self, name: str, document: dict[str, object]) -> None:
+        """Takes up every secret of a document."""
+        for field, value in document.items():
+            if isinstance(value, list):
+                for key in value:
+                    self.add(f"{name}: {key['kind']} {field}", key)
+            elif (
+                field not in NO_SECRETS and isinstance(value, str) and len(value) >= SHORTEST and "reveal" not in field
+            ):
+                self.named[f"{name}: {field} {value[-4:]}"] = value
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """The ways in which a secret can be written down: plain, in a URL, in JSON, base64 at each of its three offsets."""
+    plain = secret.encode()
+    yield plain
+    yield quote(secret, safe="").encode()
+    yield json.dumps(secret)[1:-1].encode()
+    yield plain.hex().encode()
+    for offset in range(3):
+        # The characters at either end depend on what stands beside the secret.
+        middle = slice((offset * 8 + 5) // 6, (offset + len(plain)) * 8 // 6)
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * offset + plain)[middle]
+
+
+def found_in(output: bytes, secrets: dict[str, str]) -> list[str]:
+    """Returns the names of the secrets that stand in the output."""
+    return [name for name, secret in secrets.items() if any(form in output for form in forms(secret))]
+
+
+def outputs(stack: Stack, executions: list[str]) -> dict[str, bytes]:
+    """Returns every byte that the executions put where somebody may read it."""
+    backend = logs_backends[ACCOUNT][REGION]
+    deliver(stack.runtime._output, backend)
+    events = [
+        event.message
+        for group in backend.groups.values()
+        for stream in group.streams.values()
+        for event in stream.events
+    ]
+    step_functions = stack.client("stepfunctions")
+    return {
+        "execution history": json.dumps([history(stack, arn) for arn in executions], default=str).encode(),
+        "executions": json.dumps(
+            [step_functions.describe_execution(executionArn=arn) for arn in executions], default=str
+        ).encode(),
+        "CloudWatch logs": "\n".join(events).encode(),
+        "file of the handlers' output": (stack.state_directory / "lambda.log").read_bytes(),
+        "log of PostgreSQL": stack.postgres._log.read_bytes(),
+        "registration services": (stack.state_directory / "registrations.sqlite3").read_bytes(),
+        **tables(stack),
+    }
+
+
+def tables(stack: Stack) -> dict[str, bytes]:
+    """Returns every row of every table of the control plane."""
+    names = execute(
+        stack,
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+        "control_plane",
+    )
+    return {
+        f"table {name}": repr(execute(stack, f"SELECT to_jsonb(t)::text FROM {name} AS t", "control_plane")).encode()
+        for (name,) in names
+    }
+
+
+@pytest.fixture(scope="module")
+def everything(stack: Stack, new_project: NewProject) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Runs one execution that succeeds and one that fails at each stage, and returns the secrets and the outputs."""
+    secrets = Secrets(stack)
+    keys = {"count": 3, "prefix": "grep"}
+    executions = [run(stack, payload_for(new_project(), *SERVICES, api_keys=keys)).arn]
+    secrets.gather()
+    delete = tenant_secret.delete
+
+    def gather_and_delete(job: Job) -> bool:
+        secrets.gather()
+        return delete(job)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tenant_secret, "delete", gather_and_delete)
+        for stage in ("creating_database", "creating_schema", "registering_auth", "generating_api_keys", "finalizing"):
+            for fault in (Fault.ERROR, Fault.ANSWER_LOST):
+                with failing(stack, STAGES[stage], fault):
+                    executions.append(run(stack, payload_for(new_project(), *SERVICES, api_keys=keys)).arn)
+    return secrets.named, outputs(stack, executions)
+
+
+def test_no_secret_is_in_any_output(everything: tuple[dict[str, str], dict[str, bytes]]) -> None:
+    secrets, written = everything
+    shown = {place: names for place, output in written.items() if (names := found_in(output, secrets))}
+    assert shown == {}
+
+
+def test_the_secrets_are_those_of_the_runs_and_the_outputs_have_something_in_them(
+    everything: tuple[dict[str, str], dict[str, bytes]],
+) -> None:
+    secrets, written = everything
+    kinds = {
+        "password": [name for name in secrets if "tenants/" in name and ": password" in name],
+        "keys": [name for name in secrets if "api_keys" in name],
+        "tokens": [name for name in secrets if "service-tokens" in name],
+        "control plane": [name for name in secrets if "control-plane" in name],
+        "admin": [name for name in secrets if "clusters/" in name],
+    }
+    # Those that failed after their database was made had a password too, and of some the keys.
+    assert len(kinds["password"]) > 1
+    assert len(kinds["keys"]) > 3
+    assert len(kinds["tokens"]) == 3
+    assert kinds["control plane"]
+    assert kinds["admin"]
+    assert {place for place, output in written.items() if len(output) < 100} <= {
+        place for place in written if place.startswith("table ")
+    }
+    assert b"CREATE ROLE" in written["log of PostgreSQL"], "log_statement = all"
+    assert b"creating_database" in written["CloudWatch logs"]
+
+
+@pytest.mark.parametrize("written_as", range(10))
+def test_a_secret_that_is_shown_is_found_however_it_is_written(
+    everything: tuple[dict[str, str], dict[str, bytes]], written_as: int
+) -> None:
+    secrets, written = everything
+    for name, secret in secrets.items():
+        shown = list(forms(secret))[written_as % len(list(forms(secret)))]
+        assert name in found_in(written["CloudWatch logs"] + b"..." + shown + b"...", secrets)
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_a_secret_inside_base64_is_found_wherever_it_begins(before: str) -> None:
+    secret = "kT3-_9zQpLmW7xVb2NcR5sYd8fGh1JtA"
+    encoded = base64.b64encode(f"{before}{secret}, and what comes after it".encode())
+    assert found_in(encoded, {"planted": secret}) == ["planted"]
+
+
+def test_a_secret_in_a_statement_or_in_a_log_record_is_found(stack: Stack) -> None:
+    secret = "planted-kT3-_9zQpLmW7xVb2NcR5sYd8fGh1JtA"
+    execute(stack, f"SELECT '{secret}'")
+    assert found_in(stack.postgres._log.read_bytes(), {"planted": secret}) == ["planted"]
+
+
+def test_no_exception_says_the_credentials_that_it_was_about(
+    stack: Stack, attacker_secret: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+    attempts = (
+        {"port": 1},
+        {"host": "no.such.host.invalid"},
+        {"dbname": "no_such_database"},
+        {"password": attacker_secret["password"] + "x"},
+        {"username": "nobody"},
+    )
+    with caplog.at_level(logging.DEBUG):
+        for change in attempts:
+            try:
+                postgres.connect(attacker_secret | change, statement_timeout_seconds=5).close()
+            except psycopg2.Error as error:
+                for shown in (error, postgres.translate(error, ProvisioningError)):
+                    said += [str(shown), repr(shown), *traceback.format_exception(shown)]
+    assert len(said) >= 2 * len(attempts)
+    assert attacker_secret["password"] not in "\n".join(said) + caplog.text
+
+
+@pytest.fixture
+def attacker_secret(stack: Stack, everything: tuple[dict[str, str], dict[str, bytes]]) -> dict[str, str]:
+    """The credentials of some tenant."""
+    secrets = stack.client("secretsmanager")
+    pages = secrets.get_paginator("list_secrets").paginate()
+    name = next(secret["Name"] for page in pages for secret in page["SecretList"] if "/tenants/" in secret["Name"])
+    document: dict[str, str] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+    with closing(postgres.connect(document, statement_timeout_seconds=5)):
+        return document

@@ -3,11 +3,12 @@
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left
+# make audit  known vulnerabilities in the pinned dependencies, as PyPI's JSON API tells them
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-3.13 sam-test matrix lint format build lock clean
+.PHONY: help run test test-3.13 sam-test matrix audit lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -41,6 +42,16 @@ sam-test: .venv/installed
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix
+
+# Not a part of make test: an index that mirrors packages alone knows of no vulnerabilities, and pip-audit takes silence
+# for health. Hence --strict, and first a version whose vulnerabilities are known.
+PIP_AUDIT := .venv/bin/uv tool run --quiet pip-audit==2.10.1 --disable-pip --no-deps --strict --progress-spinner off
+audit: .venv/installed
+	@echo "urllib3==1.26.4" | $(PIP_AUDIT) -r /dev/stdin 2>/dev/null | grep -qE 'GHSA-|PYSEC-|CVE-' || \
+	  { echo "No vulnerability database answers here (PyPI's JSON API): nothing was audited." >&2; exit 1; }
+	for lock in requirements.lock requirements-sam.lock functions/requirements.txt; do \
+	  $(PIP_AUDIT) -r $$lock || exit 1; \
+	done
 
 lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check

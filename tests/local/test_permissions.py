@@ -20,8 +20,13 @@ SETTINGS = {
     "TENANT_SECRET_PREFIX": "tenants",
 }
 CLUSTER = Cluster("one", "us-east-1", "postgresql", "18", "small", "db", 5432, f"{SECRET}:clusters/one-Abc123", 10)
-CREATE = Function("arn:f:CreateDatabase:1", "stages.create_database.create_database", "arn:role/create", SETTINGS)
-DEPLOYMENT = Deployment("arn:machine", "arn:role/machine", (CREATE,))
+CREATE = Function(
+    "arn:aws:lambda:us-east-1:123456789012:function:create:1",
+    "stages.create_database.create_database",
+    "arn:aws:iam::123456789012:role/create",
+    SETTINGS,
+)
+DEPLOYMENT = Deployment("arn:machine", "arn:aws:iam::123456789012:role/machine", (CREATE,))
 # Policy of the template → kind of secret.
 POLICIES = {
     "ReadClusterSecretsPolicy": "clusters",
@@ -63,8 +68,8 @@ def test_what_a_role_may_not_do_is_named_with_the_resource(iam: Any) -> None:
     client, stubber = iam
     answering(stubber, "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 5)
     machine, function = examine(client)
-    assert machine.fact == "arn:role/machine may not lambda:InvokeFunction on arn:f:CreateDatabase:1"
-    assert function.fact == f"arn:role/create may not {READ} on {CLUSTER.admin_secret_id}"
+    assert machine.fact == f"{DEPLOYMENT.role} may not lambda:InvokeFunction on {CREATE.arn}"
+    assert function.fact == f"{CREATE.role} may not {READ} on {CLUSTER.admin_secret_id}"
 
 
 def test_a_simulator_that_may_not_be_asked_is_no_verdict(iam: Any) -> None:

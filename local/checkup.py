@@ -64,6 +64,11 @@ CLUSTERS = """
     FROM control_plane.clusters AS known ORDER BY cluster_id
 """
 
+RECORDED = "SELECT database_name, cluster_id, status FROM control_plane.tenant_databases"
+MARKED = """
+    SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE 'provisioner project=%'
+"""
+
 Examination = Callable[[], Iterator[Finding]]
 
 
@@ -151,11 +156,17 @@ def examine_service(service: Service) -> Iterator[Finding]:
 def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
     subject, where = f"cluster {cluster.cluster_id}", f"{cluster.host}:{cluster.port}"
     _credentials(cluster.admin_secret_id)
+    recorded = _recorded()
     with closing(clusters.connect(cluster)) as connection, connection.cursor() as cursor:
         cursor.execute(POWERS)
         ((admin, superuser, able, version, is_open),) = cursor.fetchall()
         cursor.execute(NOT_GRANTABLE, (list(clusters.SHARED_ROLES),))
         withheld = [row[0] for row in cursor.fetchall()]
+        cursor.execute(MARKED)
+        there = {row[0] for row in cursor.fetchall()}
+    # A database's row is there before it and after it, so rows are read on both sides.
+    made = {name for name, at in recorded.items() if at == (cluster.cluster_id, "created")}
+    lost, unknown = sorted(made - there), sorted(there - _recorded().keys())
     if superuser:
         remedy = "give its secret an admin that is none: CREATEROLE and CREATEDB are enough"
         yield Finding(subject, f"{admin} is a superuser on {where}", remedy)
@@ -172,9 +183,22 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
     if str(version) != cluster.version:
         remedy = "run provision cluster add for it again, which registers what the server is"
         yield Finding(subject, f"the server is PostgreSQL {version}, registered as {cluster.version}", remedy)
+    for what, names in (("is not there", lost), ("is unknown to the control plane", unknown)):
+        if names:
+            yield Finding(subject, f"{', '.join(names)} {what}", "see Restore in docs/operations.md")
     if room <= 0:
         yield Finding(subject, f"all {cluster.capacity} places are taken", "add a cluster, or raise its capacity")
     yield Finding(subject, f"reached on {where} as {admin}, room for {max(room, 0)} of {cluster.capacity} databases")
+
+
+def _recorded() -> dict[str, tuple[str, str]]:
+    document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
+    with (
+        closing(postgres.connect(document, statement_timeout_seconds=10)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(RECORDED)
+        return {name: (cluster_id, status) for name, cluster_id, status in cursor.fetchall()}
 
 
 def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:

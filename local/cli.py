@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import account, checkup, daemon, history_view, inquiry, outcome_view, progress_view
+from local import account, checkup, daemon, history_view, inquiry, outcome_view, progress_view, rotation
+from local.aws_client import make_client
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -153,6 +154,21 @@ def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachin
     else:
         healthy = checkup.print_findings(account.find(state_machine), console())
     raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def rotate(
+    secret: Annotated[str, typer.Argument(help="Its ARN, or its name.")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Changes the password of the control plane's role or of a cluster's admin, in its secret and on its server."""
+    if state_machine is None:
+        secrets = make_client("secretsmanager", daemon.connect(state_dir).endpoint_url)
+    else:
+        account.find(state_machine).use_settings()
+        secrets = account.client("secretsmanager")
+    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
 
 
 @app.command()

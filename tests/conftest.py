@@ -4,6 +4,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +14,18 @@ TIME_SCALE = 0.0001
 ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
+FAULTS = Path(__file__).with_name("faults")
 
 NewProject = Callable[[], str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs what needs the stack last: moto's backends and the interpreter's clock are one per process, and the tests
-    before it use them for themselves.
+    before it use them for themselves. Two processes share the tests: the faults are about half of the time.
     """
     items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("faults" if FAULTS in item.path.parents else "rest"))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from local.stack import Stack
 from local.template import read_template
 from tests.faults.handler_process import HandlerProcess, serving
@@ -14,6 +16,7 @@ AT_ONCE = 5
 LONGEST_LIFE_SECONDS = 0.8
 
 
+@pytest.mark.timeout(300)
 def test_jobs_survive_the_death_of_their_handlers_at_random_moments(stack: Stack) -> None:
     chance = random.Random(20261123)  # noqa: S311 a repeatable choice of moments
     projects = {

@@ -79,7 +79,9 @@ def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -
                 cursor.execute(statement)
             cursor.execute("ALTER ROLE provisioner_projects PASSWORD 'admin'")
         master.close()
-        admin = psycopg2.connect(**there, user="provisioner_projects", password="admin")
+        admin = psycopg2.connect(
+            host="127.0.0.1", port=server.port, dbname="postgres", user="provisioner_projects", password="admin"
+        )
         prepare_cluster(admin, "provisioner_projects")
         admin.close()
     finally:

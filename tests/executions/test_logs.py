@@ -1,6 +1,7 @@
 """What the stages write: one JSON line per fact, with the execution's name, and metrics that CloudWatch can read."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from local.lambda_output import _Divider
 from local.stack import Stack
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, Ran, payload_for, run
@@ -49,7 +51,8 @@ class Written:
 def written(stack: Stack, new_project: NewProject) -> Written:
     log = stack.state_directory / "lambda.log"
     start, failed = log.stat().st_size, {}
-    with secrets_made(stack) as secrets:
+    # pytest puts its own stdout back between the phases of a test.
+    with secrets_made(stack) as secrets, patch.object(sys, "stdout", _Divider(sys.stdout)):
         succeeded = run(stack, payload_for(new_project(), *SERVICES))
         for stage, faulty in STAGES.items():
             for fault in (Fault.ERROR, Fault.CRASH):

@@ -1,7 +1,9 @@
 """Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
+import json
 import logging
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable
@@ -18,6 +20,7 @@ from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
@@ -31,6 +34,8 @@ from local.template import Template
 ACCOUNT = "123456789012"
 INTERPRETER_CONNECTIONS = 200
 LONGEST_INVOCATION_SECONDS = 24 * 3600
+FRAMES = 10_000
+"""moto takes several for every level of a document, and an execution of it ends without any error of ours."""
 
 
 class LocalAws:
@@ -91,6 +96,8 @@ class LocalAws:
             modules = list(backends.list_of_moto_modules())
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
             self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
+            self._patches.callback(sys.setrecursionlimit, sys.getrecursionlimit())
+            sys.setrecursionlimit(FRAMES)
             self._reset()
             self._secrets.restore(secretsmanager_backends[ACCOUNT][REGION])
             self._server.start()
@@ -209,7 +216,9 @@ def _running_executions() -> list[Any]:
 
 
 def _start_execution_once() -> Callable[..., Any]:
-    """Gives executions without a name one, as AWS does, and lets two starts under one name find each other."""
+    """Gives executions without a name one, refuses what is not JSON by AWS's name for it, and lets two starts under one
+    name find each other.
+    """
     original, lock = vars(StepFunctionsParserBackend)["start_execution"], threading.Lock()
 
     def start_execution(
@@ -219,6 +228,10 @@ def _start_execution_once() -> Callable[..., Any]:
         execution_input: str | None = None,
         trace_header: str | None = None,
     ) -> Any:
+        try:
+            json.loads("{}" if execution_input is None else execution_input)
+        except (ValueError, RecursionError):
+            raise InvalidExecutionInput("the input is not JSON, or nested too deeply") from None
         with lock:
             return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
 

@@ -55,7 +55,7 @@ class InvalidPayload(PermanentError):
 
 
 class ProjectNotFound(PermanentError):
-    """No such project, or it belongs to another organization: the caller cannot tell which."""
+    """No such project, or it belongs to another organization or owner: the caller cannot tell which."""
 
     error_type = ErrorType.PROJECT_NOT_FOUND
 

@@ -67,9 +67,12 @@ def _opened_before(job: Row, payload: Payload) -> Output:
 
 
 def _check_eligible(control: ControlPlane, project: Row | None, payload: Payload) -> None:
-    owned = project is not None and payload.organization_id in (None, project["organization_id"])
-    if project is None or not owned:
-        raise ProjectNotFound(f"there is no project {payload.project_id} in this organization")
+    if (
+        project is None
+        or payload.organization_id not in (None, project["organization_id"])
+        or payload.owner_id not in (None, project["owner_id"])
+    ):
+        raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
     if project["status"] == "active":
         raise ProjectNotEligible(f"the project {payload.project_id} is active already")
     if (running := control.fetch_one("find_running_job", project_id=payload.project_id)) is not None:

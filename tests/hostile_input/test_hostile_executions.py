@@ -105,8 +105,11 @@ def test_of_a_hostile_payload_only_the_failed_job_is_recorded(stack: Stack, ever
     assert {action for job_id, action in audited if job_id in jobs} == {"job closed"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "demo", "{'project_id': 'demo'}", '{"project_id": "demo",}', "\x00", "[1"])
-def test_what_is_not_json_does_not_start(stack: Stack, text: str) -> None:
+NOT_JSON = ["", "{", "demo", "{'project_id': 'demo'}", '{"project_id": "demo",}', "\x00", "[1"]
+
+
+@pytest.mark.parametrize("text", [*NOT_JSON, pytest.param("[" * 100_000 + "]" * 100_000, id="100,000 levels")])
+def test_what_step_functions_cannot_read_does_not_start(stack: Stack, text: str) -> None:
     with pytest.raises(ClientError, match="InvalidExecutionInput"):
         stack.start_execution(text)
 

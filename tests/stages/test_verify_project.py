@@ -104,7 +104,7 @@ def test_a_project_of_another_organization_is_as_unknown_as_one_that_does_not_ex
     for payload in (a_job(project_id, organization_id="org-other"), a_job("p-nowhere")):
         with pytest.raises(ProjectNotFound) as refusal:
             payload.verify()
-        assert str(refusal.value) == f"there is no project {payload.project_id} in this organization"
+        assert str(refusal.value) == f"there is no project {payload.project_id} of this organization and owner"
 
 
 def test_the_organization_that_the_project_belongs_to_is_accepted(project_id: str) -> None:

@@ -1,7 +1,6 @@
 """What the stages write: one JSON line per fact, with the execution's name, and metrics that CloudWatch can read."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from unittest.mock import patch
 import pytest
 from moto.secretsmanager.models import SecretsManagerBackend
 
-from local.lambda_output import _Divider
 from local.stack import Stack
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, Ran, payload_for, run
@@ -51,8 +49,10 @@ class Written:
 def written(stack: Stack, new_project: NewProject) -> Written:
     log = stack.state_directory / "lambda.log"
     start, failed = log.stat().st_size, {}
-    # pytest puts its own stdout back between the phases of a test.
-    with secrets_made(stack) as secrets, patch.object(sys, "stdout", _Divider(sys.stdout)):
+    # pytest puts its own stdout back between the phases of a test, and the loggers of earlier tests write to that.
+    assert stack.aws._output is not None
+    stack.aws._output.install()
+    with secrets_made(stack) as secrets:
         succeeded = run(stack, payload_for(new_project(), *SERVICES))
         for stage, faulty in STAGES.items():
             for fault in (Fault.ERROR, Fault.CRASH):

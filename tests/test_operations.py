@@ -6,12 +6,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import psycopg2
 import pytest
 from botocore import xform_name
+from typer.main import get_command
 
+from local.cli import app
 from local.postgres import PostgresServer
 from local.template import REPOSITORY
 from provisioning import errors
@@ -32,6 +35,7 @@ def aws_commands() -> list[str]:
     return [line for line in lines("sh") if line.startswith("aws ")]
 
 
+@pytest.mark.timeout(600)
 def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(REPOSITORY / "events")
     job = ""
@@ -98,6 +102,15 @@ def test_every_command_of_aws_exists_with_its_options(command: str) -> None:
     options = {word for word in words if word.startswith("--")}
     assert options <= {f"--{xform_name(name, '-')}" for name in shape.members}
     assert {f"--{xform_name(name, '-')}" for name in shape.required_members} <= options
+
+
+@pytest.mark.parametrize("command", [line for line in lines("sh") if line.startswith("provision ")])
+def test_every_command_of_ours_for_an_account_takes_its_options(command: str) -> None:
+    parser: Any = get_command(app)
+    words = shlex.split(command)[1:]
+    while hasattr(parser, "commands"):
+        parser = parser.commands[words.pop(0)]
+    assert parser.make_context(parser.name, words).params["state_machine"] == "$STATE_MACHINE"
 
 
 def test_what_no_test_has_run_says_so() -> None:

@@ -41,7 +41,9 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
         password=document["password"],
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name="provisioner",
-        options=f"-c statement_timeout={statement_timeout_seconds}s"
+        # With the tenant's own schemas on the path, its functions could be called in place of PostgreSQL's, with the rights
+        # of whoever connects here (CVE-2018-1058).
+        options=f"-c search_path=pg_catalog -c statement_timeout={statement_timeout_seconds}s"
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s -c client_min_messages=warning",
         keepalives_idle=10,
         keepalives_interval=5,

@@ -1,0 +1,168 @@
+"""A live tenant is sacred: whatever jobs, failures and duplicates come over its cluster, not a byte of it changes."""
+
+import json
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from psycopg2 import sql
+
+from local.stack import Stack
+from provisioning import control_plane
+from provisioning.control_plane import Project
+from tests.executions.running import HANDLERS, SERVICES, payload_for, run
+from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+
+SPELLINGS = ("a-b{}", "a_b{}", "A-B{}", "A_B{}", "a-b-{}")
+"""Ids that differ in case and punctuation alone, so that a name made carelessly would be another one's."""
+
+FORWARD = [name for name in HANDLERS if name.startswith(("Create", "Register", "Generate", "Finalize"))]
+COMPENSATIONS = ["RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction"]
+
+
+@dataclass
+class Known:
+    """A project of this run: its jobs, and what it was when it became active."""
+
+    project_id: str
+    payload: dict[str, Any]
+    jobs: list[str]
+    sacred: dict[str, Any] | None = None
+
+
+class LiveTenants(RuleBasedStateMachine):
+    """Any sequence of jobs, failures, retries and duplicates over a few projects whose ids nearly collide."""
+
+    stack: Stack
+
+    @initialize()
+    def make_projects(self) -> None:
+        suffix = uuid.uuid4().hex[:8]
+        self.projects = []
+        for spelling in SPELLINGS:
+            project_id = spelling.format(suffix)
+            control_plane.connect().create_project(Project(project_id, "org-test", "user-test", "us-east-1"))
+            self.projects.append(Known(project_id, payload_for(project_id, *SERVICES), []))
+
+    @rule(number=st.integers(0, len(SPELLINGS) - 1))
+    def a_job_runs(self, number: int) -> None:
+        known = self.projects[number]
+        status = self._run(known)
+        assert status == ("SUCCEEDED" if known.sacred is None else "FAILED")
+        self._take_note(known)
+
+    @rule(
+        number=st.integers(0, len(SPELLINGS) - 1),
+        stage=st.sampled_from(list(STAGES)),
+        fault=st.sampled_from(Fault),
+        times=st.sampled_from((1, 2, 3)),
+    )
+    def a_job_runs_into_a_fault(self, number: int, stage: str, fault: Fault, times: int) -> None:
+        known = self.projects[number]
+        with failing(self.stack, STAGES[stage], fault, times):
+            status = self._run(known)
+        if known.sacred is None and times < 3:
+            assert status == "SUCCEEDED"
+        self._take_note(known)
+
+    @rule(number=st.integers(0, len(SPELLINGS) - 1), function=st.sampled_from(FORWARD + COMPENSATIONS))
+    def an_event_of_an_earlier_job_is_delivered_once_more(self, number: int, function: str) -> None:
+        for job_id in self.projects[number].jobs:
+            self.stack.runtime.invoke(function, json.dumps({"job_id": job_id}))
+
+    @rule(number=st.integers(0, len(SPELLINGS) - 1), other=st.integers(0, len(SPELLINGS) - 1))
+    def a_job_of_one_project_is_started_again_for_another(self, number: int, other: int) -> None:
+        if number == other or not self.projects[number].jobs:
+            return
+        event = {
+            "job_id": self.projects[number].jobs[-1],
+            "execution_arn": "arn:again",
+            "payload": self.projects[other].payload,
+        }
+        assert self.stack.runtime.invoke("VerifyProjectFunction", json.dumps(event)).failed
+
+    @invariant()
+    def no_live_tenant_has_changed(self) -> None:
+        for known in getattr(self, "projects", []):
+            if known.sacred is not None:
+                assert everything_of(self.stack, known.project_id) == known.sacred
+
+    @invariant()
+    def every_other_project_has_nothing(self) -> None:
+        for known in getattr(self, "projects", []):
+            if known.sacred is None and known.jobs:
+                assert problems_of_rolled_back(look(self.stack, known.project_id)) == []
+
+    def _run(self, known: Known) -> str:
+        ran = run(self.stack, known.payload)
+        known.jobs.append(ran.job_id)
+        return ran.status
+
+    def _take_note(self, known: Known) -> None:
+        world = look(self.stack, known.project_id)
+        assert world.project is not None
+        if known.sacred is None and world.project["status"] == "active":
+            assert problems_of_provisioned(world, known.payload) == []
+            self._use(known)
+            known.sacred = everything_of(self.stack, known.project_id)
+
+    def _use(self, known: Known) -> None:
+        """A tenant that has data of its own."""
+        (database,) = look(self.stack, known.project_id).databases
+        with closing(self.stack.postgres.connect(database["name"])) as tenant, tenant.cursor() as cursor:
+            cursor.execute("INSERT INTO tenant.users (email) VALUES (%s)", (f"{uuid.uuid4()}@example.com",))
+
+
+def everything_of(stack: Stack, project_id: str) -> dict[str, Any]:
+    """Returns all that there is of a tenant but the ledger and the log of later jobs."""
+    world = look(stack, project_id)
+    assert world.project is not None
+    named = ("databases", "roles", "tables", "schema_versions", "secrets", "registrations")
+    recorded = ("tenant_databases", "service_registrations", "api_keys")
+    found: dict[str, Any] = {name: getattr(world, name) for name in (*named, *recorded)}
+    return found | {"project": world.project, "content": [content(stack, row["name"]) for row in world.databases]}
+
+
+def content(stack: Stack, database: str) -> dict[str, Any]:
+    """Returns every row of a tenant's tables, and the version of every row of its catalogs of tables and privileges."""
+    catalogs = {
+        "classes": "SELECT oid, xmin::text, relname, relacl::text FROM pg_class WHERE oid >= 16384 ORDER BY oid",
+        "policies": "SELECT oid, xmin::text, polname FROM pg_policy ORDER BY oid",
+        "functions": "SELECT oid, xmin::text, proname, proacl::text FROM pg_proc WHERE oid >= 16384 ORDER BY oid",
+        "schemas": "SELECT oid, xmin::text, nspname, nspacl::text FROM pg_namespace ORDER BY oid",
+    }
+    with closing(stack.postgres.connect(database)) as tenant, tenant.cursor() as cursor:
+        found: dict[str, Any] = {}
+        for name, query in catalogs.items():
+            cursor.execute(query)
+            found[name] = cursor.fetchall()
+        for table in ("users", "audit_log", "_migrations"):
+            cursor.execute(
+                sql.SQL("SELECT t::text, xmin::text FROM tenant.{} AS t ORDER BY 1").format(sql.Identifier(table))
+            )
+            found[table] = cursor.fetchall()
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_no_sequence_of_jobs_and_failures_changes_a_live_tenant(stack: Stack) -> None:
+    machine = type("OnThisStack", (LiveTenants,), {"stack": stack})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=6,
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=True,
+            # A sequence is a minute of jobs: none is tried over and over in search of a shorter one.
+            phases=[Phase.generate],
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import daemon, history_view, inquiry, outcome_view, progress_view
+from local import account, checkup, daemon, history_view, inquiry, outcome_view, progress_view, rotation
+from local.aws_client import make_client
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -39,9 +40,19 @@ app = OneLineErrors(
 )
 project = typer.Typer(no_args_is_help=True, help="Projects that can be provisioned.")
 app.add_typer(project, name="project")
+cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers that projects' databases are created on.")
+app.add_typer(cluster, name="cluster")
 
 StateDirectory = Annotated[
     Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Where the stack keeps what it makes.")
+]
+StateMachine = Annotated[
+    str | None,
+    typer.Option(
+        "--state-machine",
+        metavar="ARN",
+        help="Of a deployment in an AWS account instead of the stack here. Your own credentials are used.",
+    ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
 DEFAULT_STATE = Path(".provisioner")
@@ -124,11 +135,40 @@ def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
 
 
 @app.command()
-def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
     """Runs a job's compensations once more, after its execution was stopped or its rollback left something."""
-    stack = daemon.connect(state_dir)
-    if not inquiry.roll_back(job, stack.endpoint_url, stack.state_machine_arn, console()):
-        raise typer.Exit(1)
+    if state_machine is None:
+        stack = daemon.connect(state_dir)
+        clean = inquiry.roll_back(job, stack.endpoint_url, stack.state_machine_arn, console())
+    else:
+        clean = account.roll_back(job, state_machine, console())
+    raise typer.Exit(0 if clean else 1)
+
+
+@app.command()
+def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Checks settings, secrets, databases, services and permissions, and says what to put right."""
+    if state_machine is None:
+        daemon.connect(state_dir)
+        healthy = checkup.print_findings(None, console())
+    else:
+        healthy = checkup.print_findings(account.find(state_machine), console())
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def rotate(
+    secret: Annotated[str, typer.Argument(help="Its ARN, or its name.")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Changes the password of the control plane's role or of a cluster's admin, in its secret and on its server."""
+    if state_machine is None:
+        secrets = make_client("secretsmanager", daemon.connect(state_dir).endpoint_url)
+    else:
+        account.find(state_machine).use_settings()
+        secrets = account.client("secretsmanager")
+    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
 
 
 @app.command()
@@ -161,6 +201,24 @@ def add_project(
     """Makes a project known, so that it can be provisioned."""
     daemon.connect(state_dir)
     console().print(inquiry.add_project(project_id, organization, owner, region))
+
+
+@cluster.command("add")
+def add_cluster(
+    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
+    secret: Annotated[str, typer.Option(help="Secret of its admin: its ARN, or its name.")],
+    capacity: Annotated[int, typer.Option(min=0, help="Databases that it may have.")],
+    size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
+    region: Annotated[str, typer.Option()] = "us-east-1",
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Prepares a server for projects and makes it known; doing it again changes its size, region and capacity."""
+    if state_machine is None:
+        daemon.connect(state_dir)
+    else:
+        account.find(state_machine).use_settings()
+    console().print(inquiry.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 
 
 def _stop_on_terminate() -> None:

@@ -1,8 +1,9 @@
 """What the provision command asks the control plane of a running stack."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
+import psycopg2
 from psycopg2.extras import RealDictCursor
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +12,8 @@ from local.aws_client import make_client
 from local.errors import HumanError
 from local.progress_view import stage_table
 from local.rollback import roll_back_again
-from provisioning import configuration, control_plane, tenant_secret
+from provisioning import configuration, control_plane, postgres, tenant_secret
+from provisioning.cluster import prepare_cluster
 from provisioning.errors import ProvisioningError
 from provisioning.key_delivery import reveal_api_keys
 from provisioning.migrate import apply_migrations
@@ -104,3 +106,26 @@ def add_project(project_id: str, organization_id: str, owner_id: str, region: st
                 raise HumanError(f"the project {project_id} exists already")
         connected.create_project(control_plane.Project(project_id, organization_id, owner_id, region))
     return f"Project {project_id} can be provisioned."
+
+
+def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:
+    """Prepares a server for tenants, as the admin in the secret, makes it known and says so.
+
+    Raises HumanError when it cannot be reached, or the admin may not prepare it.
+    """
+    with in_one_line():
+        admin = tenant_secret.read(secret)
+        where = f"{admin['host']}:{admin['port']}"
+        try:
+            with closing(postgres.connect(admin, statement_timeout_seconds=10)) as connection:
+                prepare_cluster(connection, admin["username"])
+                version = str(connection.info.server_version // 10000)
+        except psycopg2.Error as error:
+            raise HumanError(
+                f"{admin['host']}:{admin['port']} cannot be prepared: {postgres.describe(error)}"
+            ) from None
+        known = control_plane.Cluster(
+            cluster_id, region, "postgresql", version, size, admin["host"], int(admin["port"]), secret, capacity
+        )
+        control_plane.connect().register_cluster(known)
+    return f"Cluster {cluster_id} takes {capacity} databases: PostgreSQL {version} on {where}."

@@ -38,6 +38,9 @@ def roll_back_again(step_functions: Any, functions: Any, state_machine_arn: str,
         failure = _recorded_failure(step_functions, execution_arn) or STOPPED
     if described["status"] == "RUNNING":
         raise HumanError(f"the execution of {job_id} still runs: it rolls back by itself, or stop it first")
+    if described["status"] == "SUCCEEDED":
+        # The ledger would say so too, unless it was restored from a backup that knows the job as running.
+        return Outcome("provisioned", "")
     definition = json.loads(step_functions.describe_state_machine(stateMachineArn=state_machine_arn)["definition"])
     event = {
         "job_id": job_id,

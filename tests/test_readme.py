@@ -59,10 +59,21 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_answers_of_the_ways_in_are_those_of_a_run() -> None:
+    verified = json.loads(re.findall(r'^\{"job_id".*', README, re.MULTILINE)[0])
+    event = json.loads((REPOSITORY / "events" / "functions" / "verify_project.json").read_text())
+    wanted = {key: event["payload"][key] for key in ("project_id", "services")}
+    assert verified == {"job_id": event["job_id"], **wanted}
+
+
 def test_every_command_exists() -> None:
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known = {
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback
+    }
     known |= {group.name for group in app.registered_groups if group.name}
-    named = set(re.findall(r"provision (\w+)", " ".join(re.findall(r"`provision [^`]+`|bin/provision .*", README))))
+    named = set(re.findall(r"provision ([\w-]+)", " ".join(re.findall(r"`provision [^`]+`|bin/provision .*", README))))
     assert named - known == set()
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -274,6 +275,13 @@ def test_every_alarm_notifies_somebody() -> None:
 def test_every_alarm_is_on_the_dashboard() -> None:
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) == set(of_type("AWS::CloudWatch::Alarm"))
+
+
+def test_errors_throttles_and_concurrency_of_every_stage_are_on_the_dashboard() -> None:
+    widgets = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    for metric in ("ConcurrentExecutions", "Errors", "Throttles"):
+        shown = [one["properties"]["metrics"] for one in widgets if metric in str(one["properties"].get("metrics"))]
+        assert [[row[-1] for row in rows] for rows in shown] == [[f"${{{name}}}" for name in STAGES]]
 
 
 def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None:

@@ -61,19 +61,24 @@ def prepare_cluster(connection: Connection, admin_role: str) -> None:
     """Makes a server ready for tenants; doing it again changes nothing.
 
     Creates the roles that all tenants share, lets the admin role grant them, and shuts the maintenance databases to
-    everyone else. The connection needs the right to do so: a superuser's, or that of the databases' owner.
+    everyone else. The connection is the admin's own, which since PostgreSQL 16 may grant what it creates and cannot
+    grant itself that, or a superuser's; only the databases' owner can shut them. Raises psycopg2.Error.
     """
     with connection, connection.cursor() as cursor:
         for role in SHARED_ROLES:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
-            cursor.execute(
-                sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), sql.Identifier(admin_role))
-            )
-        for database in ("postgres", "template1"):
-            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
-        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(admin_role)))
+            cursor.execute(postgres.statement("may_grant"), {"admin": admin_role, "role": role})
+            if cursor.fetchone() == (False,):
+                cursor.execute(
+                    sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), sql.Identifier(admin_role))
+                )
+        cursor.execute(postgres.statement("own_maintenance_databases"))
+        for (database,) in cursor.fetchall():
+            names = sql.Identifier(database), sql.Identifier(admin_role)
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
+            cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*names))
 
 
 def _session(cluster: Cluster) -> Connection:

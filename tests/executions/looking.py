@@ -36,7 +36,7 @@ DATABASES = """
     SELECT datname AS name, shobj_description(oid, 'pg_database') AS mark, pg_get_userbyid(datdba) AS owner,
            datacl::text[] AS acl, datconnlimit AS connection_limit, datallowconn AS allows_connections,
            pg_encoding_to_char(encoding) AS encoding, datlocprovider AS provider, datlocale AS locale
-    FROM pg_database WHERE datname LIKE %(like)s OR shobj_description(oid, 'pg_database') LIKE %(mark)s
+    FROM pg_database WHERE datname LIKE %(like)s OR strpos(shobj_description(oid, 'pg_database'), %(mark)s) > 0
 """
 ROLES = """
     SELECT rolname AS name, shobj_description(oid, 'pg_authid') AS mark, rolcanlogin AS logs_in,
@@ -44,7 +44,7 @@ ROLES = """
            rolconnlimit AS connection_limit, rolpassword AS verifier,
            ARRAY(SELECT roleid::regrole::text FROM pg_auth_members
                  WHERE member = pg_authid.oid ORDER BY roleid::regrole::text COLLATE "C") AS member_of
-    FROM pg_authid WHERE rolname LIKE %(like)s OR shobj_description(oid, 'pg_authid') LIKE %(mark)s
+    FROM pg_authid WHERE rolname LIKE %(like)s OR strpos(shobj_description(oid, 'pg_authid'), %(mark)s) > 0
     ORDER BY rolname COLLATE "C"
 """
 DANGLING = """
@@ -137,8 +137,7 @@ def look(stack: Stack, project_id: str) -> World:
             {"ids": ids},
         )
         registry = {name: _rows(control, query, parameters) for name, query in REGISTRY.items()}
-        # "_" is a wildcard of LIKE: it may find more than it should, never less.
-        named = {"like": f"%{unique}%", "mark": f"%project={project_id} %"}
+        named = {"like": f"%{unique}%", "mark": f"project={project_id} "}
         databases, roles = _rows(control, DATABASES, named), _rows(control, ROLES, named)
         keys = [f"{job_id}/{step}" for job_id in ids for step in STEPS] + [database["name"] for database in databases]
         locks = [row["what"] for row in _rows(control, LOCKS, {"keys": keys or [""]})]

@@ -1,0 +1,29 @@
+"""What an examination has found."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact about a part of a deployment, and what to do about it where something is wrong."""
+
+    subject: str
+    fact: str
+    remedy: str = ""
+    checked: bool = True
+
+
+def unchecked(subject: str, why: str) -> Finding:
+    """Returns the finding that something could not be looked at from here."""
+    return Finding(subject, why, checked=False)
+
+
+def print_finding(finding: Finding, console: Console) -> None:
+    """Prints a finding, and its remedy below it."""
+    mark, style = ("fix ", "red") if finding.remedy else ("ok  ", "green") if finding.checked else ("?   ", "yellow")
+    console.print(mark, style=style, end="")
+    console.print(f"{finding.subject}: {finding.fact}", soft_wrap=True)
+    if finding.remedy:
+        console.print(f"    {finding.remedy}", soft_wrap=True)

@@ -1,0 +1,70 @@
+"""Asks IAM's policy simulator whether the roles of a deployment may do what their code does."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from local.account import Deployment, Function
+from local.findings import Finding, unchecked
+from provisioning.control_plane import Cluster
+
+READ = "secretsmanager:GetSecretValue"
+CREATE = (READ, "secretsmanager:CreateSecret", "secretsmanager:TagResource")
+DELETE = ("secretsmanager:DescribeSecret", "secretsmanager:DeleteSecret")
+REGISTER = {"service tokens": (READ,)}
+# Handler → kind of secret → what it does with one. All of them read the control plane's.
+NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "stages.verify_project.verify_project": {},
+    "stages.create_database.create_database": {"clusters": (READ,), "projects": (*CREATE, *DELETE)},
+    "stages.create_schema.create_schema": {"clusters": (READ,)},
+    "stages.register_services.register_auth": REGISTER,
+    "stages.register_services.register_realtime": REGISTER,
+    "stages.register_services.register_storage": REGISTER,
+    "stages.generate_api_keys.generate_api_keys": {"projects": (READ, "secretsmanager:PutSecretValue")},
+    "stages.finalize.finalize": {"projects": (READ,), "service tokens": (READ,)},
+    "stages.generate_api_keys.revoke_api_keys": {},
+    "stages.register_services.deregister_services": REGISTER,
+    "stages.create_database.drop_database": {"clusters": (READ,), "projects": DELETE},
+    "stages.record_failure.record_failure": {},
+}
+
+
+def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Cluster]) -> Iterator[Finding]:
+    """Yields a finding for the state machine's role and for each function's. Calls nothing that changes anything."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        invoked = [function.arn for function in deployment.functions]
+        yield _examine(iam, "state machine", deployment.role, [("lambda:InvokeFunction", arn) for arn in invoked])
+        for function in deployment.functions:
+            wanted = [(action, arn) for action, arn in _wanted(function, clusters) if arn.startswith("arn:")]
+            yield _examine(iam, function.handler.rpartition(".")[2], function.role, wanted)
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        yield unchecked("permissions", f"the policy simulator did not answer ({type(error).__name__})")
+
+
+def _wanted(function: Function, clusters: Sequence[Cluster]) -> Iterator[tuple[str, str]]:
+    control_plane = function.settings.get("CONTROL_PLANE_SECRET_ID", "")
+    # AWS ends the ARN of a secret with a hyphen and six characters.
+    project = f"{control_plane.rpartition(':')[0]}:{function.settings.get('TENANT_SECRET_PREFIX')}/any-Abc123"
+    secrets = {
+        "service tokens": [function.settings.get("SERVICE_TOKENS_SECRET_ID", "")],
+        "clusters": [cluster.admin_secret_id for cluster in clusters],
+        "projects": [project],
+    }
+    yield READ, control_plane
+    for kind, actions in NEEDS[function.handler].items():
+        yield from ((action, arn) for arn in secrets[kind] for action in actions)
+
+
+def _examine(iam: Any, who: str, role: str, wanted: Sequence[tuple[str, str]]) -> Finding:
+    refused = []
+    for action, arn in wanted:
+        answer = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[arn])
+        if any(result["EvalDecision"] != "allowed" for result in answer["EvaluationResults"]):
+            refused.append(f"{action} on {arn}")
+    subject = f"role of {who}"
+    if refused:
+        remedy = "deploy template.yaml again, and look for a boundary or an organization's policy that denies it"
+        return Finding(subject, f"{role} may not {', nor '.join(refused)}", remedy)
+    return Finding(subject, f"may do all {len(wanted)} things that its code does")

@@ -1,0 +1,62 @@
+"""A deployment in an account: the stack's own AWS endpoint, called as anybody's boto3 would."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from local import account
+from local.errors import HumanError
+from local.stack import Stack
+from tests.executions.running import SERVICES, eventually, execute, payload_for, run
+from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+
+
+def live(stack: Stack) -> str:
+    return f"{stack.state_machine_arn}:live"
+
+
+def roll_back(stack: Stack, job_id: str) -> str:
+    console = Console(file=io.StringIO(), width=400)
+    assert account.roll_back(job_id, live(stack), console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) -> None:
+    deployment = account.find(live(stack))
+    assert deployment.state_machine_arn == stack.state_machine_arn
+    assert len(deployment.functions) == 12
+    assert all(function.handler.startswith("stages.") for function in deployment.functions)
+
+
+@pytest.mark.parametrize("call", [account.find, lambda arn: account.roll_back("job", arn, Console())])
+def test_a_state_machine_or_execution_that_is_not_there_is_said_in_one_line(stack: Stack, call: object) -> None:
+    with pytest.raises(HumanError, match="nowhere"):
+        call(f"{stack.state_machine_arn}nowhere")  # type: ignore[operator]
+
+
+def test_a_stopped_execution_is_rolled_back_by_its_alias(stack: Stack, project_id: str) -> None:
+    def refused(*_: object) -> None:
+        raise ConnectionError
+
+    with stack.runtime.replaced("GenerateApiKeysFunction", refused):
+        arn = stack.start_execution(payload_for(project_id, *SERVICES), f"job-{project_id}")
+        assert eventually(lambda: stack.clock.seconds(execution=f"job-{project_id}") != [])
+        stack.client("stepfunctions").stop_execution(executionArn=arn)
+        stack.wait(arn)
+    assert "Nothing is left." in roll_back(stack, f"job-{project_id}")
+    assert problems_of_rolled_back(look(stack, project_id)) == []
+
+
+def test_a_project_is_sacred_even_when_a_restored_ledger_takes_its_job_for_running(
+    stack: Stack, project_id: str
+) -> None:
+    payload = payload_for(project_id, *SERVICES)
+    ran = run(stack, payload)
+    status = f"UPDATE control_plane.jobs SET status = '{{}}' WHERE job_id = '{ran.job_id}'"
+    execute(stack, status.format("running"), "control_plane")
+    try:
+        assert roll_back(stack, ran.job_id) == "provisioned\n"
+    finally:
+        execute(stack, status.format("succeeded"), "control_plane")
+    assert problems_of_provisioned(look(stack, project_id), payload) == []

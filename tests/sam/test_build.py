@@ -1,0 +1,64 @@
+"""What `sam build` and `sam package` make: one build for all functions, and a definition that is uploaded."""
+
+import json
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from local.aws_client import aws_environment
+from local.stack import Stack
+from local.template import REPOSITORY, read_document
+from tests import shipped
+from tests.sam.conftest import SAM
+
+BUILT = REPOSITORY / ".aws-sam"
+BUCKET = "packages"
+
+
+def package(stack: Stack, directory: Path) -> dict[str, Any]:
+    """Packages what was built, into the stack's S3, and returns the template as it would be deployed."""
+    stack.client("s3").create_bucket(Bucket=BUCKET)
+    written = directory / "packaged.yaml"
+    command = [str(SAM), "package", "--s3-bucket", BUCKET, "--region", "us-east-1", "--output-template-file"]
+    environment = os.environ | aws_environment() | {"AWS_ENDPOINT_URL": stack.endpoint_url, "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(
+        [*command, str(written)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return read_document(written)
+
+
+def test_all_functions_share_one_build() -> None:
+    builds = tomllib.loads((BUILT / "build.toml").read_text())["function_build_definitions"]
+    (build,) = builds.values()
+    assert set(build["functions"]) == set(shipped.functions())
+
+
+def test_the_package_has_the_code_once_and_the_definition_as_it_is_written(stack: Stack, tmp_path: Path) -> None:
+    resources = package(stack, tmp_path)["Resources"]
+    code = {one["Properties"]["CodeUri"] for one in resources.values() if one["Type"] == "AWS::Serverless::Function"}
+    assert len(code) == 1
+    (machine,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::StepFunctions::StateMachine")
+    uploaded = stack.client("s3").get_object(
+        Bucket=machine["DefinitionS3Location"]["Bucket"], Key=machine["DefinitionS3Location"]["Key"]
+    )
+    assert uploaded["Body"].read() == shipped.DEFINITION.read_bytes()
+
+
+def test_sam_s_own_state_machine_still_knows_no_encryption(tmp_path: Path) -> None:
+    template = tmp_path / "template.json"
+    machine = {
+        "Type": "AWS::Serverless::StateMachine",
+        "Properties": {
+            "Role": "arn:aws:iam::123456789012:role/any",
+            "Definition": {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}},
+            "EncryptionConfiguration": {"Type": "AWS_OWNED_KEY"},
+        },
+    }
+    template.write_text(json.dumps({"Globals": {"Function": {}}, "Parameters": {}, "Resources": {"Machine": machine}}))
+    program = [str(SAM.with_name("python")), str(REPOSITORY / "tests" / "transform_template.py"), str(template), "{}"]
+    environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    assert "property EncryptionConfiguration not defined for resource of type" in done.stderr

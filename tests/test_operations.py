@@ -1,0 +1,136 @@
+"""docs/operations.md says what is so: its commands are run, or held against AWS's description of its API."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import psycopg2
+import pytest
+from botocore import xform_name
+from typer.main import get_command
+
+from local.cli import app
+from local.postgres import PostgresServer
+from local.template import REPOSITORY
+from provisioning import errors
+from provisioning.cluster import prepare_cluster
+from stages import record_failure
+from tests import shipped
+
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
+FENCES = re.findall(r"^ *```(\w+)\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
+ENDS_OF_THE_STATE_MACHINE = {"StageTimedOut", "StageCrashed", "StateMachineFault", "UnknownError", "FailureNotRecorded"}
+
+
+def lines(language: str) -> list[str]:
+    return [line.strip() for found, text in FENCES if found == language for line in text.splitlines()]
+
+
+def aws_commands() -> list[str]:
+    return [line for line in lines("sh") if line.startswith("aws ")]
+
+
+@pytest.mark.timeout(600)
+def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
+    (tmp_path / "events").symlink_to(REPOSITORY / "events")
+    job = ""
+    try:
+        for line in lines("console"):
+            # The port of the page may be taken here.
+            command = line.removeprefix("$ ").replace("JOB", job).replace("provision up", "provision up --port 0")
+            done = run(command, tmp_path)
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+            job = next(iter(re.findall(r"^Execution (\S+)$", done.stdout, re.MULTILINE)), job)
+    finally:
+        run("provision down", tmp_path)
+    assert job
+
+
+def run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(command)
+    program = [sys.executable, "-m", "local.cli", *words[1:]] if words[0] == "provision" else words
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
+    environment = {name: value for name, value in os.environ.items() if name != "PROVISIONER_STATE_DIR"}
+    return subprocess.run(
+        program, cwd=directory, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", port=0, fsync=False)
+    server.start()
+    try:
+        # As RDS's master user: no superuser, and the owner of the maintenance databases.
+        superuser = server.connect()
+        superuser.autocommit = True
+        with superuser.cursor() as cursor:
+            cursor.execute("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master'")
+            cursor.execute("ALTER DATABASE postgres OWNER TO master")
+            cursor.execute("ALTER DATABASE template1 OWNER TO master")
+        superuser.close()
+        master = psycopg2.connect(
+            host="127.0.0.1", port=server.port, dbname="postgres", user="master", password="master"
+        )
+        master.autocommit = True
+        with master.cursor() as cursor:
+            (statements,) = [text for language, text in FENCES if language == "sql"]
+            for statement in re.sub(r"^ *--.*$", "", statements, flags=re.MULTILINE).split(";")[:-1]:
+                cursor.execute(statement)
+            cursor.execute("ALTER ROLE provisioner_projects PASSWORD 'admin'")
+        master.close()
+        admin = psycopg2.connect(
+            host="127.0.0.1", port=server.port, dbname="postgres", user="provisioner_projects", password="admin"
+        )
+        prepare_cluster(admin, "provisioner_projects")
+        admin.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("command", aws_commands())
+def test_every_command_of_aws_exists_with_its_options(command: str) -> None:
+    _, service, operation, *words = shlex.split(command)
+    model = botocore.session.get_session().get_service_model(service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    shape = model.operation_model(names[operation]).input_shape
+    assert shape is not None
+    options = {word for word in words if word.startswith("--")}
+    assert options <= {f"--{xform_name(name, '-')}" for name in shape.members}
+    assert {f"--{xform_name(name, '-')}" for name in shape.required_members} <= options
+
+
+@pytest.mark.parametrize("command", [line for line in lines("sh") if line.startswith("provision ")])
+def test_every_command_of_ours_for_an_account_takes_its_options(command: str) -> None:
+    parser: Any = get_command(app)
+    words = shlex.split(command)[1:]
+    while hasattr(parser, "commands"):
+        parser = parser.commands[words.pop(0)]
+    assert parser.make_context(parser.name, words).params["state_machine"] == "$STATE_MACHINE"
+
+
+def test_what_no_test_has_run_says_so() -> None:
+    blocks = [text.split("\n")[0].strip() for language, text in FENCES if language == "sh"]
+    assert set(blocks) == {"# Needs an account"}
+    assert {language for language, _ in FENCES} == {"console", "sh", "sql"}
+
+
+def test_every_error_that_an_execution_ends_with_is_in_the_table() -> None:
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", PAGE, re.MULTILINE))))
+    known = {one.__name__ for parent in errors.ProvisioningError.__subclasses__() for one in parent.__subclasses__()}
+    assert known | ENDS_OF_THE_STATE_MACHINE | {record_failure.EXECUTION_STOPPED} <= named
+
+
+def test_every_alarm_is_in_the_table() -> None:
+    alarms = set(shipped.resources("AWS::CloudWatch::Alarm"))
+    assert alarms == set(re.findall(r"`(\w+Alarm)`", PAGE))
+
+
+def test_every_parameter_and_output_that_is_named_is_there() -> None:
+    template = shipped.template()
+    assert "StateMachineArn" in template["Outputs"]
+    assert {"MaximumParallelJobs", "Revision"} <= set(template["Parameters"])

@@ -2,7 +2,7 @@
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left
+# make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
 # make audit  known vulnerabilities in the pinned dependencies, as PyPI's JSON API tells them
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
@@ -41,7 +41,7 @@ sam-test: .venv/installed
 	.venv/bin/pytest -m docker tests/sam
 
 matrix: .venv/installed
-	.venv/bin/python -m tests.faults.matrix
+	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %)
 
 # Not a part of make test: an index that mirrors packages alone knows of no vulnerabilities, and pip-audit takes silence
 # for health. Hence --strict, and first a version whose vulnerabilities are known.

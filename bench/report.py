@@ -1,4 +1,4 @@
-"""The table of README, from the files of a run with its databases in memory and of one with them on a disk."""
+"""The table of README, from the file of a run with its databases in memory."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,9 @@ RESULTS = Path(__file__).with_name("results")
 
 def table() -> str:
     """Returns the committed results as Markdown."""
-    memory, disk = (json.loads((RESULTS / f"{where}.json").read_text()) for where in ("memory", "disk"))
-    lines = ["| | memory: ÷ floor | p50 / p95 ms | disk: ÷ floor | p50 / p95 ms |", "|---|---|---|---|---|"]
-    lines += [f"| {name} | {_cells(memory, name)} | {_cells(disk, name)} |" for name in memory["ms"]]
+    results: dict[str, Any] = json.loads((RESULTS / "memory.json").read_text())
+    lines = ["| | ÷ floor | p50 ms | p95 ms | n |", "|---|---|---|---|---|"]
+    for name, figures in results["ms"].items():
+        ratio = results["ratio_to_floor"][name]
+        lines.append(f"| {name} | {ratio:.2f} | {figures['p50']:.1f} | {figures['p95']:.1f} | {figures['n']} |")
     return "\n".join(lines) + "\n"
-
-
-def _cells(results: dict[str, Any], name: str) -> str:
-    figures = results["ms"][name]
-    return f"{results['ratio_to_floor'][name]:.2f} | {figures['p50']:.1f} / {figures['p95']:.1f}"

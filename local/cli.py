@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import daemon, history_view, inquiry, outcome_view, progress_view
+from local import connection, daemon, history_view, inquiry, outcome_view, progress_view, watching
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -45,6 +45,12 @@ StateDirectory = Annotated[
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
 DEFAULT_STATE = Path(".provisioner")
+EndpointUrl = Annotated[
+    str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
+]
+StateMachineArn = Annotated[
+    str | None, typer.Option(help="A state machine on AWS, or at --endpoint-url.  [default: the running stack's]")
+]
 
 
 @app.command()
@@ -114,6 +120,37 @@ def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Shows how far a job is."""
     daemon.connect(state_dir)
     inquiry.print_status(job, console())
+
+
+@app.command()
+def watch(
+    job: str,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
+) -> None:
+    """Follows a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
+    raise typer.Exit(watching.watch(connection.sources(state_dir, endpoint_url, state_machine_arn)[0], job, as_json))
+
+
+@app.command("console")
+def serve_console(
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    host: Annotated[str, typer.Option(help="Anything but loopback asks for a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8084,
+    token: Annotated[
+        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Made up when there is none.")
+    ] = None,
+    *,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show, and never start, stop or retry.")] = False,
+) -> None:
+    """Serves the execution view as a web page, of the running stack or of a state machine on AWS."""
+    sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    connection.serve(sources, where, host, port, token, read_only=read_only)
 
 
 @app.command()

@@ -56,7 +56,7 @@
       svg.removeAttribute("aria-roledescription");
       svg.dataset.ready = "true";
     }
-    const chosen = document.querySelector(".picture [data-chosen]")?.dataset.chosen;
+    const chosen = document.querySelector("[data-chosen]")?.dataset.chosen;
     for (const node of document.querySelectorAll(".picture svg g.node")) node.classList.toggle("chosen", nodeId(node) === chosen);
     for (const part of document.querySelectorAll("details[data-key]")) {
       const wanted = opened.get(part.dataset.key);
@@ -80,7 +80,7 @@
     const now = Date.now();
     for (const place of document.querySelectorAll("[data-due]")) write(place, countdown((Number(place.dataset.due) - now) / 1000));
     for (const place of document.querySelectorAll("[data-since]")) write(place, elapsed((now - Number(place.dataset.since)) / 1000));
-    for (const place of document.querySelectorAll(".picture [data-node-due]")) {
+    for (const place of document.querySelectorAll("[data-node-due]")) {
       const node = [...document.querySelectorAll(".picture svg g.node")].find((one) => nodeId(one) === place.dataset.node);
       const left = countdown((Number(place.dataset.nodeDue) - now) / 1000);
       for (const text of node ? walk(node) : []) {

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import connection, daemon, history_view, inquiry, outcome_view, progress_view, watching
+from local import connection, daemon, history_view, inquiry, outcome_view, progress_view
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -64,7 +64,8 @@ def demo(
         out.print("Starting PostgreSQL, the registration services and Step Functions ...")
         with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
             ready = time.monotonic()
-            outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, SAMPLE_EVENT, out)
+            sources = connection.of_stack(stack.endpoint_url, stack.state_machine_arn, time_scale)
+            outcome = progress_view.run_and_follow(sources, SAMPLE_EVENT, out)
             seconds = time.monotonic() - ready
             succeeded = outcome_view.print_outcome(outcome, out)
             if succeeded:
@@ -109,8 +110,9 @@ def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
 @app.command()
 def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Starts an execution with the event in the file and follows it to its end."""
-    out, stack = console(), daemon.connect(state_dir)
-    outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, event, out)
+    out = console()
+    sources, _ = connection.sources(state_dir)
+    outcome = progress_view.run_and_follow(sources, event, out)
     if not outcome_view.print_outcome(outcome, out):
         raise typer.Exit(1)
 
@@ -132,7 +134,9 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
 ) -> None:
     """Follows a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
-    raise typer.Exit(watching.watch(connection.sources(state_dir, endpoint_url, state_machine_arn)[0], job, as_json))
+    sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    progress = progress_view.follow(sources, job, console(), as_json=as_json)
+    raise typer.Exit(0 if progress.status == "succeeded" else 1)
 
 
 @app.command("console")

@@ -18,7 +18,15 @@ POOL = 16
 SERVICES = ("stepfunctions", "logs")
 
 
-def sources(state_directory: Path, endpoint_url: str | None, state_machine_arn: str | None) -> tuple[Sources, str]:
+def of_stack(endpoint_url: str, state_machine_arn: str, time_scale: float) -> Sources:
+    """Returns what a laptop stack holds; its ledger is found by the environment."""
+    clients = [make_client(service, endpoint_url, max_pool_connections=POOL) for service in SERVICES]
+    return Sources.of(clients[0], clients[1], state_machine_arn, time_scale)
+
+
+def sources(
+    state_directory: Path, endpoint_url: str | None = None, state_machine_arn: str | None = None
+) -> tuple[Sources, str]:
     """Returns what is to be shown, and its place in words. With an ARN the reader's own AWS settings are used.
 
     Raises HumanError when no stack runs and no ARN is given.
@@ -28,11 +36,7 @@ def sources(state_directory: Path, endpoint_url: str | None, state_machine_arn: 
             raise HumanError("--endpoint-url needs --state-machine-arn: the running stack has an endpoint of its own")
         stack = daemon.connect(state_directory)
         scale = float((record.read(state_directory) or {}).get("time_scale", 1.0))
-        clients = [
-            make_client(service, stack.endpoint_url, max_pool_connections=POOL) for service in ("stepfunctions", "logs")
-        ]
-        where = f"laptop stack at {stack.endpoint_url}"
-        return Sources.of(clients[0], clients[1], stack.state_machine_arn, scale), where
+        return of_stack(stack.endpoint_url, stack.state_machine_arn, scale), f"laptop stack at {stack.endpoint_url}"
     parts = state_machine_arn.split(":")
     if len(parts) != 7 or parts[5] != "stateMachine":
         raise HumanError(f"{state_machine_arn} is not the ARN of a state machine")

@@ -81,6 +81,7 @@ class _ExecutionPage:
         ui.on("state", lambda event: self._choose(str(event.args)))
         ui.on("node", lambda event: self._choose_node(str(event.args)))
         self._show()
+        ui.timer(0.01, self._state.read_logs, once=True)
         ui.timer(POLL_SECONDS, self._poll, immediate=False)
 
     def _buttons(self) -> None:

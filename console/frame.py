@@ -42,7 +42,7 @@ def frame(setting: Setting, title: str) -> Iterator[None]:
     )
     ui.colors(primary="#2456c9")
     html(render("top", where=setting.where, read_only=setting.read_only))
-    with ui.element("main").props('id=main tabindex="-1"'):
+    with ui.element("div").props('id=main tabindex="-1"'):
         yield
 
 

@@ -69,9 +69,10 @@ def serve(stack: Stack) -> Iterator[Serve]:
             started = subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, env=environment | {"PYTHONPATH": path}
             )
+            assert started.stdout
+            undo.callback(started.stdout.close)
             undo.callback(started.wait)
             undo.callback(started.terminate)
-            assert started.stdout
             return _address(started.stdout)
 
         yield start

@@ -3,11 +3,12 @@
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left
+# make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-3.13 sam-test matrix lint format build lock clean
+.PHONY: help run test test-3.13 sam-test matrix screenshots lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -41,6 +42,9 @@ sam-test: .venv/installed
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix
+
+screenshots: .venv/installed
+	.venv/bin/python -m tests.console.screenshots
 
 lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check

@@ -34,7 +34,9 @@ class StatePanel:
             return self._picked
         timeline = self._shown.execution.timeline
         failed = [one.name for one in timeline.tasks if one.status is Status.FAILED]
-        return failed[0] if failed else timeline.current
+        if failed or self._shown.ended:
+            return (failed or [one.name for one in timeline.tasks if one.attempts][-1:] or [""])[0]
+        return timeline.current
 
     def show(self, shown: Shown) -> None:
         """Fills the panel with the state as it is now."""

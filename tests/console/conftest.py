@@ -59,23 +59,24 @@ def _only_here(url: str, problems: list[str]) -> None:
 def serve(stack: Stack) -> Iterator[Serve]:
     """Starts `provision console` of a state machine of the stack, and returns its address."""
     with ExitStack() as undo:
+        yield lambda state_machine_arn, *options: undo.enter_context(serving(stack, state_machine_arn, *options))
 
-        def start(state_machine_arn: str, *options: str) -> str:
-            command = [sys.executable, "-m", "local.cli", "console", "--port", "0", *options]
-            command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
-            path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-            # NiceGUI takes PYTEST_CURRENT_TEST for a test of its own.
-            environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-            started = subprocess.Popen(
-                command, stdout=subprocess.PIPE, text=True, env=environment | {"PYTHONPATH": path}
-            )
+
+@contextmanager
+def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
+    """Runs `provision console` in a process of its own, and yields its address."""
+    command = [sys.executable, "-m", "local.cli", "console", "--port", "0", *options]
+    command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
+    # NiceGUI takes PYTEST_CURRENT_TEST for a test of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
+        try:
             assert started.stdout
-            undo.callback(started.stdout.close)
-            undo.callback(started.wait)
-            undo.callback(started.terminate)
-            return _address(started.stdout)
-
-        yield start
+            yield _address(started.stdout)
+        finally:
+            started.terminate()
 
 
 def _address(output: IO[str]) -> str:

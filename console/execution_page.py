@@ -11,7 +11,7 @@ from console import actions, words
 from console.errors import ConsoleError
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
 from console.gantt import gantt
-from console.graph import Mark, mermaid, node_ids
+from console.graph import Mark, mermaid, node_ids, taken_edges
 from console.history import Status, details_of
 from console.render import event_summary, render
 from console.shown import Shown
@@ -22,7 +22,7 @@ POLLS_AFTER_THE_END = 5
 """An ended execution can only be redriven: it is looked at this many times less often."""
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
 FILTERED = ("id", "type", "state", "summary")
-MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 26, "rankSpacing": 34, "padding": 10, "htmlLabels": True}}
+MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
 
 
 async def execution_page(setting: Setting, name: str) -> None:
@@ -163,6 +163,7 @@ class _ExecutionPage:
         self._chosen_mark.show(
             "picture_marks",
             chosen=ids.get(self._state.chosen, ""),
+            taken=taken_edges(execution.definition, timeline.taken),
             due=[
                 (ids[run.name], run.retry.due)
                 for run in timeline.states.values()

@@ -58,6 +58,9 @@
     }
     const chosen = document.querySelector("[data-chosen]")?.dataset.chosen;
     for (const node of document.querySelectorAll(".picture svg g.node")) node.classList.toggle("chosen", nodeId(node) === chosen);
+    // Mermaid gives an arrow its id, but not its class.
+    const taken = new Set(document.querySelector("[data-taken]")?.dataset.taken.split(" "));
+    for (const edge of document.querySelectorAll(".picture svg .flowchart-link")) edge.classList.toggle("taken", taken.has(edge.dataset.id));
     for (const part of document.querySelectorAll("details[data-key]")) {
       const wanted = opened.get(part.dataset.key);
       if (wanted !== undefined && part.open !== wanted) part.open = wanted;

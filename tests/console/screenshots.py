@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.stack import Stack
 from local.template import REPOSITORY
 from tests.console.conftest import held_clock, serving
+from tests.executions import stage_faults
 from tests.executions.running import SERVICES, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
 
@@ -33,22 +35,24 @@ def main() -> None:
         playwright = undo.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--headless"])
         undo.callback(browser.close)
+        undo.enter_context(patch.object(stage_faults, "MESSAGE", "no space left on device"))
         payload = payload_for(PROJECT, *SERVICES)
         # The project is provisioned once, so the runs that fail come first.
         with failing(stack, STAGES["registering_realtime"], Fault.ERROR):
-            stack.run(payload, "rolled-back")
+            rolled_back = stack.run(payload)["name"]
         with _opened(browser, "dark") as page:
-            _take(page, f"{console}/executions/rolled-back", "rolled-back")
+            _take(page, f"{console}/executions/{rolled_back}", "rolled-back")
         with held_clock(stack) as go_on, failing(stack, STAGES["creating_schema"], Fault.ERROR, 1):
-            arn = stack.start_execution(payload, "succeeded")
+            arn = stack.start_execution(payload)
+            address = f"{console}/executions/{arn.rpartition(':')[2]}"
             with _opened(browser, "light") as page:
-                page.goto(f"{console}/executions/succeeded")
+                page.goto(address)
                 page.wait_for_selector(".countdown")
-                _take(page, f"{console}/executions/succeeded", "retrying")
+                _take(page, address, "retrying")
             go_on.set()
             stack.wait(arn)
         with _opened(browser, "light") as page:
-            _take(page, f"{console}/executions/succeeded", "succeeded")
+            _take(page, address, "succeeded")
 
 
 @contextmanager

@@ -115,6 +115,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        # From here on whoever was told the address may come, and waits until the server takes them in.
+        listening.listen()
     except OSError as error:
         raise ConsoleError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listening

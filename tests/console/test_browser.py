@@ -197,6 +197,14 @@ def test_the_form_refuses_a_bad_payload_and_names_the_field(
     page.get_by_role("button", name="Start …").click()
     expect(page.get_by_role("alert").filter(has_text=f"{field}: ")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_refusal_stands_at_its_field_and_is_accessible(page: Page, console: str) -> None:
+    page.goto(f"{console}/start")
+    page.get_by_label("Project id", exact=True).fill("no spaces allowed")
+    page.get_by_role("button", name="Start …").click()
+    expect(page.locator(".q-field--error")).to_contain_text("must match")
+    expect(page.get_by_label("Project id", exact=True)).to_be_focused()
     assert_accessible(page)
 
 

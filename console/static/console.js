@@ -1,6 +1,6 @@
 // What the templates cannot do alone: tell the server of clicks, count down, and keep focus and open parts over updates.
 (() => {
-  let focused = null;
+  let focused = null, scrolled = false;
   const opened = new Map();
   const countdown = (seconds) => {
     const left = Math.max(0, Math.round(seconds));
@@ -54,6 +54,10 @@
       }
       for (const marker of svg.querySelectorAll("marker")) marker.removeAttribute("aria-label");
       svg.removeAttribute("aria-roledescription");
+      // Where the picture is wider than the screen, its beginning comes first.
+      const picture = svg.closest(".picture"), first = svg.querySelector("g.node")?.getBoundingClientRect();
+      if (first && !scrolled) picture.scrollLeft = first.left + first.width / 2 - picture.getBoundingClientRect().left - picture.clientWidth / 2;
+      scrolled = true;
       svg.dataset.ready = "true";
     }
     const chosen = document.querySelector("[data-chosen]")?.dataset.chosen;

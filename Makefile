@@ -5,11 +5,12 @@
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
 # make audit  known vulnerabilities in the pinned dependencies, as PyPI's JSON API tells them
 # make bench what a provision costs, beside the floors, in one run; BENCH="--directory /dev/shm" keeps the databases in memory
+# make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-3.13 sam-test matrix audit bench lint format build lock clean
+.PHONY: help run test test-3.13 sam-test matrix audit bench screenshots lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -56,6 +57,9 @@ audit: .venv/installed
 
 bench: .venv/installed
 	.venv/bin/python -m bench $(BENCH)
+
+screenshots: .venv/installed
+	.venv/bin/python -m tests.console.screenshots
 
 lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check

@@ -1,4 +1,4 @@
-"""auth, realtime and storage: the registration services that a project is made known to, as one small HTTP server."""
+"""auth, realtime, storage and pooler: the registration services that a project is made known to, as one small HTTP server."""
 
 import hmac
 import re
@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
 
-SERVICES = ("auth", "realtime", "storage")
+SERVICES = ("auth", "realtime", "storage", "pooler")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAXIMUM_BODY_BYTES = 64 * 1024
@@ -117,7 +117,7 @@ class RegistrationStore:
 
 
 class RegistrationServices:
-    """The three services on one port, each under its name and with its own bearer token."""
+    """The four services on one port, each under its name and with its own bearer token."""
 
     def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
         """Raises HumanError when the port is taken."""

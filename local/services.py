@@ -1,4 +1,4 @@
-"""auth, realtime, storage and pooler: the registration services that a project is made known to, as one small HTTP server."""
+"""auth, realtime, storage and pooler: the services that a project is registered with, as one small HTTP server."""
 
 import hmac
 import re

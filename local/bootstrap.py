@@ -73,7 +73,7 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
     superuser = server.connect()
     try:
         _ensure_role(superuser, control_plane, "NOCREATEROLE NOCREATEDB")
-        _ensure_role(superuser, admin, "CREATEROLE CREATEDB")
+        _ensure_role(superuser, admin, "CREATEROLE CREATEDB REPLICATION")
         with superuser.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (CONTROL_PLANE,))
             if cursor.fetchone() is None:

@@ -14,6 +14,7 @@ from flask import Flask, Response, jsonify, request
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
+from typing_extensions import override
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
@@ -47,10 +48,10 @@ class TenantApi:
         """Serves the API and yields its base URL."""
         application = self.application()
 
-        @application.before_request
         def note() -> None:
             self.requests.append((request.method, request.path))
 
+        application.before_request_funcs.setdefault(None, []).insert(0, note)
         server = HttpServer(application, listen("127.0.0.1", 0), WSGIRequestHandler)
         server.start()
         try:
@@ -71,6 +72,7 @@ class TenantApi:
 class RealtimeApi(TenantApi):
     """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; DELETE is 204 in any case."""
 
+    @override
     def application(self) -> Flask:
         application = Flask("realtime")
 
@@ -115,6 +117,7 @@ class RealtimeApi(TenantApi):
 class StorageApi(TenantApi):
     """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
 
+    @override
     def application(self) -> Flask:
         application = Flask("storage")
 
@@ -125,7 +128,9 @@ class StorageApi(TenantApi):
         @application.put("/tenants/<tenant_id>")
         def put(tenant_id: str) -> Any:
             tenant = request.get_json()
-            if missing := [name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant]:
+            if missing := [
+                name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant
+            ]:
                 return jsonify(error=f"body must have required property '{missing[0]}'"), 400
             self.tenants[tenant_id] = tenant | {"latest": self.migrate({"dsn": tenant["databaseUrl"]})}
             return Response(status=204)
@@ -156,6 +161,7 @@ class StorageApi(TenantApi):
 class SupavisorApi(TenantApi):
     """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent."""
 
+    @override
     def application(self) -> Flask:
         application = Flask("supavisor")
 

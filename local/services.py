@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
@@ -20,6 +20,7 @@ SERVICES = ("auth", "realtime", "storage", "pooler")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAXIMUM_BODY_BYTES = 64 * 1024
+LARGEST_PORT = 65535
 REQUIRED = {
     "project_id": str,
     "region": str,
@@ -190,7 +191,9 @@ def _problem(value: Any, shape: Any, name: str = "body") -> str | None:
             return f"{name} must be an object"
         problems = (_problem(value.get(field), expected, field) for field, expected in shape.items())
         return next((problem for problem in problems if problem), None)
-    if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0):
+    if shape is int and isinstance(value, int) and value > LARGEST_PORT:
+        return f"{name} must be at most {LARGEST_PORT}"
+    if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0) or (shape is int and value < 0):
         return f"{name} must be a {'number' if shape is int else 'text'}"
     return None
 
@@ -200,4 +203,7 @@ def _refuse(status: int, reason: str) -> Answer:
 
 
 def _as_json(error: HTTPException) -> Answer:
-    return _refuse(error.code or 500, (error.name or "error").lower())
+    answer, status = _refuse(error.code or 500, (error.name or "error").lower())
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer, status

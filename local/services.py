@@ -191,6 +191,9 @@ def _problem(value: Any, shape: Any, name: str = "body") -> str | None:
             return f"{name} must be an object"
         problems = (_problem(value.get(field), expected, field) for field, expected in shape.items())
         return next((problem for problem in problems if problem), None)
+    if shape is int and isinstance(value, float) and value.is_integer():
+        # To JSON Schema 1.0 is an integer.
+        value = int(value)
     if shape is int and isinstance(value, int) and value > LARGEST_PORT:
         return f"{name} must be at most {LARGEST_PORT}"
     if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0) or (shape is int and value < 0):

@@ -100,9 +100,9 @@ def test_the_job_keeps_the_result_that_the_execution_returns(stack: Stack, proje
     assert (job["job_id"], job["execution_arn"], job["result"]) == (ran.job_id, ran.arn, ran.output)
 
 
-def test_the_happy_path_enters_fifteen_states(stack: Stack, project_id: str) -> None:
+def test_the_happy_path_enters_seventeen_states(stack: Stack, project_id: str) -> None:
     states = entered(history(stack, run(stack, payload_for(project_id, *SERVICES)).arn))
-    assert len(states) == 15
+    assert len(states) == 17
     assert sorted(states) == sorted(HAPPY_STATES)
     outside = [state for state in HAPPY_STATES if not re.search(r"auth|realtime|storage|pooler", state, re.IGNORECASE)]
     assert [state for state in states if state in outside] == outside

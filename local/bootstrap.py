@@ -39,7 +39,7 @@ class Secrets:
 
     def service_tokens(self) -> dict[str, str]:
         """Returns the bearer token of each service."""
-        names = ("auth", "realtime", "storage")
+        names = ("auth", "realtime", "storage", "pooler")
         tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in names})
         self.service_tokens_arn = tokens.arn
         return dict(tokens.document)
@@ -56,8 +56,8 @@ class Secrets:
         try:
             answer = self._client.get_secret_value(SecretId=name)
             kept = json.loads(answer["SecretString"])
-            # The stack may listen elsewhere than at its last start.
-            moved = kept | {key: document[key] for key in ("host", "port") if key in document}
+            # The stack may listen elsewhere than at its last start, and have a service more.
+            moved = {**document, **kept} | {key: document[key] for key in ("host", "port") if key in document}
             if moved != kept:
                 self._client.put_secret_value(SecretId=name, SecretString=json.dumps(moved))
             return DatabaseSecret(answer["ARN"], moved)
@@ -73,7 +73,7 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
     superuser = server.connect()
     try:
         _ensure_role(superuser, control_plane, "NOCREATEROLE NOCREATEDB")
-        _ensure_role(superuser, admin, "CREATEROLE CREATEDB")
+        _ensure_role(superuser, admin, "CREATEROLE CREATEDB REPLICATION")
         with superuser.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (CONTROL_PLANE,))
             if cursor.fetchone() is None:

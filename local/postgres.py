@@ -75,6 +75,7 @@ class PostgresServer:
             "listen_addresses": ",".join((LOOPBACK, *self._extra_addresses)),
             "unix_socket_directories": "",
             "max_connections": "500",
+            "wal_level": "logical",
             "password_encryption": "scram-sha-256",
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",

@@ -1,4 +1,4 @@
-"""auth, realtime and storage: the registration services that a project is made known to, as one small HTTP server."""
+"""auth, realtime, storage and pooler: the services that a project is registered with, as one small HTTP server."""
 
 import hmac
 import re
@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
 
-SERVICES = ("auth", "realtime", "storage")
+SERVICES = ("auth", "realtime", "storage", "pooler")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAXIMUM_BODY_BYTES = 64 * 1024
+LARGEST_PORT = 65535
 REQUIRED = {
     "project_id": str,
     "region": str,
@@ -117,7 +118,7 @@ class RegistrationStore:
 
 
 class RegistrationServices:
-    """The three services on one port, each under its name and with its own bearer token."""
+    """The four services on one port, each under its name and with its own bearer token."""
 
     def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
         """Raises HumanError when the port is taken."""
@@ -190,7 +191,12 @@ def _problem(value: Any, shape: Any, name: str = "body") -> str | None:
             return f"{name} must be an object"
         problems = (_problem(value.get(field), expected, field) for field, expected in shape.items())
         return next((problem for problem in problems if problem), None)
-    if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0):
+    if shape is int and isinstance(value, float) and value.is_integer():
+        # To JSON Schema 1.0 is an integer.
+        value = int(value)
+    if shape is int and isinstance(value, int) and value > LARGEST_PORT:
+        return f"{name} must be at most {LARGEST_PORT}"
+    if not isinstance(value, shape) or isinstance(value, bool) or value in ("", 0) or (shape is int and value < 0):
         return f"{name} must be a {'number' if shape is int else 'text'}"
     return None
 
@@ -200,4 +206,7 @@ def _refuse(status: int, reason: str) -> Answer:
 
 
 def _as_json(error: HTTPException) -> Answer:
-    return _refuse(error.code or 500, (error.name or "error").lower())
+    answer, status = _refuse(error.code or 500, (error.name or "error").lower())
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer, status

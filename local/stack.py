@@ -202,6 +202,7 @@ class Stack:
                     "AuthServiceUrl": self.services.url("auth"),
                     "RealtimeServiceUrl": self.services.url("realtime"),
                     "StorageServiceUrl": self.services.url("storage"),
+                    "PoolerServiceUrl": self.services.url("pooler"),
                     "DatabaseSslMode": "disable",
                     "DatabaseSslRootCert": "",
                 }

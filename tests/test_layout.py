@@ -119,7 +119,8 @@ def test_a_stage_file_begins_with_a_handler() -> None:
 def test_what_the_functions_read_is_what_the_template_sets() -> None:
     text = "\n".join(source.read_text() for layer in ("stages", "provisioning") for source in sources(layer))
     read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
-    read |= {f"{service}_SERVICE_URL" for service in ("AUTH", "REALTIME", "STORAGE")}
+    services = ("AUTH", "REALTIME", "STORAGE", "POOLER")
+    read |= {f"{service}_SERVICE_{setting}" for service in services for setting in ("URL", "ADAPTER")}
     given = set(shipped.template()["Globals"]["Function"]["Environment"]["Variables"])
     assert read - set(NOT_IN_TEMPLATE) == {name for name in given if not name.startswith("POWERTOOLS_")}
 

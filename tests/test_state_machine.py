@@ -129,5 +129,6 @@ def test_the_services_are_registered_side_by_side() -> None:
         ["Register auth"],
         ["Register realtime"],
         ["Register storage"],
+        ["Register pooler"],
     ]
     assert {branch["States"][branch["StartAt"]]["Type"] for branch in branches} == {"Choice"}

@@ -77,7 +77,7 @@ def payload_from_record(document: Mapping[str, Any]) -> Payload:
         organization_id=document.get("organization_id"),
         owner_id=document.get("owner_id"),
         database=DatabaseRequest(**document["database"]),
-        services={service: document["services"][str(service)] for service in Service},
+        services={service: document["services"].get(str(service), False) for service in Service},
         api_key_count=document["api_keys"]["count"],
         api_key_prefix=document["api_keys"]["prefix"],
         metadata=document["metadata"],

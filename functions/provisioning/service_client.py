@@ -1,11 +1,6 @@
-"""The registration services (auth, realtime, storage) over HTTP: one contract, one client.
+"""HTTP to the services that a project is registered with: what every adapter in services/ stands on.
 
-    PUT    {base}/tenants/{project_id}   201 created, 200 already registered under this key, 409 under another one
-    GET    {base}/tenants/{project_id}   200, or 404
-    DELETE {base}/tenants/{project_id}   204 removed, 404 absent, 409 registered under another key; closes the key
-
-Every PUT and DELETE carries an Idempotency-Key; a service takes no PUT under a key that a DELETE has closed, so a
-request of an attempt that was given up does no harm when it arrives late.
+Retry, timeouts, the rules for URLs, the tokens and what an error may say live here once. What is sent is an adapter's.
 """
 
 import ipaddress
@@ -14,15 +9,15 @@ import re
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from provisioning import configuration, tenant_secret
-from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
+from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.stage import Service
 
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -30,7 +25,6 @@ READ_TIMEOUT_SECONDS = 8.0
 QUICK_RETRIES = 2
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_RETRY_AFTER_SECONDS = 5.0
-LONGEST_TEXT = 512
 LARGEST_ANSWER_BYTES = 64 * 1024
 TRANSIENT_STATUS = frozenset({408, 425, 429})
 BUSY_STATUS = frozenset({429, 503})
@@ -44,70 +38,62 @@ TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _environment = threading.local()
 
 
-@dataclass(frozen=True)
-class Registration:
-    """A tenant as a service knows it."""
-
-    external_id: str
-    endpoint: str
-    registered_at: str
+Authorize = Callable[[str], Mapping[str, str]]
+"""Makes the headers that prove who asks, from the service's token or signing secret."""
 
 
 class ServiceClient:
-    """Registers tenants with one service. The base URL comes from the settings and is never taken from a payload."""
+    """Sends requests to one service. The base URL comes from the settings and is never taken from a payload."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"))
+        self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"))
 
-    def register(self, project_id: str, idempotency_key: str, tenant: dict[str, Any]) -> Registration:
-        """Registers the tenant; doing it again under the same key changes nothing and answers the same.
-
-        Raises ResourceConflict when the tenant is registered under another key, ServiceRejectedRegistration on any
-        other final no, and ServiceRegistrationFailed when trying again may help.
-        """
-        status, body = self._request("PUT", project_id, idempotency_key, tenant)
-        if status == 409:
-            raise ResourceConflict(f"{self.service} has a registration of this tenant that is not this job's")
-        if status not in (200, 201):
-            raise self._refusal(status)
-        return self._registration(body)
-
-    def find(self, project_id: str) -> Registration | None:
-        """Returns the tenant's registration, or None. Raises like register."""
-        status, body = self._request("GET", project_id)
-        if status == 404:
-            return None
-        if status != 200:
-            raise self._refusal(status)
-        return self._registration(body)
-
-    def deregister(self, project_id: str, idempotency_key: str) -> bool:
-        """Removes what was registered under the key and closes the key. Tells whether there was anything to remove.
-
-        A registration under another key is not this job's and stays. Raises like register.
-        """
-        status, _ = self._request("DELETE", project_id, idempotency_key)
-        if status not in (204, 404, 409):
-            raise self._refusal(status)
-        return status == 204
-
-    def _request(
-        self, method: str, project_id: str, idempotency_key: str | None = None, body: dict[str, Any] | None = None
+    def request(
+        self,
+        method: str,
+        path: str,
+        authorize: Authorize,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        unauthorized: int = 401,
     ) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        if idempotency_key:
-            headers["Idempotency-Key"] = idempotency_key
-        url = f"{self._base_url}/tenants/{quote(project_id, safe='')}"
+        """Returns the status and the body of the answer; what is busy, or did not take the connection, is asked again.
+
+        The status `unauthorized` says that the token is wrong: it may have been rotated since this environment read
+        it, so it is read once more. Raises ServiceRegistrationFailed when there is no answer in time.
+        """
+        sent = {"Accept": "application/json", "Content-Type": "application/json"} | dict(headers or {})
+        url = f"{self.base_url}{path}"
         content = json.dumps(body) if body is not None else None
-        status, answer = self._send(method, url, headers, content)
-        if status == 401 and _environment.__dict__.pop("tokens", None):
-            # The token may have been rotated since this environment read it.
-            status, answer = self._send(method, url, headers, content)
+        status, answer = self._send(method, url, sent, content, authorize)
+        if status == unauthorized and _environment.__dict__.pop("tokens", None):
+            status, answer = self._send(method, url, sent, content, authorize)
         return status, answer
 
-    def _send(self, method: str, url: str, headers: dict[str, str], content: str | None) -> tuple[int, bytes]:
-        headers = headers | {"Authorization": f"Bearer {_token(self.service)}"}
+    def refusal(self, status: int) -> Exception:
+        """Returns the error for a status that is none of the adapter's: permanent for a final no, else transient."""
+        if status < 300:
+            return ServiceRegistrationFailed(f"{self.service} answered {status}, which its contract does not know")
+        if status >= 500 or status in TRANSIENT_STATUS:
+            return ServiceRegistrationFailed(f"{self.service} answered {status}")
+        return ServiceRejectedRegistration(f"{self.service} answered {status}")
+
+    def document(self, content: bytes) -> dict[str, Any]:
+        """Returns the JSON object in an answer. Raises ServiceRegistrationFailed when it is none, or too large."""
+        try:
+            body = json.loads(content) if len(content) <= LARGEST_ANSWER_BYTES else None
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict):
+            raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know")
+        return body
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], content: str | None, authorize: Authorize
+    ) -> tuple[int, bytes]:
+        headers = headers | dict(authorize(_token(self.service)))
         attempt = 0
         while True:
             status, retry_after, answer = self._send_once(method, url, headers, content)
@@ -132,22 +118,6 @@ class ServiceClient:
         except HTTPError as error:
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
-    def _refusal(self, status: int) -> Exception:
-        if status < 300:
-            return ServiceRegistrationFailed(f"{self.service} answered {status}, which its contract does not know")
-        if status >= 500 or status in TRANSIENT_STATUS:
-            return ServiceRegistrationFailed(f"{self.service} answered {status}")
-        return ServiceRejectedRegistration(f"{self.service} answered {status}")
-
-    def _registration(self, content: bytes) -> Registration:
-        try:
-            if len(content) > LARGEST_ANSWER_BYTES:
-                raise ValueError
-            body = json.loads(content)
-            return Registration(*(_text(body[name]) for name in ("external_id", "endpoint", "registered_at")))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know") from None
-
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     """Reads no more than is allowed and no longer than until the deadline, however slowly the body comes."""
@@ -165,12 +135,6 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
 def _retry_after(header: str | None) -> float | None:
     """Returns the seconds that a Retry-After asks for, up to our limit; a date, or what says nothing, is None."""
     return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header and header.isdecimal() else None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable() or len(value) > LONGEST_TEXT:
-        raise ValueError
-    return value
 
 
 def _checked_url(url: str) -> str:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a job stands. The first eight are the steps of the ledger; the rest say how the job ended."""
+    """Where a job stands. The first nine are the steps of the ledger; the rest say how the job ended."""
 
     INITIALIZING = "initializing"
     CREATING_DATABASE = "creating_database"
@@ -12,6 +12,7 @@ class Stage(StrEnum):
     REGISTERING_AUTH = "registering_auth"
     REGISTERING_REALTIME = "registering_realtime"
     REGISTERING_STORAGE = "registering_storage"
+    REGISTERING_POOLER = "registering_pooler"
     GENERATING_API_KEYS = "generating_api_keys"
     FINALIZING = "finalizing"
     COMPLETED = "completed"
@@ -20,7 +21,7 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
-STEPS = tuple(Stage)[:8]
+STEPS = tuple(Stage)[:9]
 """The stages that have a row in the ledger."""
 
 
@@ -30,6 +31,7 @@ class Service(StrEnum):
     AUTH = "auth"
     REALTIME = "realtime"
     STORAGE = "storage"
+    POOLER = "pooler"
 
     @property
     def stage(self) -> Stage:

@@ -76,6 +76,7 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
         if found is not None:
             if found.connection_limit != INVALID_DATABASE:
                 _run(cursor, "close_database", names)
+            _drop_replication_slots(cursor, names.database)
             cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names.database)))
             removed.append(names.database)
         for role in (names.login_role, names.owner_role):
@@ -106,6 +107,18 @@ def _find_database(cursor: Cursor, names: TenantNames, mark: str) -> _Found | No
         found = _Found(getattr(_find_role(cursor, names.owner_role), "mark", None), *row[1:])
     _is_ours(found, names.database, mark)
     return found
+
+
+def _drop_replication_slots(cursor: Cursor, database: str) -> None:
+    """Drops the slots of this database, each by its exact name: FORCE ends sessions, and an active slot still blocks.
+
+    Realtime's own removal looks for slots by a pattern, and names of slots are the whole cluster's; the database of a
+    slot is what proves whose it is. Needs a role with REPLICATION when there is a slot (rds_replication on RDS).
+    """
+    cursor.execute(postgres.statement("find_replication_slots"), {"database": database})
+    for (slot,) in cursor.fetchall():
+        cursor.execute(postgres.statement("end_replication"), {"database": database, "slot": slot})
+        cursor.execute(postgres.statement("drop_replication_slot"), {"database": database, "slot": slot})
 
 
 def _is_ours(found: _Found | None, name: str, mark: str) -> bool:

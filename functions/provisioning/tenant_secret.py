@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from provisioning.job import Job
 
 PASSWORD_BYTES = 32
+JWT_SECRET_BYTES = 48
 Answer = TypeVar("Answer")
 
 
@@ -60,8 +61,9 @@ def read_if_exists(secret_id: str) -> dict[str, Any] | None:
 
 
 def ensure_credentials(job: "Job") -> Credentials:
-    """Creates the project's secret with a random password, or returns the one this job has already created.
+    """Creates the project's secret with a random password and JWT secret, or returns the one this job has created.
 
+    The project's anon and service_role JWTs are derived from the JWT secret where they are needed, and stored nowhere.
     Raises ResourceConflict when a secret of that name belongs to another job.
     """
     document = {
@@ -71,6 +73,7 @@ def ensure_credentials(job: "Job") -> Credentials:
         "dbname": job.names.database,
         "username": job.names.login_role,
         "password": secrets.token_urlsafe(PASSWORD_BYTES),
+        "jwt_secret": secrets.token_urlsafe(JWT_SECRET_BYTES),
     }
     try:
         created = _call(lambda: _client().create_secret(**_new_secret(job, document)))

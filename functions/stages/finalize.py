@@ -1,4 +1,4 @@
-"""Stage 8: proves that everything works as issued, then marks the project active. There is nothing to compensate."""
+"""Stage 9: proves that everything works as issued, then marks the project active. There is nothing to compensate."""
 
 from typing import Any, cast
 
@@ -7,7 +7,8 @@ from provisioning.errors import FinalizationFailed, JobClosed
 from provisioning.job import Job
 from provisioning.ledger import Attempt
 from provisioning.result import result_from_record
-from provisioning.service_client import ServiceClient
+from provisioning.services import adapter_for
+from provisioning.services.adapter import Tenant
 from provisioning.stage import Service, Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_stage
 
@@ -44,10 +45,10 @@ def prove_database(document: dict[str, Any]) -> None:
 
 
 def prove_services(job: Job) -> None:
-    """Asks every service that the payload enabled whether it knows the tenant."""
+    """Asks every service that the payload enabled whether it serves the tenant."""
     for service in Service:
-        if job.payload.services[service] and ServiceClient(service).find(job.project_id) is None:
-            raise FinalizationFailed(f"{service} does not know the tenant")
+        if job.payload.services[service] and not adapter_for(service).ready(Tenant(job)):
+            raise FinalizationFailed(f"{service} does not serve the tenant")
 
 
 def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Stage 7: the project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
+"""Stage 8: the project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
 
 import uuid
 from typing import Any

@@ -1,9 +1,9 @@
-"""Stages 4 to 6: the tenant is registered with auth, realtime and storage. Compensation: it is deregistered."""
+"""Stages 4 to 7: the tenant is registered with auth, realtime, storage and pooler. Compensation: it is deregistered."""
 
-from provisioning import tenant_schema
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.ledger import Attempt, Rollback
-from provisioning.service_client import ServiceClient
+from provisioning.services import adapter_for
+from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
 from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
 
@@ -23,31 +23,25 @@ def register_storage(event: Event, context: LambdaContext) -> Output:
     return _register(Service.STORAGE, event, context)
 
 
+def register_pooler(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler of "Register pooler". Takes {job_id}, returns {service, external_id, endpoint}."""
+    return _register(Service.POOLER, event, context)
+
+
 def deregister_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Deregister services". Takes {job_id}, returns what was removed."""
     return run_compensation([service.stage for service in Service], event, context, compensation=deregister)
 
 
 def register(attempt: Attempt, service: Service) -> Output:
-    """Registers the tenant under this job's idempotency key; registered under it already, changes nothing."""
+    """Registers the tenant in this job's name; registered so already, changes nothing.
+
+    It is done when the service says that the tenant is ready: its yes to the registration alone does not count.
+    """
     job = attempt.job
-    key = job.idempotency_key(service)
     _declare(attempt, service)
-    client = ServiceClient(service)
-    tenant = {
-        "project_id": job.project_id,
-        "region": job.cluster.region,
-        "organization_id": job.organization_id,
-        "database": {
-            "host": job.cluster.host,
-            "port": job.cluster.port,
-            "name": job.names.database,
-            "schema": tenant_schema.SCHEMA,
-        },
-        "secret_arn": job.secret_arn,
-    }
     attempt.check()
-    registered = client.register(job.project_id, key, tenant)
+    registered = adapter_for(service).register(Tenant(job))
     with attempt.control.transaction():
         attempt.control.execute(
             "record_registration",
@@ -75,7 +69,7 @@ def deregister(rollback: Rollback) -> list[str]:
         if service.stage not in rollback.intents:
             continue
         try:
-            if ServiceClient(service).deregister(job.project_id, job.idempotency_key(service)):
+            if adapter_for(service).deregister(Tenant(job)):
                 removed.append(f"{service} registration")
             rollback.control.execute(
                 "forget_registration", project_id=job.project_id, job_id=job.job_id, service=str(service)

@@ -60,8 +60,8 @@ def test_the_branches_of_a_parallel_are_boxes_in_its_box() -> None:
     box = PICTURE[PICTURE.index(f'subgraph {node}["Register services"]') :]
     box = box[: box.index("\n    end\n")]
     inside = [name for name in shipped.tasks() if f'"{name}"' in box]
-    assert inside == ["Register auth", "Register realtime", "Register storage"]
-    assert box.count(f"subgraph {node}b") == 3
+    assert inside == ["Register auth", "Register realtime", "Register storage", "Register pooler"]
+    assert box.count(f"subgraph {node}b") == 4
 
 
 def test_an_arrow_inside_a_branch_is_written_inside_its_box() -> None:

@@ -22,7 +22,7 @@ from local.stack import Stack
 
 Row = dict[str, Any]
 
-SERVICES = ("auth", "realtime", "storage")
+SERVICES = ("auth", "realtime", "storage", "pooler")
 STEPS = (
     "initializing",
     "creating_database",

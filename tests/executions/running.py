@@ -12,7 +12,7 @@ from local.lambda_environment import Handler, load_handler
 from local.stack import Stack
 from local.template import read_template
 
-SERVICES = ("auth", "realtime", "storage")
+SERVICES = ("auth", "realtime", "storage", "pooler")
 HANDLERS = {function.resource: function.handler for function in read_template().functions}
 
 Event = dict[str, Any]

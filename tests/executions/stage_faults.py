@@ -11,7 +11,7 @@ from unittest.mock import patch
 from local.lambda_environment import Handler
 from local.stack import Stack
 from provisioning import errors, tenant_database, tenant_schema, tenant_secret
-from provisioning.service_client import ServiceClient
+from provisioning.services.generic import Generic
 from stages import finalize, verify_project
 from tests.executions.running import replaced
 
@@ -47,7 +47,7 @@ def _registering(service: str) -> FaultyStage:
         f"Register {service}",
         f"Register{service.capitalize()}Function",
         errors.ServiceRegistrationFailed,
-        ServiceClient,
+        Generic,
         "register",
         service,
     )
@@ -80,7 +80,7 @@ STAGES = {
             tenant_schema,
             "upgrade",
         ),
-        *(_registering(service) for service in ("auth", "realtime", "storage")),
+        *(_registering(service) for service in ("auth", "realtime", "storage", "pooler")),
         FaultyStage(
             "generating_api_keys",
             "Generate API keys",

@@ -7,8 +7,10 @@ from tests.executions.running import execute, payload_for, run
 POWERS = "SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles"
 
 
-def test_the_clusters_admin_may_create_roles_and_databases_and_is_nothing_more(stack: Stack) -> None:
-    assert execute(stack, f"{POWERS} WHERE rolname = '{ADMIN}'") == [(True, False, True, True, False, False)]
+def test_the_clusters_admin_may_create_roles_and_databases_drop_replication_slots_and_is_nothing_more(
+    stack: Stack,
+) -> None:
+    assert execute(stack, f"{POWERS} WHERE rolname = '{ADMIN}'") == [(True, False, True, True, True, False)]
 
 
 def test_the_control_planes_role_owns_its_database_and_is_nothing_more(stack: Stack) -> None:

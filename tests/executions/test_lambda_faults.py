@@ -73,7 +73,7 @@ def test_a_stage_that_lambda_never_runs_is_rolled_back(stack: Stack, project_id:
 @pytest.mark.parametrize("stage", ["initializing", "creating_database", "registering_storage", "finalizing"])
 def test_a_stage_that_does_not_end_is_timed_out_and_rolled_back(stack: Stack, project_id: str, stage: str) -> None:
     with sleeping(stack, STAGES[stage].function), hurried(stack):
-        ran = run(stack, payload_for(project_id, "auth", "realtime", "storage"))
+        ran = run(stack, payload_for(project_id, "auth", "realtime", "storage", "pooler"))
     assert (ran.status, ran.error) == ("FAILED", "StageTimedOut")
     assert ": it did not end within its time. " in ran.cause
     assert ran.waits == [300.0, 300.0]

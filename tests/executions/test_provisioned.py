@@ -14,7 +14,16 @@ from tests.executions.worlds import look, problems_of_provisioned
 
 HAPPY_STATES = [
     *("Receive payload", "Verify project", "Create tenant database", "Create tenant schema", "Register services"),
-    *("Auth wanted?", "Register auth", "Realtime wanted?", "Register realtime", "Storage wanted?", "Register storage"),
+    *(
+        "Auth wanted?",
+        "Register auth",
+        "Realtime wanted?",
+        "Register realtime",
+        "Storage wanted?",
+        "Register storage",
+        "Pooler wanted?",
+        "Register pooler",
+    ),
     *("All services registered?", "Generate API keys", "Finalize", "Provisioned"),
 ]
 
@@ -91,11 +100,11 @@ def test_the_job_keeps_the_result_that_the_execution_returns(stack: Stack, proje
     assert (job["job_id"], job["execution_arn"], job["result"]) == (ran.job_id, ran.arn, ran.output)
 
 
-def test_the_happy_path_enters_fifteen_states(stack: Stack, project_id: str) -> None:
+def test_the_happy_path_enters_seventeen_states(stack: Stack, project_id: str) -> None:
     states = entered(history(stack, run(stack, payload_for(project_id, *SERVICES)).arn))
-    assert len(states) == 15
+    assert len(states) == 17
     assert sorted(states) == sorted(HAPPY_STATES)
-    outside = [state for state in HAPPY_STATES if not re.search(r"auth|realtime|storage", state, re.IGNORECASE)]
+    outside = [state for state in HAPPY_STATES if not re.search(r"auth|realtime|storage|pooler", state, re.IGNORECASE)]
     assert [state for state in states if state in outside] == outside
 
 

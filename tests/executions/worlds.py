@@ -156,7 +156,7 @@ def _server_problems(world: World, job: Row) -> Iterator[str]:
 
 
 def _registration_problems(world: World, job: Row, wanted: list[str]) -> Iterator[str]:
-    yield from _differ("services that have a registration", sorted(world.registrations), wanted)
+    yield from _differ("services that have a registration", sorted(world.registrations), sorted(wanted))
     names = ("idempotency_key", "external_id", "endpoint")
     recorded = {
         row["service"]: (row["job_id"], row["status"], *(row[name] for name in names))
@@ -175,7 +175,7 @@ def _secret_problems(world: World, job: Row, count: int) -> Iterator[str]:
         return
     secret, document = world.secrets[0], world.secrets[0]["current"]
     yield from _differ("tags", secret["tags"], {"project_id": world.project_id, "job_id": job["job_id"]})
-    fields = ["api_keys", "dbname", "engine", "host", "password", "port", "username"]
+    fields = ["api_keys", "dbname", "engine", "host", "jwt_secret", "password", "port", "username"]
     yield from _differ("fields of the secret", sorted(document), fields)
     yield from _differ("keys in the secret", len(document.get("api_keys", [])), count)
     recorded = [(row["secret_arn"], row["secret_name"]) for row in world.tenant_databases]

@@ -117,6 +117,6 @@ def payload(project_id: str) -> dict[str, Any]:
         "project_id": project_id,
         "region": "us-east-1",
         "organization_id": ORGANIZATION,
-        "services": {"auth": True, "realtime": True, "storage": True},
+        "services": {"auth": True, "realtime": True, "storage": True, "pooler": True},
         "api_keys": {"count": 3, "prefix": "faults"},
     }

@@ -14,7 +14,7 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
 from tests.conftest import NewProject
-from tests.executions.running import Ran, ended, execute, run
+from tests.executions.running import SERVICES, Ran, ended, execute, run
 from tests.hostile_payloads import HARMLESS_PROJECT_IDS, HOSTILE, Hostile, sent
 
 AT_ONCE = 6
@@ -52,7 +52,7 @@ def resources(stack: Stack) -> Resources:
         databases=execute(stack, "SELECT oid, datname FROM pg_database ORDER BY 1"),
         roles=execute(stack, "SELECT oid, rolname FROM pg_roles ORDER BY 1"),
         secrets=sorted(secretsmanager_backends[ACCOUNT][REGION].secrets),
-        registrations={service: stack.services.store.tenants(service) for service in ("auth", "realtime", "storage")},
+        registrations={service: stack.services.store.tenants(service) for service in SERVICES},
     )
 
 

@@ -126,7 +126,7 @@ def test_only_project_and_region_are_required_and_the_rest_has_defaults() -> Non
         "project_id": "demo",
         "region": "us-east-1",
         "database": {"engine": "postgresql", "version": "18", "size": "db.t3.micro", "storage_gb": 20},
-        "services": {"auth": False, "realtime": False, "storage": False},
+        "services": {"auth": False, "realtime": False, "storage": False, "pooler": False},
         "api_keys": {"count": 2, "prefix": "demo"},
         "metadata": {},
     }

@@ -5,7 +5,9 @@ import pytest
 
 from provisioning import service_client
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.service_client import Registration, ServiceClient
+from provisioning.service_client import ServiceClient
+from provisioning.services.adapter import Registration
+from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import TOKEN, make_job
 from tests.provisioning.programmable_service import ProgrammableService, answer
@@ -21,30 +23,28 @@ PASSING = [408, 425, 429, 500, 502, 503, 504, 507, 599]
 
 
 @pytest.fixture
-def client(service: ProgrammableService) -> ServiceClient:
-    return ServiceClient(Service.AUTH)
+def client(service: ProgrammableService) -> Generic:
+    return Generic(ServiceClient(Service.AUTH))
 
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_registration_that_is_new_or_was_there_already_is_returned(
-    service: ProgrammableService, client: ServiceClient, status: int
+    service: ProgrammableService, client: Generic, status: int
 ) -> None:
     service.will(answer(status, KNOWN))
-    assert client.register("demo", KEY, TENANT) == Registration(**KNOWN)
+    assert client.put("demo", KEY, TENANT) == Registration(**KNOWN)
 
 
-def test_fields_that_the_contract_does_not_know_are_ignored(
-    service: ProgrammableService, client: ServiceClient
-) -> None:
+def test_fields_that_the_contract_does_not_know_are_ignored(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(201, KNOWN | {"plan": "free", "token": TOKEN}))
-    assert client.register("demo", KEY, TENANT) == Registration(**KNOWN)
+    assert client.put("demo", KEY, TENANT) == Registration(**KNOWN)
 
 
 def test_a_registration_is_a_put_of_the_tenant_with_token_and_idempotency_key(
-    service: ProgrammableService, client: ServiceClient
+    service: ProgrammableService, client: Generic
 ) -> None:
     service.will(answer(201, KNOWN))
-    client.register("demo", KEY, TENANT)
+    client.put("demo", KEY, TENANT)
     (request,) = service.requests
     assert (request.method, request.path) == ("PUT", "/tenants/demo")
     assert json.loads(request.body) == TENANT
@@ -53,18 +53,16 @@ def test_a_registration_is_a_put_of_the_tenant_with_token_and_idempotency_key(
     assert request.headers["Content-Type"] == "application/json"
 
 
-def test_a_deregistration_carries_token_and_idempotency_key(
-    service: ProgrammableService, client: ServiceClient
-) -> None:
+def test_a_deregistration_carries_token_and_idempotency_key(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(204))
-    client.deregister("demo", KEY)
+    client.delete("demo", KEY)
     (request,) = service.requests
     assert (request.method, request.path, request.body) == ("DELETE", "/tenants/demo", b"")
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
     assert request.headers["Idempotency-Key"] == KEY
 
 
-def test_looking_up_a_tenant_carries_no_idempotency_key(service: ProgrammableService, client: ServiceClient) -> None:
+def test_looking_up_a_tenant_carries_no_idempotency_key(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(200, KNOWN))
     client.find("demo")
     (request,) = service.requests
@@ -77,7 +75,7 @@ def test_looking_up_a_tenant_carries_no_idempotency_key(service: ProgrammableSer
     [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b"), ("../x", "..%2Fx"), ("é", "%C3%A9"), ("%2F", "%252F")],
 )
 def test_a_project_id_cannot_leave_its_place_in_the_path(
-    service: ProgrammableService, client: ServiceClient, project_id: str, path: str
+    service: ProgrammableService, client: Generic, project_id: str, path: str
 ) -> None:
     service.will(answer(404))
     client.find(project_id)
@@ -85,115 +83,111 @@ def test_a_project_id_cannot_leave_its_place_in_the_path(
 
 
 def test_the_base_url_keeps_its_path(
-    service: ProgrammableService, monkeypatch: pytest.MonkeyPatch, client: ServiceClient
+    service: ProgrammableService, monkeypatch: pytest.MonkeyPatch, client: Generic
 ) -> None:
     monkeypatch.setenv("AUTH_SERVICE_URL", f"{service.url}/v1/auth/")
     service.will(answer(404))
-    ServiceClient(Service.AUTH).find("demo")
+    Generic(ServiceClient(Service.AUTH)).find("demo")
     assert service.requests[0].path == "/v1/auth/tenants/demo"
 
 
-def test_a_tenant_under_another_key_is_a_conflict(service: ProgrammableService, client: ServiceClient) -> None:
+def test_a_tenant_under_another_key_is_a_conflict(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(409, {"error": "registered under another idempotency key"}))
     with pytest.raises(ResourceConflict):
-        client.register("demo", KEY, TENANT)
+        client.put("demo", KEY, TENANT)
     assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("status", FINAL)
-def test_a_final_no_is_permanent(service: ProgrammableService, client: ServiceClient, status: int) -> None:
+def test_a_final_no_is_permanent(service: ProgrammableService, client: Generic, status: int) -> None:
     service.will(answer(status, {"error": TOKEN}))
     with pytest.raises(ServiceRejectedRegistration, match=rf"^auth answered {status}$"):
-        client.register("demo", KEY, TENANT)
+        client.put("demo", KEY, TENANT)
     assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("status", PASSING)
-def test_an_answer_that_may_change_is_transient(
-    service: ProgrammableService, client: ServiceClient, status: int
-) -> None:
+def test_an_answer_that_may_change_is_transient(service: ProgrammableService, client: Generic, status: int) -> None:
     service.will(answer(status, headers={"Retry-After": "0"}))
     with pytest.raises(ServiceRegistrationFailed, match=rf"^auth answered {status}$"):
-        client.register("demo", KEY, TENANT)
+        client.put("demo", KEY, TENANT)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(service: ProgrammableService, client: ServiceClient, status: int) -> None:
+def test_a_redirect_is_not_followed(service: ProgrammableService, client: Generic, status: int) -> None:
     service.will(answer(status, headers={"Location": f"{service.url}/elsewhere"}), answer(200, KNOWN))
     with pytest.raises(ServiceRejectedRegistration):
         client.find("demo")
     assert [request.path for request in service.requests] == ["/tenants/demo"]
 
 
-def test_a_tenant_that_a_service_does_not_know_is_not_found(
-    service: ProgrammableService, client: ServiceClient
-) -> None:
+def test_a_tenant_that_a_service_does_not_know_is_not_found(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(404, {"error": "not registered"}))
     assert client.find("demo") is None
 
 
-def test_a_tenant_that_a_service_knows_is_found(service: ProgrammableService, client: ServiceClient) -> None:
+def test_a_tenant_that_a_service_knows_is_found(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(200, KNOWN))
     assert client.find("demo") == Registration(**KNOWN)
 
 
 def test_a_removal_that_the_contract_does_not_know_is_not_taken_for_one(
-    service: ProgrammableService, client: ServiceClient
+    service: ProgrammableService, client: Generic
 ) -> None:
     service.will(answer(200, b"garbage"))
     with pytest.raises(ServiceRegistrationFailed, match="answered 200"):
-        client.deregister("demo", KEY)
+        client.delete("demo", KEY)
 
 
 @pytest.mark.parametrize(("status", "removed"), [(204, True), (404, False), (409, False)])
 def test_a_deregistration_tells_whether_it_removed_anything(
-    service: ProgrammableService, client: ServiceClient, status: int, removed: bool
+    service: ProgrammableService, client: Generic, status: int, removed: bool
 ) -> None:
     service.will(answer(status))
-    assert client.deregister("demo", KEY) is removed
+    assert client.delete("demo", KEY) is removed
 
 
 @pytest.mark.parametrize(("status", "error"), [(500, ServiceRegistrationFailed), (403, ServiceRejectedRegistration)])
 def test_a_deregistration_that_was_refused_is_no_deregistration(
-    service: ProgrammableService, client: ServiceClient, status: int, error: type[Exception]
+    service: ProgrammableService, client: Generic, status: int, error: type[Exception]
 ) -> None:
     service.will(answer(status))
     with pytest.raises(error):
-        client.deregister("demo", KEY)
+        client.delete("demo", KEY)
 
 
 def test_a_token_is_read_once_for_many_requests(
-    service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient"
+    service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
     service.will(answer(404))
     client.find("demo")
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": "new"}))
-    ServiceClient(Service.AUTH).find("demo")
+    Generic(ServiceClient(Service.AUTH)).find("demo")
     assert [request.headers["Authorization"] for request in service.requests] == [f"Bearer {TOKEN}"] * 2
 
 
 def test_a_token_that_was_rotated_meanwhile_is_read_anew(
-    service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient"
+    service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
     service.will(answer(404))
     client.find("demo")
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": "new"}))
     service.will(answer(401), answer(201, KNOWN))
-    assert client.register("demo", KEY, TENANT) == Registration(**KNOWN)
+    assert client.put("demo", KEY, TENANT) == Registration(**KNOWN)
     assert [request.headers["Authorization"] for request in service.requests[1:]] == [f"Bearer {TOKEN}", "Bearer new"]
 
 
 def test_a_token_that_stays_wrong_is_permanent_after_one_more_try(
-    service: ProgrammableService, client: ServiceClient
+    service: ProgrammableService, client: Generic
 ) -> None:
     service.will(answer(401))
     with pytest.raises(ServiceRejectedRegistration, match=r"^auth answered 401$"):
-        client.register("demo", KEY, TENANT)
+        client.put("demo", KEY, TENANT)
     assert len(service.requests) == 2
 
 
 def test_a_service_without_a_token_is_a_mistake_in_the_settings(
-    service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient"
+    service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"storage": TOKEN}))
     with pytest.raises(Misconfigured):
@@ -202,7 +196,7 @@ def test_a_service_without_a_token_is_a_mistake_in_the_settings(
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN}\r\nX-Injected: yes", f"{TOKEN}\N{BULLET}"], ids=ascii)
 def test_a_token_that_is_no_header_is_a_mistake_in_the_settings(
-    service: ProgrammableService, client: ServiceClient, secrets_manager: "SecretsManagerClient", token: str
+    service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient", token: str
 ) -> None:
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": token}))
     with pytest.raises(Misconfigured) as refused:
@@ -218,8 +212,8 @@ def test_every_wait_together_ends_before_a_lambda_does() -> None:
 
 @pytest.mark.parametrize("execution_name", ["prüfung", "試験"])
 def test_whatever_the_name_of_an_execution_its_key_arrives_as_plain_ascii(
-    service: ProgrammableService, client: ServiceClient, execution_name: str
+    service: ProgrammableService, client: Generic, execution_name: str
 ) -> None:
     service.will(answer(201, KNOWN))
-    client.register("demo", make_job(execution_name).idempotency_key(Service.AUTH), TENANT)
+    client.put("demo", make_job(execution_name).idempotency_key(Service.AUTH), TENANT)
     assert service.requests[0].headers["Idempotency-Key"].isascii()

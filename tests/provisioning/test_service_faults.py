@@ -7,7 +7,9 @@ import pytest
 
 from provisioning import service_client
 from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.service_client import LARGEST_ANSWER_BYTES, Registration, ServiceClient
+from provisioning.service_client import LARGEST_ANSWER_BYTES, ServiceClient
+from provisioning.services.adapter import Registration
+from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import TOKEN
 from tests.provisioning.programmable_service import (
@@ -60,8 +62,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(service: ProgrammableService) -> ServiceClient:
-    return ServiceClient(Service.AUTH)
+def client(service: ProgrammableService) -> Generic:
+    return Generic(ServiceClient(Service.AUTH))
 
 
 @contextmanager
@@ -71,16 +73,16 @@ def within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - started < seconds
 
 
-def failure(client: ServiceClient) -> ServiceRegistrationFailed:
+def failure(client: Generic) -> ServiceRegistrationFailed:
     with pytest.raises(ServiceRegistrationFailed) as failed:
-        client.register("demo", KEY, {"project_id": "demo"})
+        client.put("demo", KEY, {"project_id": "demo"})
     return failed.value
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("behaviour", [hang, reset, cut_off], ids=lambda behaviour: behaviour.__name__)
 def test_a_service_that_does_not_finish_its_answer_is_transient_and_asked_once(
-    service: ProgrammableService, client: ServiceClient, behaviour: Behaviour
+    service: ProgrammableService, client: Generic, behaviour: Behaviour
 ) -> None:
     service.will(behaviour)
     with within(2):
@@ -93,55 +95,53 @@ def test_a_service_that_is_not_there_is_transient(
 ) -> None:
     monkeypatch.setenv("AUTH_SERVICE_URL", f"http://127.0.0.1:{unused_port}")
     with within(4):
-        failure(ServiceClient(Service.AUTH))
+        failure(Generic(ServiceClient(Service.AUTH)))
 
 
 def test_a_service_whose_name_does_not_resolve_is_transient(
     service: ProgrammableService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTH_SERVICE_URL", "http://auth.invalid")
-    failure(ServiceClient(Service.AUTH))
+    failure(Generic(ServiceClient(Service.AUTH)))
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_service_that_is_busy_is_asked_again_at_once(
-    service: ProgrammableService, client: ServiceClient, status: int
+    service: ProgrammableService, client: Generic, status: int
 ) -> None:
     service.will(answer(status), answer(201, KNOWN))
     with within(1):
-        assert client.register("demo", KEY, {}) == Registration(**KNOWN)
+        assert client.put("demo", KEY, {}) == Registration(**KNOWN)
 
 
-def test_a_service_that_is_gone_for_good_is_asked_three_times(
-    service: ProgrammableService, client: ServiceClient
-) -> None:
+def test_a_service_that_is_gone_for_good_is_asked_three_times(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(503))
     failure(client)
     assert len(service.requests) == 3
 
 
-def test_every_try_carries_the_same_idempotency_key(service: ProgrammableService, client: ServiceClient) -> None:
+def test_every_try_carries_the_same_idempotency_key(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(503))
     failure(client)
     assert {request.headers["Idempotency-Key"] for request in service.requests} == {KEY}
 
 
-def test_retry_after_is_honoured(service: ProgrammableService, client: ServiceClient) -> None:
+def test_retry_after_is_honoured(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(503, headers={"Retry-After": "1"}), answer(201, KNOWN))
     started = time.monotonic()
-    client.register("demo", KEY, {})
+    client.put("demo", KEY, {})
     assert time.monotonic() - started >= 1
 
 
-def test_retry_after_is_not_honoured_beyond_the_limit(service: ProgrammableService, client: ServiceClient) -> None:
+def test_retry_after_is_not_honoured_beyond_the_limit(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(429, headers={"Retry-After": "3600"}), answer(201, KNOWN))
     with within(4):
-        client.register("demo", KEY, {})
+        client.put("demo", KEY, {})
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-1", "1e9", ""])
 def test_a_retry_after_that_says_nothing_is_transient(
-    service: ProgrammableService, client: ServiceClient, retry_after: str
+    service: ProgrammableService, client: Generic, retry_after: str
 ) -> None:
     service.will(answer(503, headers={"Retry-After": retry_after}))
     with within(4):
@@ -150,46 +150,44 @@ def test_a_retry_after_that_says_nothing_is_transient(
 
 @pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE)
 def test_an_answer_that_is_not_of_the_contract_is_transient(
-    service: ProgrammableService, client: ServiceClient, body: object
+    service: ProgrammableService, client: Generic, body: object
 ) -> None:
     service.will(answer(200, body))
     assert str(failure(client)) == "auth answered something its contract does not know"
 
 
-def test_an_answer_nested_without_end_is_transient(service: ProgrammableService, client: ServiceClient) -> None:
+def test_an_answer_nested_without_end_is_transient(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(200, b"[" * (LARGEST_ANSWER_BYTES - 1)))
     failure(client)
 
 
-def test_an_answer_without_an_external_id_is_transient(service: ProgrammableService, client: ServiceClient) -> None:
+def test_an_answer_without_an_external_id_is_transient(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(200, KNOWN | {"external_id": ""}))
     failure(client)
 
 
 @pytest.mark.parametrize("body", [TOO_LARGE, b" " * 10 * 1024 * 1024], ids=["a byte too many", "10 MiB"])
-def test_an_answer_that_is_too_large_is_transient(
-    service: ProgrammableService, client: ServiceClient, body: object
-) -> None:
+def test_an_answer_that_is_too_large_is_transient(service: ProgrammableService, client: Generic, body: object) -> None:
     service.will(answer(200, body))
     with within(4):
         failure(client)
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
-def test_an_answer_without_end_is_left_early(service: ProgrammableService, client: ServiceClient, status: int) -> None:
+def test_an_answer_without_end_is_left_early(service: ProgrammableService, client: Generic, status: int) -> None:
     service.will(endless(status))
     with within(4), pytest.raises((ServiceRegistrationFailed, ServiceRejectedRegistration)):
-        client.register("demo", KEY, {})
+        client.put("demo", KEY, {})
 
 
-def test_a_refusal_without_end_is_left_early(service: ProgrammableService, client: ServiceClient) -> None:
+def test_a_refusal_without_end_is_left_early(service: ProgrammableService, client: Generic) -> None:
     service.will(endless(503, seconds=0.6), endless(503, seconds=0.6), answer(201, KNOWN))
     with within(1):
-        client.register("demo", KEY, {})
+        client.put("demo", KEY, {})
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_that_drips_is_left_early(service: ProgrammableService, client: ServiceClient) -> None:
+def test_an_answer_that_drips_is_left_early(service: ProgrammableService, client: Generic) -> None:
     service.will(drip(seconds=1.2))
     with within(3 * PATIENCE_SECONDS):
         failure(client)
@@ -199,18 +197,16 @@ def test_an_answer_that_drips_is_left_early(service: ProgrammableService, client
 @pytest.mark.parametrize(
     "behaviour", [hang, reset, cut_off, answer(401, {"error": TOKEN}), answer(500, {"error": TOKEN})]
 )
-def test_a_failure_never_holds_the_token(
-    service: ProgrammableService, client: ServiceClient, behaviour: Behaviour
-) -> None:
+def test_a_failure_never_holds_the_token(service: ProgrammableService, client: Generic, behaviour: Behaviour) -> None:
     service.will(behaviour)
     with pytest.raises((ServiceRegistrationFailed, ServiceRejectedRegistration)) as failed:
-        client.register("demo", KEY, {})
+        client.put("demo", KEY, {})
     assert TOKEN not in "".join(traceback.format_exception(failed.value))
     assert TOKEN not in repr(failed.value.__context__)
 
 
-def test_a_service_is_asked_anew_after_it_has_failed(service: ProgrammableService, client: ServiceClient) -> None:
+def test_a_service_is_asked_anew_after_it_has_failed(service: ProgrammableService, client: Generic) -> None:
     service.will(reset)
     failure(client)
     service.will(answer(201, KNOWN))
-    assert client.register("demo", KEY, {}) == Registration(**KNOWN)
+    assert client.put("demo", KEY, {}) == Registration(**KNOWN)

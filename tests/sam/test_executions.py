@@ -53,7 +53,7 @@ def test_a_project_is_provisioned_with_the_same_result(
 ) -> None:
     outputs, states = [], []
     for place in everywhere.values():
-        payload = payload_for(new_project(), "auth", "realtime", "storage")
+        payload = payload_for(new_project(), "auth", "realtime", "storage", "pooler")
         with place:
             ran = run(stack, payload)
         assert ran.status == "SUCCEEDED", ran.cause

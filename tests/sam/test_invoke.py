@@ -25,6 +25,7 @@ FORWARD = (
     "RegisterAuthFunction",
     "RegisterRealtimeFunction",
     "RegisterStorageFunction",
+    "RegisterPoolerFunction",
     "GenerateApiKeysFunction",
     "FinalizeFunction",
 )

@@ -16,14 +16,25 @@ from stages.create_schema import create_schema
 from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys, revoke_api_keys
 from stages.record_failure import record_failure
-from stages.register_services import deregister_services, register_auth, register_realtime, register_storage
+from stages.register_services import (
+    deregister_services,
+    register_auth,
+    register_pooler,
+    register_realtime,
+    register_storage,
+)
 from stages.verify_project import verify_project
 from tests.executions.running import SERVICES, payload_for
 
 Handler = Callable[[Event, LambdaContext], Output]
 Answer = TypeVar("Answer")
 
-REGISTER: dict[str, Handler] = {"auth": register_auth, "realtime": register_realtime, "storage": register_storage}
+REGISTER: dict[str, Handler] = {
+    "auth": register_auth,
+    "realtime": register_realtime,
+    "storage": register_storage,
+    "pooler": register_pooler,
+}
 COMPENSATIONS: tuple[Handler, ...] = (revoke_api_keys, deregister_services, drop_database)
 STOPPED: dict[str, Any] = {}
 

@@ -93,7 +93,8 @@ def test_the_owner_cannot_log_in_and_of_the_password_postgresql_has_a_verifier_a
 def test_the_secret_has_the_format_of_aws_rotation_and_its_credentials_log_in(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     document = secret_of(stack, job)
-    password = document.pop("password")
+    password, jwt_secret = document.pop("password"), document.pop("jwt_secret")
+    assert len(jwt_secret) >= 64
     assert document == {
         "engine": "postgres",
         "host": "127.0.0.1",

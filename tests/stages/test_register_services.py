@@ -1,4 +1,4 @@
-"""Register auth, realtime and storage, and their removal: one registration per service, under this job's key."""
+"""Register auth, realtime, storage and pooler, and their removal: one registration per service, under the job's key."""
 
 import json
 import uuid
@@ -15,7 +15,8 @@ from provisioning.errors import (
     ServiceRegistrationFailed,
     ServiceRejectedRegistration,
 )
-from provisioning.service_client import ServiceClient
+from provisioning.services.adapter import Tenant
+from provisioning.services.generic import Generic
 from stages.create_database import create_database
 from stages.register_services import deregister_services, register_auth
 from tests.conftest import ORGANIZATION, REGION
@@ -113,7 +114,7 @@ def test_a_second_delivery_returns_what_was_recorded_and_asks_nobody(
 
 
 def test_after_a_crash_the_next_attempt_gets_the_same_registration(stack: Stack, job: StagedJob) -> None:
-    with dying(ServiceClient, "register", after=True), pytest.raises(Died):
+    with dying(Generic, "register", after=True), pytest.raises(Died):
         job.run(register_auth)
     before = look(stack, job.project_id).registrations
     output = job.run(register_auth)
@@ -169,7 +170,7 @@ def test_every_registration_of_the_job_is_removed(stack: Stack, job: StagedJob) 
 
 
 def test_a_registration_that_was_never_recorded_is_removed(stack: Stack, job: StagedJob) -> None:
-    with dying(ServiceClient, "register", after=True), pytest.raises(Died):
+    with dying(Generic, "register", after=True), pytest.raises(Died):
         job.run(register_auth)
     assert job.run(deregister_services) == {"removed": ["auth registration"]}
     assert look(stack, job.project_id).registrations == {}
@@ -198,14 +199,14 @@ def test_only_what_was_declared_is_asked_for_its_removal(job: StagedJob, program
 
 def test_one_service_that_does_not_answer_keeps_no_other_from_being_asked(stack: Stack, job: StagedJob) -> None:
     register_all(job)
-    real = ServiceClient.deregister
+    real = Generic.deregister
 
-    def unwilling(client: ServiceClient, *arguments: str) -> bool:
-        if client.service == "auth":
+    def unwilling(adapter: Generic, tenant: Tenant) -> bool:
+        if adapter.service == "auth":
             raise ServiceRegistrationFailed("auth answered 500")
-        return real(client, *arguments)
+        return real(adapter, tenant)
 
-    with patch.object(ServiceClient, "deregister", unwilling), pytest.raises(ServiceRegistrationFailed):
+    with patch.object(Generic, "deregister", unwilling), pytest.raises(ServiceRegistrationFailed):
         job.run(deregister_services)
     world = look(stack, job.project_id)
     assert list(world.registrations) == [row["service"] for row in world.service_registrations] == ["auth"]

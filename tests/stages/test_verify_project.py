@@ -63,15 +63,15 @@ def test_the_job_is_opened_and_the_project_is_being_provisioned(stack: Stack, pr
     assert job.verify() == {
         "job_id": job.job_id,
         "project_id": project_id,
-        "services": {"auth": True, "realtime": False, "storage": False},
+        "services": {"auth": True, "realtime": False, "storage": False, "pooler": False},
     }
     world = look(stack, project_id)
     assert world.project is not None
     assert (world.project["status"], world.project["job_id"]) == ("provisioning", job.job_id)
     (row,) = world.jobs
-    assert (row["status"], row["attempts"], row["max_attempts"], row["progress_percent"]) == ("running", 1, 3, 12)
+    assert (row["status"], row["attempts"], row["max_attempts"], row["progress_percent"]) == ("running", 1, 3, 11)
     assert (row["execution_arn"], row["current_stage"]) == (f"arn:{job.job_id}", "initializing")
-    unwanted = ("registering_realtime", "registering_storage")
+    unwanted = ("registering_realtime", "registering_storage", "registering_pooler")
     statuses = {step: "skipped" if step in unwanted else "pending" for step in STEPS} | {"initializing": "succeeded"}
     assert {step["stage"]: step["status"] for step in world.steps[job.job_id]} == statuses
 

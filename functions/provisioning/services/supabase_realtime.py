@@ -1,0 +1,106 @@
+"""The `supabase-realtime` adapter: the tenant API of supabase/realtime.
+
+Read in lib/realtime_web/controllers/tenant_controller.ex at 87deba30fefbfefb001881e33b11ec704ef5e87a; that version
+has no GET …/health and no migrations in its PUT, so those two follow what later versions are described to do.
+
+    PUT    {base}/api/tenants/{external_id}          201 new, 200 changed, 401 when its migrations failed, 422 invalid
+    GET    {base}/api/tenants/{external_id}          200, or 404
+    GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ...}}
+    DELETE {base}/api/tenants/{external_id}          204, also when absent; 503 when it could not stop the tenant
+
+A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a
+PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more.
+"""
+
+from typing_extensions import override
+
+from provisioning import json_web_token
+from provisioning.errors import ServiceRegistrationFailed
+from provisioning.services.adapter import Adapter, Registration, Tenant, tls_enforced
+
+PUBLICATION = "supabase_realtime"
+POLL_INTERVAL_MILLISECONDS = 100
+POLL_MAXIMUM_RECORD_BYTES = 1024 * 1024
+UNAUTHORIZED = 403
+
+
+class SupabaseRealtime(Adapter):
+    """Registers tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
+
+    @override
+    def register(self, tenant: Tenant) -> Registration:
+        if self._put(tenant) == 200 and not self.ready(tenant):
+            self._delete(tenant)
+            self._put(tenant)
+        return self._registered(tenant, _path(tenant))
+
+    @override
+    def deregister(self, tenant: Tenant) -> bool:
+        existed = self.exists(tenant)
+        self._delete(tenant)
+        return existed
+
+    @override
+    def exists(self, tenant: Tenant) -> bool:
+        status, _ = self._request("GET", _path(tenant))
+        if status not in (200, 404):
+            raise self.client.refusal(status)
+        return status == 200
+
+    @override
+    def ready(self, tenant: Tenant) -> bool:
+        status, body = self._request("GET", f"{_path(tenant)}/health")
+        if status == 404:
+            return False
+        if status != 200:
+            raise self.client.refusal(status)
+        answer = self.client.document(body)
+        data = answer.get("data", answer)
+        return isinstance(data, dict) and data.get("healthy") is True
+
+    def _put(self, tenant: Tenant) -> int:
+        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)})
+        if status == 401:
+            raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
+        if status not in (200, 201):
+            raise self.client.refusal(status)
+        return status
+
+    def _delete(self, tenant: Tenant) -> None:
+        status, _ = self._request("DELETE", _path(tenant))
+        if status not in (204, 404):
+            raise self.client.refusal(status)
+
+    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        return self.client.request(method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
+
+
+def _path(tenant: Tenant) -> str:
+    return f"/api/tenants/{tenant.external_id}"
+
+
+def _description(tenant: Tenant) -> dict[str, object]:
+    cluster = tenant.job.cluster
+    return {
+        "external_id": tenant.external_id,
+        "name": tenant.job.project_id,
+        "jwt_secret": tenant.jwt_secret,
+        "extensions": [
+            {
+                "type": "postgres_cdc_rls",
+                "settings": {
+                    "region": cluster.region,
+                    "db_host": cluster.host,
+                    "db_port": str(cluster.port),
+                    "db_name": tenant.job.names.database,
+                    "db_user": tenant.username,
+                    "db_password": tenant.password,
+                    "slot_name": tenant.slot_name,
+                    "publication": PUBLICATION,
+                    "ssl_enforced": tls_enforced(),
+                    "poll_interval_ms": POLL_INTERVAL_MILLISECONDS,
+                    "poll_max_record_bytes": POLL_MAXIMUM_RECORD_BYTES,
+                },
+            }
+        ],
+    }

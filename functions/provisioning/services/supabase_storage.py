@@ -1,0 +1,80 @@
+"""The `supabase-storage` adapter: the multi-tenant admin port of supabase/storage.
+
+Read in src/http/routes/admin/tenants.ts at 029d0f5edc69b62f8e9a7a9a2105c456df3a4402.
+
+    PUT    {base}/tenants/{id}              204, an upsert, also when its migrations on the tenant database failed
+    GET    {base}/tenants/{id}/migrations   200 {"isLatest": ...}, or 404
+    GET    {base}/tenants/{id}/health       200 {"healthy": ...}
+    DELETE {base}/tenants/{id}              204, also when absent
+
+The header `apikey` holds the token; a wrong one is answered 401. POST is insert-only and answers 500 to a duplicate, so
+it is not used; GET {base}/tenants/{id} answers with every secret of the tenant, so it is not asked. Each PUT migrates
+anew. Objects and the storage schema stay after a DELETE: the schema goes with the database.
+"""
+
+from typing_extensions import override
+
+from provisioning.services.adapter import Adapter, Registration, Tenant
+
+MAXIMUM_CONNECTIONS = 10
+"""Of the tenant's limit of 60, so that Storage alone cannot use it up."""
+
+FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
+
+
+class SupabaseStorage(Adapter):
+    """Registers tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
+
+    @override
+    def register(self, tenant: Tenant) -> Registration:
+        status, _ = self._request("PUT", _path(tenant), _description(tenant))
+        if status != 204:
+            raise self.client.refusal(status)
+        return self._registered(tenant, _path(tenant))
+
+    @override
+    def deregister(self, tenant: Tenant) -> bool:
+        existed = self.exists(tenant)
+        status, _ = self._request("DELETE", _path(tenant))
+        if status not in (204, 404):
+            raise self.client.refusal(status)
+        return existed
+
+    @override
+    def exists(self, tenant: Tenant) -> bool:
+        return self._asked(f"{_path(tenant)}/migrations") is not None
+
+    @override
+    def ready(self, tenant: Tenant) -> bool:
+        migrations = self._asked(f"{_path(tenant)}/migrations")
+        if migrations is None or migrations.get("isLatest") is not True:
+            return False
+        health = self._asked(f"{_path(tenant)}/health")
+        return health is not None and health.get("healthy") is True
+
+    def _asked(self, path: str) -> dict[str, object] | None:
+        status, body = self._request("GET", path)
+        if status == 404:
+            return None
+        if status != 200:
+            raise self.client.refusal(status)
+        return self.client.document(body)
+
+    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        return self.client.request(method, path, lambda token: {"apikey": token}, body=body)
+
+
+def _path(tenant: Tenant) -> str:
+    return f"/tenants/{tenant.external_id}"
+
+
+def _description(tenant: Tenant) -> dict[str, object]:
+    return {
+        "anonKey": tenant.key("anon"),
+        "serviceKey": tenant.key("service_role"),
+        "jwtSecret": tenant.jwt_secret,
+        "databaseUrl": tenant.database_url,
+        "maxConnections": MAXIMUM_CONNECTIONS,
+        "fileSizeLimit": FILE_SIZE_LIMIT_BYTES,
+        "features": {"imageTransformation": {"enabled": False}},
+    }

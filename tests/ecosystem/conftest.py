@@ -1,0 +1,59 @@
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.stack import Stack
+from provisioning import cluster, control_plane, service_client, tenant_schema
+from stages.create_database import create_database
+from stages.create_schema import create_schema
+from tests.conftest import NewProject
+from tests.stages.jobs import StagedJob, open_job
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(stack: Stack) -> Iterator[None]:
+    """One Lambda environment for the tests of a file: its connections end with it."""
+    with (
+        patch.object(control_plane, "_environment", threading.local()),
+        patch.object(cluster, "_environment", threading.local()),
+        patch.object(service_client, "_environment", threading.local()),
+    ):
+        yield
+
+
+@pytest.fixture
+def job(stack: Stack, new_project: NewProject) -> StagedJob:
+    """A fresh tenant: its database and its schema, and nothing of an application."""
+    opened = open_job(new_project())
+    opened.run(create_database)
+    opened.run(create_schema)
+    return opened
+
+
+@pytest.fixture
+def document(stack: Stack, job: StagedJob) -> dict[str, Any]:
+    """The credentials that the tenant is handed."""
+    answer = stack.client("secretsmanager").get_secret_value(SecretId=job.names.secret)
+    credentials: dict[str, Any] = json.loads(answer["SecretString"])
+    return credentials
+
+
+@pytest.fixture
+def database_url(document: dict[str, Any]) -> str:
+    """The credentials as applications take them."""
+    names = ("username", "password", "host", "port", "dbname")
+    user, password, host, port, dbname = (document[name] for name in names)
+    return f"postgresql://{user}:{password}@{host}:{port}/{dbname}"
+
+
+@pytest.fixture
+def tenant(document: dict[str, Any]) -> Iterator[Connection]:
+    """A connection with the tenant's credentials."""
+    with closing(tenant_schema.issued_connection(document)) as connection:
+        yield connection

@@ -1,0 +1,36 @@
+"""The laptop's registration service keeps the contract that is published for services: docs/, tried by schemathesis."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, settings
+
+from local.services import RegistrationServices
+from local.template import REPOSITORY
+
+TOKEN = "t0k3n-of-the-auth-service"
+CONTRACT = yaml.safe_load((REPOSITORY / "docs" / "registration-service.openapi.yaml").read_text())
+
+schema = schemathesis.openapi.from_dict(CONTRACT)
+
+
+@pytest.fixture(scope="module")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path: Path = tmp_path_factory.mktemp("services") / "services.sqlite"
+    services = RegistrationServices(path, dict.fromkeys(("auth", "realtime", "storage", "pooler"), TOKEN))
+    services.start()
+    yield services.url("auth")
+    services.stop()
+
+
+@schema.parametrize()
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_one_that_the_contract_knows(case: schemathesis.Case[Any], base_url: str) -> None:
+    if isinstance(case.body, dict) and isinstance(case.body.get("project_id"), str) and case.body["project_id"]:
+        # No schema can say that two values are the same.
+        case.body["project_id"] = case.path_parameters["project_id"]
+    case.call_and_validate(base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"})

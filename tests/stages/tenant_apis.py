@@ -1,0 +1,221 @@
+"""The tenant APIs of Supabase Realtime, Storage and Supavisor as their sources have them, over HTTP, traps included.
+
+Each is an application of its own that checks who asks, keeps its tenants, and signs in to the tenant database with the
+credentials that it was given: a registration that cannot work is refused here as it is there.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg2
+from flask import Flask, Response, jsonify, request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from typing_extensions import override
+from werkzeug.serving import WSGIRequestHandler
+
+from local.http_server import HttpServer, listen
+
+Tenants = dict[str, dict[str, Any]]
+REALTIME_SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
+
+
+class TenantApi:
+    """One service: its tenants, the requests that it got, and what a test lets go wrong."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self.tenants: Tenants = {}
+        self.requests: list[tuple[str, str]] = []
+        self.migrations_fail = 0
+        """How many of the next migrations of a tenant database fail."""
+
+    def application(self) -> Flask:
+        raise NotImplementedError
+
+    def migrate(self, connect: dict[str, Any]) -> bool:
+        """Signs in to the tenant database, as migrations begin. Tells whether they went through."""
+        if self.migrations_fail:
+            self.migrations_fail -= 1
+            return False
+        return signs_in(connect)
+
+    @contextmanager
+    def serve(self) -> Iterator[str]:
+        """Serves the API and yields its base URL."""
+        application = self.application()
+
+        def note() -> None:
+            self.requests.append((request.method, request.path))
+
+        application.before_request_funcs.setdefault(None, []).insert(0, note)
+        server = HttpServer(application, listen("127.0.0.1", 0), WSGIRequestHandler)
+        server.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+
+    def bearer_is_wrong(self) -> bool:
+        """Tells whether the request has no bearer JWT of ours with iat and an exp that is near and has not passed."""
+        try:
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            claims = jwt.decode(token, OctKey.import_key(self.secret), algorithms=["HS256"]).claims
+        except (JoseError, ValueError):
+            return True
+        return not claims.get("iat", 0) - 60 <= time.time() < claims.get("exp", 0) <= time.time() + 600
+
+
+class RealtimeApi(TenantApi):
+    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; DELETE is 204 in any case."""
+
+    @override
+    def application(self) -> Flask:
+        application = Flask("realtime")
+
+        @application.before_request
+        def authorize() -> Response | None:
+            return Response(status=403) if self.bearer_is_wrong() else None
+
+        @application.put("/api/tenants/<external_id>")
+        def put(external_id: str) -> Any:
+            tenant = request.get_json()["tenant"]
+            if external_id in self.tenants:
+                self.tenants[external_id] |= tenant
+                return jsonify(data={"external_id": external_id}), 200
+            if problem := realtime_problem(tenant):
+                return jsonify(errors={"extensions": [problem]}), 422
+            settings = tenant["extensions"][0]["settings"]
+            self.tenants[external_id] = tenant | {"healthy": False}
+            if not self.migrate(connection_of(settings, "db_name")):
+                return Response(status=401)
+            self.tenants[external_id]["healthy"] = True
+            return jsonify(data={"external_id": external_id}), 201
+
+        @application.get("/api/tenants/<external_id>")
+        def show(external_id: str) -> Any:
+            found = external_id in self.tenants
+            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
+
+        @application.get("/api/tenants/<external_id>/health")
+        def health(external_id: str) -> Any:
+            if external_id not in self.tenants:
+                return jsonify(error="not found"), 404
+            return jsonify(data={"healthy": self.tenants[external_id]["healthy"], "connected_cluster": 0})
+
+        @application.delete("/api/tenants/<external_id>")
+        def delete(external_id: str) -> Any:
+            self.tenants.pop(external_id, None)
+            return Response(status=204)
+
+        return application
+
+
+class StorageApi(TenantApi):
+    """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
+
+    @override
+    def application(self) -> Flask:
+        application = Flask("storage")
+
+        @application.before_request
+        def authorize() -> Response | None:
+            return Response(status=401) if request.headers.get("apikey") != self.secret else None
+
+        @application.put("/tenants/<tenant_id>")
+        def put(tenant_id: str) -> Any:
+            tenant = request.get_json()
+            if missing := [
+                name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant
+            ]:
+                return jsonify(error=f"body must have required property '{missing[0]}'"), 400
+            self.tenants[tenant_id] = tenant | {"latest": self.migrate({"dsn": tenant["databaseUrl"]})}
+            return Response(status=204)
+
+        @application.post("/tenants/<tenant_id>")
+        def post(tenant_id: str) -> Any:
+            return (jsonify(error="duplicate key"), 500) if tenant_id in self.tenants else put(tenant_id)
+
+        @application.get("/tenants/<tenant_id>/migrations")
+        def migrations(tenant_id: str) -> Any:
+            if tenant_id not in self.tenants:
+                return jsonify(error="Tenant not found"), 404
+            return jsonify(isLatest=self.tenants[tenant_id]["latest"], migrationsStatus=None)
+
+        @application.get("/tenants/<tenant_id>/health")
+        def health(tenant_id: str) -> Any:
+            tenant = self.tenants.get(tenant_id)
+            return jsonify(healthy=tenant is not None and signs_in({"dsn": tenant["databaseUrl"]}))
+
+        @application.delete("/tenants/<tenant_id>")
+        def delete(tenant_id: str) -> Any:
+            self.tenants.pop(tenant_id, None)
+            return Response(status=204)
+
+        return application
+
+
+class SupavisorApi(TenantApi):
+    """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent."""
+
+    @override
+    def application(self) -> Flask:
+        application = Flask("supavisor")
+
+        @application.before_request
+        def authorize() -> Response | None:
+            return Response(status=403) if self.bearer_is_wrong() else None
+
+        @application.put("/api/tenants/<external_id>")
+        def put(external_id: str) -> Any:
+            tenant = request.get_json()["tenant"]
+            if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
+                return jsonify(errors={"db_port": ["is invalid"]}), 422
+            (manager,) = [user for user in tenant["users"] if user["is_manager"]]
+            if not self.migrate(connection_of(tenant | manager, "db_database")):
+                return jsonify(error="invalid credentials"), 400
+            status = 200 if external_id in self.tenants else 201
+            self.tenants[external_id] = tenant
+            return jsonify(data={"external_id": external_id}), status
+
+        @application.get("/api/tenants/<external_id>")
+        def show(external_id: str) -> Any:
+            found = external_id in self.tenants
+            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
+
+        @application.delete("/api/tenants/<external_id>")
+        def delete(external_id: str) -> Any:
+            return Response(status=204 if self.tenants.pop(external_id, None) else 404)
+
+        return application
+
+
+def realtime_problem(tenant: dict[str, Any]) -> str | None:
+    """Says what Realtime does not take in a new tenant, or None."""
+    if not tenant.get("jwt_secret") or not tenant.get("extensions"):
+        return "can't be blank"
+    settings = tenant["extensions"][0]["settings"]
+    missing = [name for name in REALTIME_SETTINGS if not isinstance(settings.get(name), str)]
+    return f"{missing[0]} is invalid" if missing else None
+
+
+def connection_of(settings: dict[str, Any], database: str) -> dict[str, Any]:
+    return {
+        "host": settings["db_host"],
+        "port": settings["db_port"],
+        "dbname": settings[database],
+        "user": settings["db_user"],
+        "password": settings["db_password"],
+    }
+
+
+def signs_in(connect: dict[str, Any]) -> bool:
+    """Tells whether the credentials open the database."""
+    try:
+        with closing(psycopg2.connect(**connect)):
+            return True
+    except psycopg2.OperationalError:
+        return False

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from provisioning import cluster as clusters
 from provisioning import configuration, migrate, postgres, tenant_secret
 from provisioning.control_plane import Cluster
 from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError, ServiceRejectedRegistration
-from provisioning.service_client import ServiceClient
+from provisioning.job import Job
+from provisioning.payload import parse_payload
+from provisioning.services import adapter_for
+from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
 
 REQUIRED = (
@@ -31,6 +35,7 @@ REQUIRED = (
     "AUTH_SERVICE_URL",
     "REALTIME_SERVICE_URL",
     "STORAGE_SERVICE_URL",
+    "POOLER_SERVICE_URL",
 )
 CREDENTIALS = ("host", "port", "dbname", "username", "password")
 PROBE = "provisioner-doctor"
@@ -149,8 +154,14 @@ def known_clusters() -> list[tuple[Cluster, int]]:
 
 def examine_service(service: Service) -> Iterator[Finding]:
     """Yields whether a service answers and takes its token. It is asked for a tenant that nobody has."""
-    ServiceClient(service).find(PROBE)
+    adapter_for(service).exists(Tenant(_job_that_never_was()))
     yield Finding(f"service {service}", "answers, and takes its token")
+
+
+def _job_that_never_was() -> Job:
+    nowhere = Cluster(PROBE, "us-east-1", "postgresql", "18", "db.t3.micro", "", 0, "", 0)
+    payload = parse_payload({"project_id": PROBE, "region": nowhere.region})
+    return Job(PROBE, PROBE, PROBE, PROBE, payload, nowhere, datetime.now(UTC), None)
 
 
 def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:

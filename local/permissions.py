@@ -11,14 +11,18 @@ READ = "secretsmanager:GetSecretValue"
 CREATE = (READ, "secretsmanager:CreateSecret", "secretsmanager:TagResource")
 DELETE = ("secretsmanager:DescribeSecret", "secretsmanager:DeleteSecret")
 REGISTER = {"service tokens": (READ,)}
+REGISTER_WITH_CREDENTIALS = {**REGISTER, "projects": (READ,)}
+"""Supabase's services are handed the tenant's credentials."""
+
 # Handler → kind of secret → what it does with one. All of them read the control plane's.
 NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "stages.verify_project.verify_project": {},
     "stages.create_database.create_database": {"clusters": (READ,), "projects": (*CREATE, *DELETE)},
     "stages.create_schema.create_schema": {"clusters": (READ,)},
     "stages.register_services.register_auth": REGISTER,
-    "stages.register_services.register_realtime": REGISTER,
-    "stages.register_services.register_storage": REGISTER,
+    "stages.register_services.register_realtime": REGISTER_WITH_CREDENTIALS,
+    "stages.register_services.register_storage": REGISTER_WITH_CREDENTIALS,
+    "stages.register_services.register_pooler": REGISTER_WITH_CREDENTIALS,
     "stages.generate_api_keys.generate_api_keys": {"projects": (READ, "secretsmanager:PutSecretValue")},
     "stages.finalize.finalize": {"projects": (READ,), "service tokens": (READ,)},
     "stages.generate_api_keys.revoke_api_keys": {},

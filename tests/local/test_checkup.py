@@ -67,7 +67,8 @@ def _in_control_plane(stack: Stack, statement: str) -> list[tuple[Any, ...]]:
 
 def test_nothing_is_wrong_with_a_stack_that_has_just_started(stack: Stack) -> None:
     found = [one for one in checkup.examine() if not one.fact.endswith(OF_OTHER_TESTS)]
-    subjects = ["settings", "control plane", "cluster local", "service auth", "service realtime", "service storage"]
+    services = [f"service {service}" for service in ("auth", "realtime", "storage", "pooler")]
+    subjects = ["settings", "control plane", "cluster local", *services]
     assert [(one.subject, one.remedy) for one in found] == [(name, "") for name in [*subjects, "permissions"]]
     assert not found[-1].checked
 
@@ -213,6 +214,6 @@ def test_a_deployment_is_examined_with_the_settings_of_its_functions(
     for name in settings:
         monkeypatch.setenv(name, "")
     deployment = account.find(f"{stack.state_machine_arn}:live")
-    assert len(deployment.functions) == 12
+    assert len(deployment.functions) == 13
     deployment.use_settings()
     assert wrong() == {}

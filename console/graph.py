@@ -45,6 +45,11 @@ def node_ids(definition: Document) -> dict[str, str]:
     return _ids(read_definition(definition))
 
 
+def taken_edges(definition: Document, taken: Collection[Transition]) -> list[str]:
+    """Returns the ids that the arrows of these transitions have in a picture with marks."""
+    return list(_Picture(read_definition(definition), {}, taken).taken_edges())
+
+
 def _ids(machine: Machine) -> dict[str, str]:
     # Numbers, because a name may be a word of Mermaid's, and two names may differ in punctuation alone.
     return {state.name: f"s{number}" for number, state in enumerate(machine.every_state(), 1)}
@@ -63,10 +68,12 @@ class _Picture:
         yield from self._arrows(self._machine, INDENT)
         for name, mark in self._marks.items():
             yield f"{INDENT}class {self._ids[name]} {mark.css_class}"
-        drawn = [one for state in self._machine.every_state() for one in state.transitions]
-        for transition in drawn:
-            if transition in self._taken:
-                yield f"{INDENT}class {self._edge(transition)} {TAKEN_CLASS}"
+        for edge in self.taken_edges():
+            yield f"{INDENT}class {edge} {TAKEN_CLASS}"
+
+    def taken_edges(self) -> Iterator[str]:
+        for state in self._machine.every_state():
+            yield from (self._edge(transition) for transition in state.transitions if transition in self._taken)
 
     def _draw(self, state: State, indent: str) -> Iterator[str]:
         node = self._ids[state.name]

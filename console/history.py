@@ -99,6 +99,8 @@ class Timeline:
     ended_at: datetime | None
     order: Sequence[str]
     """The names of the states that were entered, in that order."""
+    state_of_event: Mapping[int, str]
+    """The state that each event belongs to, by the event's id; an empty name for those of the execution."""
 
     @property
     def tasks(self) -> list[StateRun]:
@@ -164,6 +166,7 @@ def read_history(machine: Machine, events: Iterable[Event], status: str, time_sc
         started_at=first["timestamp"],
         ended_at=None if running else last["timestamp"],
         order=tuple(dict.fromkeys(reader.order)),
+        state_of_event=reader.state_of_event,
     )
 
 
@@ -172,13 +175,13 @@ class _Reader:
         self.states = {state.name: StateRun(state) for state in machine.every_state()}
         self.taken: set[Transition] = set()
         self.order: list[str] = []
-        self._state_of_event: dict[int, str] = {}
+        self.state_of_event: dict[int, str] = {}
 
     def read(self, event: Event) -> None:
         kind, details = str(event["type"]), details_of(event)
-        before = self._state_of_event.get(event.get("previousEventId", 0), "")
+        before = self.state_of_event.get(event.get("previousEventId", 0), "")
         name = str(details["name"]) if kind.endswith(("StateEntered", "StateExited")) else before
-        self._state_of_event[event["id"]] = name
+        self.state_of_event[event["id"]] = name
         run = self.states.get(name)
         if run is None:
             return

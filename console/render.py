@@ -78,4 +78,4 @@ _templates.filters.update(
     pretty=pretty,
     redacted=redact_text,
 )
-_templates.globals["signs"] = words.SIGNS
+_templates.globals.update(signs=words.SIGNS, step_seconds=words.step_seconds)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from console.history import StateRun, Status
 from console.retrying import Retry, allowed_attempts
+from provisioning.progress import StepProgress
 from provisioning.stage import Stage
 
 STATUS_WORDS = {
@@ -70,6 +71,13 @@ def countdown(value: float) -> str:
     minutes, rest = divmod(round(max(0.0, value)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def step_seconds(step: StepProgress) -> str:
+    """Returns how long a step of the ledger took; nothing for one that has not ended."""
+    if step.started_at is None or step.completed_at is None:
+        return ""
+    return f"{(step.completed_at - step.started_at).total_seconds():.2f}"
 
 
 def clock(moment: datetime | None) -> str:

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import account, checkup, daemon, history_view, inquiry, outcome_view, progress_view, rotation
+from local import (
+    account,
+    checkup,
+    connection,
+    daemon,
+    history_view,
+    inquiry,
+    outcome_view,
+    progress_view,
+    rotation,
+)
 from local.aws_client import make_client
 from local.errors import HumanError
 from local.stack import Stack
@@ -49,13 +59,19 @@ StateDirectory = Annotated[
 StateMachine = Annotated[
     str | None,
     typer.Option(
-        "--state-machine",
+        "--state-machine-arn",
         metavar="ARN",
         help="Of a deployment in an AWS account instead of the stack here. Your own credentials are used.",
     ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
 DEFAULT_STATE = Path(".provisioner")
+EndpointUrl = Annotated[
+    str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
+]
+StateMachineArn = Annotated[
+    str | None, typer.Option(help="A state machine on AWS, or at --endpoint-url.  [default: the running stack's]")
+]
 
 
 @app.command()
@@ -69,7 +85,8 @@ def demo(
         out.print("Starting PostgreSQL, the registration services and Step Functions ...")
         with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
             ready = time.monotonic()
-            outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, SAMPLE_EVENT, out)
+            sources = connection.of_stack(stack.endpoint_url, stack.state_machine_arn, time_scale)
+            outcome = progress_view.run_and_follow(sources, SAMPLE_EVENT, out)
             seconds = time.monotonic() - ready
             succeeded = outcome_view.print_outcome(outcome, out)
             if succeeded:
@@ -114,8 +131,9 @@ def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
 @app.command()
 def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Starts an execution with the event in the file and follows it to its end."""
-    out, stack = console(), daemon.connect(state_dir)
-    outcome = progress_view.run_and_follow(stack.endpoint_url, stack.state_machine_arn, event, out)
+    out = console()
+    sources, _ = connection.sources(state_dir)
+    outcome = progress_view.run_and_follow(sources, event, out)
     if not outcome_view.print_outcome(outcome, out):
         raise typer.Exit(1)
 
@@ -125,6 +143,39 @@ def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Shows how far a job is."""
     daemon.connect(state_dir)
     inquiry.print_status(job, console())
+
+
+@app.command()
+def watch(
+    job: str,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
+) -> None:
+    """Follows a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
+    sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    progress = progress_view.follow(sources, job, console(), as_json=as_json)
+    raise typer.Exit(0 if progress.status == "succeeded" else 1)
+
+
+@app.command("console")
+def serve_console(
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    host: Annotated[str, typer.Option(help="Anything but loopback asks for a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8084,
+    token: Annotated[
+        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Made up when there is none.")
+    ] = None,
+    *,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show, and never start, stop or retry.")] = False,
+) -> None:
+    """Serves the execution view as a web page, of the running stack or of a state machine on AWS."""
+    sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    connection.serve(sources, where, host, port, token, read_only=read_only)
 
 
 @app.command()

@@ -141,9 +141,17 @@ def test_lambda_gets_all_that_the_functions_need_and_nothing_its_runtime_brings(
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((shipped.ROOT / "pyproject.toml").read_text())["project"]
     runtime = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
-    local = {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"]["local"]}
+    local, console = (
+        {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"][group]}
+        for group in ("local", "console")
+    )
     by_module = packages_distributions()
-    for layer, declared in (("provisioning", runtime), ("stages", runtime), ("local", runtime | local)):
+    for layer, declared in (
+        ("provisioning", runtime),
+        ("stages", runtime),
+        ("local", runtime | local),
+        ("console", runtime | console),
+    ):
         modules = {name for source in sources(layer) for name in imported(ast.parse(source.read_text()))}
         for name in modules - sys.stdlib_module_names - set(LAYERS):
             # Types only, behind TYPE_CHECKING, or what boto3 is made of.

@@ -1,6 +1,6 @@
 // What the templates cannot do alone: tell the server of clicks, count down, and keep focus and open parts over updates.
 (() => {
-  let focused = null;
+  let focused = null, scrolled = false;
   const opened = new Map();
   const countdown = (seconds) => {
     const left = Math.max(0, Math.round(seconds));
@@ -54,10 +54,17 @@
       }
       for (const marker of svg.querySelectorAll("marker")) marker.removeAttribute("aria-label");
       svg.removeAttribute("aria-roledescription");
+      // Where the picture is wider than the screen, its beginning comes first.
+      const picture = svg.closest(".picture"), first = svg.querySelector("g.node")?.getBoundingClientRect();
+      if (first && !scrolled) picture.scrollLeft = first.left + first.width / 2 - picture.getBoundingClientRect().left - picture.clientWidth / 2;
+      scrolled = true;
       svg.dataset.ready = "true";
     }
-    const chosen = document.querySelector(".picture [data-chosen]")?.dataset.chosen;
+    const chosen = document.querySelector("[data-chosen]")?.dataset.chosen;
     for (const node of document.querySelectorAll(".picture svg g.node")) node.classList.toggle("chosen", nodeId(node) === chosen);
+    // Mermaid gives an arrow its id, but not its class.
+    const taken = new Set(document.querySelector("[data-taken]")?.dataset.taken.split(" "));
+    for (const edge of document.querySelectorAll(".picture svg .flowchart-link")) edge.classList.toggle("taken", taken.has(edge.dataset.id));
     for (const part of document.querySelectorAll("details[data-key]")) {
       const wanted = opened.get(part.dataset.key);
       if (wanted !== undefined && part.open !== wanted) part.open = wanted;
@@ -80,7 +87,7 @@
     const now = Date.now();
     for (const place of document.querySelectorAll("[data-due]")) write(place, countdown((Number(place.dataset.due) - now) / 1000));
     for (const place of document.querySelectorAll("[data-since]")) write(place, elapsed((now - Number(place.dataset.since)) / 1000));
-    for (const place of document.querySelectorAll(".picture [data-node-due]")) {
+    for (const place of document.querySelectorAll("[data-node-due]")) {
       const node = [...document.querySelectorAll(".picture svg g.node")].find((one) => nodeId(one) === place.dataset.node);
       const left = countdown((Number(place.dataset.nodeDue) - now) / 1000);
       for (const text of node ? walk(node) : []) {

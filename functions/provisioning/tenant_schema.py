@@ -36,12 +36,16 @@ def current_version(connection: Connection) -> int:
 
 def upgrade(connection: Connection, names: TenantNames) -> int:
     """Brings a tenant's database to the newest version, hands everything in it over to the tenant's owner role, and
-    returns the version reached. One transaction, over a connection of the cluster's admin.
+    returns the version reached. One transaction.
 
     However the database was made, prepared in advance or empty, its catalog is the same afterwards. Two at once wait
-    for each other, and the second finds nothing to do. Raises psycopg2.Error.
+    for each other, and the second finds nothing to do. A new database is upgraded by the cluster's admin, a live
+    tenant's over its own login (issued_connection): what a tenant has hung on its tables runs with all rights of the
+    session, SET ROLE or not. Raises psycopg2.Error.
     """
-    ensure_object_role(connection)
+    with connection.cursor() as cursor:
+        if _schema_owner(cursor) is None:
+            ensure_object_role(connection)
     with connection, connection.cursor() as cursor:
         if _prepare(cursor, names.owner_role):
             _hand_over(cursor, names.owner_role)
@@ -81,13 +85,12 @@ def ensure_object_role(connection: Connection) -> None:
 def _prepare(cursor: Cursor, owner_role: str) -> bool:
     """Applies the missing migrations and tells whether what is in the schema still has to be handed over."""
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0))")
-    cursor.execute("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
-    found = cursor.fetchone()
+    found = _schema_owner(cursor)
     if found is None:
         cursor.execute(
             sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(SCHEMA), sql.Identifier(OBJECT_ROLE))
         )
-    role = owner_role if found == (owner_role,) else OBJECT_ROLE
+    role = owner_role if found == owner_role else OBJECT_ROLE
     cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
     if found is None:
         cursor.execute(postgres.statement("tenant_default_privileges"))
@@ -98,6 +101,12 @@ def _prepare(cursor: Cursor, owner_role: str) -> bool:
             cursor.execute("INSERT INTO tenant._migrations (version, name) VALUES (%s, %s)", (version, migration.stem))
     cursor.execute("SET LOCAL ROLE NONE")
     return role == OBJECT_ROLE
+
+
+def _schema_owner(cursor: Cursor) -> str | None:
+    cursor.execute("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
+    row = cursor.fetchone()
+    return str(row[0]) if row else None
 
 
 def _hand_over(cursor: Cursor, owner_role: str) -> None:
@@ -115,14 +124,6 @@ def _hand_over(cursor: Cursor, owner_role: str) -> None:
 
 def _composed(name: str, **values: sql.Composable) -> sql.Composed:
     return sql.SQL(postgres.statement(name)).format(objects=sql.Identifier(OBJECT_ROLE), **values)
-
-
-def upgrade_as_admin(connection: Connection, names: TenantNames) -> int:
-    """Upgrades over a connection of the cluster's admin, which is a member of the owner role, and closes it."""
-    try:
-        return upgrade(connection, names)
-    finally:
-        connection.close()
 
 
 def issued_connection(document: dict[str, object]) -> Connection:

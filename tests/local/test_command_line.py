@@ -182,3 +182,16 @@ def _start(options: dict[str, str]) -> str:
     while client.describe_execution(executionArn=arn)["status"] == "RUNNING":
         pass
     return str(arn.rpartition(":")[2])
+
+
+def test_watch_ends_with_the_outcome_of_the_job(up: Path) -> None:
+    refused = provision("run", EVENT, state=up, expect=1).stdout
+    job = re.findall(r"^Execution (\S+)$", refused, re.MULTILINE)[0]
+    document = json.loads(provision("watch", job, "--json", state=up, expect=1).stdout.splitlines()[-1])
+    assert (document["status"], document["error_type"]) == ("failed", "ProjectNotEligible")
+    assert "no job nothing" in provision("watch", "nothing", state=up, expect=2).stderr
+
+
+def test_a_console_of_another_endpoint_needs_its_state_machine() -> None:
+    assert "needs --state-machine-arn" in provision("console", "--endpoint-url", "http://x", expect=2).stderr
+    assert "is not the ARN" in provision("console", "--state-machine-arn", "x", expect=2).stderr

@@ -13,9 +13,8 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import cluster, control_plane, tenant_schema, tenant_secret
+from provisioning import tenant_schema, tenant_secret
 from provisioning.errors import StatementRejected
-from provisioning.job import job_from_record
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
@@ -293,13 +292,13 @@ def test_a_failure_in_its_middle_leaves_nothing(stack: Stack, job: StagedJob, mi
 
 
 def upgrade(job: StagedJob) -> int:
-    row = control_plane.connect().fetch_one("claim_stage", job_id=job.job_id, stage="creating_schema")
-    assert row is not None
-    record = job_from_record(row)
-    return tenant_schema.upgrade_as_admin(cluster.connect(record.cluster, dbname=record.names.database), record.names)
+    with closing(tenant_schema.issued_connection(tenant_secret.read(job.names.secret))) as tenant:
+        return tenant_schema.upgrade(tenant, job.names)
 
 
-def test_a_tenant_is_upgraded_by_what_is_missing_alone(stack: Stack, job: StagedJob, migrations: Path) -> None:
+def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
+    stack: Stack, job: StagedJob, migrations: Path
+) -> None:
     job.run(create_database)
     job.run(create_schema)
     (migrations / "9998_more.sql").write_text("CREATE TABLE tenant.more ();")

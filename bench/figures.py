@@ -1,0 +1,27 @@
+"""Percentiles, and what a figure is worth: how often it was measured."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One thing measured n times, in the unit of what was measured."""
+
+    p50: float
+    p95: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Returns the figures of at least one value."""
+        return cls(percentile(values, 50), percentile(values, 95), len(values))
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Returns the percentile, interpolated between the two nearest values."""
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,0 +1,221 @@
+"""The page of one execution: its picture, its stages, its ledger, what it created, and every event."""
+
+import asyncio
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from nicegui import ui
+from starlette.exceptions import HTTPException
+
+from console import actions, words
+from console.errors import ConsoleError
+from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
+from console.gantt import gantt
+from console.graph import Mark, mermaid, node_ids, taken_edges
+from console.history import Status, details_of
+from console.render import event_summary, render
+from console.shown import Shown
+from console.state_panel import StatePanel
+
+POLL_SECONDS = 1.0
+POLLS_AFTER_THE_END = 5
+"""An ended execution can only be redriven: it is looked at this many times less often."""
+LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
+FILTERED = ("id", "type", "state", "summary")
+MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
+
+
+async def execution_page(setting: Setting, name: str) -> None:
+    """Builds the page. Raises HTTPException where there is no such execution."""
+    try:
+        shown = await asyncio.to_thread(setting.sources.read, name)
+    except ConsoleError as error:
+        with frame(setting, name):
+            html(render("problem", problem=f"Step Functions cannot be read. {error}"))
+        return
+    if shown is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    with frame(setting, shown.execution.project_id or name):
+        _ExecutionPage(setting, name, shown).build()
+
+
+class _ExecutionPage:
+    def __init__(self, setting: Setting, name: str, shown: Shown) -> None:
+        self._setting = setting
+        self._sources = setting.sources
+        self._name = name
+        self._shown = shown
+        self._problem = ""
+        self._search = ""
+        self._polls = 0
+
+    def build(self) -> None:
+        with ui.element("div").classes("heading"):
+            self._title = Section("grow")
+            if not self._setting.read_only:
+                self._buttons()
+        self._facts = Section()
+        with ui.element("div").classes("columns"):
+            with panel("State machine", "picture-panel"):
+                html(render("legend", statuses=LEGEND)).classes("legend-row")
+                self._chosen_mark = Section("picture-marks")
+                self._mermaid = ui.mermaid(self._picture(), config=MERMAID).classes("picture")
+            with ui.element("div").classes("stack"):
+                with panel("Stages"):
+                    self._stages = Section("scroll")
+                with panel("State"):
+                    self._state = StatePanel(self._sources, self._name)
+        with ui.element("div").classes("pair"):
+            with panel("Ledger"):
+                self._ledger = Section()
+            with panel("Resources"):
+                self._resources = Section()
+        with panel("Event history") as head:
+            with head:
+                ui.input("Search events", on_change=self._filter).props(
+                    "outlined dense clearable debounce=200"
+                ).classes("filter grow")
+                link = f"{execution_link(self._name)}/history.json"
+                html(f'<a class="button" href="{link}" download>Export JSON</a>')
+            self._events = Section()
+        ui.on("state", lambda event: self._choose(str(event.args)))
+        ui.on("node", lambda event: self._choose_node(str(event.args)))
+        self._show()
+        ui.timer(0.01, self._state.read_logs, once=True)
+        ui.timer(POLL_SECONDS, self._poll, immediate=False)
+
+    def _buttons(self) -> None:
+        stop = confirm(
+            "Stop this execution?",
+            "What the job has created stays until it is rolled back: `provision rollback` does that.",
+            "Stop it",
+            self._stop,
+        )
+        retry = confirm(
+            "Retry this job?",
+            "Goes on where it stopped, or starts a new execution with the same payload.",
+            "Retry",
+            self._retry,
+        )
+        self._stop_button = button("Stop …", stop.open, "danger")
+        self._retry_button = button("Retry …", retry.open, "main")
+
+    async def _poll(self) -> None:
+        self._polls += 1
+        if self._shown.ended and not self._problem and self._polls % POLLS_AFTER_THE_END:
+            return
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            shown = await asyncio.to_thread(self._sources.read, self._name)
+        except ConsoleError as error:
+            self._problem = str(error)
+        else:
+            self._problem = ""
+            self._shown = shown or self._shown
+        self._show()
+        await self._state.read_logs()
+
+    async def _stop(self) -> None:
+        await asyncio.to_thread(actions.stop, self._sources.executions, self._shown.execution)
+        await self._refresh()
+
+    async def _retry(self) -> None:
+        status = self._shown.progress.status if self._shown.progress else None
+        name = await asyncio.to_thread(actions.retry, self._sources.executions, self._shown.execution, status)
+        ui.navigate.to(execution_link(name))
+
+    async def _choose_node(self, node: str) -> None:
+        ids = node_ids(self._shown.execution.definition)
+        await self._choose(next((name for name, one in ids.items() if one == node), ""))
+
+    async def _choose(self, state: str) -> None:
+        self._state.choose(state)
+        self._show()
+        await self._state.read_logs()
+
+    def _filter(self, event: object) -> None:
+        self._search = (getattr(event, "value", "") or "").strip().lower()
+        self._show_events()
+
+    def _show(self) -> None:
+        shown, execution, timeline = self._shown, self._shown.execution, self._shown.execution.timeline
+        outcome = shown.outcome
+        self._title.show("title", project=execution.project_id, name=self._name, outcome=outcome)
+        if not self._setting.read_only:
+            self._stop_button.set_visibility(not shown.ended)
+            self._retry_button.set_visibility(shown.ended and execution.status != "SUCCEEDED")
+        self._facts.show(
+            "facts",
+            execution=execution,
+            outcome=outcome,
+            stage=shown.stage,
+            percent=shown.percent,
+            attempts=shown.attempts,
+            problem=self._problem,
+            retrying=[run for run in timeline.states.values() if run.status is Status.RETRYING and run.retry],
+        )
+        picture = self._picture()
+        if picture != self._mermaid.content:
+            self._mermaid.set_content(picture)
+        ids = node_ids(execution.definition)
+        self._chosen_mark.show(
+            "picture_marks",
+            chosen=ids.get(self._state.chosen, ""),
+            taken=taken_edges(execution.definition, timeline.taken),
+            due=[
+                (ids[run.name], run.retry.due)
+                for run in timeline.states.values()
+                if run.status is Status.RETRYING and run.retry
+            ],
+        )
+        self._stages.show("stages", chart=gantt(timeline, datetime.now(UTC)), chosen=self._state.chosen)
+        self._state.show(shown)
+        self._ledger.show("ledger", progress=shown.progress, problem=shown.record.problem)
+        self._show_resources()
+        self._show_events()
+
+    def _picture(self) -> str:
+        execution = self._shown.execution
+        marks = {}
+        for name, run_ in execution.timeline.states.items():
+            # The countdown is written once and goes on in the browser: the picture is drawn when a status changes.
+            last = run_.last
+            since = last.ended_at if last and last.ended_at else execution.started_at
+            note = words.note(run_, since)
+            marks[name] = Mark(str(run_.status), note if note != "skipped" else "")
+        return mermaid(execution.definition, marks, execution.timeline.taken)
+
+    def _show_resources(self) -> None:
+        shown, record = self._shown, self._shown.record
+        resources = record.resources
+        self._resources.show(
+            "resources",
+            existing=resources.existing if resources else [],
+            removed=resources.removed if resources else [],
+            leftovers=shown.progress.leftovers if shown.progress else [],
+            ended=shown.ended,
+            undone=shown.outcome in {"rolled_back", "rollback_incomplete"},
+            open_in_ledger=shown.ended and shown.progress is not None and shown.progress.status == "running",
+            name=self._name,
+            problem=record.problem,
+        )
+
+    def _show_events(self) -> None:
+        execution = self._shown.execution
+        names = execution.timeline.state_of_event
+        events = [
+            {
+                "id": event["id"],
+                "at": event["timestamp"],
+                "type": event["type"],
+                "state": names.get(event["id"], ""),
+                "summary": event_summary(event),
+                "failed": event["type"].endswith(("Failed", "TimedOut", "Aborted")),
+                "has_details": bool(details_of(event)),
+            }
+            for event in execution.events
+        ]
+        found = [one for one in events if self._search in " ".join(str(one[key]) for key in FILTERED).lower()]
+        self._events.show("history", events=found, total=len(events), link=execution_link(self._name))

@@ -1,0 +1,79 @@
+"""The page of all executions: newest first, filtered, paged, live."""
+
+import asyncio
+from dataclasses import replace
+
+from nicegui import ui
+
+from console import words
+from console.directory import STATUSES, Page, Query
+from console.errors import ConsoleError
+from console.executions import PAGE
+from console.frame import Section, Setting, execution_link, frame, html
+
+POLL_SECONDS = 2.0
+
+
+def executions_page(setting: Setting) -> None:
+    """Builds the page."""
+    with frame(setting, "Executions"):
+        with ui.element("div").classes("heading"):
+            html("<h1>Executions</h1>").classes("grow")
+            if not setting.read_only:
+                html('<a class="button main" href="/start">Start a job</a>')
+        _List(setting).build()
+
+
+class _List:
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._query = Query()
+        self._page: Page | None = None
+        self._problem = ""
+        self._looking = False
+
+    def build(self) -> None:
+        with ui.element("div").classes("filters"):
+            statuses = {"": "Any status"} | {status: words.status_word(status).capitalize() for status in STATUSES}
+            ui.select(statuses, value="", label="Status", on_change=lambda event: self._ask(status=event.value)).props(
+                "outlined dense options-dense"
+            ).classes("filter")
+            ui.input("Project", on_change=lambda event: self._ask(project=(event.value or "").strip())).props(
+                "outlined dense clearable debounce=300"
+            ).classes("filter")
+        self._section = Section("panel list")
+        self._show()
+        ui.on("page", lambda event: self._ask(page=int(event.args)))
+        ui.on("more", lambda _: self._ask(most=self._query.most + PAGE, page=self._query.page + 1))
+        ui.timer(0.01, self._look, once=True)
+        ui.timer(POLL_SECONDS, self._look, immediate=False)
+
+    async def _ask(self, **change: object) -> None:
+        self._query = replace(self._query, **{"page": 1, **change})  # type: ignore[arg-type]
+        await self._look(again=True)
+
+    async def _look(self, *, again: bool = False) -> None:
+        if self._looking and not again:
+            return
+        query, self._looking = self._query, True
+        try:
+            page: Page | None = await asyncio.to_thread(self._setting.sources.directory.look, query)
+            problem = ""
+        except ConsoleError as error:
+            page, problem = self._page, str(error)
+        finally:
+            self._looking = False
+        if query == self._query:
+            # An answer to an older question would undo what the reader has asked since.
+            self._page, self._problem = page, problem
+            self._show()
+
+    def _show(self) -> None:
+        self._section.show(
+            "executions",
+            page=self._page,
+            problem=self._problem,
+            filtered=bool(self._query.status or self._query.project),
+            read_only=self._setting.read_only,
+            link=execution_link,
+        )

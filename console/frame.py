@@ -1,0 +1,101 @@
+"""What every page has: its head, the bar at the top, and sections that are sent again only when they change."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nicegui import ui
+
+from console.errors import ConsoleError
+from console.render import render
+from console.shown import Sources
+
+STATIC = Path(__file__).with_name("static")
+STATIC_URL = "/console-static"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a console shows, and whether it may act."""
+
+    sources: Sources
+    where: str
+    """The endpoint and the state machine, as the bar at the top says them."""
+    read_only: bool = False
+
+
+def execution_link(name: str) -> str:
+    """Returns the address of an execution's page. Its name has no character that an address gives a meaning."""
+    return f"/executions/{name}"
+
+
+@contextmanager
+def frame(setting: Setting, title: str) -> Iterator[None]:
+    """Lays out a page around what is built within."""
+    ui.page_title(f"{title} · Provisioner")
+    version = max(int(file.stat().st_mtime) for file in STATIC.iterdir())
+    ui.add_head_html(
+        f'<link rel="stylesheet" href="{STATIC_URL}/console.css?{version}">'
+        f'<script defer src="{STATIC_URL}/console.js?{version}"></script>'
+    )
+    ui.colors(primary="#2456c9")
+    html(render("top", where=setting.where, read_only=setting.read_only))
+    with ui.element("div").props('id=main tabindex="-1"'):
+        yield
+
+
+class Section:
+    """A part of a page that a template fills. The browser gets it again only when it says something else."""
+
+    def __init__(self, css_class: str = "") -> None:
+        self._element = html("").classes(css_class)
+
+    def show(self, template: str, **context: Any) -> None:
+        """Fills it. Raises jinja2.UndefinedError for what the template misses."""
+        filled = render(template, **context)
+        if filled != self._element.content:
+            self._element.content = filled
+
+
+def html(content: str, tag: str = "div") -> ui.html:
+    """Puts markup on the page that the templates have made, which escape everything that others named."""
+    return ui.html(content, sanitize=False, tag=tag)
+
+
+@contextmanager
+def panel(title: str, css_class: str = "") -> Iterator[ui.element]:
+    """Lays out a titled panel around what is built within, and yields its head."""
+    with ui.element("section").classes(f"panel {css_class}").props(f'aria-label="{title}"'):
+        with ui.element("div").classes("panel-head") as head:
+            html(title, "h2")
+        yield head
+
+
+def button(text: str, action: Any, css_class: str = "") -> ui.element:
+    """Puts a button on the page."""
+    made = ui.element("button").classes(f"button {css_class}").props("type=button").on("click", action)
+    with made:
+        html(text, "span")
+    return made
+
+
+def confirm(title: str, text: str, act: str, action: Any) -> ui.dialog:
+    """Returns a dialog that asks before the action, which returns what is to be said of it. Closed at first."""
+    with ui.dialog().props(f'aria-label="{title}"') as dialog, ui.card():
+        html(render("question", title=title, text=text))
+        problem = Section()
+
+        async def sure() -> None:
+            try:
+                await action()
+            except ConsoleError as error:
+                problem.show("problem", problem=str(error))
+            else:
+                dialog.close()
+
+        with ui.element("div").classes("dialog-buttons"):
+            button("Cancel", dialog.close).props("autofocus")
+            button(act, sure, "danger sure").props('data-sure="true"')
+    return dialog

@@ -1,0 +1,75 @@
+"""What is shown of one job, on the page and in the terminal alike: Step Functions' history beside the ledger."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from console import stages
+from console.directory import Directory
+from console.executions import Execution, Executions
+from console.ledger import Ledger, Record
+from console.logs import Logs
+from provisioning.progress import Progress
+from provisioning.stage import Stage
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where everything that is shown comes from."""
+
+    executions: Executions
+    ledger: Ledger
+    logs: Logs
+    directory: Directory
+
+    @classmethod
+    def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":
+        """Returns the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
+        executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
+        return cls(executions, ledger, Logs(logs), Directory(executions, ledger))
+
+    def read(self, name: str) -> "Shown | None":
+        """Returns the job as it is now, or None when there is no such execution. Raises ConsoleError."""
+        execution = self.executions.read(name)
+        return None if execution is None else Shown(execution, self.ledger.read(name))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One job. The ledger says how far it is; where none is connected, it follows from the history."""
+
+    execution: Execution
+    record: Record
+
+    @property
+    def progress(self) -> Progress | None:
+        """What `provision status` shows."""
+        return self.record.progress
+
+    @property
+    def ended(self) -> bool:
+        return self.execution.stopped_at is not None
+
+    @property
+    def outcome(self) -> str:
+        """What Step Functions says, or the ledger where it knows more of a job that did not succeed."""
+        if self.progress and self.progress.status in {"rolled_back", "rollback_incomplete"}:
+            return self.progress.status
+        return self.execution.status
+
+    @property
+    def percent(self) -> int:
+        return self.progress.percent if self.progress else self.execution.timeline.percent
+
+    @property
+    def attempts(self) -> int:
+        return self.progress.attempts if self.progress else self.execution.timeline.attempts
+
+    @property
+    def stage(self) -> str:
+        """The ledger's name of the current stage; a state's own name where the ledger has none for it."""
+        if self.progress:
+            return self.progress.stage
+        if self.execution.status == "SUCCEEDED":
+            return str(Stage.COMPLETED)
+        current = self.execution.timeline.current
+        return str(stages.STAGES.get(current, current))

@@ -1,0 +1,58 @@
+"""How far each stage is: from the ledger, with the next attempt that only the history knows; or from the history."""
+
+from collections.abc import Mapping
+
+from console import stages
+from console.history import StateRun, Status
+from console.retrying import Retry
+from console.shown import Shown
+from provisioning.progress import Progress, StepProgress
+from provisioning.stage import STEPS, Stage
+
+STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
+
+
+def stage_progress(shown: Shown) -> Progress:
+    """Returns what `provision status` shows; where no ledger is connected, the same as the history tells it."""
+    if shown.progress is not None:
+        return shown.progress
+    execution = shown.execution
+    states = execution.timeline.states
+    return Progress(
+        job_id=execution.name,
+        project_id=execution.project_id or None,
+        status=shown.outcome.lower(),
+        stage=shown.stage,
+        percent=shown.percent,
+        attempts=shown.attempts,
+        error_type=execution.error or None,
+        error_message=execution.cause or None,
+        leftovers=[],
+        started_at=execution.started_at,
+        completed_at=execution.stopped_at,
+        steps=[_step(stage, states.get(stages.STATES[stage])) for stage in STEPS],
+    )
+
+
+def next_attempts(shown: Shown) -> Mapping[str, Retry]:
+    """Returns the next attempt of every stage that waits for one, by the stage."""
+    states = shown.execution.timeline.states
+    found = {str(stage): states[name].retry for stage, name in stages.STATES.items() if name in states}
+    return {stage: retry for stage, retry in found.items() if retry is not None}
+
+
+def _step(stage: Stage, run: StateRun | None) -> StepProgress:
+    if run is None or run.last is None:
+        return StepProgress(
+            str(stage), "skipped" if run and run.status is Status.SKIPPED else "pending", 0, *[None] * 4
+        )
+    last = run.last
+    return StepProgress(
+        stage=str(stage),
+        status=STATUSES.get(run.status, str(run.status)),
+        attempt=last.number,
+        started_at=last.started_at,
+        completed_at=last.ended_at,
+        error_type=last.error or None,
+        error_message=last.cause or None,
+    )

@@ -1,0 +1,102 @@
+"""A real headless Chromium, and consoles of their own process that it looks at."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import IO
+from unittest.mock import patch
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from local.stack import Stack
+from local.template import REPOSITORY
+
+PATIENCE_MILLISECONDS = 20_000
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Without it these tests are skipped on a laptop, and fail in CI."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        line = "no chromium on the PATH: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(line)
+        pytest.skip(line)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--headless"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that tells of every error in its scripts and of every request that leaves this machine."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda request: _only_here(request.url, problems))
+    yield opened
+    context.close()
+    assert problems == []
+
+
+def _only_here(url: str, problems: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+        problems.append(f"a request to {url}")
+
+
+@pytest.fixture(scope="session")
+def serve(stack: Stack) -> Iterator[Serve]:
+    """Starts `provision console` of a state machine of the stack, and returns its address."""
+    with ExitStack() as undo:
+        yield lambda state_machine_arn, *options: undo.enter_context(serving(stack, state_machine_arn, *options))
+
+
+@contextmanager
+def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
+    """Runs `provision console` in a process of its own, and yields its address."""
+    command = [sys.executable, "-m", "local.cli", "console", "--port", "0", *options]
+    command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
+    # NiceGUI takes PYTEST_CURRENT_TEST for a test of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
+        try:
+            assert started.stdout
+            yield _address(started.stdout)
+        finally:
+            started.terminate()
+
+
+def _address(output: IO[str]) -> str:
+    line = output.readline()
+    assert line.startswith("The console: "), line
+    return line.removeprefix("The console: ").strip().rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def console(stack: Stack, serve: Serve) -> str:
+    """The address of a console of the stack's own state machine. It does not know the test clock: 300 s are 300 s."""
+    return serve(stack.state_machine_arn)
+
+
+@contextmanager
+def held_clock(stack: Stack) -> Iterator[threading.Event]:
+    """Makes waits between attempts last until the event is set, or 300 real seconds."""
+    go_on = threading.Event()
+    with patch.object(stack.clock, "scale", 1.0), patch.object(stack.clock, "_stopped", go_on):
+        try:
+            yield go_on
+        finally:
+            go_on.set()

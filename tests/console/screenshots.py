@@ -1,0 +1,76 @@
+"""make screenshots: three runs on a stack of their own, as the console shows them, for README."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from local.stack import Stack
+from local.template import REPOSITORY
+from tests.console.conftest import held_clock, serving
+from tests.executions import stage_faults
+from tests.executions.running import SERVICES, payload_for
+from tests.executions.stage_faults import STAGES, Fault, failing
+
+DIRECTORY = REPOSITORY / "docs" / "screenshots"
+SIZE = {"width": 1360, "height": 900}
+PROJECT = "demo-project"
+
+
+def main() -> None:
+    """Makes the pictures. Ends with exit code 2 where there is no browser."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("no chromium on the PATH: apt-get install chromium")
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as undo:
+        directory = undo.enter_context(tempfile.TemporaryDirectory(prefix="provisioner-"))
+        stack = undo.enter_context(Stack(Path(directory), time_scale=0.0001, fsync=False))
+        console = undo.enter_context(serving(stack, stack.state_machine_arn))
+        playwright = undo.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--headless"])
+        undo.callback(browser.close)
+        undo.enter_context(patch.object(stage_faults, "MESSAGE", "no space left on device"))
+        payload = payload_for(PROJECT, *SERVICES)
+        # The project is provisioned once, so the runs that fail come first.
+        with failing(stack, STAGES["registering_realtime"], Fault.ERROR):
+            rolled_back = stack.run(payload)["name"]
+        with _opened(browser, "dark") as page:
+            _take(page, f"{console}/executions/{rolled_back}", "rolled-back")
+        with held_clock(stack) as go_on, failing(stack, STAGES["creating_schema"], Fault.ERROR, 1):
+            arn = stack.start_execution(payload)
+            address = f"{console}/executions/{arn.rpartition(':')[2]}"
+            with _opened(browser, "light") as page:
+                page.goto(address)
+                page.wait_for_selector(".countdown")
+                _take(page, address, "retrying")
+            go_on.set()
+            stack.wait(arn)
+        with _opened(browser, "light") as page:
+            _take(page, address, "succeeded")
+
+
+@contextmanager
+def _opened(browser: Browser, scheme: str) -> Iterator[Page]:
+    context = browser.new_context(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
+def _take(page: Page, address: str, name: str) -> None:
+    page.goto(address)
+    page.wait_for_selector(".picture svg[data-ready]")
+    page.wait_for_selector(".attempt")
+    page.wait_for_load_state("networkidle")
+    file = DIRECTORY / f"{name}.png"
+    page.screenshot(path=file)
+    print(f"{file.relative_to(REPOSITORY)}: {file.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """Provisions and the floors they are compared with, on one server, in interleaved rounds."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -50,10 +51,24 @@ class Provisions:
         return {
             "execution through the ASL": self.execution,
             "handlers in order": self.handlers,
+            "handlers, from a template": self.handlers,
+            "handlers, from the pool": self.handlers,
             "CREATE DATABASE TEMPLATE": self.create_database,
             "createdb -T": self.createdb,
             "SELECT 1": self.select,
         }
+
+    def prepare(self, kind: str) -> None:
+        """Makes the pool what the kind of provision is to find: an entry, a template alone, or nothing. Not timed."""
+        from provisioning.database_pool import refill_pools
+
+        if kind in ("handlers, from a template", "handlers, from the pool"):
+            with patch.dict(os.environ, {"POOL_SIZE": "1"}):
+                refill_pools({}, Context())
+            if kind == "handlers, from a template":
+                self._pool("UPDATE control_plane.pool_databases SET status = 'removing' WHERE kind = 'entry'")
+        elif kind in ("execution through the ASL", "handlers in order"):
+            self._pool("UPDATE control_plane.pool_databases SET status = 'removing'")
 
     def execution(self) -> None:
         """StartExecution to SUCCEEDED, with all services."""
@@ -115,6 +130,10 @@ class Provisions:
             "p95_ms": percentile(milliseconds, 95),
         }
 
+    def _pool(self, change: str) -> None:
+        with self.control.cursor() as cursor:
+            cursor.execute(change)
+
     def _payload(self) -> dict[str, Any]:
         project_id = f"b-{uuid.uuid4().hex[:16]}"
         with self.control.cursor() as cursor:
@@ -132,6 +151,7 @@ def compare(provisions: Provisions, rounds: int) -> dict[str, Figures]:
     found: dict[str, list[float]] = {name: [] for name in kinds}
     for number in range(rounds + 1):
         for name, provision in kinds.items():
+            provisions.prepare(name)
             milliseconds = timed(provision)
             if number:
                 found[name].append(milliseconds)

@@ -19,6 +19,7 @@ from local.stack import Stack
 DEFAULT_PORT = 8083
 """Where AWS's own Step Functions Local listens."""
 
+REFILL_SECONDS = 5
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 POLL_SECONDS = 0.05
@@ -79,7 +80,10 @@ def run_until_interrupted(
     try:
         with Stack(state_directory, time_scale=time_scale, bind=bind, port=port) as stack:
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
-            threading.Event().wait()
+            while True:
+                # In an account EventBridge does this, on a schedule and when an execution has ended.
+                stack.runtime.invoke("RefillPoolsFunction", "{}")
+                threading.Event().wait(REFILL_SECONDS)
     except KeyboardInterrupt:
         return
 

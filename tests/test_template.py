@@ -39,6 +39,10 @@ WIDE = {
     ("kms:Decrypt", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
     ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
 }
+EXTRA = {
+    "MigrateAtDeployFunction": {"VpcConfig", "DeadLetterQueue"},
+    "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
+}
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
 FUNCTIONS = shipped.functions()
 RESOURCES = shipped.transformed()["Resources"]
@@ -127,7 +131,7 @@ def test_functions_differ_by_handler_and_not_by_environment_or_code() -> None:
     for name, properties in FUNCTIONS.items():
         assert [properties[key] for key in same] == [FUNCTIONS["FinalizeFunction"][key] for key in same]
         extra = set(properties) - own - set(same)
-        assert extra == ({"VpcConfig", "DeadLetterQueue"} if name == "MigrateAtDeployFunction" else set())
+        assert extra == EXTRA.get(name, set())
 
 
 def test_each_function_has_a_role_of_its_own() -> None:
@@ -211,7 +215,8 @@ def test_logs_are_encrypted_and_end() -> None:
 def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -> None:
     for name, function in of_type("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
-        assert function["ReservedConcurrentExecutions"] == {"Ref": "MaximumParallelJobs"}
+        at_once = 1 if name == "RefillPoolsFunction" else {"Ref": "MaximumParallelJobs"}
+        assert function["ReservedConcurrentExecutions"] == at_once
         outside = name == "MigrateAtDeployFunction"
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
@@ -232,7 +237,7 @@ def test_the_functions_reach_databases_services_and_endpoints_and_nothing_else()
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
     migration = RESOURCES["ControlPlaneMigration"]["Properties"]
     assert migration["ServiceToken"] == {"Fn::GetAtt": ["MigrateAtDeployFunction", "Arn"]}
-    for name in STAGES:
+    for name in (*STAGES, "RefillPoolsFunction"):
         assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
     for name in ("MigrateFunction", "MigrateAtDeployFunction"):
         assert "DependsOn" not in RESOURCES[name]
@@ -285,10 +290,23 @@ def test_errors_throttles_and_concurrency_of_every_stage_are_on_the_dashboard() 
 
 
 def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None:
-    (rule,) = of_type("AWS::Events::Rule").values()
     queue = {"Fn::GetAtt": ["Undelivered", "Arn"]}
-    assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": queue}]
-    assert of_type("AWS::Lambda::Function")["MigrateAtDeployFunction"]["DeadLetterConfig"] == {"TargetArn": queue}
+    for rule in of_type("AWS::Events::Rule").values():
+        assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": queue}]
+    (policy,) = of_type("AWS::SQS::QueuePolicy").values()
+    ((statement),) = statements(policy["PolicyDocument"])
+    senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(of_type("AWS::Events::Rule"))
+    for name in ("MigrateAtDeployFunction", "RefillPoolsFunction"):
+        assert of_type("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
+
+
+def test_pools_are_refilled_regularly_and_after_every_job() -> None:
+    rules = [rule for rule in of_type("AWS::Events::Rule").values() if "RefillPools" in str(rule["Targets"])]
+    assert [rule.get("ScheduleExpression") for rule in rules if "EventPattern" not in rule] == ["rate(5 minutes)"]
+    (nudge,) = (rule["EventPattern"]["detail"] for rule in rules if "EventPattern" in rule)
+    assert nudge["stateMachineArn"] == [{"Ref": "ProvisionProjectStateMachine"}]
+    assert set(nudge["status"]) == {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 
 def test_every_parameter_is_described_and_bounded() -> None:

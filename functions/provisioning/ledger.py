@@ -132,6 +132,20 @@ def begin_rollback(job_id: str, stages: Sequence[Stage], seconds: float) -> Roll
     return Rollback(control, stages, job_from_record(row), intents)
 
 
+def lock(keys: Sequence[str], seconds: float) -> ControlPlane | None:
+    """Takes these locks for so long, ending the session of a holder whose own time is over.
+
+    Returns None when a holder is still within its time. The locks are held for as long as the session lives.
+    """
+    control = control_plane.connect()
+    if not _all_held(control, keys, seconds):
+        control.execute("take_over_stage", keys=keys)
+        if not _all_held(control, keys, seconds):
+            release(control)
+            return None
+    return control
+
+
 def release(control: ControlPlane) -> None:
     """Gives back every lock of this session; a session that is gone has none."""
     if not control.connection.closed:
@@ -148,13 +162,9 @@ def was_rolled_back(job_id: str) -> bool:
 
 
 def _lock(job_id: str, stages: Sequence[Stage], seconds: float) -> ControlPlane:
-    control = control_plane.connect()
-    keys = [f"{job_id}/{stage}" for stage in stages]
-    if not _all_held(control, keys, seconds):
-        control.execute("take_over_stage", keys=keys)
-        if not _all_held(control, keys, seconds):
-            release(control)
-            raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
+    control = lock([f"{job_id}/{stage}" for stage in stages], seconds)
+    if control is None:
+        raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
     return control
 
 

@@ -4,6 +4,8 @@ The mark is a comment that names project and job. Roles get it in the transactio
 (CREATE DATABASE runs in no transaction), so between its creation and its comment its owner, a marked role, is its mark.
 """
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg2 import errors, sql
@@ -39,27 +41,67 @@ def create_roles(session: Connection, names: TenantNames, mark: str, verifier: s
                 continue
             cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
             cursor.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role), sql.Literal(mark)))
-        _run(cursor, "create_roles", names, verifier=sql.Literal(verifier))
+        _run(cursor, ("create_roles",), names, verifier=sql.Literal(verifier))
 
 
-def create_database(session: Connection, names: TenantNames, mark: str) -> None:
+@dataclass(frozen=True)
+class Source:
+    """Where a database comes from: an entry of the pool, or else a template, or else from nothing."""
+
+    entry: str | None = None
+    template: str | None = None
+
+
+def pool_mark(database: str) -> str:
+    """What is written on a database of the pool for as long as it has no tenant."""
+    return f"provisioner pool={database}"
+
+
+def create_database(session: Connection, names: TenantNames, mark: str, source: Source) -> None:
     """Creates the database, shut to everyone but its login role, and opens it once its privileges are set.
 
-    A database that carries this mark is taken up where an earlier attempt left it. Raises ResourceConflict when the
-    name is taken by anything else.
+    A database that carries this mark is taken up where an earlier attempt left it. An entry of the pool becomes the
+    tenant's in one transaction and one round trip: name, owner, mark and privileges change together or not at all.
+    Raises ResourceConflict when the name is taken by anything else.
     """
     with session.cursor() as cursor:
         found = _find_database(cursor, names, mark)
         if found is not None and found.connection_limit == INVALID_DATABASE:
             cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(names.database)))
             found = None
+        if found is None and source.entry is not None and is_pooled(cursor, source.entry):
+            taken = {"entry": sql.Identifier(source.entry), "mark": sql.Literal(mark)}
+            _run(cursor, ("take_over_database", "open_database"), names, **taken)
+            return
         if found is None:
             try:
-                _run(cursor, _creation_statement(session), names)
+                _create(cursor, names, source.template)
             except (errors.DuplicateDatabase, errors.UniqueViolation):
                 _find_database(cursor, names, mark)
     with session, session.cursor() as cursor:
-        _run(cursor, "open_database", names, mark=sql.Literal(mark))
+        _run(cursor, ("open_database",), names, mark=sql.Literal(mark))
+
+
+def is_pooled(cursor: Cursor, database: str) -> bool:
+    """Tells whether there is a usable database of the pool by that name."""
+    cursor.execute(postgres.statement("find_database"), {"database": database})
+    row = cursor.fetchone()
+    return row is not None and row[0] == pool_mark(database) and row[2] != INVALID_DATABASE
+
+
+def drop_pooled(session: Connection, database: str) -> None:
+    """Drops a database of the pool that carries the pool's mark, or that its maker had no time to mark.
+
+    A name of the pool is written down before its database is made, and 122 bits of it are random: what bears it, and
+    belongs to the admin, is the pool's.
+    """
+    with session.cursor() as cursor:
+        cursor.execute(postgres.statement("find_database"), {"database": database})
+        row = cursor.fetchone()
+        cursor.execute("SELECT current_user::text")
+        admin = cursor.fetchone()
+        if row is not None and (row[0] == pool_mark(database) or (row[0] is None and (row[1],) == admin)):
+            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
 def drop_database(session: Connection, names: TenantNames, mark: str) -> list[str]:
@@ -75,7 +117,7 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
             found = None
         if found is not None:
             if found.connection_limit != INVALID_DATABASE:
-                _run(cursor, "close_database", names)
+                _run(cursor, ("close_database",), names)
             _drop_replication_slots(cursor, names.database)
             cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names.database)))
             removed.append(names.database)
@@ -86,7 +128,17 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
     return removed
 
 
-def _creation_statement(session: Connection) -> str:
+def _create(cursor: Cursor, names: TenantNames, template: str | None) -> None:
+    if template is not None:
+        # One that is gone by now was of an older schema version, and its successor is not ready.
+        with contextlib.suppress(errors.InvalidCatalogName):
+            _run(cursor, ("clone_database",), names, template=sql.Identifier(template))
+            return
+    _run(cursor, (creation_statement(cursor.connection),), names)
+
+
+def creation_statement(session: Connection) -> str:
+    """Returns the name of the statement that makes an empty database on this server."""
     # The builtin provider came with PostgreSQL 17; before it, C is the one locale that every server has.
     return "create_database" if session.server_version >= 170000 else "create_database_before_17"
 
@@ -127,8 +179,8 @@ def _is_ours(found: _Found | None, name: str, mark: str) -> bool:
     return found is not None
 
 
-def _run(cursor: Cursor, name: str, names: TenantNames, **values: sql.Composable) -> None:
-    composed = sql.SQL(postgres.statement(name)).format(
+def _run(cursor: Cursor, statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> None:
+    composed = sql.SQL("".join(map(postgres.statement, statements))).format(
         database=sql.Identifier(names.database),
         owner=sql.Identifier(names.owner_role),
         login=sql.Identifier(names.login_role),

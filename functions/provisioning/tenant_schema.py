@@ -1,14 +1,20 @@
 """The tenant schema, brought to its newest version one migration at a time: tenant_migrations/NNNN_name.sql."""
 
+import contextlib
+import hashlib
 from pathlib import Path
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from provisioning import postgres
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
+OBJECT_ROLE = "provisioner_objects"
+"""Owns what was prepared in a database before it has a tenant. It owns no database, and nobody logs in as it."""
+
 MIGRATIONS = Path(__file__).with_name("tenant_migrations")
 
 
@@ -29,25 +35,95 @@ def current_version(connection: Connection) -> int:
 
 
 def upgrade(connection: Connection, names: TenantNames) -> int:
-    """Applies the missing migrations in one transaction, as the owner role, and returns the version reached.
+    """Brings a tenant's database to the newest version, hands everything in it over to the tenant's owner role, and
+    returns the version reached. One transaction.
 
-    Two at once wait for each other, and the second finds nothing to do. A new database is upgraded by the cluster's
-    admin, a live tenant's over its own login (issued_connection): what a tenant has hung on its tables runs with all
-    rights of the session, SET ROLE or not. Raises psycopg2.Error.
+    However the database was made, prepared in advance or empty, its catalog is the same afterwards. Two at once wait
+    for each other, and the second finds nothing to do. A new database is upgraded by the cluster's admin, a live
+    tenant's over its own login (issued_connection): what a tenant has hung on its tables runs with all rights of the
+    session, SET ROLE or not. Raises psycopg2.Error.
     """
+    with connection.cursor() as cursor:
+        if _schema_owner(cursor) is None:
+            ensure_object_role(connection)
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0))")
+        if _prepare(cursor, names.owner_role):
+            _hand_over(cursor, names.owner_role)
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(names.owner_role)))
-        reached = current_version(connection)
-        for version, migration in sorted(_migrations().items()):
-            if version > reached:
-                statements = sql.SQL(migration.read_text()).format(owner=sql.Identifier(names.owner_role))
-                cursor.execute(statements)
-                cursor.execute(
-                    "INSERT INTO tenant._migrations (version, name) VALUES (%s, %s)", (version, migration.stem)
-                )
-                reached = version
-        return reached
+        return current_version(connection)
+
+
+def prepare(connection: Connection) -> None:
+    """Makes everything that is the same for all tenants: in a template once, and in a database that is made without.
+
+    What it makes belongs to OBJECT_ROLE. One transaction, over a connection of the cluster's admin, who owns the
+    database or is a member of its owner. Doing it again changes nothing. Raises psycopg2.Error.
+    """
+    ensure_object_role(connection)
+    with connection, connection.cursor() as cursor:
+        _prepare(cursor, OBJECT_ROLE)
+
+
+def fingerprint() -> str:
+    """Returns the newest version with a hash of everything that leads to it: a template made of less is out of date."""
+    digest = hashlib.sha256()
+    for _, migration in sorted(_migrations().items()):
+        digest.update(migration.read_bytes())
+    digest.update(postgres.statement("tenant_default_privileges").encode())
+    return f"{newest_version()}-{digest.hexdigest()[:16]}"
+
+
+def ensure_object_role(connection: Connection) -> None:
+    """Creates the cluster's one role that owns what no tenant owns yet; the admin is its member."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regrole(%s) IS NOT NULL", (OBJECT_ROLE,))
+        if cursor.fetchone() != (True,):
+            with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation):
+                cursor.execute(_composed("create_object_role"))
+
+
+def _prepare(cursor: Cursor, owner_role: str) -> bool:
+    """Applies the missing migrations and tells whether what is in the schema still has to be handed over."""
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0))")
+    found = _schema_owner(cursor)
+    if found is None:
+        cursor.execute(
+            sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(SCHEMA), sql.Identifier(OBJECT_ROLE))
+        )
+    role = owner_role if found == owner_role else OBJECT_ROLE
+    cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+    if found is None:
+        cursor.execute(postgres.statement("tenant_default_privileges"))
+    reached = current_version(cursor.connection)
+    for version, migration in sorted(_migrations().items()):
+        if version > reached:
+            cursor.execute(sql.SQL(migration.read_text()).format(owner=sql.Identifier(role)))
+            cursor.execute("INSERT INTO tenant._migrations (version, name) VALUES (%s, %s)", (version, migration.stem))
+    cursor.execute("SET LOCAL ROLE NONE")
+    return role == OBJECT_ROLE
+
+
+def _schema_owner(cursor: Cursor) -> str | None:
+    cursor.execute("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
+    row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def _hand_over(cursor: Cursor, owner_role: str) -> None:
+    """Makes the tenant's owner role own what was prepared, be meant by its policies, and have its defaults."""
+    owner = sql.Identifier(owner_role)
+    cursor.execute(postgres.statement("find_object_policies"), {"objects": OBJECT_ROLE})
+    for policy, table in cursor.fetchall():
+        names = sql.Identifier(policy), sql.Identifier(SCHEMA, table)
+        cursor.execute(sql.SQL("ALTER POLICY {} ON {} TO {}").format(*names, owner))
+    cursor.execute(_composed("hand_over_schema", owner=owner))
+    cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(owner))
+    cursor.execute(postgres.statement("close_public_schema"))
+    cursor.execute(postgres.statement("tenant_default_privileges"))
+
+
+def _composed(name: str, **values: sql.Composable) -> sql.Composed:
+    return sql.SQL(postgres.statement(name)).format(objects=sql.Identifier(OBJECT_ROLE), **values)
 
 
 def issued_connection(document: dict[str, object]) -> Connection:

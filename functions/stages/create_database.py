@@ -1,12 +1,13 @@
 """Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
 
-from provisioning import tenant_database, tenant_secret
+from provisioning import tenant_database, tenant_schema, tenant_secret
 from provisioning.cluster import tenant_session
 from provisioning.errors import DatabaseCreationFailed, ResourceConflict
 from provisioning.ledger import Attempt, Rollback
 from provisioning.scram import scram_verifier
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.tenant_database import Source
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -33,13 +34,13 @@ def create(attempt: Attempt) -> Output:
     Raises ResourceConflict when one of the names is taken by anything that this job did not create.
     """
     job, names = attempt.job, attempt.job.names
-    _declare(attempt)
+    source = _declare(attempt)
     attempt.check()
     credentials = tenant_secret.ensure_credentials(job)
     with tenant_session(job.cluster, names.database) as session:
         attempt.check()
         tenant_database.create_roles(session, names, job.mark, scram_verifier(credentials.password))
-        tenant_database.create_database(session, names, job.mark)
+        tenant_database.create_database(session, names, job.mark, source)
     with attempt.control.transaction():
         attempt.control.execute(
             "record_database", project_id=job.project_id, job_id=job.job_id, secret_arn=credentials.secret_arn
@@ -59,18 +60,27 @@ def drop(rollback: Rollback) -> list[str]:
     job, names = rollback.job, rollback.job.names
     if Stage.CREATING_DATABASE not in rollback.intents:
         return []
+    claimed = rollback.control.fetch_one("find_claimed_entry", job_id=job.job_id)
     with tenant_session(job.cluster, names.database) as session:
         removed = tenant_database.drop_database(session, names, job.mark)
+        if claimed is not None:
+            tenant_database.drop_pooled(session, claimed["database_name"])
     if tenant_secret.delete(job):
         removed.append(names.secret)
     rollback.control.execute("forget_database", project_id=job.project_id, job_id=job.job_id)
     return removed
 
 
-def _declare(attempt: Attempt) -> None:
+def _declare(attempt: Attempt) -> Source:
     job, names = attempt.job, attempt.job.names
     with attempt.control.transaction():
         attempt.declare(database=names.database, roles=[names.owner_role, names.login_role], secret=names.secret)
+        source = attempt.control.fetch_one(
+            "claim_pool_database",
+            cluster_id=job.cluster.cluster_id,
+            job_id=job.job_id,
+            schema_version=tenant_schema.fingerprint(),
+        )
         intended = attempt.control.fetch_one(
             "intend_database",
             project_id=job.project_id,
@@ -84,3 +94,4 @@ def _declare(attempt: Attempt) -> None:
         )
         if intended is None:
             raise ResourceConflict(f"the name {names.database} is held by another job's database")
+    return Source(**source) if source is not None else Source()

@@ -59,6 +59,12 @@ DANGLING = """
     UNION ALL SELECT 'comment on a role or database that is gone' FROM pg_shdescription
     WHERE classoid = 'pg_authid'::regclass AND objoid NOT IN (SELECT oid FROM pg_authid)
         OR classoid = 'pg_database'::regclass AND objoid NOT IN (SELECT oid FROM pg_database)
+    UNION ALL SELECT 'database of no pool ' || datname FROM pg_database
+    WHERE starts_with(datname::text, 'provisioner_')
+        AND datname::text NOT IN (SELECT database_name FROM control_plane.pool_databases)
+    UNION ALL SELECT 'entry of an ended job ' || database_name FROM control_plane.pool_databases
+    JOIN control_plane.jobs USING (job_id)
+    WHERE jobs.status IN ('succeeded', 'rolled_back', 'failed')
 """
 LOCKS = """
     SELECT key AS what FROM unnest(%(keys)s) AS key CROSS JOIN LATERAL (SELECT hashtextextended(key, 0) AS value) AS _

@@ -57,6 +57,7 @@ def laboratory() -> Iterator[Laboratory]:
         boundary = Boundary()
         with stack, boundary.installed(stack.runtime, read_template().functions):
             make_room()
+            os.environ["POOL_SIZE"] = str(4 * AT_ONCE)
             yield Laboratory(stack, boundary)
 
 

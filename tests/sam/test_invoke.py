@@ -54,6 +54,10 @@ def test_the_migrations_are_applied_in_the_container(sam: list[str], stack: Stac
     assert sam_local_invoke(sam, "MigrateFunction") == {"applied": []}
 
 
+def test_the_pools_are_refilled_in_the_container(sam: list[str], stack: Stack) -> None:
+    assert sam_local_invoke(sam, "RefillPoolsFunction")["busy"] == []
+
+
 def test_a_deployment_hears_of_the_migrations(sam: list[str], stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "event.json"
     with waiting(bridge_gateway()) as cloudformation:
@@ -96,5 +100,6 @@ def test_the_compensations_leave_nothing_of_a_failed_job(sam: list[str], stack: 
 
 
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
-    assert set(shipped.functions()) == {"MigrateFunction", "MigrateAtDeployFunction", *FORWARD, *BACK}
+    others = {"MigrateFunction", "MigrateAtDeployFunction", "RefillPoolsFunction"}
+    assert set(shipped.functions()) == {*others, *FORWARD, *BACK}
     assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

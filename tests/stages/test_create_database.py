@@ -66,7 +66,7 @@ def test_the_database_is_named_marked_limited_and_in_a_locale_that_every_server_
 
 
 def test_before_postgresql_17_the_locale_is_c(stack: Stack, job: StagedJob) -> None:
-    with patch.object(tenant_database, "_creation_statement", lambda _: "create_database_before_17"):
+    with patch.object(tenant_database, "creation_statement", lambda _: "create_database_before_17"):
         job.run(create_database)
     collations = execute(
         stack,
@@ -140,7 +140,7 @@ CRASHES = [
     ("declare", stage, "_declare", True),
     ("secret", tenant_secret, "ensure_credentials", True),
     ("roles", tenant_database, "create_roles", True),
-    ("database, before its mark", tenant_database, "_creation_statement", False),
+    ("database, before its mark", tenant_database, "creation_statement", False),
     ("database", tenant_database, "create_database", True),
 ]
 
@@ -175,10 +175,10 @@ def crash_before_the_mark(job: StagedJob) -> None:
     """Leaves a database that was created, and has no comment yet."""
     real = tenant_database._run
 
-    def run(cursor: Any, name: str, *arguments: Any, **values: Any) -> None:
-        if name == "open_database":
+    def run(cursor: Any, statements: tuple[str, ...], *arguments: Any, **values: Any) -> None:
+        if "open_database" in statements:
             raise Died
-        real(cursor, name, *arguments, **values)
+        real(cursor, statements, *arguments, **values)
 
     with patch.object(tenant_database, "_run", run), pytest.raises(Died):
         job.run(create_database)
@@ -267,7 +267,7 @@ def test_of_two_who_create_one_name_at_once_the_slower_one_refuses_what_is_not_i
         execute(stack, "postgres", f"CREATE DATABASE {job.names.database}")
         return "create_database"
 
-    with patch.object(tenant_database, "_creation_statement", overtaken), pytest.raises(ResourceConflict):
+    with patch.object(tenant_database, "creation_statement", overtaken), pytest.raises(ResourceConflict):
         job.run(create_database)
     (database,) = look(stack, job.project_id).databases
     assert database["owner"] == "postgres"

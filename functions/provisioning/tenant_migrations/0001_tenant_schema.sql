@@ -1,16 +1,6 @@
--- The tenant schema, created as its owner in one transaction. Row level security is forced, because without FORCE the
+-- What is in the tenant schema, created as its owner in one transaction. Row level security is forced, because without FORCE the
 -- owner walks past it. A setting that SET LOCAL had touched reads as '' afterwards, hence nullif before every cast.
 
-CREATE SCHEMA tenant;
-
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
--- The tenant owns its database, and so is pg_database_owner, to whom PostgreSQL gives the schema.
-REVOKE CREATE ON SCHEMA public FROM pg_database_owner;
-ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT USAGE ON SEQUENCES TO authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT EXECUTE ON FUNCTIONS TO anon, authenticated, service_role;
 GRANT USAGE ON SCHEMA tenant TO anon, authenticated, service_role;
 
 CREATE FUNCTION tenant.current_user_id() RETURNS uuid LANGUAGE sql STABLE AS

@@ -1,0 +1,1 @@
+SELECT database_name FROM control_plane.pool_databases WHERE job_id = %(job_id)s;

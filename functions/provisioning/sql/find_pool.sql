@@ -1,0 +1,26 @@
+-- Entries wanted beyond those that there are: never more than the room that tenants and running jobs leave.
+SELECT (
+           SELECT database_name FROM control_plane.pool_databases
+           WHERE cluster_id = clusters.cluster_id AND kind = 'template' AND status = 'ready'
+               AND schema_version = %(schema_version)s
+           LIMIT 1
+       ) AS template,
+       least(
+           coalesce((SELECT size FROM control_plane.pool_sizes WHERE pool_sizes.cluster_id = clusters.cluster_id),
+                    %(size)s),
+           clusters.capacity - (
+               SELECT count(*)
+               FROM (
+                   SELECT project_id FROM control_plane.tenant_databases AS made
+                   WHERE made.cluster_id = clusters.cluster_id
+                   UNION
+                   SELECT project_id FROM control_plane.jobs
+                   WHERE jobs.cluster_id = clusters.cluster_id AND jobs.status IN ('pending', 'running')
+               ) AS taken
+           )
+       ) - (
+           SELECT count(*) FROM control_plane.pool_databases
+           WHERE cluster_id = clusters.cluster_id AND kind = 'entry' AND job_id IS NULL
+       ) AS wanted
+FROM control_plane.clusters
+WHERE cluster_id = %(cluster_id)s;

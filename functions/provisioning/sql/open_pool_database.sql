@@ -1,0 +1,4 @@
+UPDATE control_plane.pool_databases
+SET status = 'ready'
+WHERE database_name = %(database_name)s AND status = 'building'
+RETURNING database_name;

@@ -1,0 +1,2 @@
+ALTER DATABASE {entry} RENAME TO {database};
+ALTER DATABASE {database} OWNER TO {owner};

@@ -14,18 +14,22 @@ TIME_SCALE = 0.0001
 ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
-FAULTS = Path(__file__).with_name("faults")
+TESTS = Path(__file__).parent
+SHARES = {"faults": {"faults"}, "jobs": {"executions", "hostile_input", "isolation", "stages"}}
+"""Which folders' tests one process runs; the third runs the rest."""
 
 NewProject = Callable[[], str]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs what needs the stack last: moto's backends and the interpreter's clock are one per process, and the tests
-    before it use them for themselves. Two processes share the tests: the faults are about half of the time.
+    before it use them for themselves. Three processes share the tests, each with a stack of its own.
     """
     items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("faults" if FAULTS in item.path.parents else "rest"))
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(next((name for name, of in SHARES.items() if folder in of), "rest")))
 
 
 @pytest.fixture(scope="session")

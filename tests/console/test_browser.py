@@ -83,7 +83,7 @@ def test_a_run_is_seen_from_its_start_to_success(page: Page, console: str, stack
         expect(node(page, "Create tenant schema")).to_have_class(re.compile("running"))
         expect(node(page, "Create tenant database")).to_have_class(re.compile("succeeded"))
         expect(node(page, "Finalize")).to_have_class(re.compile("waiting"))
-        expect(page.locator("#percent .percent")).to_have_text("25 %")
+        expect(page.locator("#percent .percent")).to_have_text("22 %")
         assert_equal_to_status(page, job)
         go_on.set()
     expect(page.locator("h1")).to_contain_text("succeeded")

@@ -25,7 +25,7 @@ def roll_back(stack: Stack, job_id: str) -> str:
 def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) -> None:
     deployment = account.find(live(stack))
     assert deployment.state_machine_arn == stack.state_machine_arn
-    assert len(deployment.functions) == 12
+    assert len(deployment.functions) == 13
     assert all(function.handler.startswith("stages.") for function in deployment.functions)
 
 

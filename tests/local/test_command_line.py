@@ -188,7 +188,7 @@ def test_watch_ends_with_the_outcome_of_the_job(up: Path) -> None:
     refused = provision("run", EVENT, state=up, expect=1).stdout
     job = re.findall(r"^Execution (\S+)$", refused, re.MULTILINE)[0]
     document = json.loads(provision("watch", job, "--json", state=up, expect=1).stdout.splitlines()[-1])
-    assert (document["status"], document["error_type"]) == ("failed", "ProjectNotEligible")
+    assert (document["status"], document["error_type"]) == ("failed", "PROJECT_NOT_ELIGIBLE")
     assert "no job nothing" in provision("watch", "nothing", state=up, expect=2).stderr
 
 

@@ -84,4 +84,4 @@ def test_an_intrinsic_function_that_is_not_followed_is_refused(template: Path) -
 def test_the_shipped_template_names_a_function_for_every_substitution() -> None:
     template = read_template()
     assert set(template.substitutions.values()) <= {function.resource for function in template.functions}
-    assert len(template.substitutions) == 12
+    assert len(template.substitutions) == 13

@@ -31,7 +31,7 @@ run: .venv/installed
 	@.venv/bin/provision demo
 
 test: lint
-	.venv/bin/pytest -n 3 --dist loadgroup
+	.venv/bin/pytest -n 3 --dist load --maxschedchunk 1
 
 TESTS ?= tests
 test-3.13: .venv-3.13/installed

@@ -4,7 +4,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -14,22 +13,15 @@ TIME_SCALE = 0.0001
 ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
-TESTS = Path(__file__).parent
-SHARES = {"faults": {"faults"}, "jobs": {"executions", "hostile_input", "isolation", "stages"}}
-"""Which folders' tests one process runs; the third runs the rest."""
 
 NewProject = Callable[[], str]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs what needs the stack last: moto's backends and the interpreter's clock are one per process, and the tests
-    before it use them for themselves. Three processes share the tests, each with a stack of its own.
+    before it use them for themselves.
     """
     items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(next((name for name, of in SHARES.items() if folder in of), "rest")))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
+# make test-slow  what takes a minute or more each: handlers killed at 50 moments, refills with a fault at every point
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
@@ -10,7 +11,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-3.13 sam-test matrix audit bench screenshots lint format build lock clean
+.PHONY: help run test test-slow test-3.13 sam-test matrix audit bench screenshots lint format build lock clean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 UV_VERSION := 0.13.9
@@ -32,6 +33,9 @@ run: .venv/installed
 
 test: lint
 	.venv/bin/pytest -n 3 --dist load --maxschedchunk 1
+
+test-slow: .venv/installed
+	.venv/bin/pytest -n 2 -m slow
 
 TESTS ?= tests
 test-3.13: .venv-3.13/installed

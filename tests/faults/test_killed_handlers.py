@@ -16,7 +16,7 @@ AT_ONCE = 5
 LONGEST_LIFE_SECONDS = 0.8
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_jobs_survive_the_death_of_their_handlers_at_random_moments(stack: Stack) -> None:
     chance = random.Random(20261123)  # noqa: S311 a repeatable choice of moments
     projects = {

@@ -47,7 +47,7 @@ def refill(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, 
     return list(dict.fromkeys(injection.seen))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_a_refill_that_dies_at_any_point_leaves_nothing_that_the_next_one_does_not_put_right(stack: Stack) -> None:
     boundary = Boundary()
     problems = []

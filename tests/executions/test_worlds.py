@@ -76,7 +76,7 @@ TAMPERED: dict[str, Tamper] = {
     "somebody else's registration": register_elsewhere,
     "no registration": forget_registration,
     "no secret": forget_secret,
-    "a second database": server("CREATE DATABASE {name}_more"),
+    "a second database": server("CREATE DATABASE {name}_more ALLOW_CONNECTIONS false"),
     "a third role": server("CREATE ROLE {name}_more"),
     "a project that is not active": control(
         "UPDATE control_plane.projects SET status = 'failed' WHERE project_id = %s"

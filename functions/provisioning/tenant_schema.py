@@ -8,7 +8,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres
+from provisioning import postgres, tenant_extensions
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
@@ -70,6 +70,7 @@ def fingerprint() -> str:
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
     digest.update(postgres.statement("tenant_default_privileges").encode())
+    digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 
 
@@ -90,6 +91,7 @@ def _prepare(cursor: Cursor, owner_role: str) -> bool:
         cursor.execute(
             sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(SCHEMA), sql.Identifier(OBJECT_ROLE))
         )
+        tenant_extensions.install(cursor, OBJECT_ROLE)
     role = owner_role if found == owner_role else OBJECT_ROLE
     cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
     if found is None:

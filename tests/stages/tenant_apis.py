@@ -4,12 +4,15 @@ Each is an application of its own that checks who asks, keeps its tenants, and s
 credentials that it was given: a registration that cannot work is refused here as it is there.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg2
+import pytest
 from flask import Flask, Response, jsonify, request
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -18,7 +21,9 @@ from typing_extensions import override
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
+from local.stack import Stack
 
+STORAGE_MIGRATIONS = Path(__file__).with_name("storage_migrations.sql")
 Tenants = dict[str, dict[str, Any]]
 REALTIME_SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
@@ -116,6 +121,20 @@ class RealtimeApi(TenantApi):
 
 class StorageApi(TenantApi):
     """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
+
+    @override
+    def migrate(self, connect: dict[str, Any]) -> bool:
+        """Migrates the tenant database, unless that was done."""
+        if not super().migrate(connect):
+            return False
+        with closing(psycopg2.connect(**connect, options="-c search_path=storage,public,extensions")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT to_regclass('storage.migrations') IS NOT NULL")
+                if cursor.fetchone() != (True,):
+                    for statement in STORAGE_MIGRATIONS.read_text().rstrip().split(";\n"):
+                        cursor.execute(statement)
+        return True
 
     @override
     def application(self) -> Flask:
@@ -219,3 +238,19 @@ def signs_in(connect: dict[str, Any]) -> bool:
             return True
     except psycopg2.OperationalError:
         return False
+
+
+Api = TypeVar("Api", bound=TenantApi)
+
+
+@contextmanager
+def native_service(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str, adapter: str, kind: type[Api]
+) -> Iterator[Api]:
+    """Runs the service with the native API and points the settings at it."""
+    tokens = stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")
+    api = kind(str(json.loads(tokens["SecretString"])[service]))
+    with api.serve() as url:
+        monkeypatch.setenv(f"{service.upper()}_SERVICE_URL", url)
+        monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", adapter)
+        yield api

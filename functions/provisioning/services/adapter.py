@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import quote, urlencode
 
-from provisioning import configuration, json_web_token, tenant_secret
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import configuration, json_web_token, tenant_schema, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.job import Job
 from provisioning.service_client import ServiceClient
@@ -77,6 +79,10 @@ class Tenant:
         query = f"?{urlencode({'sslmode': tls_mode()})}" if tls_enforced() else ""
         return f"postgresql://{user}:{password}@{job.cluster.host}:{job.cluster.port}/{job.names.database}{query}"
 
+    def connect(self) -> Connection:
+        """Opens a connection with the issued credentials. Raises psycopg2.Error."""
+        return tenant_schema.issued_connection(self._document)
+
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
@@ -92,7 +98,7 @@ class Adapter(ABC):
     """How one kind of service takes tenants.
 
     Every method raises ServiceRegistrationFailed when trying again may help, ServiceRejectedRegistration on a final
-    no, and Misconfigured when a setting or a secret is missing.
+    no, Misconfigured when a setting or a secret is missing, and psycopg2.Error from the tenant's database.
     """
 
     def __init__(self, client: ServiceClient) -> None:

@@ -1,4 +1,4 @@
-"""The tenant APIs of Supabase Realtime, Storage and Supavisor as their sources have them, over HTTP, traps included.
+"""The tenant APIs of Supabase Realtime and Storage as their sources have them, over HTTP, traps included.
 
 Each is an application of its own that checks who asks, keeps its tenants, and signs in to the tenant database with the
 credentials that it was given: a registration that cannot work is refused here as it is there.
@@ -173,41 +173,6 @@ class StorageApi(TenantApi):
         def delete(tenant_id: str) -> Any:
             self.tenants.pop(tenant_id, None)
             return Response(status=204)
-
-        return application
-
-
-class SupavisorApi(TenantApi):
-    """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent."""
-
-    @override
-    def application(self) -> Flask:
-        application = Flask("supavisor")
-
-        @application.before_request
-        def authorize() -> Response | None:
-            return Response(status=403) if self.bearer_is_wrong() else None
-
-        @application.put("/api/tenants/<external_id>")
-        def put(external_id: str) -> Any:
-            tenant = request.get_json()["tenant"]
-            if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
-                return jsonify(errors={"db_port": ["is invalid"]}), 422
-            (manager,) = [user for user in tenant["users"] if user["is_manager"]]
-            if not self.migrate(connection_of(tenant | manager, "db_database")):
-                return jsonify(error="invalid credentials"), 400
-            status = 200 if external_id in self.tenants else 201
-            self.tenants[external_id] = tenant
-            return jsonify(data={"external_id": external_id}), status
-
-        @application.get("/api/tenants/<external_id>")
-        def show(external_id: str) -> Any:
-            found = external_id in self.tenants
-            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
-
-        @application.delete("/api/tenants/<external_id>")
-        def delete(external_id: str) -> Any:
-            return Response(status=204 if self.tenants.pop(external_id, None) else 404)
 
         return application
 

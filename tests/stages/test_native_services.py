@@ -27,7 +27,8 @@ from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
-from tests.stages.tenant_apis import RealtimeApi, StorageApi, SupavisorApi, TenantApi, native_service
+from tests.stages.supavisor_api import SupavisorApi
+from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
 
 KINDS: dict[str, tuple[str, type[TenantApi]]] = {
     "realtime": ("supabase-realtime", RealtimeApi),

@@ -17,6 +17,9 @@ from provisioning.job import Job
 from provisioning.service_client import ServiceClient
 from provisioning.stage import Service
 
+MIGRATION_SECONDS = 30.0
+"""What a request may take in which a service migrates the tenant database; an attempt has some 40 seconds in all."""
+
 READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
 

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from provisioning import postgres
 from provisioning.cluster import SHARED_ROLES
-from provisioning.services.adapter import Adapter, Registration, Tenant
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant
 
 MAXIMUM_CONNECTIONS = 10
 """Of the tenant's limit of 60, so that Storage alone cannot use it up."""
@@ -38,7 +38,7 @@ class SupabaseStorage(Adapter):
     @override
     def register(self, tenant: Tenant) -> Registration:
         _prepare_schema(tenant)
-        status, _ = self._request("PUT", _path(tenant), _description(tenant))
+        status, _ = self._request("PUT", _path(tenant), _description(tenant), MIGRATION_SECONDS)
         if status != 204:
             raise self.client.refusal(status)
         registration = self._registered(tenant, _path(tenant))
@@ -73,8 +73,8 @@ class SupabaseStorage(Adapter):
             raise self.client.refusal(status)
         return self.client.document(body)
 
-    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        return self.client.request(method, path, lambda token: {"apikey": token}, body=body)
+    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
+        return self.client.request(method, path, lambda token: {"apikey": token}, body=body, seconds=seconds)
 
 
 def _path(tenant: Tenant) -> str:

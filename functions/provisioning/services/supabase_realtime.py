@@ -10,6 +10,9 @@ has no GET …/health and no migrations in its PUT, so those two follow what lat
 
 A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a
 PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more.
+
+It gets the tenant's own login. For Postgres Changes it makes a slot, for which a login needs REPLICATION, and a login
+that has it can drop every slot of the server: it is not given here (docs/operations.md, Services).
 """
 
 from typing_extensions import override

@@ -148,7 +148,7 @@ class Executions:
             definition=definition,
             machine=machine,
             events=events,
-            timeline=read_history(machine, events, described["status"], self._time_scale),
+            timeline=read_history(machine, events, described["status"], described["startDate"], self._time_scale),
         )
 
     def _definition(self, name: str) -> Document:

@@ -133,18 +133,18 @@ class Timeline:
         return run is not None and any(attempt.answered and not attempt.failed for attempt in run.attempts)
 
 
-def read_history(machine: Machine, events: Iterable[Event], status: str, time_scale: float = 1.0) -> Timeline:
-    """Returns the timeline of an execution from its events, oldest first, and its status as DescribeExecution has it.
+def read_history(
+    machine: Machine, events: Iterable[Event], status: str, started_at: datetime, time_scale: float = 1.0
+) -> Timeline:
+    """Returns the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
 
-    A history that has just begun, or is cut off, is read as far as it goes. Raises ValueError for one without events.
+    A history that has just begun, without an event yet, or is cut off, is read as far as it goes.
     """
     reader = _Reader(machine)
-    first = last = None
+    last_at = started_at
     for event in events:
-        first, last = first or event, event
+        last_at = event["timestamp"]
         reader.read(event)
-    if first is None or last is None:
-        raise ValueError("an execution has at least the event of its start")
     running = status == RUNNING
     for run in reader.states.values():
         run.status = _status(run, running=running)
@@ -163,8 +163,8 @@ def read_history(machine: Machine, events: Iterable[Event], status: str, time_sc
         states=reader.states,
         taken=frozenset(reader.taken),
         status=status,
-        started_at=first["timestamp"],
-        ended_at=None if running else last["timestamp"],
+        started_at=started_at,
+        ended_at=None if running else last_at,
         order=tuple(dict.fromkeys(reader.order)),
         state_of_event=reader.state_of_event,
     )

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from console import stages
 from console.executions import in_one_line
-from console.history import Attempt
+from console.timeline import Attempt
 from provisioning.redaction import redact, redact_text
 
 MOST_LINES = 200

@@ -206,7 +206,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 @pytest.mark.usefixtures("pool")
 def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(stack: Stack, job: StagedJob) -> None:
     refill()
-    real = stage._declare
+    real = stage._source
 
     def declared_and_asleep(attempt: Any) -> Any:
         source = real(attempt)
@@ -214,7 +214,7 @@ def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(s
         at_once(lambda: job.run(drop_database))
         return source
 
-    with patch.object(stage, "_declare", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
+    with patch.object(stage, "_source", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
         job.run(create_database)
     assert look(stack, job.project_id).databases == []
     assert [row[3] for row in rows(stack, "entry")] == [None]

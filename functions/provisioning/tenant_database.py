@@ -101,7 +101,7 @@ def drop_pooled(session: Connection, database: str) -> None:
         cursor.execute("SELECT current_user::text")
         admin = cursor.fetchone()
         if row is not None and (row[0] == pool_mark(database) or (row[0] is None and (row[1],) == admin)):
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+            _drop(cursor, database)
 
 
 def drop_database(session: Connection, names: TenantNames, mark: str) -> list[str]:
@@ -119,7 +119,7 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
             if found.connection_limit != INVALID_DATABASE:
                 _run(cursor, ("close_database",), names)
             _drop_replication_slots(cursor, names.database)
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names.database)))
+            _drop(cursor, names.database)
             removed.append(names.database)
         for role in (names.login_role, names.owner_role):
             if _find_role(cursor, role) == _Found(mark):
@@ -159,6 +159,21 @@ def _find_database(cursor: Cursor, names: TenantNames, mark: str) -> _Found | No
         found = _Found(getattr(_find_role(cursor, names.owner_role), "mark", None), *row[1:])
     _is_ours(found, names.database, mark)
     return found
+
+
+def _drop(cursor: Cursor, database: str) -> None:
+    """Drops the database with whatever sessions it has.
+
+    FORCE refuses when an autovacuum worker is at work there and our role has no pg_signal_backend (42501, seen on
+    PostgreSQL 18); DROP DATABASE without FORCE ends such workers itself, and nobody else (CountOtherDBBackends in
+    PostgreSQL's procarray.c).
+    """
+    identifier = sql.Identifier(database)
+    try:
+        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+    except errors.InsufficientPrivilege:
+        cursor.execute(postgres.statement("end_sessions"), {"database": database})
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(identifier))
 
 
 def _drop_replication_slots(cursor: Cursor, database: str) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from provisioning.control_plane import Cluster, Row
 from provisioning.naming import TenantNames, tenant_names
@@ -22,7 +23,8 @@ class Job:
     cluster: Cluster
     created_at: datetime
     secret_arn: str | None
-    schema_version: int | None = None
+    prepared: dict[str, Any] | None = None
+    """What "Create tenant schema" answers of a database that came from the pool with its schema."""
 
     @property
     def names(self) -> TenantNames:
@@ -56,4 +58,5 @@ def job_from_record(record: Row) -> Job:
         cluster=Cluster(**record["cluster"]),
         created_at=record["created_at"],
         secret_arn=record["secret_arn"],
+        prepared=record.get("prepared"),
     )

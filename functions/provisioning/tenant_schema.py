@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -53,6 +54,11 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
         return current_version(connection)
 
 
+def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
+    """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
+    return {"schema": SCHEMA, "version": upgrade(connection, names)}
+
+
 def prepare(connection: Connection) -> None:
     """Makes everything that is the same for all tenants: in a template once, and in a database that is made without.
 
@@ -69,7 +75,7 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
-    digest.update(postgres.statement("tenant_default_privileges").encode())
+    digest.update(postgres.statement("tenant_default_privileges", "create_role", "join_roles").encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 
 

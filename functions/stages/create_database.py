@@ -1,7 +1,7 @@
 """Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
 
 from provisioning import tenant_database, tenant_schema, tenant_secret
-from provisioning.cluster import tenant_session
+from provisioning.cluster import looking_session, tenant_session
 from provisioning.errors import DatabaseCreationFailed, ResourceConflict
 from provisioning.ledger import Attempt, Intent, Rollback
 from provisioning.scram import scram_verifier
@@ -37,17 +37,20 @@ def create(attempt: Attempt) -> Output:
     job, names = attempt.job, attempt.job.names
     source = _source(attempt)
     credentials = tenant_secret.ensure_credentials(job)
-    with tenant_session(job.cluster, names.database) as session:
+    verifier = scram_verifier(credentials.password)
+    look = tenant_database.look(names, source)
+    with looking_session(job.cluster, names.database, "find_tenant", **look) as (session, (_, there)):
         attempt.check()
-        tenant_database.create_roles(session, names, job.mark, scram_verifier(credentials.password))
-        tenant_database.create_database(session, names, job.mark, source)
+        found = tenant_database.read_found(there)
+        claimed = tenant_database.create(session, found, names, job.mark, source, verifier)
     output = {
         "name": names.database,
         "host": job.cluster.host,
         "port": job.cluster.port,
         "secret_arn": credentials.secret_arn,
     }
-    return attempt.succeed(output, "record_database", secret_arn=credentials.secret_arn)
+    entry = source.entry if claimed else None
+    return attempt.succeed(output, "record_database", secret_arn=credentials.secret_arn, entry=entry)
 
 
 def drop(rollback: Rollback) -> list[str]:

@@ -24,13 +24,18 @@ def create_schema(event: Event, context: LambdaContext) -> Output:
 
 
 def create(attempt: Attempt) -> Output:
-    """Brings the tenant database to the newest schema version; at that version already, changes nothing."""
+    """Brings the tenant database to the newest schema version; at that version already, changes nothing.
+
+    A database of the pool was made with its schema, and there is nothing left to do in it.
+    """
     job = attempt.job
+    if job.prepared is not None:
+        return attempt.succeed(job.prepared, "record_schema", version=job.prepared["version"])
     connection = cluster.connect(job.cluster, dbname=job.names.database)
     try:
         cluster.hold(connection, job.names.database)
         attempt.check()
-        version = tenant_schema.upgrade(connection, job.names)
+        output = tenant_schema.complete(connection, job.names)
     finally:
         connection.close()
-    return attempt.succeed({"schema": tenant_schema.SCHEMA, "version": version}, "record_schema", version=version)
+    return attempt.succeed(output, "record_schema", version=output["version"])

@@ -177,7 +177,7 @@ def test_a_job_that_died_at_its_claim_goes_on_with_the_entry_it_claimed(
     stack: Stack, job: StagedJob, after: bool
 ) -> None:
     refill()
-    with dying(tenant_database, "_run" if after else "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=after), pytest.raises(Died):
         job.run(create_database)
     claimed = [row[0] for row in rows(stack, "entry") if row[3] == job.job_id]
     assert len(claimed) == 1
@@ -193,7 +193,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 ) -> None:
     refill()
     before, after = open_job(new_project()), open_job(new_project())
-    with dying(tenant_database, "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=False), pytest.raises(Died):
         before.run(create_database)
     after.run(create_database)
     for job in (before, after):

@@ -1,6 +1,6 @@
 SELECT jobs.job_id, jobs.project_id, jobs.status AS job_status, jobs.rollback_started_at, jobs.payload, jobs.created_at,
        projects.organization_id, projects.owner_id, row_to_json(clusters) AS cluster,
-       made.secret_arn, made.schema_version,
+       made.secret_arn, made.prepared,
        step.status AS step_status, step.output,
        current_setting('provisioner.held')::boolean AS held,
        nullif(current_setting('provisioner.attempt'), '')::integer AS attempt,

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import cluster, configuration, control_plane, ledger, postgres, tenant_database, tenant_schema
+from provisioning import (
+    cluster,
+    configuration,
+    control_plane,
+    ledger,
+    postgres,
+    tenant_database,
+    tenant_lookup,
+    tenant_schema,
+)
 from provisioning.cluster import tenant_session
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import DatabaseCreationFailed, JobClosed
@@ -78,8 +87,8 @@ class Pool:
     def _make_entry(self, template: str) -> str:
         """Makes a database with an owner and a login of its own, who become the tenant's with it."""
         name = self._intend("entry")
-        names = tenant_database.pool_names(name)
-        tenant_database.create_roles(self.session, names, tenant_database.pool_mark(name), None)
+        names = tenant_lookup.pool_names(name)
+        tenant_database.create_roles(self.session, names, tenant_lookup.pool_mark(name), None)
         self._create("clone_database", name, owner=sql.Identifier(names.owner_role), template=sql.Identifier(template))
         with self._inside(name) as connection:
             prepared = tenant_schema.complete(connection, names)
@@ -115,7 +124,7 @@ class Pool:
         )
         with self.session.cursor() as cursor:
             cursor.execute(composed)
-            mark = sql.Literal(tenant_database.pool_mark(name))
+            mark = sql.Literal(tenant_lookup.pool_mark(name))
             cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), mark))
 
     def _open(self, name: str, prepared: Output | None = None) -> None:

@@ -6,8 +6,6 @@ The mark is a comment that names project and job. Roles get it in the transactio
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -17,48 +15,22 @@ from provisioning import postgres
 from provisioning.cluster import SHARED_ROLES
 from provisioning.errors import ResourceConflict
 from provisioning.naming import TenantNames
+from provisioning.tenant_lookup import (
+    INVALID_DATABASE,
+    Found,
+    Source,
+    all_names,
+    existing,
+    find,
+    find_role,
+    is_ours,
+    pool_mark,
+    pool_names,
+)
 
 CONNECTION_LIMIT = 60
 STATEMENT_TIMEOUT = "60s"
 IDLE_IN_TRANSACTION_TIMEOUT = "60s"
-INVALID_DATABASE = -2
-"""What datconnlimit is after an interrupted DROP DATABASE; such a database can only be dropped."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A role or a database as it is on the cluster."""
-
-    mark: str | None
-    owner_role: str | None = None
-    connection_limit: int = 0
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a database comes from: an entry of the pool, or else a template, or else from nothing."""
-
-    entry: str | None = None
-    template: str | None = None
-
-
-def pool_mark(database: str) -> str:
-    """What is written on a database of the pool, and on its roles, for as long as it has no tenant."""
-    return f"provisioner pool={database}"
-
-
-def pool_names(entry: str) -> TenantNames:
-    """Returns the names of an entry of the pool and of the roles that were made with it."""
-    return TenantNames(entry, f"{entry}_owner", f"{entry}_login")
-
-
-def look(names: TenantNames, source: Source) -> dict[str, list[str]]:
-    """Returns the parameters of find_tenant.sql: everything that bears these names, or the entry's."""
-    looked_for = [names, *([pool_names(source.entry)] if source.entry is not None else [])]
-    return {
-        "databases": [one.database for one in looked_for],
-        "roles": [role for one in looked_for for role in (one.owner_role, one.login_role)],
-    }
 
 
 def create(
@@ -68,9 +40,9 @@ def create(
 
     Raises ResourceConflict when one of the names is taken by anything that does not carry this mark.
     """
-    _is_ours(found.get(names.owner_role), names.owner_role, mark)
-    _is_ours(found.get(names.login_role), names.login_role, mark)
-    _database(found, names, mark)
+    is_ours(found.get(names.owner_role), names.owner_role, mark)
+    is_ours(found.get(names.login_role), names.login_role, mark)
+    existing(found, names, mark)
     if source.entry is not None and claim(session, found, names, mark, source.entry, verifier):
         return True
     create_roles(session, names, mark, verifier, found)
@@ -88,8 +60,8 @@ def claim(
     """
     pooled = pool_names(entry)
     usable = found.get(entry) is not None and found[entry].connection_limit != INVALID_DATABASE
-    whole = all(name in found and found[name].mark == pool_mark(entry) for name in _all(pooled))
-    if not (usable and whole) or any(name in found for name in _all(names)):
+    whole = all(name in found and found[name].mark == pool_mark(entry) for name in all_names(pooled))
+    if not (usable and whole) or any(name in found for name in all_names(names)):
         drop_pooled(session, entry)
         return False
     with session.cursor() as cursor:
@@ -115,9 +87,12 @@ def create_roles(
     Raises ResourceConflict when a role of that name carries another mark.
     """
     with session.cursor() as cursor:
-        there = found if found is not None else _find(cursor, names)
-        missing = [role for role in (names.owner_role, names.login_role) if not _is_ours(there.get(role), role, mark)]
-        made = [_role("create_role", role, mark) for role in missing]
+        there = found if found is not None else find(cursor, names)
+        missing = [role for role in (names.owner_role, names.login_role) if not is_ours(there.get(role), role, mark)]
+        made = [
+            sql.SQL(postgres.statement("create_role")).format(role=sql.Identifier(role), mark=sql.Literal(mark))
+            for role in missing
+        ]
         opened = ("open_login",) if verifier is not None else ()
         joined = _composed(("join_roles", *opened), names, verifier=sql.Literal(verifier))
         cursor.execute(sql.Composed([*made, joined]))
@@ -132,7 +107,7 @@ def create_database(
     name is taken by anything else.
     """
     with session.cursor() as cursor:
-        there = _database(found if found is not None else _find(cursor, names), names, mark)
+        there = existing(found if found is not None else find(cursor, names), names, mark)
         if there is not None and there.connection_limit == INVALID_DATABASE:
             cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(names.database)))
             there = None
@@ -140,7 +115,7 @@ def create_database(
             try:
                 _create(cursor, names, source.template)
             except (errors.DuplicateDatabase, errors.UniqueViolation):
-                _database(_find(cursor, names), names, mark)
+                existing(find(cursor, names), names, mark)
         _run(cursor, ("open_database",), names, mark=sql.Literal(mark))
 
 
@@ -159,7 +134,7 @@ def drop_pooled(session: Connection, database: str) -> None:
             _drop(cursor, database)
         pooled = pool_names(database)
         for role in (pooled.login_role, pooled.owner_role):
-            if _find_role(cursor, role) == Found(pool_mark(database)):
+            if find_role(cursor, role) == Found(pool_mark(database)):
                 cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
@@ -171,7 +146,7 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
     removed = []
     with session.cursor() as cursor:
         try:
-            found = _database(_find(cursor, names), names, mark)
+            found = existing(find(cursor, names), names, mark)
         except ResourceConflict:
             found = None
         if found is not None:
@@ -181,7 +156,7 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
             _drop(cursor, names.database)
             removed.append(names.database)
         for role in (names.login_role, names.owner_role):
-            if _find_role(cursor, role) == Found(mark):
+            if find_role(cursor, role) == Found(mark):
                 cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
                 removed.append(role)
     return removed
@@ -200,40 +175,6 @@ def creation_statement(session: Connection) -> str:
     """Returns the name of the statement that makes an empty database on this server."""
     # The builtin provider came with PostgreSQL 17; before it, C is the one locale that every server has.
     return "create_database" if session.server_version >= 170000 else "create_database_before_17"
-
-
-def _find_role(cursor: Cursor, role: str) -> Found | None:
-    cursor.execute(postgres.statement("find_role"), {"role": role})
-    row = cursor.fetchone()
-    return Found(row[0]) if row else None
-
-
-def _find(cursor: Cursor, names: TenantNames) -> dict[str, Found]:
-    cursor.execute(postgres.statement("find_tenant"), look(names, Source()))
-    row = cursor.fetchone()
-    return read_found(row[1]) if row else {}
-
-
-def read_found(there: Mapping[str, Sequence[Any]]) -> dict[str, Found]:
-    """Returns what find_tenant.sql found, by name."""
-    return {name: Found(*facts) for name, facts in there.items()}
-
-
-def _database(found: Mapping[str, Found], names: TenantNames, mark: str) -> Found | None:
-    """Returns the database when it is there and ours: before it has a mark, its owner's mark is its own."""
-    there = found.get(names.database)
-    if there is not None and there.mark is None and there.owner_role == names.owner_role and names.owner_role in found:
-        there = replace(there, mark=found[names.owner_role].mark)
-    _is_ours(there, names.database, mark)
-    return there
-
-
-def _all(names: TenantNames) -> tuple[str, str, str]:
-    return names.database, names.owner_role, names.login_role
-
-
-def _role(statement: str, role: str, mark: str) -> sql.Composed:
-    return sql.SQL(postgres.statement(statement)).format(role=sql.Identifier(role), mark=sql.Literal(mark))
 
 
 def _drop(cursor: Cursor, database: str) -> None:
@@ -261,12 +202,6 @@ def _drop_replication_slots(cursor: Cursor, database: str) -> None:
     for (slot,) in cursor.fetchall():
         cursor.execute(postgres.statement("end_replication"), {"database": database, "slot": slot})
         cursor.execute(postgres.statement("drop_replication_slot"), {"database": database, "slot": slot})
-
-
-def _is_ours(found: Found | None, name: str, mark: str) -> bool:
-    if found is not None and found.mark != mark:
-        raise ResourceConflict(f"{name} exists and was not created by this job")
-    return found is not None
 
 
 def _run(cursor: Cursor, statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> None:

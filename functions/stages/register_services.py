@@ -1,7 +1,8 @@
 """Stages 4 to 7: the tenant is registered with auth, realtime, storage and pooler. Compensation: it is deregistered."""
 
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.ledger import Attempt, Rollback
+from provisioning.job import idempotency_key
+from provisioning.ledger import Attempt, Intent, Rollback
 from provisioning.services import adapter_for
 from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
@@ -38,23 +39,17 @@ def register(attempt: Attempt, service: Service) -> Output:
 
     It is done when the service says that the tenant is ready: its yes to the registration alone does not count.
     """
-    job = attempt.job
-    _declare(attempt, service)
-    attempt.check()
-    registered = adapter_for(service).register(Tenant(job))
-    with attempt.control.transaction():
-        attempt.control.execute(
-            "record_registration",
-            project_id=job.project_id,
-            job_id=job.job_id,
-            service=str(service),
-            external_id=registered.external_id,
-            endpoint=registered.endpoint,
-            registered_at=registered.registered_at,
-        )
-        return attempt.succeed(
-            {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint}
-        )
+    if not attempt.declared["held"]:
+        raise ResourceConflict(f"another job's {service} registration of {attempt.job.project_id} is still there")
+    registered = adapter_for(service).register(Tenant(attempt.job))
+    return attempt.succeed(
+        {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint},
+        "record_registration",
+        service=str(service),
+        external_id=registered.external_id,
+        endpoint=registered.endpoint,
+        registered_at=registered.registered_at,
+    )
 
 
 def deregister(rollback: Rollback) -> list[str]:
@@ -82,6 +77,7 @@ def deregister(rollback: Rollback) -> list[str]:
 
 
 def _register(service: Service, event: Event, context: LambdaContext) -> Output:
+    intent = {"service": str(service), "idempotency_key": idempotency_key(str(event["job_id"]), service)}
     return run_stage(
         service.stage,
         event,
@@ -89,19 +85,5 @@ def _register(service: Service, event: Event, context: LambdaContext) -> Output:
         action=lambda attempt: register(attempt, service),
         compensation=deregister,
         failure=ServiceRegistrationFailed,
+        intent=Intent(intent, "intend_registration", intent),
     )
-
-
-def _declare(attempt: Attempt, service: Service) -> None:
-    job = attempt.job
-    with attempt.control.transaction():
-        attempt.declare(service=str(service), idempotency_key=job.idempotency_key(service))
-        intended = attempt.control.fetch_one(
-            "intend_registration",
-            project_id=job.project_id,
-            job_id=job.job_id,
-            service=str(service),
-            idempotency_key=job.idempotency_key(service),
-        )
-        if intended is None:
-            raise ResourceConflict(f"another job's {service} registration of {job.project_id} is still there")

@@ -14,7 +14,7 @@ from provisioning import tenant_database
 from provisioning.cluster import prepare_cluster
 from provisioning.naming import tenant_names
 from provisioning.scram import scram_verifier
-from provisioning.tenant_database import Source
+from provisioning.tenant_lookup import Source
 
 NAMES = tenant_names("demo")
 MARK = "provisioner project=demo job=job-1"

@@ -6,12 +6,23 @@ a stage. It writes a database's name down before it makes it, and what it finds 
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import cluster, configuration, control_plane, ledger, postgres, tenant_database, tenant_schema
+from provisioning import (
+    cluster,
+    configuration,
+    control_plane,
+    ledger,
+    postgres,
+    tenant_database,
+    tenant_lookup,
+    tenant_schema,
+)
 from provisioning.cluster import tenant_session
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import DatabaseCreationFailed, JobClosed
@@ -77,24 +88,32 @@ class Pool:
     def _make_template(self) -> str:
         name = self._intend("template")
         self._create(tenant_database.creation_statement(self.session), name)
-        with self.session.cursor() as cursor:
-            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
-            cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
-        connection = cluster.connect(self.cluster, dbname=name)
-        try:
+        with self._inside(name) as connection:
             tenant_schema.prepare(connection)
-        finally:
-            connection.close()
-        with self.session.cursor() as cursor:
-            cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
         self._open(name)
         return name
 
     def _make_entry(self, template: str) -> str:
+        """Makes a database with an owner and a login of its own, who become the tenant's with it."""
         name = self._intend("entry")
-        self._create("clone_database", name, template=sql.Identifier(template))
-        self._open(name)
+        names = tenant_lookup.pool_names(name)
+        tenant_database.create_roles(self.session, names, tenant_lookup.pool_mark(name), None)
+        self._create("clone_database", name, owner=sql.Identifier(names.owner_role), template=sql.Identifier(template))
+        with self._inside(name) as connection:
+            prepared = tenant_schema.complete(connection, names)
+        self._open(name, prepared)
         return name
+
+    @contextmanager
+    def _inside(self, name: str) -> Iterator[Connection]:
+        """Yields the admin's connection to a database that nobody else can connect to."""
+        with self.session.cursor() as cursor:
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+            cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+        with closing(cluster.connect(self.cluster, dbname=name)) as connection:
+            yield connection
+        with self.session.cursor() as cursor:
+            cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
 
     def _intend(self, kind: str) -> str:
         name = f"provisioner_{'template' if kind == 'template' else 'pool'}_{uuid.uuid4().hex}"
@@ -110,17 +129,15 @@ class Pool:
     def _create(self, statement: str, name: str, **values: sql.Composable) -> None:
         composed = sql.SQL(postgres.statement(statement)).format(
             database=sql.Identifier(name),
-            owner=sql.SQL("DEFAULT"),
-            connection_limit=sql.Literal(tenant_database.CONNECTION_LIMIT),
-            **values,
+            **{"owner": sql.SQL("DEFAULT"), "connection_limit": sql.Literal(tenant_database.CONNECTION_LIMIT)} | values,
         )
         with self.session.cursor() as cursor:
             cursor.execute(composed)
-            mark = sql.Literal(tenant_database.pool_mark(name))
+            mark = sql.Literal(tenant_lookup.pool_mark(name))
             cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), mark))
 
-    def _open(self, name: str) -> None:
-        if self.control.fetch_one("open_pool_database", database_name=name) is None:
+    def _open(self, name: str, prepared: Output | None = None) -> None:
+        if self.control.fetch_one("open_pool_database", database_name=name, prepared=prepared) is None:
             raise JobClosed(f"{name} was removed by another refill")
 
 

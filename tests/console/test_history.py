@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from console.definition import read_definition
 from console.gantt import gantt
-from console.history import RUNNING, Status, read_history
+from console.history import RUNNING, read_history
+from console.timeline import Status
 from tests import shipped
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -137,7 +137,7 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
 
 
 CRASHES = [
-    ("declare", stage, "_declare", True),
+    ("declare", stage, "_source", True),
     ("secret", tenant_secret, "ensure_credentials", True),
     ("roles", tenant_database, "create_roles", True),
     ("database, before its mark", tenant_database, "creation_statement", False),

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from local.stack import Stack
-from provisioning import tenant_database, tenant_schema
+from provisioning import tenant_database, tenant_lookup, tenant_schema
 from provisioning.database_pool import Pool, refill_pools
 from provisioning.errors import DatabaseCreationFailed, JobClosed
 from stages import create_database as stage
@@ -136,7 +136,7 @@ def test_a_refill_makes_one_template_and_the_entries_that_are_missing_and_nobody
     assert len(rows(stack, "template")) == 1
     assert [row[2:] for row in rows(stack, "entry")] == [("ready", None)] * 2
     names = sorted(row[0] for row in execute(stack, "control_plane", POOL))
-    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_database.pool_mark(name)) for name in names]
+    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_lookup.pool_mark(name)) for name in names]
 
 
 @pytest.mark.usefixtures("pool")
@@ -180,7 +180,7 @@ def test_a_job_that_died_at_its_claim_goes_on_with_the_entry_it_claimed(
     stack: Stack, job: StagedJob, after: bool
 ) -> None:
     refill()
-    with dying(tenant_database, "_run" if after else "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=after), pytest.raises(Died):
         job.run(create_database)
     claimed = [row[0] for row in rows(stack, "entry") if row[3] == job.job_id]
     assert len(claimed) == 1
@@ -196,7 +196,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 ) -> None:
     refill()
     before, after = open_job(new_project()), open_job(new_project())
-    with dying(tenant_database, "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=False), pytest.raises(Died):
         before.run(create_database)
     after.run(create_database)
     for job in (before, after):
@@ -209,7 +209,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 @pytest.mark.usefixtures("pool")
 def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(stack: Stack, job: StagedJob) -> None:
     refill()
-    real = stage._declare
+    real = stage._source
 
     def declared_and_asleep(attempt: Any) -> Any:
         source = real(attempt)
@@ -217,7 +217,7 @@ def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(s
         at_once(lambda: job.run(drop_database))
         return source
 
-    with patch.object(stage, "_declare", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
+    with patch.object(stage, "_source", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
         job.run(create_database)
     assert look(stack, job.project_id).databases == []
     assert [row[3] for row in rows(stack, "entry")] == [None]

@@ -26,11 +26,20 @@ from provisioning import (
 from provisioning.cluster import tenant_session
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import DatabaseCreationFailed, JobClosed
-from provisioning.observability import logger
+from provisioning.observability import logger, measure_pool
 from provisioning.stage_runner import Event, LambdaContext, Output, typed_error
 
 RESERVE_SECONDS = 10.0
 """No database is begun with less time than this left; making one takes about a tenth of a second."""
+
+
+@dataclass(frozen=True)
+class Refilled:
+    """What a refill found ready for the next jobs when it came, and the databases that it made and removed."""
+
+    ready: int
+    made: list[str]
+    removed: list[str]
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,15 @@ class Pool:
     cluster: Cluster
     schema_version: str
 
-    def refill(self, size: int, ends_at: float) -> tuple[list[str], list[str]]:
-        """Removes what is unfinished or out of date, then makes what is missing; returns (made, removed)."""
+    def refill(self, size: int, ends_at: float) -> "Refilled":
+        """Removes what is unfinished or out of date, then makes what is missing."""
         removed = self._remove_outdated()
         made: list[str] = []
         found = self.control.fetch_one(
             "find_pool", cluster_id=self.cluster.cluster_id, schema_version=self.schema_version, size=size
         )
         if found is None or found["wanted"] <= 0:
-            return made, removed
+            return Refilled(found["ready"] if found else 0, made, removed)
         template = found["template"]
         if template is None:
             template = self._make_template()
@@ -59,7 +68,7 @@ class Pool:
             if time.monotonic() > ends_at - RESERVE_SECONDS:
                 break
             made.append(self._make_entry(template))
-        return made, removed
+        return Refilled(found["ready"], made, removed)
 
     def _remove_outdated(self) -> list[str]:
         removed = []
@@ -136,24 +145,29 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
     """Lambda handler: refills the pool of every cluster and returns {made, removed, busy}.
 
     A cluster that another refill works on is left to it. One cluster that does not answer keeps no other from being
-    refilled; its error is raised once all were.
+    refilled; its error is raised once all were. The metric PoolEntries is what the emptiest pool still had.
     """
     del event
     size = int(configuration.optional("POOL_SIZE", "0"))
     ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000
     output: Output = {"made": [], "removed": [], "busy": []}
     failed: list[Exception] = []
+    ready: list[int] = []
     clusters = [Cluster(**row) for row in control_plane.connect().fetch_all("find_clusters")]
     for one in clusters:
         try:
-            made, removed = refill(one, size, ends_at)
+            refilled = refill(one, size, ends_at)
         except PoolBusy:
             output["busy"].append(one.cluster_id)
         except Exception as error:  # noqa: BLE001 whatever it is, the other clusters do not suffer from it
             failed.append(typed_error(error, DatabaseCreationFailed))
+            ready.append(0)
         else:
-            output["made"] += made
-            output["removed"] += removed
+            output["made"] += refilled.made
+            output["removed"] += refilled.removed
+            ready.append(refilled.ready)
+    if ready:
+        measure_pool(min(ready))
     logger().info("pools refilled", **output)
     if failed:
         raise failed[0] from None
@@ -164,8 +178,8 @@ class PoolBusy(Exception):
     """Another refill works on this cluster's pool."""
 
 
-def refill(target: Cluster, size: int, ends_at: float) -> tuple[list[str], list[str]]:
-    """Refills one cluster's pool to the size, and returns what it made and what it removed.
+def refill(target: Cluster, size: int, ends_at: float) -> Refilled:
+    """Refills one cluster's pool to the size, and returns what it found and did.
 
     Raises PoolBusy, psycopg2.Error, and ControlPlaneUnavailable when another refill has taken this one's place.
     """

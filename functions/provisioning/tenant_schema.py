@@ -8,8 +8,9 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres
+from provisioning import postgres, tenant_extensions
 from provisioning.naming import TenantNames
+from provisioning.observability import logger
 
 SCHEMA = "tenant"
 OBJECT_ROLE = "provisioner_objects"
@@ -54,7 +55,14 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
 
 def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
     """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
-    return {"schema": SCHEMA, "version": upgrade(connection, names)}
+    version = upgrade(connection, names)
+    extensions = tenant_extensions.found(connection)
+    if extensions.skipped:
+        logger().info(
+            "extensions that this server does not have or lets its admin not make", skipped=extensions.skipped
+        )
+    installed = {"installed": extensions.installed, "skipped": extensions.skipped}
+    return {"schema": SCHEMA, "version": version, "extensions": installed}
 
 
 def prepare(connection: Connection) -> None:
@@ -76,6 +84,7 @@ def fingerprint() -> str:
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
     digest.update(postgres.statement("tenant_default_privileges", "create_role", "join_roles").encode())
+    digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 
 
@@ -95,6 +104,7 @@ def _prepare(cursor: Cursor, owner_role: str) -> bool:
         cursor.execute(
             sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(SCHEMA), sql.Identifier(OBJECT_ROLE))
         )
+        tenant_extensions.install(cursor, OBJECT_ROLE)
     role = owner_role if found == owner_role else OBJECT_ROLE
     reached = 0
     if found is None:

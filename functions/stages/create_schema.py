@@ -11,7 +11,7 @@ from provisioning.stage_runner import Event, LambdaContext, Output, run_stage
 
 
 def create_schema(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id}, returns {schema, version}."""
+    """Lambda handler. Takes {job_id}, returns {schema, version, extensions}."""
     return run_stage(
         Stage.CREATING_SCHEMA,
         event,

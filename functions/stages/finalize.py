@@ -7,6 +7,7 @@ from provisioning.errors import FinalizationFailed
 from provisioning.job import Job
 from provisioning.ledger import Attempt, Intent
 from provisioning.result import result_from_record
+from provisioning.service_client import deadline
 from provisioning.services import adapter_for
 from provisioning.services.adapter import Tenant
 from provisioning.stage import Service, Stage
@@ -15,18 +16,19 @@ from provisioning.stage_runner import Event, LambdaContext, Output, run_stage
 
 def finalize(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Takes {job_id}, returns the job's result."""
+    ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         Stage.FINALIZING,
         event,
         context,
-        action=prove_and_activate,
+        action=lambda attempt: prove_and_activate(attempt, ends_at),
         compensation=None,
         failure=FinalizationFailed,
         intent=Intent({"creates": "result"}, "find_api_keys"),
     )
 
 
-def prove_and_activate(attempt: Attempt) -> Output:
+def prove_and_activate(attempt: Attempt, ends_at: float) -> Output:
     """Marks the project active and the job succeeded, in one transaction, once every proof has passed.
 
     Raises FinalizationFailed, naming the proof, when one does not pass.
@@ -36,7 +38,7 @@ def prove_and_activate(attempt: Attempt) -> Output:
         raise FinalizationFailed("the tenant database has no record")
     document = tenant_secret.read(job.secret_arn)
     prove_database(document)
-    prove_services(job)
+    prove_services(job, ends_at)
     prove_api_keys(attempt, document)
     return cast("Output", result_from_record(attempt.complete(schema=tenant_schema.SCHEMA)))
 
@@ -52,10 +54,10 @@ def prove_database(document: dict[str, Any]) -> None:
         raise FinalizationFailed(f"the tenant schema is at version {version}, not {tenant_schema.newest_version()}")
 
 
-def prove_services(job: Job) -> None:
-    """Asks every service that the payload enabled whether it serves the tenant."""
+def prove_services(job: Job, ends_at: float) -> None:
+    """Asks every service that the payload enabled, until that monotonic time, whether it serves the tenant."""
     for service in Service:
-        if job.payload.services[service] and not adapter_for(service).ready(Tenant(job)):
+        if job.payload.services[service] and not adapter_for(service, ends_at).ready(Tenant(job)):
             raise FinalizationFailed(f"{service} does not serve the tenant")
 
 

@@ -3,6 +3,7 @@
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.job import idempotency_key
 from provisioning.ledger import Attempt, Intent, Rollback
+from provisioning.service_client import deadline
 from provisioning.services import adapter_for
 from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
@@ -31,17 +32,20 @@ def register_pooler(event: Event, context: LambdaContext) -> Output:
 
 def deregister_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Deregister services". Takes {job_id}, returns what was removed."""
-    return run_compensation([service.stage for service in Service], event, context, compensation=deregister)
+    ends_at = deadline(context.get_remaining_time_in_millis())
+    stages = [service.stage for service in Service]
+    return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))
 
 
-def register(attempt: Attempt, service: Service) -> Output:
+def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
     """Registers the tenant in this job's name; registered so already, changes nothing.
 
     It is done when the service says that the tenant is ready: its yes to the registration alone does not count.
+    Raises ServiceRegistrationFailed when it has not said so by that monotonic time.
     """
     if not attempt.declared["held"]:
         raise ResourceConflict(f"another job's {service} registration of {attempt.job.project_id} is still there")
-    registered = adapter_for(service).register(Tenant(attempt.job))
+    registered = adapter_for(service, ends_at).register(Tenant(attempt.job))
     return attempt.succeed(
         {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint},
         "record_registration",
@@ -52,7 +56,7 @@ def register(attempt: Attempt, service: Service) -> Output:
     )
 
 
-def deregister(rollback: Rollback) -> list[str]:
+def deregister(rollback: Rollback, ends_at: float) -> list[str]:
     """Removes the registrations that this job declared, and only then their rows in the control plane.
 
     One service that does not answer keeps no other from being asked; its error is raised once all were.
@@ -64,7 +68,7 @@ def deregister(rollback: Rollback) -> list[str]:
         if service.stage not in rollback.intents:
             continue
         try:
-            if adapter_for(service).deregister(Tenant(job)):
+            if adapter_for(service, ends_at).deregister(Tenant(job)):
                 removed.append(f"{service} registration")
             rollback.control.execute(
                 "forget_registration", project_id=job.project_id, job_id=job.job_id, service=str(service)
@@ -78,12 +82,13 @@ def deregister(rollback: Rollback) -> list[str]:
 
 def _register(service: Service, event: Event, context: LambdaContext) -> Output:
     intent = {"service": str(service), "idempotency_key": idempotency_key(str(event["job_id"]), service)}
+    ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         service.stage,
         event,
         context,
-        action=lambda attempt: register(attempt, service),
-        compensation=deregister,
+        action=lambda attempt: register(attempt, service, ends_at),
+        compensation=lambda rollback: deregister(rollback, ends_at),
         failure=ServiceRegistrationFailed,
         intent=Intent(intent, "intend_registration", intent),
     )

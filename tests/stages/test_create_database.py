@@ -200,9 +200,9 @@ def test_a_database_that_has_no_mark_yet_is_removed(stack: Stack, job: StagedJob
 
 
 FOREIGN = {
-    "a database": "CREATE DATABASE {database}",
+    "a database": "CREATE DATABASE {database} ALLOW_CONNECTIONS false",
     "a database with another job's mark": (
-        "CREATE DATABASE {database}",
+        "CREATE DATABASE {database} ALLOW_CONNECTIONS false",
         "COMMENT ON DATABASE {database} IS 'provisioner project=other job=other'",
     ),
     "a role with the owner's name": "CREATE ROLE {owner}",
@@ -264,7 +264,7 @@ def test_of_two_who_create_one_name_at_once_the_slower_one_refuses_what_is_not_i
     stack: Stack, job: StagedJob
 ) -> None:
     def overtaken(session: Any) -> str:
-        execute(stack, "postgres", f"CREATE DATABASE {job.names.database}")
+        execute(stack, "postgres", f"CREATE DATABASE {job.names.database} ALLOW_CONNECTIONS false")
         return "create_database"
 
     with patch.object(tenant_database, "creation_statement", overtaken), pytest.raises(ResourceConflict):

@@ -88,7 +88,8 @@ def test_the_output_is_the_schema_and_its_version_and_the_control_plane_has_it_t
     stack: Stack, job: StagedJob
 ) -> None:
     job.run(create_database)
-    assert job.run(create_schema) == {"schema": "tenant", "version": tenant_schema.newest_version()}
+    output = job.run(create_schema)
+    assert (output["schema"], output["version"]) == ("tenant", tenant_schema.newest_version())
     (row,) = look(stack, job.project_id).tenant_databases
     assert row["schema_version"] == tenant_schema.newest_version()
 

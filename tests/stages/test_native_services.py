@@ -19,7 +19,7 @@ from provisioning.errors import (
 )
 from provisioning.services import ADAPTERS
 from provisioning.services.supavisor import Supavisor
-from stages.create_database import create_database, drop_database
+from stages.create_database import create_database
 from stages.create_schema import create_schema
 from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys
@@ -27,7 +27,8 @@ from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
-from tests.stages.tenant_apis import RealtimeApi, StorageApi, SupavisorApi, TenantApi
+from tests.stages.supavisor_api import SupavisorApi
+from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
 
 KINDS: dict[str, tuple[str, type[TenantApi]]] = {
     "realtime": ("supabase-realtime", RealtimeApi),
@@ -36,19 +37,9 @@ KINDS: dict[str, tuple[str, type[TenantApi]]] = {
 }
 
 
-def token_of(stack: Stack, service: str) -> str:
-    answer = stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")
-    return str(json.loads(answer["SecretString"])[service])
-
-
 @contextmanager
 def running(stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str) -> Iterator[TenantApi]:
-    """Runs the service with the native API and points the settings at it."""
-    adapter, kind = KINDS[service]
-    api = kind(token_of(stack, service))
-    with api.serve() as url:
-        monkeypatch.setenv(f"{service.upper()}_SERVICE_URL", url)
-        monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", adapter)
+    with native_service(stack, monkeypatch, service, *KINDS[service]) as api:
         yield api
 
 
@@ -223,21 +214,3 @@ def test_a_service_with_an_adapter_that_nobody_wrote_is_a_mistake_in_the_setting
     monkeypatch.setenv("STORAGE_SERVICE_ADAPTER", "floppy")
     with pytest.raises(Misconfigured, match="STORAGE_SERVICE_ADAPTER must be one of generic"):
         job.run(REGISTER["storage"])
-
-
-def test_the_database_goes_although_a_replication_slot_is_in_it(
-    stack: Stack, job: StagedJob, realtime: TenantApi
-) -> None:
-    job.run(REGISTER["realtime"])
-    (tenant,) = realtime.tenants.values()
-    slot = tenant["extensions"][0]["settings"]["slot_name"]
-    execute(stack, job.names.database, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", slot)
-    execute(stack, "postgres", "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", f"{slot[:50]}_other")
-    try:
-        job.run(deregister_services)
-        assert job.names.database in job.run(drop_database)["removed"]
-        left = execute(stack, "postgres", "SELECT slot_name FROM pg_replication_slots")
-        assert (f"{slot[:50]}_other",) in left, "a slot of another database stays, whatever its name"
-        assert (slot,) not in left
-    finally:
-        execute(stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"{slot[:50]}_other")

@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import quote, urlencode
 
-from provisioning import configuration, json_web_token, tenant_secret
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import configuration, json_web_token, tenant_schema, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.job import Job
 from provisioning.service_client import ServiceClient
 from provisioning.stage import Service
+
+MIGRATION_SECONDS = 30.0
+"""What a request may take in which a service migrates the tenant database; an attempt has some 40 seconds in all."""
 
 READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
@@ -77,6 +82,10 @@ class Tenant:
         query = f"?{urlencode({'sslmode': tls_mode()})}" if tls_enforced() else ""
         return f"postgresql://{user}:{password}@{job.cluster.host}:{job.cluster.port}/{job.names.database}{query}"
 
+    def connect(self) -> Connection:
+        """Opens a connection with the issued credentials. Raises psycopg2.Error."""
+        return tenant_schema.issued_connection(self._document)
+
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
@@ -92,7 +101,7 @@ class Adapter(ABC):
     """How one kind of service takes tenants.
 
     Every method raises ServiceRegistrationFailed when trying again may help, ServiceRejectedRegistration on a final
-    no, and Misconfigured when a setting or a secret is missing.
+    no, Misconfigured when a setting or a secret is missing, and psycopg2.Error from the tenant's database.
     """
 
     def __init__(self, client: ServiceClient) -> None:

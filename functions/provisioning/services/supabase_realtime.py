@@ -10,13 +10,16 @@ has no GET …/health and no migrations in its PUT, so those two follow what lat
 
 A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a
 PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more.
+
+It gets the tenant's own login. For Postgres Changes it makes a slot, for which a login needs REPLICATION, and a login
+that has it can drop every slot of the server: it is not given here (docs/operations.md, Services).
 """
 
 from typing_extensions import override
 
 from provisioning import json_web_token
 from provisioning.errors import ServiceRegistrationFailed
-from provisioning.services.adapter import Adapter, Registration, Tenant, tls_enforced
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant, tls_enforced
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
@@ -59,7 +62,7 @@ class SupabaseRealtime(Adapter):
         return isinstance(data, dict) and data.get("healthy") is True
 
     def _put(self, tenant: Tenant) -> int:
-        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)})
+        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)}, MIGRATION_SECONDS)
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
         if status not in (200, 201):
@@ -71,8 +74,10 @@ class SupabaseRealtime(Adapter):
         if status not in (204, 404):
             raise self.client.refusal(status)
 
-    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        return self.client.request(method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
+    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
+        return self.client.request(
+            method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED, seconds=seconds
+        )
 
 
 def _path(tenant: Tenant) -> str:

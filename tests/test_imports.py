@@ -18,8 +18,8 @@ LOGGING |= {"provisioning.redaction"}
 POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.tenant_secret"}
 LEDGER = {f"provisioning.{name}" for name in ("control_plane", "job", "ledger", "naming", "stage", "stage_runner")}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
-TENANT_SCHEMA = {"provisioning.tenant_schema"}
-TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.cluster", "provisioning.tenant_database", "provisioning.tenant_lookup"}
+TENANT_SCHEMA = {"provisioning.tenant_extensions", "provisioning.tenant_schema", "provisioning.cluster"}
+TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}
 SERVICES = TENANT_SCHEMA | {"provisioning.json_web_token", "provisioning.service_client", "urllib3", "hashlib"}
 SERVICES |= {"provisioning.services"} | {
     f"provisioning.services.{name}"
@@ -34,7 +34,7 @@ ALLOWED = {
     | POSTGRES
     | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
     "stages.create_database": EVERY_STAGE | TENANT_DATABASE | {"provisioning.scram", "hashlib", "secrets"},
-    "stages.create_schema": EVERY_STAGE | TENANT_SCHEMA | {"provisioning.cluster"},
+    "stages.create_schema": EVERY_STAGE | TENANT_SCHEMA,
     "stages.finalize": EVERY_STAGE | SERVICES | API_KEYS | {"provisioning.result"},
     "stages.generate_api_keys": EVERY_STAGE | API_KEYS | {"uuid"},
     "stages.record_failure": EVERY_STAGE | {"provisioning.job_registry"},

@@ -161,7 +161,7 @@ def examine_service(service: Service) -> Iterator[Finding]:
 def _job_that_never_was() -> Job:
     nowhere = Cluster(PROBE, "us-east-1", "postgresql", "18", "db.t3.micro", "", 0, "", 0)
     payload = parse_payload({"project_id": PROBE, "region": nowhere.region})
-    return Job(PROBE, PROBE, PROBE, PROBE, payload, nowhere, datetime.now(UTC), None)
+    return Job(PROBE, PROBE, PROBE, PROBE, payload.as_document(), nowhere, datetime.now(UTC), None)
 
 
 def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:

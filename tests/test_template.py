@@ -42,7 +42,7 @@ WIDE = {
     ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
 }
 EXTRA = {
-    "MigrateAtDeployFunction": {"VpcConfig", "DeadLetterQueue"},
+    "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
 }
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
@@ -173,7 +173,7 @@ def test_what_lambda_needs_for_its_network_is_denied_to_the_code_in_it() -> None
 
 @pytest.mark.parametrize(
     ("role", "functions"),
-    [("ProvisionProjectRole", list(STAGES)), ("MigrateAtDeployRole", ["MigrateFunction"])],
+    [("ProvisionProjectRole", list(STAGES)), ("DeploymentStepRole", ["MigrateFunction"])],
 )
 def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: list[str]) -> None:
     invoked = [on for who, action, on in granted() if (who, action) == (role, "lambda:InvokeFunction")]
@@ -182,7 +182,7 @@ def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: li
 
 def test_nobody_else_may_invoke_a_function() -> None:
     invoking = {who for who, action, _ in granted() if action == "lambda:InvokeFunction"}
-    assert invoking == {"ProvisionProjectRole", "MigrateAtDeployRole"}
+    assert invoking == {"ProvisionProjectRole", "DeploymentStepRole"}
 
 
 def test_executions_are_traced_encrypted_and_logged_without_their_data() -> None:
@@ -219,7 +219,7 @@ def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -
         assert function["TracingConfig"] == {"Mode": "Active"}
         at_once = 1 if name == "RefillPoolsFunction" else {"Ref": "MaximumParallelJobs"}
         assert function["ReservedConcurrentExecutions"] == at_once
-        outside = name == "MigrateAtDeployFunction"
+        outside = name == "DeploymentStepFunction"
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
             "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}],
@@ -238,11 +238,22 @@ def test_the_functions_reach_databases_services_and_endpoints_and_nothing_else()
 
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
     migration = RESOURCES["ControlPlaneMigration"]["Properties"]
-    assert migration["ServiceToken"] == {"Fn::GetAtt": ["MigrateAtDeployFunction", "Arn"]}
+    assert migration["ServiceToken"] == {"Fn::GetAtt": ["DeploymentStepFunction", "Arn"]}
     for name in (*STAGES, "RefillPoolsFunction"):
         assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
-    for name in ("MigrateFunction", "MigrateAtDeployFunction"):
+    for name in ("MigrateFunction", "DeploymentStepFunction"):
         assert "DependsOn" not in RESOURCES[name]
+
+
+def test_the_stack_protects_itself_unless_a_parameter_says_otherwise() -> None:
+    parameter = shipped.template()["Parameters"]["TerminationProtection"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("true", ["true", "false"])
+    protection = RESOURCES["StackProtection"]["Properties"]
+    assert protection["Enabled"] == {"Ref": "TerminationProtection"}
+    assert protection["ServiceToken"] == {"Fn::GetAtt": ["DeploymentStepFunction", "Arn"]}
+    (policy,) = RESOURCES["DeploymentStepRole"]["Properties"]["Policies"]
+    allowed = {str(one["Action"]): one["Resource"] for one in statements(policy["PolicyDocument"])}
+    assert allowed["cloudformation:UpdateTerminationProtection"] == {"Ref": "AWS::StackId"}
 
 
 def test_the_migrations_run_again_whenever_the_code_changes() -> None:
@@ -311,7 +322,7 @@ def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None
     ((statement),) = statements(policy["PolicyDocument"])
     senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(of_type("AWS::Events::Rule"))
-    for name in ("MigrateAtDeployFunction", "RefillPoolsFunction"):
+    for name in ("DeploymentStepFunction", "RefillPoolsFunction"):
         assert of_type("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
 
 

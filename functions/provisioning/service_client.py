@@ -23,8 +23,8 @@ from provisioning.stage import Service
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 8.0
-RESERVE_SECONDS = 6.0
-"""What an invocation keeps for itself when its last request ends: to record how it ended, before Lambda ends it."""
+RESERVED_SHARE = 0.12
+"""Of an invocation's time, what is left to it when its last request ends, to record how it ended: 6 of 50 seconds."""
 
 QUICK_RETRIES = 2
 FIRST_PAUSE_SECONDS = 0.2
@@ -48,7 +48,7 @@ Authorize = Callable[[str], Mapping[str, str]]
 
 def deadline(remaining_milliseconds: int) -> float:
     """Returns until when, on the monotonic clock, the requests of an invocation with so much time left may take."""
-    return time.monotonic() + remaining_milliseconds / 1000 - RESERVE_SECONDS
+    return time.monotonic() + remaining_milliseconds / 1000 * (1 - RESERVED_SHARE)
 
 
 class ServiceClient:

@@ -2,7 +2,7 @@
 
 One that PostgreSQL calls trusted is made by the role that owns everything else, and becomes the tenant's. Any other
 needs an admin who may make it (a superuser, on RDS a member of rds_extension), and stays the admin's. What the server
-does not have, or the admin may not make, is left out, and is in what the stage returns and logs.
+does not have, or the admin may not make, is left out, and is in what the stage returns.
 """
 
 import re

@@ -10,7 +10,6 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from provisioning import postgres, tenant_extensions
 from provisioning.naming import TenantNames
-from provisioning.observability import logger
 
 SCHEMA = "tenant"
 OBJECT_ROLE = "provisioner_objects"
@@ -57,10 +56,6 @@ def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
     """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
     version = upgrade(connection, names)
     extensions = tenant_extensions.found(connection)
-    if extensions.skipped:
-        logger().info(
-            "extensions that this server does not have or lets its admin not make", skipped=extensions.skipped
-        )
     installed = {"installed": extensions.installed, "skipped": extensions.skipped}
     return {"schema": SCHEMA, "version": version, "extensions": installed}
 

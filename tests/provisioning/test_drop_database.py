@@ -22,19 +22,25 @@ SLOWLY = {"autovacuum_naptime": "1s", "autovacuum_vacuum_cost_delay": "100ms", "
 WORKERS = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'autovacuum worker'"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that is prepared as a cluster, with an admin who may create roles and databases and is no superuser."""
+    with PostgresServer(tmp_path_factory.mktemp("cluster"), fsync=False) as running:
+        with closing(running.connect()) as superuser, superuser.cursor() as cursor:
+            cursor.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'admin'")
+            prepare_cluster(superuser, "admin")
+            cursor.execute("GRANT CONNECT ON DATABASE postgres TO admin")
+        yield running
+
+
 @pytest.fixture
-def admin(server: PostgresServer, superuser: Connection) -> Iterator[Connection]:
-    """A session of a role that may create roles and databases and has one tenant, whose database is empty."""
-    with superuser.cursor() as cursor:
-        cursor.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'admin'")
-    prepare_cluster(superuser, "admin")
+def admin(server: PostgresServer) -> Iterator[Connection]:
+    """A session of the admin, with one tenant, whose database is empty."""
     with closing(connect(server, "postgres", "admin")) as session:
         session.autocommit = True
         tenant_database.create_roles(session, NAMES, MARK, scram_verifier("login"))
         tenant_database.create_database(session, NAMES, MARK, Source())
         yield session
-    with superuser.cursor() as cursor:
-        cursor.execute("DROP OWNED BY admin; DROP ROLE admin")
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ class TenantApi:
         self.requests: list[tuple[str, str]] = []
         self.migrations_fail = 0
         """How many of the next migrations of a tenant database fail."""
+        self.removals_fail = 0
+        """How many of the next removals are answered 500, where the service has that."""
 
     def application(self) -> Flask:
         raise NotImplementedError
@@ -75,7 +77,9 @@ class TenantApi:
 
 
 class RealtimeApi(TenantApi):
-    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; DELETE is 204 in any case."""
+    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; removes the row before it
+    finds that it cannot stop the tenant.
+    """
 
     @override
     def application(self) -> Flask:
@@ -113,10 +117,16 @@ class RealtimeApi(TenantApi):
 
         @application.delete("/api/tenants/<external_id>")
         def delete(external_id: str) -> Any:
-            self.tenants.pop(external_id, None)
-            return Response(status=204)
+            return Response(status=self.remove(external_id))
 
         return application
+
+    def remove(self, external_id: str) -> int:
+        """Removes the row, and returns the status of the answer."""
+        if self.tenants.pop(external_id, None) and self.removals_fail:
+            self.removals_fail -= 1
+            return 500
+        return 204
 
 
 class StorageApi(TenantApi):

@@ -18,6 +18,7 @@ from provisioning.errors import (
     ServiceRejectedRegistration,
 )
 from provisioning.services import ADAPTERS
+from provisioning.services.adapter import Tenant
 from provisioning.services.supavisor import Supavisor
 from stages.create_database import create_database
 from stages.create_schema import create_schema
@@ -26,6 +27,7 @@ from stages.generate_api_keys import generate_api_keys
 from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
+from tests.provisioning.conftest import make_job
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
 from tests.stages.supavisor_api import SupavisorApi
 from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
@@ -179,6 +181,22 @@ def test_realtime_gets_a_port_in_text_and_a_slot_of_the_tenants_own(
     assert {one["db_port"] for one in settings} == {str(stack.postgres.port)}
     assert len({one["slot_name"] for one in settings}) == 2
     assert all(len(one["slot_name"]) <= 63 for one in settings)
+
+
+def test_a_slot_has_no_name_that_realtimes_removal_of_another_tenant_looks_for() -> None:
+    """It drops every slot like '%realtime%' of the whole server."""
+    slot = Tenant(make_job("job-1", "realtime-demo")).slot_name
+    assert "realtime" not in slot
+    assert slot != Tenant(make_job("job-2", "realtime-demo")).slot_name
+
+
+def test_a_removal_that_realtime_could_not_finish_is_tried_again(job: StagedJob, realtime: TenantApi) -> None:
+    job.run(REGISTER["realtime"])
+    realtime.removals_fail = 1
+    with pytest.raises(ServiceRegistrationFailed, match="realtime answered 500"):
+        job.run(deregister_services)
+    job.run(deregister_services)
+    assert realtime.tenants == {}
 
 
 def test_storage_gets_the_projects_keys_signed_with_the_secret_that_realtime_gets(

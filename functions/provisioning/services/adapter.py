@@ -48,15 +48,17 @@ class Tenant:
         nor removed, and a request of this job that arrives late makes nothing but what this job's compensation
         removes. It is a DNS label, because Realtime and Storage find their tenant by the host that is asked for.
         """
-        digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
-        fingerprint = base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
         readable = re.sub(r"[^a-z0-9]+", "-", self.job.project_id.lower())[:READABLE_CHARACTERS].strip("-")
-        return f"{readable}-{fingerprint}".lstrip("-")
+        return f"{readable}-{self._fingerprint}".lstrip("-")
 
     @property
     def slot_name(self) -> str:
-        """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes."""
-        return f"realtime_{self.external_id}".replace("-", "_")
+        """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes.
+
+        Nothing of the project's own name is in it, and no "realtime": Realtime's removal of a tenant ends and drops
+        every slot of the server that has that in its name, whichever database it is in.
+        """
+        return f"changes_{self._fingerprint}"
 
     @property
     def username(self) -> str:
@@ -89,6 +91,11 @@ class Tenant:
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
+
+    @property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
+        return base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
 
     @cached_property
     def _document(self) -> dict[str, object]:

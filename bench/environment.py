@@ -65,10 +65,8 @@ def start(settings: Settings) -> None:
     os.environ.update(settings.variables)
     if settings.code not in sys.path:
         sys.path.insert(0, settings.code)
-    connected = [psycopg2.connect(**settings.superuser, dbname=name) for name in ("postgres", "control_plane")]
-    for connection in connected:
-        connection.autocommit = True
-    _kept["environment"] = Environment(*connected, settings)
+    superuser, control_plane = (_connect(settings, name) for name in ("postgres", "control_plane"))
+    _kept["environment"] = Environment(superuser, control_plane, settings)
     boundaries.install(boundaries.ForgetfulSecrets() if settings.forgetful else None)
     provision()
 
@@ -179,6 +177,12 @@ def timed(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return (time.perf_counter() - started) * 1000
+
+
+def _connect(settings: Settings, dbname: str) -> Connection:
+    connection: Connection = psycopg2.connect(**settings.superuser, dbname=dbname)
+    connection.autocommit = True
+    return connection
 
 
 def _pool(change: str, *values: object) -> None:

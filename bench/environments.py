@@ -32,9 +32,7 @@ class Environments:
     def __init__(self, processes: ProcessPoolExecutor) -> None:
         self._processes = processes
 
-    def run(
-        self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs
-    ) -> Answer:
+    def run(self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
         """Lets one environment do the work and returns its answer. Raises what the work raises."""
         return self._processes.submit(work, *arguments, **named).result()
 
@@ -65,7 +63,7 @@ def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterat
     settings = _settings(stack, forgetful=forgetful)
     # Forked from a process that has the libraries in memory, and neither the stack's threads nor its connections.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.environment", "boto3", "aws_lambda_powertools"])
+    context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
     with ProcessPoolExecutor(count, context, environment.start, (settings,)) as processes:
         started = Environments(processes)
         for future in [processes.submit(time.sleep, 0.1) for _ in range(count)]:

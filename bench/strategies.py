@@ -17,7 +17,7 @@ from bench.figures import Figures
 from local.stack import Stack
 
 STRATEGIES = ("wal_log", "file_copy")
-AT_ONCE = (1, 2, 8)
+AT_ONCE = (1, 2, 4)
 PAUSE_SECONDS = 0.005
 """Between the commits of the tenant that is watched."""
 

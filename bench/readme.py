@@ -22,7 +22,7 @@ def section(results: dict[str, Any]) -> str:
         "The floor is a bare `CREATE DATABASE … TEMPLATE` over an open connection.",
         report.goals_table(results),
         report.comparison_table(results),
-        report.UNEQUAL,
+        report.unequal(results),
         "![The same as a picture](bench/results/results.png)",
         MORE,
     ]

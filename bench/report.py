@@ -11,13 +11,13 @@ from bench.comparison import FLOOR
 
 Results = dict[str, Any]
 
-UNEQUAL = f"""\
-What is compared is not equal work. `{FLOOR}` and `createdb -T` clone the pool's template, schema and all, and
-make nothing else. The schema's statements are run as superuser, without roles or credentials. django-tenants makes a
-schema with our tables and indexes in a database that all its tenants share: no database, no roles, no row level
-security. The handlers make the database, two roles, credentials and API keys in Secrets Manager, registrations with
-four services, and the ledger's records of all that. The execution adds the state machine; on the laptop that is
-moto's interpreter in Python, and its Secrets Manager and the services run on the same cores."""
+UNEQUAL = """\
+What is compared is not equal work. `{floor}` and `createdb -T` clone the pool's template, schema and all,
+and make nothing else. The schema's {statements} statements are run as superuser, without roles or credentials.
+django-tenants makes a schema with our tables and indexes in a database that all its tenants share: no database, no
+roles, no row level security. The handlers make the database, two roles, credentials and API keys in Secrets Manager,
+registrations with four services, and the ledger's records of all that. The execution adds the state machine; on the
+laptop that is moto's interpreter in Python, and its Secrets Manager and the services run on the same cores."""
 
 
 def write(results: Results, directory: Path) -> None:
@@ -31,7 +31,7 @@ def write(results: Results, directory: Path) -> None:
 def document(results: Results) -> str:
     """Returns everything that was measured, as Markdown."""
     sections = ["# Results of a benchmark", machine(results), "## Goals", goals_table(results)]
-    sections += ["## Side by side", comparison_table(results), UNEQUAL]
+    sections += ["## Side by side", comparison_table(results), unequal(results)]
     for part in parts(results):
         sections += [f"## A job's time by stage, pool mode, {where(results, part)}", stages_table(results[part])]
     for part in parts(results):
@@ -55,6 +55,12 @@ def machine(results: Results) -> str:
         f" PostgreSQL {server['server_version']} with fsync {server['fsync']}; {kept}."
         f" Load average {about['load_average_at_start'][0]:.2f} at the start; {results['seconds'] / 60:.0f} minutes."
     )
+
+
+def unequal(results: Results) -> str:
+    """Returns in which way the compared are not the same work."""
+    statements = next(results[part]["schema_statements"] for part in parts(results))
+    return UNEQUAL.format(floor=FLOOR, statements=statements)
 
 
 def goals_table(results: Results) -> str:

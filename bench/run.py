@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, concurrency, environment, goals, growth, imports, machine, server, strategies
+from bench import comparison, concurrency, environment, floors, goals, growth, imports, machine, server, strategies
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.django_tenants_peer import django_tenants
 from bench.environments import Environments, environments
@@ -73,6 +73,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
                     comparison.Comparison(stack, warm, peer), options.rounds, _progress(f"{name}, comparison")
                 )
             part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
+            part["schema_statements"] = len(warm.run(floors.schema_statements))
             part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
             warm.run(environment.fill_pool, 1)
             part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}

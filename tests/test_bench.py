@@ -13,10 +13,15 @@ import pytest
 from bench import readme, report
 from bench.__main__ import MEMORY, UNPUBLISHED
 from bench.boundaries import BOUNDARIES, PYTHON
+from bench.django_tenants_peer import DATABASE, django_tenants
 from bench.figures import Figures
 from bench.goals import GOALS, Goal, judge, passed
 from bench.imports import handlers
+from local.stack import Stack
 from local.template import REPOSITORY
+from stages.create_database import create_database
+from stages.create_schema import create_schema
+from tests.stages.jobs import execute, open_job
 
 AT_ONCE = ["1", "2"]
 
@@ -57,6 +62,32 @@ def committed() -> dict[str, Any]:
     """The results that README quotes."""
     document: dict[str, Any] = json.loads((readme.RESULTS / "results.json").read_text())
     return document
+
+
+def test_the_peer_makes_our_tables_with_our_columns_and_as_many_indexes(stack: Stack, project_id: str) -> None:
+    job = open_job(project_id)
+    job.run(create_database)
+    job.run(create_schema)
+    try:
+        with django_tenants(stack) as peer:
+            assert peer.create() > 0
+        assert shape(stack, DATABASE, "t\\_%") == shape(stack, job.names.database, "tenant")
+    finally:
+        execute(stack, "postgres", f"DROP DATABASE {DATABASE} WITH (FORCE)")
+
+
+def shape(stack: Stack, database: str, schema: str) -> set[tuple[str, tuple[str, ...], int]]:
+    """The tables of one schema's users and audit log: their columns, and how many indexes they have."""
+    rows = execute(
+        stack,
+        database,
+        "SELECT relname::text, array_agg(DISTINCT attname::text ORDER BY attname::text), count(DISTINCT indexrelid)"
+        " FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0"
+        " JOIN pg_index ON indrelid = attrelid WHERE relnamespace::regnamespace::text LIKE %s"
+        " AND relname IN ('users', 'audit_log') GROUP BY relnamespace, relname",
+        schema,
+    )
+    return {(table, tuple(columns), indexes) for table, columns, indexes in rows}
 
 
 def test_percentiles_lie_between_the_two_nearest_values() -> None:

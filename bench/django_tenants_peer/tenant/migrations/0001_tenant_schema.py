@@ -20,7 +20,10 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
             ],
-            options={"constraints": [models.UniqueConstraint(Lower("email"), name="users_by_email")]},
+            options={
+                "db_table": "users",
+                "constraints": [models.UniqueConstraint(Lower("email"), name="users_by_email")],
+            },
         ),
         migrations.CreateModel(
             "AuditLog",
@@ -32,10 +35,11 @@ class Migration(migrations.Migration):
                 ("details", models.JSONField(default=dict)),
             ],
             options={
+                "db_table": "audit_log",
                 "indexes": [
                     models.Index("user_id", models.F("recorded_at").desc(), name="audit_log_by_user"),
                     models.Index(models.F("recorded_at").desc(), name="audit_log_by_time"),
-                ]
+                ],
             },
         ),
     )

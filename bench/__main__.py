@@ -7,8 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "bench" / "results"
 UNPUBLISHED = ROOT / ".bench"
-MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
-IN_MEMORY = ("tmpfs", "ramfs")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
+MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
+ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.12, 0.009
+"""The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
 
 def main() -> int:
@@ -17,11 +19,13 @@ def main() -> int:
     from bench import goals, machine, readme, report, run
 
     options = _options()
-    for directory, in_memory in ((options.memory, True), (options.disk, False)):
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
-            if (machine.file_system(directory) in IN_MEMORY) is not in_memory:
-                sys.exit(f"{directory} lies {'not ' if in_memory else ''}in memory: choose another with --help's flags")
+    room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
+    grown = room + ROOM_GB_PER_TENANT * options.growth
+    found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]
+    if options.memory is not None:
+        found.append(machine.problem(options.memory, in_memory=True, gigabytes=room))
+    if problems := [problem for problem in found if problem]:
+        sys.exit("; ".join(problems) + ". --memory and --disk name other directories, --growth fewer tenants.")
     results = run.measure(
         run.Options(
             rounds=options.rounds,
@@ -47,10 +51,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="how often each thing is measured, in turn")
     parser.add_argument(
-        "--growth", type=int, default=300, help="how many tenants a server is filled with, at 8 MB of disk each"
+        "--growth", type=int, default=1000, help="how many tenants a server is filled with, at 8 MB of disk each"
     )
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="jobs at once")
-    parser.add_argument("--memory", type=Path, default=MEMORY if MEMORY.is_dir() else None, help="a tmpfs")
+    parser.add_argument("--memory", type=Path, default=MEMORY, help="a tmpfs")
     parser.add_argument("--disk", type=Path, default=UNPUBLISHED, help="a directory on a disk")
     parser.add_argument("--output", type=Path, help="a directory for the results; .bench/ by default")
     parser.add_argument("--publish", action="store_true", help="into bench/results/ and README instead")

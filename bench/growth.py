@@ -29,8 +29,7 @@ def measure(stack: Stack, sizes: list[int], rounds: int, progress: Callable[[str
             progress(f"{size} tenants: {rounds} rounds")
             found["at"][str(size)] = _rounds(stack, warm, rounds)
         found["megabytes_per_tenant"] = server.megabytes_per_tenant(stack)
-    if len(sizes) > 1:
-        found["ms_per_thousand_tenants"] = {name: _slope(found["at"], name) for name in _kinds()}
+    found["ms_per_thousand_tenants"] = {name: _slope(found["at"], name) for name in _kinds() if len(sizes) > 1}
     return found
 
 

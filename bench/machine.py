@@ -3,9 +3,12 @@
 import os
 import platform
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def describe() -> dict[str, Any]:
@@ -30,6 +33,15 @@ def file_system(directory: Path) -> str:
     found = [line.split()[1:3] for line in mounts.read_text().splitlines()]
     above = [(len(point), kind) for point, kind in found if directory.resolve().is_relative_to(point)]
     return max(above)[1] if above else "unknown"
+
+
+def problem(directory: Path, *, in_memory: bool, gigabytes: float) -> str | None:
+    """Returns why databases of that size cannot be measured in a directory, which is made if need be, or None."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if (file_system(directory) in IN_MEMORY) is not in_memory:
+        return f"{directory} lies {'on a disk' if in_memory else 'in memory'}"
+    free = shutil.disk_usage(directory).free / 1e9
+    return f"{directory} has {free:.1f} GB free of the {gigabytes:.1f} needed" if free < gigabytes else None
 
 
 def _line(file: str, pattern: str) -> str | None:

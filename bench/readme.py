@@ -11,8 +11,8 @@ RESULTS = REPOSITORY / "bench" / "results"
 BEGIN, END = "<!-- bench/results, by python -m bench.readme -->\n", "<!-- end of bench/results -->\n"
 
 MORE = """\
-[`bench/results/results.md`](bench/results/results.md) has each stage's time in PostgreSQL, HTTP, Secrets Manager and
-Python, 1 to 32 jobs at once, growth, `wal_log` against `file_copy`, and the imports."""
+[`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, 1 to 32 jobs at once, growth,
+`wal_log` against `file_copy`, and the imports."""
 
 
 def section(results: dict[str, Any]) -> str:
@@ -23,6 +23,10 @@ def section(results: dict[str, Any]) -> str:
         report.goals_table(results),
         report.comparison_table(results),
         report.unequal(results),
+        "Where the time of a job goes, in pool mode with its databases in memory:",
+        report.stages_table(results["memory"]),
+        report.growth_sentence(results["disk"]["growth"]),
+        report.strategies_sentence(results["disk"]["strategies"]),
         "![The same as a picture](bench/results/results.png)",
         MORE,
     ]

@@ -140,17 +140,34 @@ def strategies_table(found: Results) -> str:
 
 def growth_table(found: Results) -> str:
     """Returns the time of a job at each number of tenants, with the slope, and the disk that a tenant takes."""
-    names = list(found.get("ms_per_thousand_tenants", {})) or [n for n in found["at"]["0"] if n != "tenants"]
+    names = [name for name in next(iter(found["at"].values())) if name != "tenants"]
     rows = [
         [str(at["tenants"]), *(cell for name in names for cell in _figures(at[name])[:2]), _figures(at[names[0]])[2]]
         for at in found["at"].values()
     ]
-    slopes = "".join(
-        f" {name}: {slope:+.1f} ms per 1,000 tenants."
-        for name, slope in found.get("ms_per_thousand_tenants", {}).items()
-    )
     head = ["tenants", *(f"{name}, {what}" for name in names for what in ("p50 ms", "p95 ms")), "n"]
-    return f"{_table(head, rows)}\n\nA tenant takes {found['megabytes_per_tenant']:.1f} MB of disk.{slopes}"
+    return f"{_table(head, rows)}\n\n{growth_sentence(found)}"
+
+
+def growth_sentence(found: Results) -> str:
+    """Returns what a tenant takes of the disk, and how much slower those before it make the next."""
+    most = max(at["tenants"] for at in found["at"].values())
+    slopes = "; ".join(f"{name} {slope:+.1f}" for name, slope in found["ms_per_thousand_tenants"].items())
+    slope = f" p50 in ms per 1,000 tenants that are there already, on disk, up to {most}: {slopes}." if slopes else ""
+    return f"A tenant takes {found['megabytes_per_tenant']:.1f} MB of disk.{slope}"
+
+
+def strategies_sentence(found: Results) -> str:
+    """Returns the two strategies side by side, at the number at once that each is best at."""
+    told = []
+    for strategy, numbers in found.items():
+        at_once, best = max(numbers.items(), key=lambda item: float(item[1]["per_second"]))
+        others = best["others_commit_ms"]
+        told.append(
+            f"`{strategy}` makes {best['per_second']:.1f} databases a second ({at_once} at once, the last checkpoint"
+            f" included), while another tenant's commit takes {others['p50']:.1f} ms (p95 {others['p95']:.1f})"
+        )
+    return f"On disk, {'; '.join(told)}."
 
 
 def imports_table(found: Results) -> str:

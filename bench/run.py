@@ -23,13 +23,13 @@ GROWTH = (0, 100, 1000, 3000)
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured. A part without a directory is left out."""
+    """How much is measured, and where; nothing in memory where there is no such directory."""
 
     rounds: int
     at_once: list[int]
     growth: int
     memory: Path | None
-    disk: Path | None
+    disk: Path
     command: str
 
 
@@ -38,13 +38,12 @@ def measure(options: Options) -> dict[str, Any]:
     results: dict[str, Any] = {"command": options.command, "rounds": options.rounds, "machine": machine.describe()}
     if options.memory is not None:
         results["memory"] = _part(options, options.memory, "memory")
-    if options.disk is not None:
-        results["disk"] = _part(options, options.disk, "disk")
-        with _stack(options.disk) as stack:
-            results["disk"]["strategies"] = strategies.measure(
-                stack, max(options.rounds // 2, 1), 3 if options.rounds >= 20 else 1, _progress("strategies")
-            )
-            results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
+    results["disk"] = _part(options, options.disk, "disk")
+    with _stack(options.disk) as stack:
+        results["disk"]["strategies"] = strategies.measure(
+            stack, max(options.rounds // 2, 1), 3 if options.rounds >= 20 else 1, _progress("strategies")
+        )
+        results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results["seconds"] = round(time.monotonic() - BEGAN)

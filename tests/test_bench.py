@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import readme, report
+from bench import machine, readme, report
 from bench.__main__ import MEMORY, UNPUBLISHED
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.django_tenants_peer import DATABASE, django_tenants
@@ -29,8 +29,8 @@ AT_ONCE = ["1", "2"]
 @pytest.fixture(scope="module")
 def places() -> Iterator[dict[str, Path]]:
     """A directory in memory, one on the disk that the repository lies on, and both gone afterwards."""
-    if not MEMORY.is_dir():
-        pytest.skip("no file system in memory here")
+    if MEMORY is None or machine.problem(MEMORY, in_memory=True, gigabytes=2):
+        pytest.skip("no room in memory here")
     UNPUBLISHED.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=MEMORY) as memory, tempfile.TemporaryDirectory(dir=UNPUBLISHED) as disk:
         yield {"memory": Path(memory), "disk": Path(disk)}

@@ -8,23 +8,22 @@ from bench.environments import Burst, Environments
 from bench.figures import Figures
 from local.stack import Stack
 
-PASSES = 3
 MODES = ("pool", "template")
 
 
 def measure(
-    stack: Stack, warm: Environments, at_once: list[int], jobs: int, progress: Callable[[str], None]
+    stack: Stack, warm: Environments, at_once: list[int], jobs: int, passes: int, progress: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     """Returns, per mode and number at once, jobs per second, the figures of a job in ms, and how many jobs failed.
 
     Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
     """
     bursts: dict[str, dict[int, list[Burst]]] = {mode: {number: [] for number in at_once} for mode in MODES}
-    for turn in range(PASSES):
+    for turn in range(passes):
         for mode in MODES:
             for number in at_once:
-                progress(f"pass {turn + 1} of {PASSES}, {mode} mode, {number} at once")
-                wanted = max(jobs // PASSES, number)
+                progress(f"pass {turn + 1} of {passes}, {mode} mode, {number} at once")
+                wanted = max(jobs // passes, number)
                 warm.run(environment.fill_pool, wanted if mode == "pool" else 1)
                 if mode == "template":
                     warm.run(environment.hide_pool, template=False)

@@ -32,6 +32,11 @@ class Options:
     disk: Path
     command: str
 
+    @property
+    def passes(self) -> int:
+        """How often what many do at once takes its turn."""
+        return 3 if self.rounds >= 20 else 1
+
 
 def measure(options: Options) -> dict[str, Any]:
     """Runs everything, says on stderr what it is at, and returns the results."""
@@ -41,7 +46,7 @@ def measure(options: Options) -> dict[str, Any]:
     results["disk"] = _part(options, options.disk, "disk")
     with _stack(options.disk) as stack:
         results["disk"]["strategies"] = strategies.measure(
-            stack, max(options.rounds // 2, 1), 3 if options.rounds >= 20 else 1, _progress("strategies")
+            stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )
         results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
@@ -79,7 +84,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
         server.clear(stack)
         with environments(stack, max(options.at_once)) as warm:
             part["concurrency"] = concurrency.measure(
-                stack, warm, options.at_once, options.rounds * 2, _progress(f"{name}, concurrency")
+                stack, warm, options.at_once, options.rounds * 2, options.passes, _progress(f"{name}, concurrency")
             )
         return part
 

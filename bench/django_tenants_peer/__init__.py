@@ -13,6 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
+from psycopg2 import sql
+
 from bench.environment import timed
 from local.stack import Stack
 
@@ -35,7 +37,7 @@ def django_tenants(stack: Stack) -> Iterator[DjangoTenants]:
     """Makes the shared database, and starts the process."""
     with closing(stack.postgres.connect()) as superuser:
         with superuser.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {DATABASE}")
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         login = {name.upper(): getattr(superuser.info, name) for name in ("host", "port", "user", "password")}
     log = str(stack.state_directory / "bench.log")
     with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"), _start, (login, log)) as process:

@@ -5,18 +5,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import machine, readme, report
+from bench import machine, readme, report, strategies
 from bench.__main__ import MEMORY, UNPUBLISHED
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.django_tenants_peer import DATABASE, django_tenants
 from bench.figures import Figures
 from bench.goals import GOALS, Goal, judge, passed
 from bench.imports import handlers
+from bench.strategies import AT_WORK, IDLE, STRATEGIES
 from local.stack import Stack
 from local.template import REPOSITORY
 from stages.create_database import create_database
@@ -150,10 +152,17 @@ def test_growth_is_measured_at_every_size_by_tenants_that_are_there(results: dic
 
 
 def test_wal_log_writes_what_it_clones_into_the_wal_and_file_copy_does_not(results: dict[str, Any]) -> None:
-    found = results["disk"]["strategies"]
-    for at_once in found["wal_log"]:
-        assert found["wal_log"][at_once]["wal_megabytes_per_database"] > 2
-        assert found["file_copy"][at_once]["wal_megabytes_per_database"] < 1
+    alone = [one for one in results["disk"]["strategies"] if one["beside"] == IDLE]
+    assert {(one["strategy"], one["wal_megabytes_per_database"] > 2) for one in alone} == {
+        ("wal_log", True),
+        ("file_copy", False),
+    }
+
+
+def test_a_tenant_is_at_work_beside_either_strategy(results: dict[str, Any]) -> None:
+    beside = [one for one in results["disk"]["strategies"] if one["beside"] == AT_WORK]
+    assert {(one["strategy"], one["at_once"]) for one in beside} == set(product(STRATEGIES, strategies.AT_ONCE))
+    assert all(one["commit_ms"]["n"] > 0 for one in beside)
 
 
 def test_the_import_of_every_handler_is_measured(results: dict[str, Any]) -> None:
@@ -197,3 +206,10 @@ def test_the_committed_run_had_twenty_rounds_every_goal_and_says_what_it_ran_on(
     assert {results[part]["postgresql"]["fsync"] for part in ("memory", "disk")} == {"on"}
     assert all(results["machine"][what] for what in ("processor", "cores", "memory_gib", "kernel", "python"))
     assert len(results["machine"]["load_average_at_start"]) == 3
+
+
+def test_in_the_committed_run_a_job_waits_less_for_a_clone_by_wal_log_which_is_how_clones_are_made() -> None:
+    found = {(one["beside"], one["at_once"], one["strategy"]): one["ms"] for one in committed()["disk"]["strategies"]}
+    for beside, at_once in product((IDLE, AT_WORK), strategies.AT_ONCE):
+        assert found[beside, at_once, "wal_log"]["p50"] < found[beside, at_once, "file_copy"]["p50"]
+    assert "STRATEGY" not in (REPOSITORY / "functions" / "provisioning" / "sql" / "clone_database.sql").read_text()

@@ -33,7 +33,7 @@ run: .venv/installed
 	@.venv/bin/provision demo
 
 test: lint
-	.venv/bin/pytest -n 3 --dist load --maxschedchunk 1
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed
 	.venv/bin/pytest -n 2 -m slow
@@ -100,7 +100,7 @@ echo "Installing $(2) into $(1) ..."; \
 index=$${PIP_INDEX_URL:-$$($(1)/bin/pip config get global.index-url 2>/dev/null || true)}; \
 if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 export VIRTUAL_ENV="$$PWD/$(1)" UV_HTTP_TIMEOUT=20; \
-if ! { $(1)/bin/pip install --quiet uv==$(UV_VERSION) && $(1)/bin/uv pip install --quiet -r $(2); }; then \
+if ! { $(1)/bin/pip install --quiet uv==$(UV_VERSION) && $(1)/bin/uv pip install --quiet --compile-bytecode -r $(2); }; then \
   echo "uv could not install $(2): pip takes over." >&2; \
   $(1)/bin/pip install --quiet -r $(2); \
 fi

@@ -12,10 +12,11 @@ from console.errors import ConsoleError
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
 from console.gantt import gantt
 from console.graph import Mark, mermaid, node_ids, taken_edges
-from console.history import Status, details_of
+from console.history import details_of
 from console.render import event_summary, render
 from console.shown import Shown
 from console.state_panel import StatePanel
+from console.timeline import Status
 
 POLL_SECONDS = 1.0
 POLLS_AFTER_THE_END = 5

@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from console.definition import Document, Machine, read_definition
 from console.errors import ConsoleError, readable_cause
-from console.history import RUNNING, Event, Timeline, read_history
+from console.history import RUNNING, Event, read_history
+from console.timeline import Timeline
 
 KEPT_EXECUTIONS = 200
 PAGE = 1000
@@ -148,7 +149,7 @@ class Executions:
             definition=definition,
             machine=machine,
             events=events,
-            timeline=read_history(machine, events, described["status"], self._time_scale),
+            timeline=read_history(machine, events, described["status"], described["startDate"], self._time_scale),
         )
 
     def _definition(self, name: str) -> Document:

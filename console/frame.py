@@ -58,6 +58,10 @@ class Section:
         if filled != self._element.content:
             self._element.content = filled
 
+    def clear(self) -> None:
+        """Empties it."""
+        self._element.content = ""
+
 
 def html(content: str, tag: str = "div") -> ui.html:
     """Puts markup on the page that the templates have made, which escape everything that others named."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console import words
-from console.history import StateRun, Timeline
+from console.timeline import StateRun, Timeline
 
 NARROWEST = 0.6
 """Percent of the width: what took a moment is still to be seen."""

@@ -1,15 +1,14 @@
-"""Reads an execution's events into what a person follows: which states ran, when, in how many attempts, and how."""
+"""Reads an execution's events into its timeline."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from console import stages
-from console.definition import Machine, State, Transition, Way
+from console.definition import Machine, Transition, Way
 from console.errors import readable_cause
-from console.retrying import Retry, next_retry
+from console.retrying import next_retry
+from console.timeline import Attempt, StateRun, Status, Timeline
 
 Event = Mapping[str, Any]
 
@@ -24,127 +23,18 @@ FAILED_WITHIN = {"ParallelStateFailed", "MapStateFailed"}
 RUNNING = "RUNNING"
 
 
-class Status(StrEnum):
-    """How a state stands in one execution."""
+def read_history(
+    machine: Machine, events: Iterable[Event], status: str, started_at: datetime, time_scale: float = 1.0
+) -> Timeline:
+    """Returns the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
 
-    WAITING = "waiting"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    COMPENSATED = "compensated"
-
-
-@dataclass
-class Attempt:
-    """One attempt at a state's task."""
-
-    number: int
-    started_at: datetime
-    function: str = ""
-    """The name of the Lambda function, as the state names it."""
-    ended_at: datetime | None = None
-    error: str = ""
-    cause: str = ""
-    failed: bool = False
-    sent: str = ""
-    """What the task was given, as JSON."""
-    answered: str = ""
-    """What it returned, as JSON."""
-
-
-@dataclass
-class StateRun:
-    """A state in one execution, entered or not."""
-
-    state: State
-    entered_at: datetime | None = None
-    exited_at: datetime | None = None
-    input: str = ""
-    output: str = ""
-    attempts: list[Attempt] = field(default_factory=list)
-    failed_within: bool = False
-    status: Status = Status.WAITING
-    undone: bool = False
-    """A compensation has removed what it created, or found nothing to remove."""
-    retry: Retry | None = None
-    on_failure: bool = False
-    """Whether only a failure can still lead here."""
-
-    @property
-    def name(self) -> str:
-        return self.state.name
-
-    @property
-    def last(self) -> Attempt | None:
-        """The latest attempt."""
-        return self.attempts[-1] if self.attempts else None
-
-    @property
-    def caught(self) -> bool:
-        """Whether it ended with an error, or would have."""
-        return self.failed_within or (self.last is not None and self.last.failed)
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """An execution as its events tell it. States are in the order of the definition."""
-
-    states: Mapping[str, StateRun]
-    taken: frozenset[Transition]
-    status: str
-    """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
-    started_at: datetime
-    ended_at: datetime | None
-    order: Sequence[str]
-    """The names of the states that were entered, in that order."""
-    state_of_event: Mapping[int, str]
-    """The state that each event belongs to, by the event's id; an empty name for those of the execution."""
-
-    @property
-    def tasks(self) -> list[StateRun]:
-        """The tasks in the order in which they were entered, and then those that were not, as they are written."""
-        tasks = [run for run in self.states.values() if run.state.kind == "Task"]
-        return sorted(tasks, key=lambda run: self.order.index(run.name) if run.name in self.order else len(self.order))
-
-    @property
-    def attempts(self) -> int:
-        """The most attempts that any stage took: 0 before the first."""
-        return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
-
-    @property
-    def percent(self) -> int:
-        """How far the job is, counted as the ledger counts it."""
-        done = {name for name in stages.STAGES if self._has_succeeded(name)}
-        if stages.VERIFY_PROJECT not in done:
-            return 0
-        return stages.percent(len(done | stages.not_wanted(self.states[stages.VERIFY_PROJECT].attempts[-1].answered)))
-
-    @property
-    def current(self) -> str:
-        """The state that runs or ran last; of several at once the one that was entered first."""
-        active = [name for name in self.order if self.states[name].status in (Status.RUNNING, Status.RETRYING)]
-        tasks = [name for name in active if not self.states[name].state.inner]
-        return (tasks or active or list(self.order[-1:]) or [""])[0]
-
-    def _has_succeeded(self, name: str) -> bool:
-        run = self.states.get(name)
-        return run is not None and any(attempt.answered and not attempt.failed for attempt in run.attempts)
-
-
-def read_history(machine: Machine, events: Iterable[Event], status: str, time_scale: float = 1.0) -> Timeline:
-    """Returns the timeline of an execution from its events, oldest first, and its status as DescribeExecution has it.
-
-    A history that has just begun, or is cut off, is read as far as it goes. Raises ValueError for one without events.
+    A history that has just begun, without an event yet, or is cut off, is read as far as it goes.
     """
     reader = _Reader(machine)
-    first = last = None
+    last_at = started_at
     for event in events:
-        first, last = first or event, event
+        last_at = event["timestamp"]
         reader.read(event)
-    if first is None or last is None:
-        raise ValueError("an execution has at least the event of its start")
     running = status == RUNNING
     for run in reader.states.values():
         run.status = _status(run, running=running)
@@ -163,8 +53,8 @@ def read_history(machine: Machine, events: Iterable[Event], status: str, time_sc
         states=reader.states,
         taken=frozenset(reader.taken),
         status=status,
-        started_at=first["timestamp"],
-        ended_at=None if running else last["timestamp"],
+        started_at=started_at,
+        ended_at=None if running else last_at,
         order=tuple(dict.fromkeys(reader.order)),
         state_of_event=reader.state_of_event,
     )

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from console import stages
 from console.executions import in_one_line
-from console.history import Attempt
+from console.timeline import Attempt
 from provisioning.redaction import redact, redact_text
 
 MOST_LINES = 200
@@ -96,8 +96,11 @@ def _of_state(state: str, job_id: str, attempt: Attempt, events: Sequence[dict[s
             continue
         other_job = record.get("correlation_id", job_id) != job_id
         other_stage = expected is not None and record.get("stage") not in expected and "stage" in record
-        late = attempt.ended_at is not None and at > attempt.ended_at and record.get("message") == "attempt started"
-        if not (other_job or other_stage or late):
-            record = redact(record)
-            details = {name: value for name, value in record.items() if name not in FRAME}
-            yield LogLine(at, str(record.get("level", "")), str(record.get("message", "")), details)
+        if other_job or other_stage:
+            continue
+        if attempt.ended_at is not None and at > attempt.ended_at and record.get("message") == "attempt started":
+            # From here on it is the next attempt that speaks.
+            return
+        record = redact(record)
+        details = {name: value for name, value in record.items() if name not in FRAME}
+        yield LogLine(at, str(record.get("level", "")), str(record.get("message", "")), details)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from console import stages
-from console.history import StateRun, Status
 from console.retrying import Retry
 from console.shown import Shown
+from console.timeline import StateRun, Status
 from provisioning.progress import Progress, StepProgress
 from provisioning.stage import STEPS, Stage
 

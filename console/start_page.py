@@ -87,7 +87,7 @@ class _Form:
                 field.error = refused.rule
                 field.run_method("focus")
             return
-        self._problem.show("nothing")
+        self._problem.clear()
         self._question.open()
 
     def _read(self) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from console import words
 from console.frame import Section
-from console.history import Attempt, StateRun, Status
 from console.logs import LATE_SECONDS, Lines
 from console.shown import Shown, Sources
+from console.timeline import Attempt, StateRun, Status
 
 
 class StatePanel:

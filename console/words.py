@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from console.history import StateRun, Status
 from console.retrying import Retry, allowed_attempts
+from console.timeline import StateRun, Status
 from provisioning.progress import StepProgress
 from provisioning.stage import Stage
 

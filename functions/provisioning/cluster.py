@@ -7,7 +7,7 @@ given up has either lost that session, and can do nothing, or holds the lock, an
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import psycopg2
 from psycopg2 import sql
@@ -29,25 +29,41 @@ def tenant_session(cluster: Cluster, database_name: str) -> Iterator[Connection]
     The caller holds the stage in the ledger, so whoever else holds this lock was given up, and its session is ended.
     The caller then checks its attempt once: from there on the lock guards every statement. Raises psycopg2.Error.
     """
-    session = _session(cluster)
-    hold(session, database_name)
-    try:
+    with looking_session(cluster, database_name, "find_held") as (session, _):
         yield session
+
+
+@contextmanager
+def looking_session(
+    cluster: Cluster, database_name: str, look: str, **parameters: object
+) -> Iterator[tuple[Connection, Any]]:
+    """Yields the same, and what sql/{look}.sql found in the round trip that took the lock, after it was taken."""
+    session, row = _held_session(cluster, database_name, look, parameters)
+    try:
+        yield session, row
     finally:
         if not session.closed:
             with session.cursor() as cursor:
                 cursor.execute(postgres.statement("release_stage"))
 
 
-def hold(session: Connection, database_name: str) -> None:
-    """Takes the tenant's lock in the database of the session, ending whoever holds it. Raises psycopg2.Error."""
+def hold(session: Connection, database_name: str, look: str = "find_held", **parameters: object) -> Any:
+    """Takes the tenant's lock in the database of the session, ending whoever holds it, and returns what the look found.
+
+    The first column of the look says whether the lock is held. What the session held before is an ended attempt's, and
+    given back. Raises psycopg2.Error.
+    """
+    parameters |= {"name": database_name}
     with session.cursor() as cursor:
-        cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
-        if cursor.fetchone() != (True,):
-            cursor.execute(postgres.statement("take_over_tenant"), {"name": database_name})
-            cursor.execute(postgres.statement("lock_tenant"), {"name": database_name})
-            if cursor.fetchone() != (True,):
+        cursor.execute(postgres.statement("lock_tenant", look), parameters)
+        row = cursor.fetchone()
+        if row is None or not row[0]:
+            cursor.execute(postgres.statement("take_over_tenant"), parameters)
+            cursor.execute(postgres.statement("lock_tenant", look), parameters)
+            row = cursor.fetchone()
+            if row is None or not row[0]:
                 raise psycopg2.OperationalError("the tenant's lock is held")
+        return row
 
 
 def connect(cluster: Cluster, dbname: str | None = None) -> Connection:
@@ -81,15 +97,16 @@ def prepare_cluster(connection: Connection, admin_role: str) -> None:
             cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*names))
 
 
-def _session(cluster: Cluster) -> Connection:
+def _held_session(
+    cluster: Cluster, database_name: str, look: str, parameters: dict[str, object]
+) -> tuple[Connection, Any]:
+    """Returns this environment's session and what the look found; taking the lock shows whether the session lives."""
     sessions = cast("dict[str, Connection]", _environment.__dict__.setdefault("sessions", {}))
     session = sessions.get(cluster.cluster_id)
     if session is not None and not session.closed:
         try:
-            with session.cursor() as cursor:
-                cursor.execute(postgres.statement("release_stage"))
-            return session
+            return session, hold(session, database_name, look, **parameters)
         except psycopg2.Error:
             session.close()
-    sessions[cluster.cluster_id] = connect(cluster)
-    return sessions[cluster.cluster_id]
+    session = sessions[cluster.cluster_id] = connect(cluster)
+    return session, hold(session, database_name, look, **parameters)

@@ -2,11 +2,17 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import psycopg2
+from psycopg2.extensions import (
+    STATUS_READY,
+    TRANSACTION_STATUS_INERROR,
+    TRANSACTION_STATUS_INTRANS,
+    TRANSACTION_STATUS_UNKNOWN,
+)
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import Json, RealDictCursor
 
@@ -56,26 +62,55 @@ class ControlPlane:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def fetch_all(self, name: str, **parameters: object) -> list[Row]:
-        """Runs sql/{name}.sql and returns the rows of its last statement."""
-        with _translated(), self.connection.cursor(cursor_factory=RealDictCursor) as cursor:
-            cursor.execute(postgres.statement(name), {key: _adapt(value) for key, value in parameters.items()})
+    def fetch_all(self, *names: str, **parameters: object) -> list[Row]:
+        """Runs sql/{name}.sql of each name in one round trip, and returns the rows of the last statement.
+
+        They are one transaction, unless sql/begin.sql and sql/commit.sql among them say otherwise.
+        """
+        with _translated(), self._whole(), self.connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(postgres.statement(*names), {key: _adapt(value) for key, value in parameters.items()})
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
-    def fetch_one(self, name: str, **parameters: object) -> Row | None:
-        """Runs sql/{name}.sql and returns the first row of its last statement, if there is one."""
-        rows = self.fetch_all(name, **parameters)
+    def fetch_one(self, *names: str, **parameters: object) -> Row | None:
+        """Runs sql/{name}.sql of each name and returns the first row of the last statement, if there is one."""
+        rows = self.fetch_all(*names, **parameters)
         return rows[0] if rows else None
 
-    def execute(self, name: str, **parameters: object) -> None:
-        """Runs sql/{name}.sql."""
-        self.fetch_all(name, **parameters)
+    def execute(self, *names: str, **parameters: object) -> None:
+        """Runs sql/{name}.sql of each name."""
+        self.fetch_all(*names, **parameters)
+
+    def is_gone(self) -> bool:
+        """Tells whether this connection is known to be lost."""
+        return self.connection.closed != 0 or self.connection.info.transaction_status == TRANSACTION_STATUS_UNKNOWN
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """For a transaction that its first round trip begins and its last commits: left before that, it is undone."""
+        try:
+            yield
+        finally:
+            if self.connection.info.transaction_status in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR):
+                self.execute("rollback")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Makes everything inside one transaction."""
         with _translated(), self.connection:
             yield
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Ends a transaction that failed in the middle of a round trip. What psycopg2 began is psycopg2's to end."""
+        try:
+            yield
+        except psycopg2.Error:
+            connection = self.connection
+            failed = connection.info.transaction_status == TRANSACTION_STATUS_INERROR
+            if failed and connection.status == STATUS_READY:
+                with suppress(psycopg2.Error), connection.cursor() as cursor:
+                    cursor.execute(postgres.statement("rollback"))
+            raise
 
     def register_cluster(self, cluster: Cluster) -> None:
         """Makes a cluster known, or changes what is known of it."""
@@ -92,18 +127,29 @@ def connect() -> ControlPlane:
     For the beginning of an attempt, never its middle: locks that the session still holds are from an attempt that
     has ended (an environment handles one event at a time), and the check gives them back.
     """
+    control, _ = begin("release_stage")
+    return control
+
+
+def begin(*names: str, **parameters: object) -> tuple[ControlPlane, list[Row]]:
+    """Runs the first statements of an attempt, which check this environment's connection in the same round trip.
+
+    On a connection that turns out to be gone they may have run: on a new one they run again, and must bear that.
+    """
     connection = cast("Connection | None", getattr(_environment, "connection", None))
     if connection is not None and not connection.closed:
         kept = ControlPlane(connection)
         try:
-            kept.execute("release_stage")
-            return kept
+            return kept, kept.fetch_all(*names, **parameters)
         except ControlPlaneUnavailable:
+            if not kept.is_gone():
+                raise
             connection.close()
     document = tenant_secret.read(configuration.required("CONTROL_PLANE_SECRET_ID"))
     with _translated():
         _environment.connection = postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
-    return ControlPlane(_environment.connection)
+    control = ControlPlane(_environment.connection)
+    return control, control.fetch_all(*names, **parameters)
 
 
 @contextmanager

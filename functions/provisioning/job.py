@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from provisioning.control_plane import Cluster, Row
 from provisioning.naming import TenantNames, tenant_names
@@ -22,6 +23,8 @@ class Job:
     cluster: Cluster
     created_at: datetime
     secret_arn: str | None
+    prepared: dict[str, Any] | None = None
+    """What "Create tenant schema" answers of a database that came from the pool with its schema."""
 
     @property
     def names(self) -> TenantNames:
@@ -35,12 +38,17 @@ class Job:
 
     def idempotency_key(self, service: Service) -> str:
         """The key under which this job, and only this job, registers with a service."""
-        # Step Functions takes names that no header can carry.
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{self.job_id}/{service}"))
+        return idempotency_key(self.job_id, service)
+
+
+def idempotency_key(job_id: str, service: Service) -> str:
+    """Returns the key under which a job registers with a service."""
+    # Step Functions takes names that no header can carry.
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job_id}/{service}"))
 
 
 def job_from_record(record: Row) -> Job:
-    """Returns the job that a row of claim_stage.sql or start_rollback.sql describes."""
+    """Returns the job that a row of find_claim.sql or start_rollback.sql describes."""
     return Job(
         job_id=record["job_id"],
         project_id=record["project_id"],
@@ -50,4 +58,5 @@ def job_from_record(record: Row) -> Job:
         cluster=Cluster(**record["cluster"]),
         created_at=record["created_at"],
         secret_arn=record["secret_arn"],
+        prepared=record.get("prepared"),
     )

@@ -6,7 +6,7 @@ An attempt never reconnects: when its session is gone, its lock is gone, and it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from provisioning import control_plane
 from provisioning.control_plane import ControlPlane, Row
@@ -23,11 +23,8 @@ class Attempt:
     stage: Stage
     number: int
     job: Job
-
-    def declare(self, **intent: object) -> None:
-        """Writes the exact names this attempt is about to create. Raises JobClosed when it was given up."""
-        if self.control.fetch_one("declare_intent", **self._key, intent=intent) is None:
-            raise self._closed()
+    declared: Row = field(default_factory=dict)
+    """What the statements of the stage's Intent have answered."""
 
     def check(self) -> None:
         """Guarantees that this attempt still holds its stage. To be called before every effect that no lock guards.
@@ -37,14 +34,28 @@ class Attempt:
         if self.control.fetch_one("check_attempt", **self._key) is None:
             raise self._closed()
 
-    def succeed(self, output: dict[str, Any]) -> dict[str, Any]:
-        """Records the outcome and returns it. Called in the transaction that records the work itself.
+    def succeed(self, output: dict[str, Any], *records: str, **parameters: object) -> dict[str, Any]:
+        """Records the outcome and, with sql/{record}.sql, the work itself, gives the lock back and returns the outcome.
 
-        Raises JobClosed when the attempt was given up meanwhile, and then nothing is recorded.
+        One transaction in one round trip, and the last that an attempt makes. Raises JobClosed when the attempt was
+        given up meanwhile, and then nothing is recorded.
         """
-        if self.control.fetch_one("succeed_attempt", **self._key, output=output) is None:
-            raise self._closed()
+        self._finish(("succeed_attempt", *records), output=output, **parameters)
         return output
+
+    def complete(self, **parameters: object) -> dict[str, Any]:
+        """Records the outcome of the last stage, which is the job's: its project is active from here on.
+
+        Returns the result. Raises JobClosed when the job is being rolled back, and then nothing is recorded.
+        """
+        finished = self._finish(("collect_result", "succeed_attempt", "activate_project"), output=None, **parameters)
+        return cast("dict[str, Any]", finished["result"])
+
+    def _finish(self, statements: Sequence[str], **parameters: object) -> Row:
+        finished = self.control.fetch_one("begin", *statements, "commit", "release_recorded", **self._key, **parameters)
+        if finished is None or not finished["recorded"]:
+            raise self._closed()
+        return finished
 
     def fail(self, error: ProvisioningError) -> None:
         """Records the error, unless a later attempt has taken the stage over."""
@@ -63,6 +74,19 @@ class Attempt:
 
     def _closed(self) -> JobClosed:
         return JobClosed(f"attempt {self.number} at {self.stage} was given up")
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a stage is about to create: for the ledger, and as rows of its own by sql/{statement}.sql.
+
+    It is written with the claim of the stage, before the job is known here: the statements take what they need of it
+    from the job's own row.
+    """
+
+    names: dict[str, Any] = field(default_factory=dict)
+    statement: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,16 +123,20 @@ class Rollback:
         )
 
 
-def begin_attempt(job_id: str, stage: Stage, seconds: float) -> Attempt | Recorded:
-    """Claims the stage for an attempt that ends within the given seconds.
+def begin_attempt(job_id: str, stage: Stage, seconds: float, intent: Intent) -> Attempt | Recorded:
+    """Locks and claims the stage for an attempt that ends within the given seconds, and writes its intent.
 
-    Returns the recorded output when the job has already finished the stage. Raises StageInProgress while another
-    attempt is at work within its time, and JobClosed when the job has ended, is rolling back or does not exist.
+    One round trip, unless an attempt whose time is over has to be ended first. Returns the recorded output when the job
+    has already finished the stage. Raises StageInProgress while another attempt is at work within its time, and
+    JobClosed when the job has ended, is rolling back or does not exist.
     """
-    control = _lock(job_id, [stage], seconds)
-    row = control.fetch_one("claim_stage", job_id=job_id, stage=str(stage))
+    statements = ("claim_stage", *([intent.statement] if intent.statement else []), "find_claim")
+    parameters = intent.parameters | {"job_id": job_id, "stage": str(stage), "intent": intent.names or None}
+    control, row = _lock([f"{job_id}/{stage}"], seconds, *statements, **parameters)
+    if row is not None and not row["held"]:
+        raise StageInProgress(f"another attempt at {stage} is still running")
     if row is not None and row["attempt"] is not None:
-        return Attempt(control, stage, row["attempt"], job_from_record(row))
+        return Attempt(control, stage, row["attempt"], job_from_record(row), row["declared"])
     release(control)
     if row is None:
         raise JobClosed(f"there is no job {job_id}")
@@ -126,7 +154,9 @@ def begin_rollback(job_id: str, stages: Sequence[Stage], seconds: float) -> Roll
     row = control_plane.connect().fetch_one("start_rollback", job_id=job_id, stages=_names(stages))
     if row is None or row["job_status"] == "succeeded":
         return None
-    control = _lock(job_id, stages, seconds)
+    control = lock([f"{job_id}/{stage}" for stage in stages], seconds)
+    if control is None:
+        raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
     steps = control.fetch_all("find_intents", job_id=job_id, stages=_names(stages))
     intents = {Stage(step["stage"]): step["intent"] for step in steps if step["intent"] is not None}
     return Rollback(control, stages, job_from_record(row), intents)
@@ -137,12 +167,10 @@ def lock(keys: Sequence[str], seconds: float) -> ControlPlane | None:
 
     Returns None when a holder is still within its time. The locks are held for as long as the session lives.
     """
-    control = control_plane.connect()
-    if not _all_held(control, keys, seconds):
-        control.execute("take_over_stage", keys=keys)
-        if not _all_held(control, keys, seconds):
-            release(control)
-            return None
+    control, row = _lock(keys, seconds, "find_held")
+    if row is None or not row["held"]:
+        release(control)
+        return None
     return control
 
 
@@ -161,15 +189,14 @@ def was_rolled_back(job_id: str) -> bool:
     return job is not None and job["status"] != "succeeded" and job["rollback_started_at"] is not None
 
 
-def _lock(job_id: str, stages: Sequence[Stage], seconds: float) -> ControlPlane:
-    control = lock([f"{job_id}/{stage}" for stage in stages], seconds)
-    if control is None:
-        raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    return control
-
-
-def _all_held(control: ControlPlane, keys: Sequence[str], seconds: float) -> bool:
-    return all(row["held"] for row in control.fetch_all("lock_stage", keys=keys, seconds=seconds))
+def _lock(keys: Sequence[str], seconds: float, *names: str, **parameters: object) -> tuple[ControlPlane, Row | None]:
+    """Takes the locks and runs the statements, which find out whether they are held, in the same round trip."""
+    parameters |= {"keys": keys, "seconds": seconds}
+    control, rows = control_plane.begin("lock_stage", *names, **parameters)
+    if rows and not rows[0]["held"]:
+        control.execute("take_over_stage", keys=keys)
+        rows = control.fetch_all("lock_stage", *names, **parameters)
+    return control, rows[0] if rows else None
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

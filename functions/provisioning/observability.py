@@ -65,3 +65,10 @@ def measure_room(databases: int) -> None:
     metrics = EphemeralMetrics()
     metrics.add_metric(name="ClusterRoom", unit=MetricUnit.Count, value=databases)
     metrics.flush_metrics()
+
+
+def measure_pool(databases: int) -> None:
+    """Writes how many databases the emptiest pool still had when a refill came; 0 as well where it could not look."""
+    metrics = EphemeralMetrics()
+    metrics.add_metric(name="PoolEntries", unit=MetricUnit.Count, value=databases)
+    metrics.flush_metrics()

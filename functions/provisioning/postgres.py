@@ -23,9 +23,9 @@ TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014"})
 
 
 @functools.cache
-def statement(name: str) -> str:
-    """Returns the text of sql/{name}.sql."""
-    return (STATEMENTS / f"{name}.sql").read_text()
+def statement(*names: str) -> str:
+    """Returns the texts of sql/{name}.sql one after the other: what is sent together is one round trip."""
+    return "".join((STATEMENTS / f"{name}.sql").read_text() for name in names)
 
 
 def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None) -> Connection:

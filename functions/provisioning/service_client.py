@@ -5,6 +5,7 @@ Retry, timeouts, the rules for URLs, the tokens and what an error may say live h
 
 import ipaddress
 import json
+import math
 import re
 import socket
 import threading
@@ -22,6 +23,9 @@ from provisioning.stage import Service
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 8.0
+RESERVED_SHARE = 0.12
+"""Of an invocation's time, what is left to it when its last request ends, to record how it ended: 6 of 50 seconds."""
+
 QUICK_RETRIES = 2
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_RETRY_AFTER_SECONDS = 5.0
@@ -42,11 +46,20 @@ Authorize = Callable[[str], Mapping[str, str]]
 """Makes the headers that prove who asks, from the service's token or signing secret."""
 
 
-class ServiceClient:
-    """Sends requests to one service. The base URL comes from the settings and is never taken from a payload."""
+def deadline(remaining_milliseconds: int) -> float:
+    """Returns until when, on the monotonic clock, the requests of an invocation with so much time left may take."""
+    return time.monotonic() + remaining_milliseconds / 1000 * (1 - RESERVED_SHARE)
 
-    def __init__(self, service: Service) -> None:
+
+class ServiceClient:
+    """Sends requests to one service, all of them until one deadline.
+
+    The base URL comes from the settings and is never taken from a payload.
+    """
+
+    def __init__(self, service: Service, ends_at: float = math.inf) -> None:
         self.service = service
+        self._ends_at = ends_at
         self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"))
 
     def request(
@@ -58,18 +71,21 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
         body: object = None,
         unauthorized: int = 401,
+        seconds: float | None = None,
     ) -> tuple[int, bytes]:
         """Returns the status and the body of the answer; what is busy, or did not take the connection, is asked again.
 
         The status `unauthorized` says that the token is wrong: it may have been rotated since this environment read
-        it, so it is read once more. Raises ServiceRegistrationFailed when there is no answer in time.
+        it, so it is read once more. Raises ServiceRegistrationFailed when there is no answer within the seconds that
+        it may take, 8 unless told otherwise, or before the deadline.
         """
         sent = {"Accept": "application/json", "Content-Type": "application/json"} | dict(headers or {})
         url = f"{self.base_url}{path}"
         content = json.dumps(body) if body is not None else None
-        status, answer = self._send(method, url, sent, content, authorize)
+        patience = READ_TIMEOUT_SECONDS if seconds is None else seconds
+        status, answer = self._send(method, url, sent, content, authorize, patience)
         if status == unauthorized and _environment.__dict__.pop("tokens", None):
-            status, answer = self._send(method, url, sent, content, authorize)
+            status, answer = self._send(method, url, sent, content, authorize, patience)
         return status, answer
 
     def refusal(self, status: int) -> Exception:
@@ -91,28 +107,38 @@ class ServiceClient:
         return body
 
     def _send(
-        self, method: str, url: str, headers: dict[str, str], content: str | None, authorize: Authorize
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: str | None,
+        authorize: Authorize,
+        patience: float,
     ) -> tuple[int, bytes]:
         headers = headers | dict(authorize(_token(self.service)))
         attempt = 0
         while True:
-            status, retry_after, answer = self._send_once(method, url, headers, content)
-            if status not in BUSY_STATUS or attempt == QUICK_RETRIES:
+            status, retry_after, answer = self._send_once(method, url, headers, content, patience)
+            pause = retry_after if retry_after is not None else FIRST_PAUSE_SECONDS * 2**attempt
+            if status not in BUSY_STATUS or attempt == QUICK_RETRIES or time.monotonic() + pause > self._ends_at:
                 return status, answer
-            time.sleep(retry_after if retry_after is not None else FIRST_PAUSE_SECONDS * 2**attempt)
+            time.sleep(pause)
             attempt += 1
 
     def _send_once(
-        self, method: str, url: str, headers: dict[str, str], content: str | None
+        self, method: str, url: str, headers: dict[str, str], content: str | None, patience: float
     ) -> tuple[int, float | None, bytes]:
-        deadline = time.monotonic() + READ_TIMEOUT_SECONDS
-        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
+        left = min(patience, self._ends_at - time.monotonic())
+        if left <= 0:
+            raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left to ask it more")
+        ends_at = time.monotonic() + left
+        timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, left), read=left)
         try:
             response = _pool().request(
                 method, url, body=content, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
             try:
-                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, deadline)
+                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, ends_at)
             finally:
                 response.close()
         except HTTPError as error:

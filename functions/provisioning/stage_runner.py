@@ -13,7 +13,7 @@ from provisioning.errors import (
     RollbackFailed,
     UnexpectedFailure,
 )
-from provisioning.ledger import Attempt, Recorded, Rollback
+from provisioning.ledger import Attempt, Intent, Recorded, Rollback
 from provisioning.observability import count_stage, describe_exception, logger
 from provisioning.stage import Stage
 
@@ -21,6 +21,7 @@ Event = dict[str, Any]
 Output = dict[str, Any]
 Action = Callable[[Attempt], Output]
 Compensation = Callable[[Rollback], list[str]]
+NOTHING = Intent()
 
 
 class LambdaContext(Protocol):
@@ -39,28 +40,29 @@ def run_stage(
     action: Action,
     compensation: Compensation | None,
     failure: type[ProvisioningError],
+    intent: Intent = NOTHING,
 ) -> Output:
     """Runs one attempt of a stage and returns its output; a stage that has succeeded returns what it had recorded.
 
-    The action records its own outcome (Attempt.succeed), in one transaction with the record of its work.
+    The action records its own outcome (Attempt.succeed), in one transaction with the record of its work. The intent is
+    written with the claim, before the action begins.
 
     Raises the typed error of what went wrong; a transient one of the given type when PostgreSQL or AWS may answer
     differently later. An attempt that wakes up after its job was rolled back undoes what it may still have done.
     """
     job_id = str(event["job_id"])
     with reporting(str(stage), job_id, failure):
-        claim = ledger.begin_attempt(job_id, stage, _seconds_left(context))
+        claim = ledger.begin_attempt(job_id, stage, _seconds_left(context), intent)
         if isinstance(claim, Recorded):
             return claim.output
         try:
             with _recorded_failure(claim, failure):
                 return action(claim)
-        except Exception:
-            if compensation is not None and ledger.was_rolled_back(job_id):
+        except BaseException as error:
+            if isinstance(error, Exception) and compensation is not None and ledger.was_rolled_back(job_id):
                 _undo(job_id, [stage], context, compensation)
-            raise
-        finally:
             ledger.release(claim.control)
+            raise
 
 
 def run_compensation(

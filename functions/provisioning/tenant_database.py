@@ -5,8 +5,7 @@ The mark is a comment that names project and job. Roles get it in the transactio
 """
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -16,92 +15,127 @@ from provisioning import postgres
 from provisioning.cluster import SHARED_ROLES
 from provisioning.errors import ResourceConflict
 from provisioning.naming import TenantNames
+from provisioning.tenant_lookup import (
+    INVALID_DATABASE,
+    Found,
+    Source,
+    all_names,
+    existing,
+    find,
+    find_role,
+    is_ours,
+    pool_mark,
+    pool_names,
+)
 
 CONNECTION_LIMIT = 60
 STATEMENT_TIMEOUT = "60s"
 IDLE_IN_TRANSACTION_TIMEOUT = "60s"
-INVALID_DATABASE = -2
-"""What datconnlimit is after an interrupted DROP DATABASE; such a database can only be dropped."""
 
 
-@dataclass(frozen=True)
-class _Found:
-    mark: str | None
-    owner_role: str | None = None
-    connection_limit: int = 0
+def create(
+    session: Connection, found: Mapping[str, Found], names: TenantNames, mark: str, source: Source, verifier: str
+) -> bool:
+    """Makes the roles and the database, or takes up what an earlier attempt left, and tells whether it was claimed.
 
-
-def create_roles(session: Connection, names: TenantNames, mark: str, verifier: str) -> None:
-    """Creates the owner role and the login role in one transaction; with this mark on them already, only the
-    login's password is set anew. Raises ResourceConflict when a role of that name carries another mark.
+    Raises ResourceConflict when one of the names is taken by anything that does not carry this mark.
     """
-    with session, session.cursor() as cursor:
-        for role in (names.owner_role, names.login_role):
-            if _is_ours(_find_role(cursor, role), role, mark):
-                continue
-            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
-            cursor.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role), sql.Literal(mark)))
-        _run(cursor, ("create_roles",), names, verifier=sql.Literal(verifier))
+    is_ours(found.get(names.owner_role), names.owner_role, mark)
+    is_ours(found.get(names.login_role), names.login_role, mark)
+    existing(found, names, mark)
+    if source.entry is not None and claim(session, found, names, mark, source.entry, verifier):
+        return True
+    create_roles(session, names, mark, verifier, found)
+    create_database(session, names, mark, source, found)
+    return False
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a database comes from: an entry of the pool, or else a template, or else from nothing."""
+def claim(
+    session: Connection, found: Mapping[str, Found], names: TenantNames, mark: str, entry: str, verifier: str
+) -> bool:
+    """Makes an entry of the pool the tenant's and tells whether it did. One transaction and one round trip.
 
-    entry: str | None = None
-    template: str | None = None
+    Names, marks, password and privileges change together or not at all. An entry that cannot become this tenant's, for
+    an earlier attempt has begun otherwise, is dropped.
+    """
+    pooled = pool_names(entry)
+    usable = found.get(entry) is not None and found[entry].connection_limit != INVALID_DATABASE
+    whole = all(name in found and found[name].mark == pool_mark(entry) for name in all_names(pooled))
+    if not (usable and whole) or any(name in found for name in all_names(names)):
+        drop_pooled(session, entry)
+        return False
+    with session.cursor() as cursor:
+        _run(
+            cursor,
+            ("take_over_database", "open_login", "open_database"),
+            names,
+            entry=sql.Identifier(entry),
+            entry_owner=sql.Identifier(pooled.owner_role),
+            entry_login=sql.Identifier(pooled.login_role),
+            mark=sql.Literal(mark),
+            verifier=sql.Literal(verifier),
+        )
+    return True
 
 
-def pool_mark(database: str) -> str:
-    """What is written on a database of the pool for as long as it has no tenant."""
-    return f"provisioner pool={database}"
+def create_roles(
+    session: Connection, names: TenantNames, mark: str, verifier: str | None, found: Mapping[str, Found] | None = None
+) -> None:
+    """Creates the owner role and the login role in one transaction and one round trip; with this mark on them already,
+    only the login's password is set anew. Without a verifier the login cannot log in.
 
-
-def create_database(session: Connection, names: TenantNames, mark: str, source: Source) -> None:
-    """Creates the database, shut to everyone but its login role, and opens it once its privileges are set.
-
-    A database that carries this mark is taken up where an earlier attempt left it. An entry of the pool becomes the
-    tenant's in one transaction and one round trip: name, owner, mark and privileges change together or not at all.
-    Raises ResourceConflict when the name is taken by anything else.
+    Raises ResourceConflict when a role of that name carries another mark.
     """
     with session.cursor() as cursor:
-        found = _find_database(cursor, names, mark)
-        if found is not None and found.connection_limit == INVALID_DATABASE:
+        there = found if found is not None else find(cursor, names)
+        missing = [role for role in (names.owner_role, names.login_role) if not is_ours(there.get(role), role, mark)]
+        made = [
+            sql.SQL(postgres.statement("create_role")).format(role=sql.Identifier(role), mark=sql.Literal(mark))
+            for role in missing
+        ]
+        opened = ("open_login",) if verifier is not None else ()
+        joined = _composed(("join_roles", *opened), names, verifier=sql.Literal(verifier))
+        cursor.execute(sql.Composed([*made, joined]))
+
+
+def create_database(
+    session: Connection, names: TenantNames, mark: str, source: Source, found: Mapping[str, Found] | None = None
+) -> None:
+    """Creates the database, shut to everyone but its login role, and opens it once its privileges are set.
+
+    A database that carries this mark is taken up where an earlier attempt left it. Raises ResourceConflict when the
+    name is taken by anything else.
+    """
+    with session.cursor() as cursor:
+        there = existing(found if found is not None else find(cursor, names), names, mark)
+        if there is not None and there.connection_limit == INVALID_DATABASE:
             cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(names.database)))
-            found = None
-        if found is None and source.entry is not None and is_pooled(cursor, source.entry):
-            taken = {"entry": sql.Identifier(source.entry), "mark": sql.Literal(mark)}
-            _run(cursor, ("take_over_database", "open_database"), names, **taken)
-            return
-        if found is None:
+            there = None
+        if there is None:
             try:
                 _create(cursor, names, source.template)
             except (errors.DuplicateDatabase, errors.UniqueViolation):
-                _find_database(cursor, names, mark)
-    with session, session.cursor() as cursor:
+                existing(find(cursor, names), names, mark)
         _run(cursor, ("open_database",), names, mark=sql.Literal(mark))
 
 
-def is_pooled(cursor: Cursor, database: str) -> bool:
-    """Tells whether there is a usable database of the pool by that name."""
-    cursor.execute(postgres.statement("find_database"), {"database": database})
-    row = cursor.fetchone()
-    return row is not None and row[0] == pool_mark(database) and row[2] != INVALID_DATABASE
-
-
 def drop_pooled(session: Connection, database: str) -> None:
-    """Drops a database of the pool that carries the pool's mark, or that its maker had no time to mark.
+    """Drops a database of the pool that carries the pool's mark, or that its maker had no time to mark, and its roles.
 
     A name of the pool is written down before its database is made, and 122 bits of it are random: what bears it, and
-    belongs to the admin, is the pool's.
+    belongs to the admin or to the role that was made for it, is the pool's.
     """
     with session.cursor() as cursor:
         cursor.execute(postgres.statement("find_database"), {"database": database})
         row = cursor.fetchone()
         cursor.execute("SELECT current_user::text")
-        admin = cursor.fetchone()
-        if row is not None and (row[0] == pool_mark(database) or (row[0] is None and (row[1],) == admin)):
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        admin, owner = cursor.fetchone() or (), pool_names(database).owner_role
+        if row is not None and (row[0] == pool_mark(database) or (row[0] is None and row[1] in {*admin, owner})):
+            _drop(cursor, database)
+        pooled = pool_names(database)
+        for role in (pooled.login_role, pooled.owner_role):
+            if find_role(cursor, role) == Found(pool_mark(database)):
+                cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def drop_database(session: Connection, names: TenantNames, mark: str) -> list[str]:
@@ -112,17 +146,17 @@ def drop_database(session: Connection, names: TenantNames, mark: str) -> list[st
     removed = []
     with session.cursor() as cursor:
         try:
-            found = _find_database(cursor, names, mark)
+            found = existing(find(cursor, names), names, mark)
         except ResourceConflict:
             found = None
         if found is not None:
             if found.connection_limit != INVALID_DATABASE:
                 _run(cursor, ("close_database",), names)
             _drop_replication_slots(cursor, names.database)
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names.database)))
+            _drop(cursor, names.database)
             removed.append(names.database)
         for role in (names.login_role, names.owner_role):
-            if _find_role(cursor, role) == _Found(mark):
+            if find_role(cursor, role) == Found(mark):
                 cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
                 removed.append(role)
     return removed
@@ -143,22 +177,19 @@ def creation_statement(session: Connection) -> str:
     return "create_database" if session.server_version >= 170000 else "create_database_before_17"
 
 
-def _find_role(cursor: Cursor, role: str) -> _Found | None:
-    cursor.execute(postgres.statement("find_role"), {"role": role})
-    row = cursor.fetchone()
-    return _Found(row[0]) if row else None
+def _drop(cursor: Cursor, database: str) -> None:
+    """Drops the database with whatever sessions it has.
 
-
-def _find_database(cursor: Cursor, names: TenantNames, mark: str) -> _Found | None:
-    cursor.execute(postgres.statement("find_database"), {"database": names.database})
-    row = cursor.fetchone()
-    if row is None:
-        return None
-    found = _Found(*row)
-    if found.mark is None and found.owner_role == names.owner_role:
-        found = _Found(getattr(_find_role(cursor, names.owner_role), "mark", None), *row[1:])
-    _is_ours(found, names.database, mark)
-    return found
+    FORCE refuses when an autovacuum worker is at work there and our role has no pg_signal_backend (42501, seen on
+    PostgreSQL 18); DROP DATABASE without FORCE ends such workers itself, and nobody else (CountOtherDBBackends in
+    PostgreSQL's procarray.c).
+    """
+    identifier = sql.Identifier(database)
+    try:
+        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+    except errors.InsufficientPrivilege:
+        cursor.execute(postgres.statement("end_sessions"), {"database": database})
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(identifier))
 
 
 def _drop_replication_slots(cursor: Cursor, database: str) -> None:
@@ -173,14 +204,12 @@ def _drop_replication_slots(cursor: Cursor, database: str) -> None:
         cursor.execute(postgres.statement("drop_replication_slot"), {"database": database, "slot": slot})
 
 
-def _is_ours(found: _Found | None, name: str, mark: str) -> bool:
-    if found is not None and found.mark != mark:
-        raise ResourceConflict(f"{name} exists and was not created by this job")
-    return found is not None
-
-
 def _run(cursor: Cursor, statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> None:
-    composed = sql.SQL("".join(map(postgres.statement, statements))).format(
+    cursor.execute(_composed(statements, names, **values))
+
+
+def _composed(statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> sql.Composed:
+    return sql.SQL(postgres.statement(*statements)).format(
         database=sql.Identifier(names.database),
         owner=sql.Identifier(names.owner_role),
         login=sql.Identifier(names.login_role),
@@ -190,4 +219,3 @@ def _run(cursor: Cursor, statements: Sequence[str], names: TenantNames, **values
         shared_roles=sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES)),
         **values,
     )
-    cursor.execute(composed)

@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres
+from provisioning import postgres, tenant_extensions
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
@@ -29,9 +30,8 @@ def current_version(connection: Connection) -> int:
         cursor.execute("SELECT to_regclass('tenant._migrations') IS NOT NULL")
         if cursor.fetchone() != (True,):
             return 0
-        cursor.execute("SELECT coalesce(max(version), 0) FROM tenant._migrations")
-        row = cursor.fetchone()
-        return int(row[0]) if row else 0
+        cursor.execute(postgres.statement("find_version"))
+        return _number(cursor)
 
 
 def upgrade(connection: Connection, names: TenantNames) -> int:
@@ -47,10 +47,18 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
         if _schema_owner(cursor) is None:
             ensure_object_role(connection)
     with connection, connection.cursor() as cursor:
-        if _prepare(cursor, names.owner_role):
-            _hand_over(cursor, names.owner_role)
-        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(names.owner_role)))
-        return current_version(connection)
+        read_version = [_as_role(names.owner_role), sql.SQL(postgres.statement("find_version"))]
+        handing_over = _handing_over(cursor, names.owner_role) if _prepare(cursor, names.owner_role) else []
+        cursor.execute(sql.Composed([*handing_over, *read_version]))
+        return _number(cursor)
+
+
+def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
+    """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
+    version = upgrade(connection, names)
+    extensions = tenant_extensions.found(connection)
+    installed = {"installed": extensions.installed, "skipped": extensions.skipped}
+    return {"schema": SCHEMA, "version": version, "extensions": installed}
 
 
 def prepare(connection: Connection) -> None:
@@ -69,7 +77,8 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
-    digest.update(postgres.statement("tenant_default_privileges").encode())
+    digest.update(postgres.statement("tenant_default_privileges", "create_role", "join_roles").encode())
+    digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 
 
@@ -84,42 +93,52 @@ def ensure_object_role(connection: Connection) -> None:
 
 def _prepare(cursor: Cursor, owner_role: str) -> bool:
     """Applies the missing migrations and tells whether what is in the schema still has to be handed over."""
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0))")
-    found = _schema_owner(cursor)
+    found = _schema_owner(cursor, "lock_schema")
     if found is None:
         cursor.execute(
             sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(SCHEMA), sql.Identifier(OBJECT_ROLE))
         )
+        tenant_extensions.install(cursor, OBJECT_ROLE)
     role = owner_role if found == owner_role else OBJECT_ROLE
-    cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+    reached = 0
     if found is None:
-        cursor.execute(postgres.statement("tenant_default_privileges"))
-    reached = current_version(cursor.connection)
+        cursor.execute(sql.Composed([_as_role(role), sql.SQL(postgres.statement("tenant_default_privileges"))]))
+    else:
+        cursor.execute(sql.Composed([_as_role(role), sql.SQL(postgres.statement("find_version"))]))
+        reached = _number(cursor)
     for version, migration in sorted(_migrations().items()):
         if version > reached:
             cursor.execute(sql.SQL(migration.read_text()).format(owner=sql.Identifier(role)))
             cursor.execute("INSERT INTO tenant._migrations (version, name) VALUES (%s, %s)", (version, migration.stem))
-    cursor.execute("SET LOCAL ROLE NONE")
     return role == OBJECT_ROLE
 
 
-def _schema_owner(cursor: Cursor) -> str | None:
-    cursor.execute("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
+def _schema_owner(cursor: Cursor, *before: str) -> str | None:
+    cursor.execute(postgres.statement(*before, "find_schema_owner"), {"schema": SCHEMA})
     row = cursor.fetchone()
     return str(row[0]) if row else None
 
 
-def _hand_over(cursor: Cursor, owner_role: str) -> None:
-    """Makes the tenant's owner role own what was prepared, be meant by its policies, and have its defaults."""
+def _number(cursor: Cursor) -> int:
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _as_role(role: str) -> sql.Composed:
+    return sql.SQL("SET LOCAL ROLE {};").format(sql.Identifier(role))
+
+
+def _handing_over(cursor: Cursor, owner_role: str) -> list[sql.Composable]:
+    """Returns what makes the tenant's owner role own what was prepared, be meant by its policies, have its defaults."""
     owner = sql.Identifier(owner_role)
     cursor.execute(postgres.statement("find_object_policies"), {"objects": OBJECT_ROLE})
-    for policy, table in cursor.fetchall():
-        names = sql.Identifier(policy), sql.Identifier(SCHEMA, table)
-        cursor.execute(sql.SQL("ALTER POLICY {} ON {} TO {}").format(*names, owner))
-    cursor.execute(_composed("hand_over_schema", owner=owner))
-    cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(owner))
-    cursor.execute(postgres.statement("close_public_schema"))
-    cursor.execute(postgres.statement("tenant_default_privileges"))
+    policies = [
+        sql.SQL("ALTER POLICY {} ON {} TO {};").format(sql.Identifier(policy), sql.Identifier(SCHEMA, table), owner)
+        for policy, table in cursor.fetchall()
+    ]
+    handed_over = _composed("hand_over_schema", owner=owner)
+    own = sql.SQL(postgres.statement("close_public_schema", "tenant_default_privileges"))
+    return [sql.SQL("SET LOCAL ROLE NONE;"), *policies, handed_over, _as_role(owner_role), own]
 
 
 def _composed(name: str, **values: sql.Composable) -> sql.Composed:

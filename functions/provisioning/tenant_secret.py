@@ -90,7 +90,7 @@ def put_api_keys(job: "Job", keys: list[dict[str, str]]) -> list[dict[str, str]]
 
     Raises Misconfigured when this job has no secret. It is written by its ARN, which no later secret of that name has.
     """
-    arn = _owned_arn(job)
+    arn = job.secret_arn
     if arn is None:
         raise Misconfigured(f"this job has no secret {job.names.secret}")
     document = read(arn)

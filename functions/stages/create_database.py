@@ -1,13 +1,13 @@
 """Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
 
-from provisioning import tenant_database, tenant_schema, tenant_secret
-from provisioning.cluster import tenant_session
+from provisioning import tenant_database, tenant_lookup, tenant_schema, tenant_secret
+from provisioning.cluster import looking_session, tenant_session
 from provisioning.errors import DatabaseCreationFailed, ResourceConflict
-from provisioning.ledger import Attempt, Rollback
+from provisioning.ledger import Attempt, Intent, Rollback
 from provisioning.scram import scram_verifier
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
-from provisioning.tenant_database import Source
+from provisioning.tenant_lookup import Source
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -19,6 +19,7 @@ def create_database(event: Event, context: LambdaContext) -> Output:
         action=create,
         compensation=drop,
         failure=DatabaseCreationFailed,
+        intent=Intent({"creates": "database"}, "intend_database", {"schema_version": tenant_schema.fingerprint()}),
     )
 
 
@@ -34,25 +35,22 @@ def create(attempt: Attempt) -> Output:
     Raises ResourceConflict when one of the names is taken by anything that this job did not create.
     """
     job, names = attempt.job, attempt.job.names
-    source = _declare(attempt)
-    attempt.check()
+    source = _source(attempt)
     credentials = tenant_secret.ensure_credentials(job)
-    with tenant_session(job.cluster, names.database) as session:
+    verifier = scram_verifier(credentials.password)
+    look = tenant_lookup.look(names, source)
+    with looking_session(job.cluster, names.database, "find_tenant", **look) as (session, (_, there)):
         attempt.check()
-        tenant_database.create_roles(session, names, job.mark, scram_verifier(credentials.password))
-        tenant_database.create_database(session, names, job.mark, source)
-    with attempt.control.transaction():
-        attempt.control.execute(
-            "record_database", project_id=job.project_id, job_id=job.job_id, secret_arn=credentials.secret_arn
-        )
-        return attempt.succeed(
-            {
-                "name": names.database,
-                "host": job.cluster.host,
-                "port": job.cluster.port,
-                "secret_arn": credentials.secret_arn,
-            }
-        )
+        found = tenant_lookup.read_found(there)
+        claimed = tenant_database.create(session, found, names, job.mark, source, verifier)
+    output = {
+        "name": names.database,
+        "host": job.cluster.host,
+        "port": job.cluster.port,
+        "secret_arn": credentials.secret_arn,
+    }
+    entry = source.entry if claimed else None
+    return attempt.succeed(output, "record_database", secret_arn=credentials.secret_arn, entry=entry)
 
 
 def drop(rollback: Rollback) -> list[str]:
@@ -71,27 +69,8 @@ def drop(rollback: Rollback) -> list[str]:
     return removed
 
 
-def _declare(attempt: Attempt) -> Source:
-    job, names = attempt.job, attempt.job.names
-    with attempt.control.transaction():
-        attempt.declare(database=names.database, roles=[names.owner_role, names.login_role], secret=names.secret)
-        source = attempt.control.fetch_one(
-            "claim_pool_database",
-            cluster_id=job.cluster.cluster_id,
-            job_id=job.job_id,
-            schema_version=tenant_schema.fingerprint(),
-        )
-        intended = attempt.control.fetch_one(
-            "intend_database",
-            project_id=job.project_id,
-            job_id=job.job_id,
-            cluster_id=job.cluster.cluster_id,
-            database_name=names.database,
-            owner_role=names.owner_role,
-            login_role=names.login_role,
-            secret_name=names.secret,
-            storage_gb=job.payload.database.storage_gb,
-        )
-        if intended is None:
-            raise ResourceConflict(f"the name {names.database} is held by another job's database")
-    return Source(**source) if source is not None else Source()
+def _source(attempt: Attempt) -> Source:
+    """Returns what intend_database.sql chose for this job, once and for all its attempts."""
+    if not attempt.declared["held"]:
+        raise ResourceConflict(f"the name {attempt.job.names.database} is held by another job's database")
+    return Source(attempt.declared["entry"], attempt.declared["template"])

@@ -5,29 +5,37 @@ There is no compensation of its own: the schema goes with the database, in "Drop
 
 from provisioning import cluster, tenant_schema
 from provisioning.errors import SchemaCreationFailed
-from provisioning.ledger import Attempt
+from provisioning.ledger import Attempt, Intent
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_stage
 
 
 def create_schema(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id}, returns {schema, version}."""
+    """Lambda handler. Takes {job_id}, returns {schema, version, extensions}."""
     return run_stage(
-        Stage.CREATING_SCHEMA, event, context, action=create, compensation=None, failure=SchemaCreationFailed
+        Stage.CREATING_SCHEMA,
+        event,
+        context,
+        action=create,
+        compensation=None,
+        failure=SchemaCreationFailed,
+        intent=Intent({"schema": tenant_schema.SCHEMA, "version": tenant_schema.newest_version()}),
     )
 
 
 def create(attempt: Attempt) -> Output:
-    """Brings the tenant database to the newest schema version; at that version already, changes nothing."""
+    """Brings the tenant database to the newest schema version; at that version already, changes nothing.
+
+    A database of the pool was made with its schema, and there is nothing left to do in it.
+    """
     job = attempt.job
-    attempt.declare(schema=tenant_schema.SCHEMA, version=tenant_schema.newest_version())
+    if job.prepared is not None:
+        return attempt.succeed(job.prepared, "record_schema", version=job.prepared["version"])
     connection = cluster.connect(job.cluster, dbname=job.names.database)
     try:
         cluster.hold(connection, job.names.database)
         attempt.check()
-        version = tenant_schema.upgrade(connection, job.names)
+        output = tenant_schema.complete(connection, job.names)
     finally:
         connection.close()
-    with attempt.control.transaction():
-        attempt.control.execute("record_schema", project_id=job.project_id, job_id=job.job_id, version=version)
-        return attempt.succeed({"schema": tenant_schema.SCHEMA, "version": version})
+    return attempt.succeed(output, "record_schema", version=output["version"])

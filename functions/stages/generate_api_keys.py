@@ -1,12 +1,13 @@
 """Stage 8: the project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
 
+import json
 import uuid
 from typing import Any
 
 from provisioning import api_keys, tenant_secret
 from provisioning.api_keys import ApiKey
 from provisioning.errors import ApiKeyGenerationFailed
-from provisioning.ledger import Attempt, Rollback
+from provisioning.ledger import Attempt, Intent, Rollback
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
 
@@ -20,6 +21,7 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
         action=generate,
         compensation=revoke,
         failure=ApiKeyGenerationFailed,
+        intent=Intent({"creates": "API keys"}),
     )
 
 
@@ -34,25 +36,14 @@ def generate(attempt: Attempt) -> Output:
     The keys that reach the secret first are the keys: every later attempt takes up those.
     """
     job = attempt.job
-    attempt.declare(count=job.payload.api_key_count, secret=job.names.secret)
-    attempt.check()
     generated = api_keys.generate(job.payload.api_key_prefix, job.payload.api_key_count)
     kept = tenant_secret.put_api_keys(job, [_raw(key) for key in generated])
-    with attempt.control.transaction():
-        for position, raw in enumerate(kept):
-            key = ApiKey(raw["kind"], raw["key"])
-            attempt.control.execute(
-                "record_api_key",
-                key_id=raw["key_id"],
-                project_id=job.project_id,
-                job_id=job.job_id,
-                position=position,
-                kind=key.kind,
-                prefix=job.payload.api_key_prefix,
-                hint=key.hint,
-                key_hash=key.digest,
-            )
-        return attempt.succeed({"api_keys": [_shown(raw) for raw in kept]})
+    return attempt.succeed(
+        {"api_keys": [_shown(raw) for raw in kept]},
+        "record_api_keys",
+        prefix=job.payload.api_key_prefix,
+        keys=json.dumps([_hashed(position, raw) for position, raw in enumerate(kept)]),
+    )
 
 
 def revoke(rollback: Rollback) -> list[str]:
@@ -64,6 +55,17 @@ def revoke(rollback: Rollback) -> list[str]:
 
 def _raw(key: ApiKey) -> dict[str, str]:
     return {"key_id": str(uuid.uuid4()), "kind": key.kind, "key": key.text}
+
+
+def _hashed(position: int, raw: dict[str, str]) -> dict[str, Any]:
+    key = ApiKey(raw["kind"], raw["key"])
+    return {
+        "key_id": raw["key_id"],
+        "position": position,
+        "kind": key.kind,
+        "hint": key.hint,
+        "hash": key.digest.hex(),
+    }
 
 
 def _shown(raw: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Stages 4 to 7: the tenant is registered with auth, realtime, storage and pooler. Compensation: it is deregistered."""
 
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.ledger import Attempt, Rollback
+from provisioning.job import idempotency_key
+from provisioning.ledger import Attempt, Intent, Rollback
+from provisioning.service_client import deadline
 from provisioning.services import adapter_for
 from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
@@ -30,34 +32,31 @@ def register_pooler(event: Event, context: LambdaContext) -> Output:
 
 def deregister_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Deregister services". Takes {job_id}, returns what was removed."""
-    return run_compensation([service.stage for service in Service], event, context, compensation=deregister)
+    ends_at = deadline(context.get_remaining_time_in_millis())
+    stages = [service.stage for service in Service]
+    return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))
 
 
-def register(attempt: Attempt, service: Service) -> Output:
+def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
     """Registers the tenant in this job's name; registered so already, changes nothing.
 
     It is done when the service says that the tenant is ready: its yes to the registration alone does not count.
+    Raises ServiceRegistrationFailed when it has not said so by that monotonic time.
     """
-    job = attempt.job
-    _declare(attempt, service)
-    attempt.check()
-    registered = adapter_for(service).register(Tenant(job))
-    with attempt.control.transaction():
-        attempt.control.execute(
-            "record_registration",
-            project_id=job.project_id,
-            job_id=job.job_id,
-            service=str(service),
-            external_id=registered.external_id,
-            endpoint=registered.endpoint,
-            registered_at=registered.registered_at,
-        )
-        return attempt.succeed(
-            {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint}
-        )
+    if not attempt.declared["held"]:
+        raise ResourceConflict(f"another job's {service} registration of {attempt.job.project_id} is still there")
+    registered = adapter_for(service, ends_at).register(Tenant(attempt.job))
+    return attempt.succeed(
+        {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint},
+        "record_registration",
+        service=str(service),
+        external_id=registered.external_id,
+        endpoint=registered.endpoint,
+        registered_at=registered.registered_at,
+    )
 
 
-def deregister(rollback: Rollback) -> list[str]:
+def deregister(rollback: Rollback, ends_at: float) -> list[str]:
     """Removes the registrations that this job declared, and only then their rows in the control plane.
 
     One service that does not answer keeps no other from being asked; its error is raised once all were.
@@ -69,7 +68,7 @@ def deregister(rollback: Rollback) -> list[str]:
         if service.stage not in rollback.intents:
             continue
         try:
-            if adapter_for(service).deregister(Tenant(job)):
+            if adapter_for(service, ends_at).deregister(Tenant(job)):
                 removed.append(f"{service} registration")
             rollback.control.execute(
                 "forget_registration", project_id=job.project_id, job_id=job.job_id, service=str(service)
@@ -82,26 +81,14 @@ def deregister(rollback: Rollback) -> list[str]:
 
 
 def _register(service: Service, event: Event, context: LambdaContext) -> Output:
+    intent = {"service": str(service), "idempotency_key": idempotency_key(str(event["job_id"]), service)}
+    ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         service.stage,
         event,
         context,
-        action=lambda attempt: register(attempt, service),
-        compensation=deregister,
+        action=lambda attempt: register(attempt, service, ends_at),
+        compensation=lambda rollback: deregister(rollback, ends_at),
         failure=ServiceRegistrationFailed,
+        intent=Intent(intent, "intend_registration", intent),
     )
-
-
-def _declare(attempt: Attempt, service: Service) -> None:
-    job = attempt.job
-    with attempt.control.transaction():
-        attempt.declare(service=str(service), idempotency_key=job.idempotency_key(service))
-        intended = attempt.control.fetch_one(
-            "intend_registration",
-            project_id=job.project_id,
-            job_id=job.job_id,
-            service=str(service),
-            idempotency_key=job.idempotency_key(service),
-        )
-        if intended is None:
-            raise ResourceConflict(f"another job's {service} registration of {job.project_id} is still there")

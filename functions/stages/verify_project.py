@@ -4,10 +4,11 @@ There is no compensation: a job that was not opened has made nothing, and closin
 """
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from provisioning import control_plane
-from provisioning.control_plane import ControlPlane, Row
+from provisioning.control_plane import Row
 from provisioning.errors import (
     ControlPlaneUnavailable,
     JobClosed,
@@ -18,6 +19,7 @@ from provisioning.errors import (
     RegionNotAvailable,
 )
 from provisioning.job_registry import JobType
+from provisioning.naming import tenant_names
 from provisioning.observability import measure_room
 from provisioning.payload import Payload, parse_payload
 from provisioning.stage import STEPS, Service, Stage
@@ -28,31 +30,46 @@ def verify_project(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Takes {job_id, execution_arn, payload}, returns {job_id, project_id, services}."""
     del context
     with reporting(str(Stage.INITIALIZING), str(event["job_id"]), ControlPlaneUnavailable):
-        return verify(control_plane.connect(), event["job_id"], event["execution_arn"], event["payload"])
+        return verify(event["job_id"], event["execution_arn"], event["payload"])
 
 
-def verify(control: ControlPlane, job_id: str, execution_arn: str, document: object) -> Output:
-    """Opens the job, or returns what it returned before when the job is open already. One transaction.
+def verify(job_id: str, execution_arn: str, document: object) -> Output:
+    """Opens the job, or returns what it returned before when the job is open already. One transaction,
+    in two round trips.
 
     Raises InvalidPayload, ProjectNotFound, ProjectNotEligible, ProvisioningInProgress, RegionNotAvailable or
     QuotaExceeded, and JobClosed when this very job has ended without success.
     """
     payload = parse_payload(document)
-    with control.transaction():
-        project = control.fetch_one("lock_project", project_id=payload.project_id)
-        opened = control.fetch_one("find_job", job_id=job_id)
-        if opened is not None:
-            return _opened_before(opened, payload)
-        _check_eligible(control, project, payload)
+    wanted = payload.database
+    control, (found,) = control_plane.begin(
+        "begin",
+        "lock_project",
+        "lock_clusters",
+        "find_opening",
+        project_id=payload.project_id,
+        job_id=job_id,
+        region=payload.region,
+        engine=wanted.engine,
+        version=wanted.version,
+        size=wanted.size,
+    )
+    with control.deciding():
+        if found["opened"] is not None:
+            return _opened_before(found["opened"], payload)
+        _check_eligible(found, payload)
         output = _output(job_id, payload)
+        names = tenant_names(payload.project_id)
         control.execute(
             "open_job",
+            "commit",
             job_id=job_id,
             job_type=str(JobType.PROVISION_PROJECT),
             project_id=payload.project_id,
-            cluster_id=_pick_cluster(control, payload),
+            cluster_id=_pick_cluster(found["clusters"], payload),
             execution_arn=execution_arn,
             payload=payload.as_document(),
+            tenant_names=asdict(names) | {"secret": names.secret},
             progress_percent=100 // len(STEPS),
             steps=json.dumps(_steps(payload)),
             output=json.dumps(output),
@@ -66,7 +83,8 @@ def _opened_before(job: Row, payload: Payload) -> Output:
     return _output(job["job_id"], payload)
 
 
-def _check_eligible(control: ControlPlane, project: Row | None, payload: Payload) -> None:
+def _check_eligible(found: Row, payload: Payload) -> None:
+    project = found["project"]
     if (
         project is None
         or payload.organization_id not in (None, project["organization_id"])
@@ -75,21 +93,14 @@ def _check_eligible(control: ControlPlane, project: Row | None, payload: Payload
         raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
     if project["status"] == "active":
         raise ProjectNotEligible(f"the project {payload.project_id} is active already")
-    if (running := control.fetch_one("find_running_job", project_id=payload.project_id)) is not None:
-        raise ProvisioningInProgress(f"the job {running['job_id']} is provisioning the project {payload.project_id}")
+    if found["running"] is not None:
+        raise ProvisioningInProgress(f"the job {found['running']} is provisioning the project {payload.project_id}")
     if project["status"] not in ("created", "failed"):
         raise ProjectNotEligible(f"the project {payload.project_id} is {project['status']}")
 
 
-def _pick_cluster(control: ControlPlane, payload: Payload) -> str:
+def _pick_cluster(matching: list[Row], payload: Payload) -> str:
     wanted = payload.database
-    matching = control.fetch_all(
-        "matching_clusters",
-        region=payload.region,
-        engine=wanted.engine,
-        version=wanted.version,
-        size=wanted.size,
-    )
     if not matching:
         raise RegionNotAvailable(
             f"no cluster in {payload.region} offers {wanted.engine} {wanted.version} as {wanted.size}"

@@ -1,78 +1,16 @@
-"""What a person sees and does in the browser, in a real Chromium, of real executions on real PostgreSQL."""
+"""Runs as a person sees them in the browser: to success, with a retry, into a rollback, stopped and tried again."""
 
-import json
 import re
-import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
-from provisioning.progress import get_progress
+from tests.console.browsing import assert_accessible, assert_equal_to_status, held, new_job, node, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS, held_clock
-from tests.executions.running import SERVICES, payload_for, replaced
+from tests.executions.running import SERVICES, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
 
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
-SECRET = "hunter2-of-this-test"
-
-
-def open_job(page: Page, console: str, job: str) -> None:
-    page.goto(f"{console}/executions/{job}")
-    page.wait_for_selector(".picture svg[data-ready]")
-
-
-def new_job() -> str:
-    return f"job-{uuid.uuid4().hex[:12]}"
-
-
-def node(page: Page, state: str) -> Any:
-    return page.locator(".picture svg g.node").filter(has_text=re.compile(f"^{re.escape(state)}"))
-
-
-@contextmanager
-def held(stack: Stack, function: str) -> Iterator[threading.Event]:
-    """Keeps a function from answering until the event is set."""
-    go_on = threading.Event()
-
-    def around(handler: Any, event: Any, context: Any) -> Any:
-        go_on.wait(60)
-        return handler(event, context)
-
-    with replaced(stack, function, around):
-        try:
-            yield go_on
-        finally:
-            go_on.set()
-
-
-def assert_equal_to_status(page: Page, job: str) -> None:
-    """The page says what `provision status` says, of the job and of each stage."""
-    progress = get_progress(job)
-    assert progress
-    expect(page.locator("#percent .percent")).to_have_text(f"{progress.percent} %")
-    expect(page.locator("#ledger-percent")).to_have_text(f"{progress.percent} %")
-    expect(page.locator("#ledger-stage")).to_have_text(progress.stage)
-    for step in progress.steps:
-        cells = page.locator(f'#ledger tr[data-stage="{step.stage}"] td')
-        expect(cells.nth(0)).to_contain_text(step.status)
-        expect(cells.nth(1)).to_have_text(str(step.attempt or ""))
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    grave = [
-        (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"])
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert grave == []
 
 
 def test_a_run_is_seen_from_its_start_to_success(page: Page, console: str, stack: Stack, project_id: str) -> None:
@@ -139,89 +77,6 @@ def test_a_failure_leads_to_a_rollback_that_leaves_nothing(
     assert_accessible(page)
 
 
-def test_a_state_is_chosen_with_the_keyboard(page: Page, console: str, stack: Stack, project_id: str) -> None:
-    job = new_job()
-    stack.run(payload_for(project_id), job)
-    open_job(page, console, job)
-    node(page, "Verify project").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator(".state-head")).to_contain_text("Verify project")
-    expect(page.get_by_label("Input of Verify project")).to_contain_text(project_id)
-
-
-def test_events_are_searched_and_exported(page: Page, console: str, stack: Stack, project_id: str) -> None:
-    job = new_job()
-    stack.run(payload_for(project_id), job)
-    open_job(page, console, job)
-    page.get_by_label("Search events").fill("Finalize")
-    expect(page.locator(".events tbody tr").first).to_contain_text("Finalize")
-    expect(page.get_by_text("ExecutionStarted")).to_have_count(0)
-    page.get_by_label("Search events").fill("no such thing")
-    expect(page.get_by_text("No event matches.")).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Export JSON").click()
-    exported = json.loads(Path(download.value.path()).read_text())
-    assert exported[0]["type"] == "ExecutionStarted"
-    assert exported[-1]["type"] == "ExecutionSucceeded"
-
-
-def test_no_secret_is_shown(page: Page, console: str, stack: Stack, project_id: str) -> None:
-    job = new_job()
-    metadata = {"password": SECRET, "dsn": f"postgresql://someone:{SECRET}@db/x"}
-    stack.run(payload_for(project_id, metadata=metadata), job)
-    open_job(page, console, job)
-    page.locator('[data-key="state-Verify project"]').click()
-    expect(page.get_by_label("Input of Verify project")).to_contain_text("metadata")
-    page.locator('[data-key="event-1"] summary').click()
-    expect(page.get_by_label("Event 1", exact=True)).to_contain_text(project_id)
-    assert SECRET not in page.content()
-    assert SECRET not in page.request.get(f"{console}/executions/{job}/history.json").text()
-
-
-@pytest.mark.parametrize(
-    ("label", "value", "field"),
-    [
-        ("Project id", "no spaces allowed", "project_id"),
-        ("Region", "", "region"),
-        ("Count", "eleven", "api_keys.count"),
-        ("Count", "11", "api_keys.count"),
-        ("Metadata, a JSON object", "{", "metadata"),
-    ],
-)
-def test_the_form_refuses_a_bad_payload_and_names_the_field(
-    page: Page, console: str, label: str, value: str, field: str
-) -> None:
-    page.goto(f"{console}/start")
-    page.get_by_label("Project id", exact=True).fill("some-project")
-    page.get_by_label(label, exact=True).fill(value)
-    page.get_by_role("button", name="Start …").click()
-    expect(page.get_by_role("alert").filter(has_text=f"{field}: ")).to_be_visible()
-    expect(page.get_by_role("dialog")).to_have_count(0)
-
-
-def test_a_refusal_stands_at_its_field_and_is_accessible(page: Page, console: str) -> None:
-    page.goto(f"{console}/start")
-    page.get_by_label("Project id", exact=True).fill("no spaces allowed")
-    page.get_by_role("button", name="Start …").click()
-    expect(page.locator(".q-field--error")).to_contain_text("must match")
-    expect(page.get_by_label("Project id", exact=True)).to_be_focused()
-    assert_accessible(page)
-
-
-def test_a_job_is_started_only_after_a_question(page: Page, console: str, stack: Stack, project_id: str) -> None:
-    page.goto(console)
-    page.get_by_role("link", name="Start a job").click()
-    page.get_by_label("Project id", exact=True).fill(project_id)
-    page.get_by_role("button", name="Start …").click()
-    page.get_by_role("dialog").get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url("**/executions/**")
-    expect(page.locator("h1")).to_contain_text("succeeded")
-    job = page.url.rpartition("/")[2]
-    progress = get_progress(job)
-    assert progress
-    assert (progress.project_id, progress.percent) == (project_id, 100)
-
-
 def test_a_running_job_is_stopped_and_tried_again(page: Page, console: str, stack: Stack, project_id: str) -> None:
     job = new_job()
     with held_clock(stack) as go_on, failing(stack, STAGES["initializing"], Fault.ERROR, 1):
@@ -241,22 +96,3 @@ def test_a_running_job_is_stopped_and_tried_again(page: Page, console: str, stac
     page.get_by_role("button", name="Retry …").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.locator("h1")).to_contain_text("succeeded")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_list_is_accessible_in_light_and_dark(page: Page, console: str, stack: Stack, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.goto(console)
-    page.wait_for_selector("table")
-    assert_accessible(page)
-
-
-def test_the_page_fits_a_phone(page: Page, console: str, stack: Stack, project_id: str) -> None:
-    job = new_job()
-    stack.run(payload_for(project_id), job)
-    page.set_viewport_size({"width": 390, "height": 844})
-    open_job(page, console, job)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.goto(console)
-    page.wait_for_selector("table")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

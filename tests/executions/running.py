@@ -1,6 +1,8 @@
 """Runs executions to their end, and reads what Step Functions tells of them."""
 
 import json
+import logging
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -11,6 +13,7 @@ from typing import Any
 from local.lambda_environment import Handler, load_handler
 from local.stack import Stack
 from local.template import read_template
+from provisioning import observability
 
 SERVICES = ("auth", "realtime", "storage", "pooler")
 HANDLERS = {function.resource: function.handler for function in read_template().functions}
@@ -109,3 +112,16 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def keep_logs(stack: Stack) -> None:
+    """Lets the stack have what its handlers write, though pytest puts its own stdout back in every phase of a test.
+
+    A logger that an earlier test has made writes to what was stdout then, which may be closed by now.
+    """
+    assert stack.aws._output is not None
+    stack.aws._output.install()
+    observability.logger.cache_clear()
+    for handler in logging.getLogger("provisioner").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stdout)

@@ -22,7 +22,7 @@ SHORT_LIVED = (
     "SdkClientException",
     "CodeArtifactUserPendingException",
 )
-TIMEOUT_SCALE = 0.01
+TIMEOUT_SCALE = 0.03
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def test_a_process_that_dies_is_a_stage_that_crashed(stack: Stack, project_id: s
 
 @contextmanager
 def hurried(stack: Stack) -> Iterator[None]:
-    """Makes 60 seconds of the state machine, and the 50 of Lambda, a hundredth as long."""
+    """Makes 60 seconds of the state machine, and the 50 of Lambda, 1.8 and 1.5 seconds."""
     with (
         patch.object(stack.clock, "timeout_scale", TIMEOUT_SCALE),
         patch.object(stack.runtime, "_timeout_scale", TIMEOUT_SCALE),

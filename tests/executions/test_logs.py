@@ -1,8 +1,6 @@
 """What the stages write: one JSON line per fact, with the execution's name, and metrics that CloudWatch can read."""
 
 import json
-import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +11,8 @@ import pytest
 from moto.secretsmanager.models import SecretsManagerBackend
 
 from local.stack import Stack
-from provisioning import observability
 from tests.conftest import NewProject
-from tests.executions.running import SERVICES, Ran, payload_for, run
+from tests.executions.running import SERVICES, Ran, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 
 Record = dict[str, Any]
@@ -52,14 +49,7 @@ class Written:
 def written(stack: Stack, new_project: NewProject) -> Written:
     log = stack.state_directory / "lambda.log"
     start, failed = log.stat().st_size, {}
-    # pytest puts its own stdout back between the phases of a test, and a logger that an earlier test has made writes to
-    # what was stdout then, which may be closed by now.
-    assert stack.aws._output is not None
-    stack.aws._output.install()
-    observability.logger.cache_clear()
-    for handler in logging.getLogger("provisioner").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stdout)
+    keep_logs(stack)
     with secrets_made(stack) as secrets:
         succeeded = run(stack, payload_for(new_project(), *SERVICES))
         for stage, faulty in STAGES.items():

@@ -55,10 +55,10 @@ def test_a_rollback_beside_a_success_touches_only_its_own(stack: Stack, monkeypa
     failing, succeeding = [new_project() for _ in range(8)], [new_project() for _ in range(8)]
     real = finalize.prove_services
 
-    def fails_for_some(job: Job) -> None:
+    def fails_for_some(job: Job, ends_at: float) -> None:
         if job.project_id in failing:
             raise FinalizationFailed("this one fails")
-        real(job)
+        real(job, ends_at)
 
     monkeypatch.setattr(finalize, "prove_services", fails_for_some)
     pairs = [project_id for pair in zip(failing, succeeding, strict=True) for project_id in pair]

@@ -7,7 +7,7 @@ import sys
 from local.template import REPOSITORY
 from tests.faults.faults import Fault
 
-CELLS = 40
+CELLS = 24
 
 
 def test_a_sample_of_the_fault_matrix_survives() -> None:

@@ -1,5 +1,6 @@
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 JOB = make_job("job-1")
+RECORDED = replace(JOB, secret_arn=JOB.names.secret)
+"""The job once its ledger has the secret. Secrets Manager takes a name wherever it takes an ARN."""
 KEYS = [{"key_id": "k-1", "kind": "secret", "key": "demo_secret_raw-key"}]
 CALLS: dict[str, Callable[[], object]] = {
     "read": lambda: tenant_secret.read(JOB.names.secret),
     "ensure_credentials": lambda: tenant_secret.ensure_credentials(JOB),
-    "put_api_keys": lambda: tenant_secret.put_api_keys(JOB, KEYS),
+    "put_api_keys": lambda: tenant_secret.put_api_keys(RECORDED, KEYS),
     "take_api_keys": lambda: tenant_secret.take_api_keys(JOB.names.secret),
     "delete": lambda: tenant_secret.delete(JOB),
 }
@@ -99,7 +102,7 @@ def test_a_key_on_its_way_to_its_owner_never_shows_its_text() -> None:
 def test_a_failure_never_holds_a_secret(operation: str, name: str) -> None:
     password = tenant_secret.ensure_credentials(JOB).password
     if name == "take_api_keys":
-        tenant_secret.put_api_keys(JOB, KEYS)
+        tenant_secret.put_api_keys(RECORDED, KEYS)
     loose_tongue = answering("InternalServiceError", f"cannot store {password} and {KEYS}")
     with refusing(operation, loose_tongue), pytest.raises(SecretsUnavailable) as failed:
         CALLS[name]()

@@ -210,3 +210,35 @@ def test_a_service_is_asked_anew_after_it_has_failed(service: ProgrammableServic
     failure(client)
     service.will(answer(201, KNOWN))
     assert client.put("demo", KEY, {}) == Registration(**KNOWN)
+
+
+def client_until(seconds: float) -> Generic:
+    return Generic(ServiceClient(Service.AUTH, time.monotonic() + seconds))
+
+
+def test_no_request_lasts_beyond_the_deadline(service: ProgrammableService) -> None:
+    service.will(hang)
+    with within(2):
+        assert "did not answer" in str(failure(client_until(PATIENCE_SECONDS)))
+
+
+def test_no_request_begins_after_the_deadline(service: ProgrammableService) -> None:
+    service.will(answer(201, KNOWN))
+    assert "no time is left" in str(failure(client_until(0)))
+    assert service.requests == []
+
+
+def test_a_busy_service_is_not_waited_for_beyond_the_deadline(service: ProgrammableService) -> None:
+    service.will(answer(503, headers={"Retry-After": "1"}))
+    with within(0.9):
+        failure(client_until(PATIENCE_SECONDS))
+    assert len(service.requests) == 1
+
+
+def test_a_request_may_take_longer_where_it_says_so(service: ProgrammableService, impatient: None) -> None:
+    service.will(drip(seconds=2 * PATIENCE_SECONDS))
+    client = ServiceClient(Service.AUTH)
+    started = time.monotonic()
+    with pytest.raises(ServiceRegistrationFailed):
+        client.request("PUT", "/tenants/demo", lambda _: {}, seconds=4 * PATIENCE_SECONDS)
+    assert time.monotonic() - started > PATIENCE_SECONDS

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from provisioning import tenant_secret
 from provisioning.errors import ProvisioningError, ResourceConflict, SecretsUnavailable
+from provisioning.job import Job
 from tests.provisioning.conftest import make_job
 from tests.provisioning.failing_secrets_manager import UNREACHABLE, refusing
 
@@ -108,26 +110,31 @@ def test_another_jobs_secret_is_not_deleted(
     assert everything(secrets_manager) == before
 
 
+def recorded(created: tenant_secret.Credentials) -> Job:
+    """The job once its ledger has the secret."""
+    return replace(JOB, secret_arn=created.secret_arn)
+
+
 def test_keys_are_added_to_the_credentials(created: tenant_secret.Credentials) -> None:
     credentials = tenant_secret.read(created.secret_arn)
-    assert tenant_secret.put_api_keys(JOB, KEYS) == KEYS
+    assert tenant_secret.put_api_keys(recorded(created), KEYS) == KEYS
     assert tenant_secret.read(created.secret_arn) == credentials | {"api_keys": KEYS}
 
 
 def test_a_later_attempt_gets_the_keys_of_the_first(created: tenant_secret.Credentials) -> None:
-    tenant_secret.put_api_keys(JOB, KEYS)
-    assert tenant_secret.put_api_keys(JOB, OTHER_KEYS) == KEYS
+    tenant_secret.put_api_keys(recorded(created), KEYS)
+    assert tenant_secret.put_api_keys(recorded(created), OTHER_KEYS) == KEYS
     assert tenant_secret.read(created.secret_arn)["api_keys"] == KEYS
 
 
 def test_of_two_attempts_that_put_their_keys_at_once_the_first_one_wins(created: tenant_secret.Credentials) -> None:
     def overtake(**_: object) -> None:
         events.unregister("before-call.secrets-manager.PutSecretValue", overtake)
-        tenant_secret.put_api_keys(JOB, KEYS)
+        tenant_secret.put_api_keys(recorded(created), KEYS)
 
     events = tenant_secret._client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", overtake)
-    assert tenant_secret.put_api_keys(JOB, OTHER_KEYS) == KEYS
+    assert tenant_secret.put_api_keys(recorded(created), OTHER_KEYS) == KEYS
     assert tenant_secret.read(created.secret_arn)["api_keys"] == KEYS
 
 
@@ -152,13 +159,13 @@ def test_an_attempt_that_was_given_up_does_not_write_its_document_over_the_next_
     events = tenant_secret._client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", wake_up_late)
     with pytest.raises(ProvisioningError):
-        tenant_secret.put_api_keys(JOB, KEYS)
+        tenant_secret.put_api_keys(recorded(created), KEYS)
     assert tenant_secret.read(JOB.names.secret)["password"] == live[0].password
 
 
 def test_keys_are_shown_once_and_the_credentials_stay(created: tenant_secret.Credentials) -> None:
     credentials = tenant_secret.read(created.secret_arn)
-    tenant_secret.put_api_keys(JOB, KEYS)
+    tenant_secret.put_api_keys(recorded(created), KEYS)
     assert tenant_secret.take_api_keys(JOB.names.secret) == KEYS
     assert tenant_secret.take_api_keys(JOB.names.secret) == []
     left = tenant_secret.read(created.secret_arn)
@@ -179,7 +186,7 @@ def readable_by_stage(secrets_manager: "SecretsManagerClient") -> str:
 def test_keys_that_were_shown_are_in_no_stage_of_the_secret(
     secrets_manager: "SecretsManagerClient", created: tenant_secret.Credentials
 ) -> None:
-    tenant_secret.put_api_keys(JOB, KEYS)
+    tenant_secret.put_api_keys(recorded(created), KEYS)
     assert KEYS[0]["key"] in readable_by_stage(secrets_manager)
     tenant_secret.take_api_keys(JOB.names.secret)
     assert KEYS[0]["key"] not in readable_by_stage(secrets_manager)
@@ -188,7 +195,7 @@ def test_keys_that_were_shown_are_in_no_stage_of_the_secret(
 def test_a_second_try_finishes_a_removal_that_was_cut_off(
     secrets_manager: "SecretsManagerClient", created: tenant_secret.Credentials
 ) -> None:
-    tenant_secret.put_api_keys(JOB, KEYS)
+    tenant_secret.put_api_keys(recorded(created), KEYS)
     with refusing("UpdateSecretVersionStage", UNREACHABLE), pytest.raises(SecretsUnavailable):
         tenant_secret.take_api_keys(JOB.names.secret)
     tenant_secret.take_api_keys(JOB.names.secret)
@@ -201,7 +208,7 @@ def test_of_two_who_ask_at_once_only_one_is_shown_the_keys(created: tenant_secre
         shown.append(tenant_secret.take_api_keys(JOB.names.secret))
 
     shown: list[list[dict[str, str]]] = []
-    tenant_secret.put_api_keys(JOB, KEYS)
+    tenant_secret.put_api_keys(recorded(created), KEYS)
     events = tenant_secret._client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", overtake)
     shown.append(tenant_secret.take_api_keys(JOB.names.secret))

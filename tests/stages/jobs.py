@@ -1,5 +1,6 @@
 """One job, stage by stage: the handlers are called as Lambda calls them, and their errors are exceptions here."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from local.stack import Stack
+from provisioning.database_pool import refill_pools
 from provisioning.naming import TenantNames, tenant_names
 from provisioning.stage_runner import Event, LambdaContext, Output
 from stages.create_database import create_database, drop_database
@@ -134,6 +136,23 @@ def at_once(*calls: Callable[[], Answer]) -> list[Answer | Exception]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(outcome, calls))
+
+
+def refill(size: int) -> None:
+    """Brings every pool to this size."""
+    with patch.dict(os.environ, {"POOL_SIZE": str(size)}):
+        refill_pools({}, Context())
+
+
+@contextmanager
+def refilled(stack: Stack, size: int = 1) -> Iterator[None]:
+    """A pool of this size, and an empty one without a template afterwards."""
+    refill(size)
+    try:
+        yield
+    finally:
+        execute(stack, "control_plane", "UPDATE control_plane.pool_databases SET schema_version = 'old'")
+        refill(0)
 
 
 def execute(stack: Stack, dbname: str, statement: str, *values: object) -> list[tuple[Any, ...]]:

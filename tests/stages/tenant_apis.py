@@ -1,15 +1,18 @@
-"""The tenant APIs of Supabase Realtime, Storage and Supavisor as their sources have them, over HTTP, traps included.
+"""The tenant APIs of Supabase Realtime and Storage as their sources have them, over HTTP, traps included.
 
 Each is an application of its own that checks who asks, keeps its tenants, and signs in to the tenant database with the
 credentials that it was given: a registration that cannot work is refused here as it is there.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg2
+import pytest
 from flask import Flask, Response, jsonify, request
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -18,7 +21,9 @@ from typing_extensions import override
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
+from local.stack import Stack
 
+STORAGE_MIGRATIONS = Path(__file__).with_name("storage_migrations.sql")
 Tenants = dict[str, dict[str, Any]]
 REALTIME_SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
@@ -32,6 +37,8 @@ class TenantApi:
         self.requests: list[tuple[str, str]] = []
         self.migrations_fail = 0
         """How many of the next migrations of a tenant database fail."""
+        self.removals_fail = 0
+        """How many of the next removals are answered 500, where the service has that."""
 
     def application(self) -> Flask:
         raise NotImplementedError
@@ -70,7 +77,9 @@ class TenantApi:
 
 
 class RealtimeApi(TenantApi):
-    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; DELETE is 204 in any case."""
+    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; removes the row before it
+    finds that it cannot stop the tenant.
+    """
 
     @override
     def application(self) -> Flask:
@@ -108,14 +117,34 @@ class RealtimeApi(TenantApi):
 
         @application.delete("/api/tenants/<external_id>")
         def delete(external_id: str) -> Any:
-            self.tenants.pop(external_id, None)
-            return Response(status=204)
+            return Response(status=self.remove(external_id))
 
         return application
+
+    def remove(self, external_id: str) -> int:
+        """Removes the row, and returns the status of the answer."""
+        if self.tenants.pop(external_id, None) and self.removals_fail:
+            self.removals_fail -= 1
+            return 500
+        return 204
 
 
 class StorageApi(TenantApi):
     """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
+
+    @override
+    def migrate(self, connect: dict[str, Any]) -> bool:
+        """Migrates the tenant database, unless that was done."""
+        if not super().migrate(connect):
+            return False
+        with closing(psycopg2.connect(**connect, options="-c search_path=storage,public,extensions")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT to_regclass('storage.migrations') IS NOT NULL")
+                if cursor.fetchone() != (True,):
+                    for statement in STORAGE_MIGRATIONS.read_text().rstrip().split(";\n"):
+                        cursor.execute(statement)
+        return True
 
     @override
     def application(self) -> Flask:
@@ -158,41 +187,6 @@ class StorageApi(TenantApi):
         return application
 
 
-class SupavisorApi(TenantApi):
-    """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent."""
-
-    @override
-    def application(self) -> Flask:
-        application = Flask("supavisor")
-
-        @application.before_request
-        def authorize() -> Response | None:
-            return Response(status=403) if self.bearer_is_wrong() else None
-
-        @application.put("/api/tenants/<external_id>")
-        def put(external_id: str) -> Any:
-            tenant = request.get_json()["tenant"]
-            if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
-                return jsonify(errors={"db_port": ["is invalid"]}), 422
-            (manager,) = [user for user in tenant["users"] if user["is_manager"]]
-            if not self.migrate(connection_of(tenant | manager, "db_database")):
-                return jsonify(error="invalid credentials"), 400
-            status = 200 if external_id in self.tenants else 201
-            self.tenants[external_id] = tenant
-            return jsonify(data={"external_id": external_id}), status
-
-        @application.get("/api/tenants/<external_id>")
-        def show(external_id: str) -> Any:
-            found = external_id in self.tenants
-            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
-
-        @application.delete("/api/tenants/<external_id>")
-        def delete(external_id: str) -> Any:
-            return Response(status=204 if self.tenants.pop(external_id, None) else 404)
-
-        return application
-
-
 def realtime_problem(tenant: dict[str, Any]) -> str | None:
     """Says what Realtime does not take in a new tenant, or None."""
     if not tenant.get("jwt_secret") or not tenant.get("extensions"):
@@ -219,3 +213,19 @@ def signs_in(connect: dict[str, Any]) -> bool:
             return True
     except psycopg2.OperationalError:
         return False
+
+
+Api = TypeVar("Api", bound=TenantApi)
+
+
+@contextmanager
+def native_service(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str, adapter: str, kind: type[Api]
+) -> Iterator[Api]:
+    """Runs the service with the native API and points the settings at it."""
+    tokens = stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")
+    api = kind(str(json.loads(tokens["SecretString"])[service]))
+    with api.serve() as url:
+        monkeypatch.setenv(f"{service.upper()}_SERVICE_URL", url)
+        monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", adapter)
+        yield api

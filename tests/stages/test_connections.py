@@ -9,7 +9,7 @@ from local.stack import Stack
 from provisioning import postgres
 from stages.finalize import finalize
 from tests.conftest import NewProject
-from tests.stages.jobs import open_job
+from tests.stages.jobs import open_job, refilled
 
 
 @contextmanager
@@ -34,3 +34,13 @@ def test_a_warm_environment_opens_none_but_those_to_the_tenants_own_database(
         job = open_job(new_project())
         job.run_until(finalize)
     assert noted == [job.names.database] * 2
+
+
+def test_from_the_pool_a_job_opens_none_but_the_one_that_proves_the_issued_credentials(
+    stack: Stack, new_project: NewProject
+) -> None:
+    open_job(new_project()).run_until(finalize)
+    with refilled(stack), databases_connected_to() as noted:
+        job = open_job(new_project())
+        job.run_until(finalize)
+    assert noted == [job.names.database]

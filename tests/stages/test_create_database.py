@@ -137,7 +137,7 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
 
 
 CRASHES = [
-    ("declare", stage, "_declare", True),
+    ("declare", stage, "_source", True),
     ("secret", tenant_secret, "ensure_credentials", True),
     ("roles", tenant_database, "create_roles", True),
     ("database, before its mark", tenant_database, "creation_statement", False),
@@ -200,9 +200,9 @@ def test_a_database_that_has_no_mark_yet_is_removed(stack: Stack, job: StagedJob
 
 
 FOREIGN = {
-    "a database": "CREATE DATABASE {database}",
+    "a database": "CREATE DATABASE {database} ALLOW_CONNECTIONS false",
     "a database with another job's mark": (
-        "CREATE DATABASE {database}",
+        "CREATE DATABASE {database} ALLOW_CONNECTIONS false",
         "COMMENT ON DATABASE {database} IS 'provisioner project=other job=other'",
     ),
     "a role with the owner's name": "CREATE ROLE {owner}",
@@ -264,54 +264,13 @@ def test_of_two_who_create_one_name_at_once_the_slower_one_refuses_what_is_not_i
     stack: Stack, job: StagedJob
 ) -> None:
     def overtaken(session: Any) -> str:
-        execute(stack, "postgres", f"CREATE DATABASE {job.names.database}")
+        execute(stack, "postgres", f"CREATE DATABASE {job.names.database} ALLOW_CONNECTIONS false")
         return "create_database"
 
     with patch.object(tenant_database, "creation_statement", overtaken), pytest.raises(ResourceConflict):
         job.run(create_database)
     (database,) = look(stack, job.project_id).databases
     assert database["owner"] == "postgres"
-
-
-def test_everything_is_removed_again_with_whoever_is_connected(stack: Stack, job: StagedJob) -> None:
-    job.run(create_database)
-    with closing(tenant_schema.issued_connection(secret_of(stack, job))) as tenant:
-        removed = job.run(drop_database)["removed"]
-        with pytest.raises(psycopg2.OperationalError), tenant.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    names = job.names
-    assert removed == [names.database, names.login_role, names.owner_role, names.secret]
-    assert resources(stack, job) == NOTHING
-
-
-def test_a_removal_that_was_cut_off_is_finished(stack: Stack, job: StagedJob) -> None:
-    job.run(create_database)
-    # What PostgreSQL leaves of a database whose DROP was interrupted.
-    execute(stack, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", job.names.database)
-    assert job.names.database in job.run(drop_database)["removed"]
-    assert resources(stack, job) == NOTHING
-
-
-def test_removing_twice_is_fine(stack: Stack, job: StagedJob) -> None:
-    job.run(create_database)
-    job.run(drop_database)
-    assert job.run(drop_database) == {"removed": []}
-
-
-@pytest.mark.parametrize("opened", [True, False])
-def test_removing_before_anything_was_created_is_fine(stack: Stack, project_id: str, opened: bool) -> None:
-    job = open_job(project_id) if opened else StagedJob("job-nobody-opened", {"project_id": project_id})
-    assert job.run(drop_database) == {"removed": []}
-
-
-def test_a_compensation_leaves_what_a_later_job_of_the_project_made(stack: Stack, job: StagedJob) -> None:
-    job.run(create_database)
-    job.roll_back()
-    later = open_job(job.project_id)
-    later.run(create_database)
-    before = resources(stack, later)
-    assert job.run(drop_database) == {"removed": []}
-    assert resources(stack, later) == before
 
 
 def test_a_job_that_is_being_rolled_back_creates_nothing_any_more(stack: Stack, job: StagedJob) -> None:

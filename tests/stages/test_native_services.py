@@ -18,16 +18,19 @@ from provisioning.errors import (
     ServiceRejectedRegistration,
 )
 from provisioning.services import ADAPTERS
+from provisioning.services.adapter import Tenant
 from provisioning.services.supavisor import Supavisor
-from stages.create_database import create_database, drop_database
+from stages.create_database import create_database
 from stages.create_schema import create_schema
 from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys
 from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
+from tests.provisioning.conftest import make_job
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
-from tests.stages.tenant_apis import RealtimeApi, StorageApi, SupavisorApi, TenantApi
+from tests.stages.supavisor_api import SupavisorApi
+from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
 
 KINDS: dict[str, tuple[str, type[TenantApi]]] = {
     "realtime": ("supabase-realtime", RealtimeApi),
@@ -36,19 +39,9 @@ KINDS: dict[str, tuple[str, type[TenantApi]]] = {
 }
 
 
-def token_of(stack: Stack, service: str) -> str:
-    answer = stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")
-    return str(json.loads(answer["SecretString"])[service])
-
-
 @contextmanager
 def running(stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str) -> Iterator[TenantApi]:
-    """Runs the service with the native API and points the settings at it."""
-    adapter, kind = KINDS[service]
-    api = kind(token_of(stack, service))
-    with api.serve() as url:
-        monkeypatch.setenv(f"{service.upper()}_SERVICE_URL", url)
-        monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", adapter)
+    with native_service(stack, monkeypatch, service, *KINDS[service]) as api:
         yield api
 
 
@@ -190,6 +183,22 @@ def test_realtime_gets_a_port_in_text_and_a_slot_of_the_tenants_own(
     assert all(len(one["slot_name"]) <= 63 for one in settings)
 
 
+def test_a_slot_has_no_name_that_realtimes_removal_of_another_tenant_looks_for() -> None:
+    """It drops every slot like '%realtime%' of the whole server."""
+    slot = Tenant(make_job("job-1", "realtime-demo")).slot_name
+    assert "realtime" not in slot
+    assert slot != Tenant(make_job("job-2", "realtime-demo")).slot_name
+
+
+def test_a_removal_that_realtime_could_not_finish_is_tried_again(job: StagedJob, realtime: TenantApi) -> None:
+    job.run(REGISTER["realtime"])
+    realtime.removals_fail = 1
+    with pytest.raises(ServiceRegistrationFailed, match="realtime answered 500"):
+        job.run(deregister_services)
+    job.run(deregister_services)
+    assert realtime.tenants == {}
+
+
 def test_storage_gets_the_projects_keys_signed_with_the_secret_that_realtime_gets(
     stack: Stack, job: StagedJob, realtime: TenantApi, storage: TenantApi
 ) -> None:
@@ -223,21 +232,3 @@ def test_a_service_with_an_adapter_that_nobody_wrote_is_a_mistake_in_the_setting
     monkeypatch.setenv("STORAGE_SERVICE_ADAPTER", "floppy")
     with pytest.raises(Misconfigured, match="STORAGE_SERVICE_ADAPTER must be one of generic"):
         job.run(REGISTER["storage"])
-
-
-def test_the_database_goes_although_a_replication_slot_is_in_it(
-    stack: Stack, job: StagedJob, realtime: TenantApi
-) -> None:
-    job.run(REGISTER["realtime"])
-    (tenant,) = realtime.tenants.values()
-    slot = tenant["extensions"][0]["settings"]["slot_name"]
-    execute(stack, job.names.database, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", slot)
-    execute(stack, "postgres", "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", f"{slot[:50]}_other")
-    try:
-        job.run(deregister_services)
-        assert job.names.database in job.run(drop_database)["removed"]
-        left = execute(stack, "postgres", "SELECT slot_name FROM pg_replication_slots")
-        assert (f"{slot[:50]}_other",) in left, "a slot of another database stays, whatever its name"
-        assert (slot,) not in left
-    finally:
-        execute(stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"{slot[:50]}_other")

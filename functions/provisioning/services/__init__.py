@@ -1,5 +1,7 @@
 """The services that a project is registered with. A new kind of service is one file here and one line in ADAPTERS."""
 
+import math
+
 from provisioning import configuration
 from provisioning.errors import Misconfigured
 from provisioning.service_client import ServiceClient
@@ -18,10 +20,13 @@ ADAPTERS: dict[str, type[Adapter]] = {
 }
 
 
-def adapter_for(service: Service) -> Adapter:
-    """Returns the adapter that the settings name for a service. Raises Misconfigured for one that does not exist."""
+def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
+    """Returns the adapter that the settings name for a service, whose requests end by that monotonic time.
+
+    Raises Misconfigured for an adapter that does not exist.
+    """
     name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", "generic")
     adapter = ADAPTERS.get(name)
     if adapter is None:
         raise Misconfigured(f"{service.upper()}_SERVICE_ADAPTER must be one of {', '.join(ADAPTERS)}")
-    return adapter(ServiceClient(service))
+    return adapter(ServiceClient(service, ends_at))

@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import quote, urlencode
 
-from provisioning import configuration, json_web_token, tenant_secret
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import configuration, json_web_token, tenant_schema, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.job import Job
 from provisioning.service_client import ServiceClient
 from provisioning.stage import Service
+
+MIGRATION_SECONDS = 30.0
+"""What a request may take in which a service migrates the tenant database; an attempt has some 40 seconds in all."""
 
 READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
@@ -43,15 +48,17 @@ class Tenant:
         nor removed, and a request of this job that arrives late makes nothing but what this job's compensation
         removes. It is a DNS label, because Realtime and Storage find their tenant by the host that is asked for.
         """
-        digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
-        fingerprint = base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
         readable = re.sub(r"[^a-z0-9]+", "-", self.job.project_id.lower())[:READABLE_CHARACTERS].strip("-")
-        return f"{readable}-{fingerprint}".lstrip("-")
+        return f"{readable}-{self._fingerprint}".lstrip("-")
 
     @property
     def slot_name(self) -> str:
-        """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes."""
-        return f"realtime_{self.external_id}".replace("-", "_")
+        """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes.
+
+        Nothing of the project's own name is in it, and no "realtime": Realtime's removal of a tenant ends and drops
+        every slot of the server that has that in its name, whichever database it is in.
+        """
+        return f"changes_{self._fingerprint}"
 
     @property
     def username(self) -> str:
@@ -77,9 +84,18 @@ class Tenant:
         query = f"?{urlencode({'sslmode': tls_mode()})}" if tls_enforced() else ""
         return f"postgresql://{user}:{password}@{job.cluster.host}:{job.cluster.port}/{job.names.database}{query}"
 
+    def connect(self) -> Connection:
+        """Opens a connection with the issued credentials. Raises psycopg2.Error."""
+        return tenant_schema.issued_connection(self._document)
+
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
+
+    @property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
+        return base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
 
     @cached_property
     def _document(self) -> dict[str, object]:
@@ -92,7 +108,7 @@ class Adapter(ABC):
     """How one kind of service takes tenants.
 
     Every method raises ServiceRegistrationFailed when trying again may help, ServiceRejectedRegistration on a final
-    no, and Misconfigured when a setting or a secret is missing.
+    no, Misconfigured when a setting or a secret is missing, and psycopg2.Error from the tenant's database.
     """
 
     def __init__(self, client: ServiceClient) -> None:

@@ -1,22 +1,27 @@
 """The `supabase-realtime` adapter: the tenant API of supabase/realtime.
 
-Read in lib/realtime_web/controllers/tenant_controller.ex at 87deba30fefbfefb001881e33b11ec704ef5e87a; that version
-has no GET …/health and no migrations in its PUT, so those two follow what later versions are described to do.
+Read in lib/realtime_web/controllers/tenant_controller.ex at 87deba30fefbfefb001881e33b11ec704ef5e87a, and, for the
+health, the migrations in a PUT and what a DELETE does to slots, in a later version whose commit we do not know: the one
+that has bulk_health.
 
     PUT    {base}/api/tenants/{external_id}          201 new, 200 changed, 401 when its migrations failed, 422 invalid
     GET    {base}/api/tenants/{external_id}          200, or 404
     GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ...}}
-    DELETE {base}/api/tenants/{external_id}          204, also when absent; 503 when it could not stop the tenant
+    DELETE {base}/api/tenants/{external_id}          204, also when absent; 500 when it could not stop the tenant
 
 A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a
-PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more.
+PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more. A
+DELETE that was answered 500 has removed the tenant nevertheless, and the next is answered 204.
+
+It gets the tenant's own login. For Postgres Changes it makes a slot, for which a login needs REPLICATION, and a login
+that has it can drop every slot of the server: it is not given here (docs/operations.md, Services).
 """
 
 from typing_extensions import override
 
 from provisioning import json_web_token
 from provisioning.errors import ServiceRegistrationFailed
-from provisioning.services.adapter import Adapter, Registration, Tenant, tls_enforced
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant, tls_enforced
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
@@ -59,7 +64,7 @@ class SupabaseRealtime(Adapter):
         return isinstance(data, dict) and data.get("healthy") is True
 
     def _put(self, tenant: Tenant) -> int:
-        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)})
+        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)}, MIGRATION_SECONDS)
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
         if status not in (200, 201):
@@ -71,8 +76,10 @@ class SupabaseRealtime(Adapter):
         if status not in (204, 404):
             raise self.client.refusal(status)
 
-    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        return self.client.request(method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
+    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
+        return self.client.request(
+            method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED, seconds=seconds
+        )
 
 
 def _path(tenant: Tenant) -> str:

@@ -10,11 +10,21 @@ Read in src/http/routes/admin/tenants.ts at 029d0f5edc69b62f8e9a7a9a2105c456df3a
 The header `apikey` holds the token; a wrong one is answered 401. POST is insert-only and answers 500 to a duplicate, so
 it is not used; GET {base}/tenants/{id} answers with every secret of the tenant, so it is not asked. Each PUT migrates
 anew. Objects and the storage schema stay after a DELETE: the schema goes with the database.
+
+Its migrations run with the tenant's own login, in a service that has DB_INSTALL_ROLES=false and as DB_SUPER_USER a role
+of the cluster, for example service_role: to create roles and to be granted postgres takes a superuser. What they then
+leave out is done here, over the same login: the grants on the schema before they run, and after it a policy for
+service_role on every table, because on RDS no role can be made that walks past row level security.
 """
 
+from contextlib import closing
+
+from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning.services.adapter import Adapter, Registration, Tenant
+from provisioning import postgres
+from provisioning.cluster import SHARED_ROLES
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant
 
 MAXIMUM_CONNECTIONS = 10
 """Of the tenant's limit of 60, so that Storage alone cannot use it up."""
@@ -27,10 +37,13 @@ class SupabaseStorage(Adapter):
 
     @override
     def register(self, tenant: Tenant) -> Registration:
-        status, _ = self._request("PUT", _path(tenant), _description(tenant))
+        _prepare_schema(tenant)
+        status, _ = self._request("PUT", _path(tenant), _description(tenant), MIGRATION_SECONDS)
         if status != 204:
             raise self.client.refusal(status)
-        return self._registered(tenant, _path(tenant))
+        registration = self._registered(tenant, _path(tenant))
+        _open_tables_to_the_service(tenant)
+        return registration
 
     @override
     def deregister(self, tenant: Tenant) -> bool:
@@ -60,12 +73,26 @@ class SupabaseStorage(Adapter):
             raise self.client.refusal(status)
         return self.client.document(body)
 
-    def _request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        return self.client.request(method, path, lambda token: {"apikey": token}, body=body)
+    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
+        return self.client.request(method, path, lambda token: {"apikey": token}, body=body, seconds=seconds)
 
 
 def _path(tenant: Tenant) -> str:
     return f"/tenants/{tenant.external_id}"
+
+
+def _prepare_schema(tenant: Tenant) -> None:
+    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
+        roles = sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES))
+        cursor.execute(sql.SQL(postgres.statement("prepare_storage_schema")).format(shared_roles=roles))
+
+
+def _open_tables_to_the_service(tenant: Tenant) -> None:
+    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(postgres.statement("find_closed_storage_tables"))
+        for (table,) in cursor.fetchall():
+            statement = "CREATE POLICY service_role ON {} TO service_role USING (true) WITH CHECK (true)"
+            cursor.execute(sql.SQL(statement).format(sql.Identifier("storage", table)))
 
 
 def _description(tenant: Tenant) -> dict[str, object]:

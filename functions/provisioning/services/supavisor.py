@@ -1,25 +1,35 @@
 """The `supavisor` adapter: the tenant API of supabase/supavisor, the connection pooler.
 
-Read in lib/supavisor_web/controllers/tenant_controller.ex at 05745167181b9e246b787758588ba52e7fc9fd30.
+Read in lib/supavisor_web/controllers/tenant_controller.ex at 05745167181b9e246b787758588ba52e7fc9fd30 and
+lib/supavisor/helpers.ex at 0337fb59677a5d4e9d78d8297378fff9246e2b52.
 
     PUT    {base}/api/tenants/{external_id}   201 new, 200 changed, 400 when it could not sign in to the database
     GET    {base}/api/tenants/{external_id}   200, or 404
     DELETE {base}/api/tenants/{external_id}   204, or 404 when absent
 
 A wrong token is answered 403. It signs in to the database before it keeps anything, so a tenant that it keeps is ready.
-It answers the same 400 to a wrong password and to a database that does not answer: that is tried again.
+It answers 400 {"error": "Can't connect the user ..."} to a wrong password and to a database that does not answer alike:
+that is tried again. To a certificate that it cannot use, or that is missing, it answers 400 {"error": "Invalid
+'upstream_...' ..."}: that is final.
+
+It checks the database's certificate against one CA, its GLOBAL_UPSTREAM_CA_PATH or else the tenant's, and takes no
+bundle. The configured root certificate is sent when it is one; from a bundle nobody can tell which CA a server has.
 """
+
+from pathlib import Path
 
 from typing_extensions import override
 
-from provisioning import json_web_token
-from provisioning.errors import ServiceRegistrationFailed
+from provisioning import configuration, json_web_token
+from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services.adapter import Adapter, Registration, Tenant, tls_enforced
 
 POOL_SIZE = 20
 """Of the tenant's limit of 60 connections, so that direct ones and other services find room."""
 
 UNAUTHORIZED = 403
+UNUSABLE_CERTIFICATE = b"Invalid 'upstream_"
+BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 class Supavisor(Adapter):
@@ -27,8 +37,10 @@ class Supavisor(Adapter):
 
     @override
     def register(self, tenant: Tenant) -> Registration:
-        status, _ = self._request("PUT", tenant, {"tenant": _description(tenant)})
+        status, body = self._request("PUT", tenant, {"tenant": _description(tenant)})
         if status == 400:
+            if UNUSABLE_CERTIFICATE in body:
+                raise ServiceRejectedRegistration(f"{self.service} has no CA for the database's certificate")
             raise ServiceRegistrationFailed(f"{self.service} could not sign in to the tenant database")
         if status not in (200, 201):
             raise self.client.refusal(status)
@@ -77,6 +89,18 @@ def _description(tenant: Tenant) -> dict[str, object]:
         ],
     }
     if tls_enforced():
-        # It checks the server against its own GLOBAL_UPSTREAM_CA_PATH, and answers 400 without one.
         description |= {"upstream_ssl": True, "upstream_verify": "peer"}
+        if certificate := _certificate():
+            description["upstream_tls_ca"] = certificate
     return description
+
+
+def _certificate() -> str | None:
+    """Returns the configured root certificate in PEM, or None when there is none or several."""
+    path = configuration.optional("DATABASE_SSL_ROOT_CERT")
+    try:
+        text = Path(path).read_text(encoding="ascii", errors="ignore") if path else ""
+    except OSError:
+        raise Misconfigured("DATABASE_SSL_ROOT_CERT cannot be read") from None
+    # What may stand before the certificate, a name for people, keeps Supavisor from seeing that it is one.
+    return text[text.index(BEGIN_CERTIFICATE) :] if text.count(BEGIN_CERTIFICATE) == 1 else None

@@ -1,9 +1,12 @@
+-- A statement of its own after the one that took the lock: it sees what was committed while the lock was not yet held.
 WITH claimed AS (
     UPDATE control_plane.provisioning_steps AS step
-    SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL
+    SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL,
+        intent = %(intent)s::jsonb || jsonb_build_object('tenant', jobs.tenant_names)
     FROM control_plane.jobs
     WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.status IN ('pending', 'running', 'failed')
         AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
+        AND current_setting('provisioner.held')::boolean
     RETURNING step.attempt
 ), noted AS (
     UPDATE control_plane.jobs
@@ -16,14 +19,7 @@ WITH claimed AS (
     FROM claimed, control_plane.jobs
     WHERE jobs.job_id = %(job_id)s
 )
-SELECT jobs.job_id, jobs.project_id, jobs.status AS job_status, jobs.rollback_started_at, jobs.payload, jobs.created_at,
-       projects.organization_id, projects.owner_id, row_to_json(clusters) AS cluster,
-       made.secret_arn,
-       step.status AS step_status, step.output, claimed.attempt
-FROM control_plane.jobs
-LEFT JOIN control_plane.projects USING (project_id)
-LEFT JOIN control_plane.clusters USING (cluster_id)
-LEFT JOIN control_plane.tenant_databases AS made ON made.job_id = jobs.job_id
-LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = %(stage)s
-LEFT JOIN claimed ON true
-WHERE jobs.job_id = %(job_id)s;
+-- For the statements of the same round trip that follow.
+SELECT set_config('provisioner.attempt', coalesce(max(attempt)::text, ''), true),
+       set_config('provisioner.declared', '{}', true)
+FROM claimed;

@@ -5,6 +5,10 @@ SELECT (
                AND schema_version = %(schema_version)s
            LIMIT 1
        ) AS template,
+       (
+           SELECT count(*) FROM control_plane.pool_databases
+           WHERE cluster_id = clusters.cluster_id AND kind = 'entry' AND status = 'ready' AND job_id IS NULL
+       ) AS ready,
        least(
            coalesce((SELECT size FROM control_plane.pool_sizes WHERE pool_sizes.cluster_id = clusters.cluster_id),
                     %(size)s),

@@ -1,8 +1,8 @@
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, attempts, current_stage,
-     progress_percent, started_at)
+     progress_percent, started_at, tenant_names)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(cluster_id)s, %(execution_arn)s, %(payload)s, 'running', 1,
-        'initializing', %(progress_percent)s, now());
+        'initializing', %(progress_percent)s, now(), %(tenant_names)s);
 
 INSERT INTO control_plane.provisioning_steps
     (job_id, stage, position, status, attempt, started_at, completed_at, output)

@@ -1,3 +1,3 @@
 UPDATE control_plane.tenant_databases
 SET schema_version = %(version)s
-WHERE project_id = %(project_id)s AND job_id = %(job_id)s;
+WHERE job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;

@@ -3,6 +3,8 @@ WITH succeeded AS (
     SET status = 'succeeded', completed_at = clock_timestamp(), output = %(output)s,
         error_type = NULL, error_message = NULL, error_details = NULL
     FROM control_plane.jobs
+    JOIN control_plane.projects ON projects.project_id = jobs.project_id AND projects.job_id = jobs.job_id
+        AND projects.status = 'provisioning'
     WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s
         AND step.status = 'running'
         AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
@@ -23,4 +25,5 @@ WITH succeeded AS (
     ) AS done
     WHERE jobs.job_id = %(job_id)s
 )
-SELECT attempt FROM succeeded;
+-- What follows in the same transaction records its work only if this has recorded the outcome.
+SELECT set_config('provisioner.recorded', EXISTS (SELECT FROM succeeded)::text, false);

@@ -1,0 +1,119 @@
+"""An execution as a person follows it: which states ran, when, in how many attempts, and how they stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from console import stages
+from console.definition import State, Transition
+from console.retrying import Retry
+
+
+class Status(StrEnum):
+    """How a state stands in one execution."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    COMPENSATED = "compensated"
+
+
+@dataclass
+class Attempt:
+    """One attempt at a state's task."""
+
+    number: int
+    started_at: datetime
+    function: str = ""
+    """The name of the Lambda function, as the state names it."""
+    ended_at: datetime | None = None
+    error: str = ""
+    cause: str = ""
+    failed: bool = False
+    sent: str = ""
+    """What the task was given, as JSON."""
+    answered: str = ""
+    """What it returned, as JSON."""
+
+
+@dataclass
+class StateRun:
+    """A state in one execution, entered or not."""
+
+    state: State
+    entered_at: datetime | None = None
+    exited_at: datetime | None = None
+    input: str = ""
+    output: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    failed_within: bool = False
+    status: Status = Status.WAITING
+    undone: bool = False
+    """A compensation has removed what it created, or found nothing to remove."""
+    retry: Retry | None = None
+    on_failure: bool = False
+    """Whether only a failure can still lead here."""
+
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def last(self) -> Attempt | None:
+        """The latest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def caught(self) -> bool:
+        """Whether it ended with an error, or would have."""
+        return self.failed_within or (self.last is not None and self.last.failed)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """An execution as its events tell it. States are in the order of the definition."""
+
+    states: Mapping[str, StateRun]
+    taken: frozenset[Transition]
+    status: str
+    """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
+    started_at: datetime
+    ended_at: datetime | None
+    order: Sequence[str]
+    """The names of the states that were entered, in that order."""
+    state_of_event: Mapping[int, str]
+    """The state that each event belongs to, by the event's id; an empty name for those of the execution."""
+
+    @property
+    def tasks(self) -> list[StateRun]:
+        """The tasks in the order in which they were entered, and then those that were not, as they are written."""
+        tasks = [run for run in self.states.values() if run.state.kind == "Task"]
+        return sorted(tasks, key=lambda run: self.order.index(run.name) if run.name in self.order else len(self.order))
+
+    @property
+    def attempts(self) -> int:
+        """The most attempts that any stage took: 0 before the first."""
+        return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
+
+    @property
+    def percent(self) -> int:
+        """How far the job is, counted as the ledger counts it."""
+        done = {name for name in stages.STAGES if self._has_succeeded(name)}
+        if stages.VERIFY_PROJECT not in done:
+            return 0
+        return stages.percent(len(done | stages.not_wanted(self.states[stages.VERIFY_PROJECT].attempts[-1].answered)))
+
+    @property
+    def current(self) -> str:
+        """The state that runs or ran last; of several at once the one that was entered first."""
+        active = [name for name in self.order if self.states[name].status in (Status.RUNNING, Status.RETRYING)]
+        tasks = [name for name in active if not self.states[name].state.inner]
+        return (tasks or active or list(self.order[-1:]) or [""])[0]
+
+    def _has_succeeded(self, name: str) -> bool:
+        run = self.states.get(name)
+        return run is not None and any(attempt.answered and not attempt.failed for attempt in run.attempts)

@@ -1,0 +1,2 @@
+CREATE ROLE {role} NOLOGIN NOINHERIT;
+COMMENT ON ROLE {role} IS {mark};

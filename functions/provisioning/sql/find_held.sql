@@ -1,0 +1,1 @@
+SELECT current_setting('provisioner.held')::boolean AS held;

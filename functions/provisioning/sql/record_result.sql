@@ -1,1 +1,0 @@
-UPDATE control_plane.jobs SET result = %(result)s WHERE job_id = %(job_id)s;

@@ -1,0 +1,71 @@
+"""What the tests in the browser do on every page."""
+
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from local.stack import Stack
+from provisioning.progress import get_progress
+from tests.executions.running import replaced
+
+
+def open_job(page: Page, console: str, job: str) -> None:
+    """Opens the page of a job and waits for its picture."""
+    page.goto(f"{console}/executions/{job}")
+    page.wait_for_selector(".picture svg[data-ready]")
+
+
+def new_job() -> str:
+    """Returns the id of a job that nobody has started."""
+    return f"job-{uuid.uuid4().hex[:12]}"
+
+
+def node(page: Page, state: str) -> Any:
+    """Returns the state's node in the picture."""
+    return page.locator(".picture svg g.node").filter(has_text=re.compile(f"^{re.escape(state)}"))
+
+
+@contextmanager
+def held(stack: Stack, function: str) -> Iterator[threading.Event]:
+    """Keeps a function from answering until the event is set."""
+    go_on = threading.Event()
+
+    def around(handler: Any, event: Any, context: Any) -> Any:
+        go_on.wait(60)
+        return handler(event, context)
+
+    with replaced(stack, function, around):
+        try:
+            yield go_on
+        finally:
+            go_on.set()
+
+
+def assert_equal_to_status(page: Page, job: str) -> None:
+    """The page says what `provision status` says, of the job and of each stage."""
+    progress = get_progress(job)
+    assert progress
+    expect(page.locator("#percent .percent")).to_have_text(f"{progress.percent} %")
+    expect(page.locator("#ledger-percent")).to_have_text(f"{progress.percent} %")
+    expect(page.locator("#ledger-stage")).to_have_text(progress.stage)
+    for step in progress.steps:
+        cells = page.locator(f'#ledger tr[data-stage="{step.stage}"] td')
+        expect(cells.nth(0)).to_contain_text(step.status)
+        expect(cells.nth(1)).to_have_text(str(step.attempt or ""))
+
+
+def assert_accessible(page: Page) -> None:
+    """The page has no violation that axe-core calls serious or critical."""
+    found = Axe().run(page).response["violations"]
+    grave = [
+        (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+    assert grave == []

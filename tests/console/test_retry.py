@@ -1,0 +1,85 @@
+"""Trying again: a stopped execution is redriven where the endpoint can; every other failed job gets a new execution.
+
+moto has no redrive, so these requests are checked against botocore's model of Step Functions.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from console.actions import redrives, retry
+from console.definition import read_definition
+from console.errors import ConsoleError
+from console.executions import Execution, Executions
+from console.history import read_history
+from tests import shipped
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:ProvisionProject"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:ProvisionProject:job-1"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def step_functions() -> Iterator[Stubber]:
+    client = boto3.client(
+        "stepfunctions", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def ended(status: str, *, redrivable: bool = True) -> Execution:
+    """An execution that ended so."""
+    definition = shipped.definition()
+    machine = read_definition(definition)
+    return Execution(
+        name="job-1",
+        arn=ARN,
+        status=status,
+        started_at=NOW,
+        stopped_at=NOW,
+        input='{"project_id": "demo"}',
+        output="",
+        error="",
+        cause="",
+        redrivable=redrivable,
+        definition=definition,
+        machine=machine,
+        events=[],
+        timeline=read_history(machine, [], status, NOW),
+    )
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
+def test_a_stopped_execution_whose_job_still_runs_is_redriven(step_functions: Stubber, status: str) -> None:
+    step_functions.add_response("redrive_execution", {"redriveDate": NOW}, {"executionArn": ARN})
+    assert retry(Executions(step_functions.client, MACHINE), ended(status), "running") == "job-1"
+
+
+@pytest.mark.parametrize(
+    ("execution", "job_status"),
+    [
+        (ended("FAILED"), "rolled_back"),
+        (ended("ABORTED"), "rolled_back"),
+        (ended("ABORTED"), "rollback_incomplete"),
+        (ended("ABORTED", redrivable=False), "running"),
+    ],
+    ids=["it failed", "it was rolled back", "it is partly rolled back", "it cannot be redriven"],
+)
+def test_any_other_is_tried_again_by_an_execution_of_its_own(
+    step_functions: Stubber, execution: Execution, job_status: str
+) -> None:
+    request = {"stateMachineArn": MACHINE, "input": execution.input, "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    assert not redrives(execution, job_status)
+    assert retry(Executions(step_functions.client, MACHINE), execution, job_status).startswith("demo-")
+
+
+def test_a_redrive_that_is_refused_is_said_in_one_line(step_functions: Stubber) -> None:
+    step_functions.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
+    with pytest.raises(ConsoleError, match="It is older than 14 days"):
+        retry(Executions(step_functions.client, MACHINE), ended("ABORTED"), "running")

@@ -1,0 +1,74 @@
+"""Replication slots belong to the whole server: no tenant gets near them, and the last test shows why none may."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2.errors import InsufficientPrivilege
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extras import LogicalReplicationConnection, PhysicalReplicationConnection
+
+from local.stack import Stack
+from tests.isolation.conftest import Tenant, query
+from tests.stages.jobs import execute
+
+SLOT = "of_the_victim"
+
+
+@pytest.fixture
+def slot(stack: Stack, victim: Tenant) -> Iterator[str]:
+    """A slot in the victim's database."""
+    execute(stack, victim.names.database, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", SLOT)
+    yield SLOT
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s"
+    execute(stack, "postgres", drop, SLOT)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')",
+        "SELECT pg_create_logical_replication_slot('mine', 'pgoutput', true)",
+        "SELECT pg_create_physical_replication_slot('mine', true)",
+        f"SELECT pg_drop_replication_slot('{SLOT}')",
+        f"SELECT pg_replication_slot_advance('{SLOT}', pg_current_wal_lsn())",
+        "SELECT pg_logical_slot_get_changes('mine', NULL, NULL)",
+        "ALTER ROLE SESSION_USER REPLICATION",
+    ],
+)
+@pytest.mark.usefixtures("slot")
+def test_it_makes_drops_moves_and_reads_no_slot(session: Connection, statement: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        query(session, statement)
+
+
+@pytest.mark.parametrize("kind", [LogicalReplicationConnection, PhysicalReplicationConnection])
+def test_it_opens_no_replication_connection(
+    attacker: Tenant, kind: type[LogicalReplicationConnection | PhysicalReplicationConnection]
+) -> None:
+    secret = attacker.secret
+    with pytest.raises(psycopg2.OperationalError, match=r"permission denied|no pg_hba.conf entry"):
+        psycopg2.connect(
+            host=secret["host"],
+            port=secret["port"],
+            dbname=secret["dbname"],
+            user=secret["username"],
+            password=secret["password"],
+            connection_factory=kind,
+        )
+
+
+def test_a_login_with_replication_would_drop_the_slot_of_another_tenant(
+    stack: Stack, attacker: Tenant, slot: str
+) -> None:
+    """PostgreSQL asks for REPLICATION and not for the database: on a shared server no login may have it."""
+    login = attacker.names.login_role
+    execute(stack, "postgres", f"ALTER ROLE {login} REPLICATION")
+    try:
+        with closing(attacker.connect()) as session:
+            query(session, "SET ROLE NONE")
+            query(session, "SELECT pg_drop_replication_slot(%s)", slot)
+    finally:
+        execute(stack, "postgres", f"ALTER ROLE {login} NOREPLICATION")
+    assert execute(stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []

@@ -1,0 +1,67 @@
+"""However slow a service is, a stage ends before Lambda ends it: with a typed error, and recorded."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from local.stack import Stack
+from provisioning.errors import ServiceRegistrationFailed
+from stages.create_database import create_database
+from stages.register_services import deregister_services, register_realtime
+from tests.executions.looking import look
+from tests.executions.running import SERVICES
+from tests.provisioning.programmable_service import ProgrammableService, answer, hang
+from tests.stages.jobs import StagedJob, open_job
+
+SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ShortContext:
+    """An invocation that has two seconds."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(SECONDS * 1000)
+
+
+@pytest.fixture
+def job(project_id: str) -> StagedJob:
+    job = open_job(project_id)
+    job.run(create_database)
+    return job
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
+    """Every service, as one that takes its time; realtime as Supabase's, which is asked several times per stage."""
+    with ProgrammableService() as service:
+        for name in SERVICES:
+            monkeypatch.setenv(f"{name.upper()}_SERVICE_URL", f"{service.url}/{name}")
+        monkeypatch.setenv("REALTIME_SERVICE_ADAPTER", "supabase-realtime")
+        yield service
+
+
+def test_a_registration_with_several_requests_ends_in_time_and_its_error_is_in_the_ledger(
+    stack: Stack, job: StagedJob, slow: ProgrammableService
+) -> None:
+    slow.will(answer(200, {}), hang)
+    started = time.monotonic()
+    with pytest.raises(ServiceRegistrationFailed):
+        register_realtime({"job_id": job.job_id}, ShortContext())
+    assert time.monotonic() - started < SECONDS
+    assert [request.method for request in slow.requests] == ["PUT", "GET"]
+    steps = {step["stage"]: step for step in look(stack, job.project_id).steps[job.job_id]}
+    step = steps["registering_realtime"]
+    assert (step["status"], step["error_type"]) == ("failed", "SERVICE_REGISTRATION_FAILED")
+
+
+def test_a_removal_ends_in_time_although_no_service_answers(job: StagedJob, slow: ProgrammableService) -> None:
+    slow.will(hang)
+    with pytest.raises(ServiceRegistrationFailed):
+        register_realtime({"job_id": job.job_id}, ShortContext())
+    started = time.monotonic()
+    with pytest.raises(ServiceRegistrationFailed):
+        deregister_services({"job_id": job.job_id}, ShortContext())
+    assert time.monotonic() - started < SECONDS

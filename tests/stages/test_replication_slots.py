@@ -1,0 +1,73 @@
+"""Replication slots keep a database from being dropped: the compensation drops the tenant's, and nobody else's."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg2
+from psycopg2.extras import LogicalReplicationConnection
+
+from local.stack import Stack
+from provisioning import tenant_secret
+from stages.create_database import create_database, drop_database
+from tests.conftest import NewProject
+from tests.executions.looking import look
+from tests.stages.jobs import StagedJob, execute, open_job
+
+
+@contextmanager
+def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
+    """Holds a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
+    execute(stack, "postgres", f"ALTER ROLE {job.names.login_role} REPLICATION")
+    document = tenant_secret.read(job.names.secret)
+    with closing(
+        psycopg2.connect(
+            host=document["host"],
+            port=document["port"],
+            dbname=document["dbname"],
+            user=document["username"],
+            password=document["password"],
+            connection_factory=LogicalReplicationConnection,
+        )
+    ) as consumer:
+        with consumer.cursor() as cursor:
+            cursor.create_replication_slot(slot, output_plugin="pgoutput")
+            cursor.start_replication(slot, options={"proto_version": "1", "publication_names": "all"})
+        yield consumer
+
+
+def test_the_database_goes_although_a_consumer_streams_from_its_slot_and_other_tenants_streams_go_on(
+    stack: Stack, new_project: NewProject
+) -> None:
+    gone, kept = open_job(new_project()), open_job(new_project())
+    for job in (gone, kept):
+        job.run(create_database)
+    slots = [f"realtime_{job.project_id.replace('-', '_')}" for job in (gone, kept)]
+    active = "SELECT slot_name::text FROM pg_replication_slots WHERE active AND slot_name = ANY (%s)"
+    with (
+        streaming(stack, kept, slots[1]),
+        streaming(stack, gone, slots[0]),
+    ):
+        assert len(execute(stack, "postgres", active, slots)) == 2
+        assert gone.names.database in gone.run(drop_database)["removed"]
+        assert execute(stack, "postgres", active, slots) == [(slots[1],)]
+        assert look(stack, gone.project_id).databases == []
+    assert kept.names.database in kept.run(drop_database)["removed"]
+    assert execute(stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slots[1]) == []
+
+
+def test_an_idle_slot_goes_with_its_database_and_one_of_another_database_stays_whatever_its_name(
+    stack: Stack, new_project: NewProject
+) -> None:
+    job = open_job(new_project())
+    job.run(create_database)
+    create = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')"
+    mine, other = f"realtime_{job.project_id.replace('-', '_')}", f"realtime_{job.project_id.replace('-', '_')}_other"
+    execute(stack, job.names.database, create, mine)
+    execute(stack, "postgres", create, other)
+    try:
+        assert job.names.database in job.run(drop_database)["removed"]
+        left = execute(stack, "postgres", "SELECT slot_name::text FROM pg_replication_slots")
+        assert (other,) in left
+        assert (mine,) not in left
+    finally:
+        execute(stack, "postgres", "SELECT pg_drop_replication_slot(%s)", other)

@@ -1,6 +1,7 @@
 """make bench: one command, one run; its tables on the terminal, its figures as JSON, Markdown and a picture."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main() -> int:
     from bench import goals, machine, readme, report, run
 
     options = _options()
+    # A run that is told to end stops its servers and removes its databases first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
     grown = room + ROOM_GB_PER_TENANT * options.growth
     found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]

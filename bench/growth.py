@@ -10,7 +10,7 @@ from bench.environments import Environments, environments
 from bench.figures import Figures
 from local.stack import Stack
 
-FILLING_AT_ONCE = 2
+FILLING_AT_ONCE = 4
 LOT = 50
 
 

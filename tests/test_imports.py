@@ -84,7 +84,8 @@ def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be
 ) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); seen = []; sys.addaudithook(lambda name, _: seen.append(name));"
-        "__import__(sys.argv[2]); print(*{'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen'}.intersection(seen))"
+        "__import__(sys.argv[2]);"
+        "print(*{'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen'}.intersection(seen))"
     )
     command = [sys.executable, "-c", program, str(FUNCTIONS), module]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == []

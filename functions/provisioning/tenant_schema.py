@@ -78,7 +78,11 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
-    digest.update(postgres.statement("tenant_default_privileges", "create_role", "join_roles").encode())
+    digest.update(
+        postgres.statement(
+            "tenant_default_privileges", "create_role", "join_roles", "create_extensions_schema"
+        ).encode()
+    )
     digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 

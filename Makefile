@@ -5,7 +5,8 @@
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
 # make audit  known vulnerabilities in the pinned dependencies, as PyPI's JSON API tells them
-# make bench what a provision costs, beside the floors, in one run; BENCH="--directory /dev/shm" keeps the databases in memory
+# make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
+# make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/ and README
 # make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 

@@ -1,90 +1,73 @@
-"""make bench: one run, its table on the terminal and its figures in a JSON file."""
+"""make bench: one command, one run; its tables on the terminal, its figures as JSON, Markdown and a picture."""
 
 import argparse
-import json
-import os
-import platform
-import tempfile
-from dataclasses import asdict
-from datetime import UTC, datetime
+import signal
+import sys
 from pathlib import Path
-from typing import Any
 
-from bench import imports, provisions
-from bench.figures import Figures
-from local.stack import Stack
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "bench" / "results"
+UNPUBLISHED = ROOT / ".bench"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
+MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
+ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.12, 0.009
+"""The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
-FLOOR = "CREATE DATABASE TEMPLATE"
-IMPORT_FLOOR = "psycopg2 + Logger"
 
+def main() -> int:
+    """Measures, writes the results and returns 0 when every goal that gates is met, 1 otherwise."""
+    # Here, because every environment imports this module again: it shall not bring the stack into a process without.
+    from bench import goals, machine, readme, report, run
 
-def main() -> None:
-    """Measures, prints the table and writes the file."""
     options = _options()
-    results: dict[str, Any] = {"machine": _machine(), "rounds": options.rounds}
-    with (
-        tempfile.TemporaryDirectory(dir=options.directory) as directory,
-        Stack(Path(directory), fsync=True) as stack,
-    ):
-        results["free_gb"] = round(provisions.free_gigabytes(stack))
-        measured = provisions.Provisions(stack)
-        with stack.postgres.connect().cursor() as cursor:
-            cursor.execute("SELECT version(), current_setting('fsync')")
-            results["postgres"], results["fsync"] = cursor.fetchone() or ("", "")
-        with measured.environment(1) as environment:
-            compared = environment.submit(provisions.compare, measured, options.rounds).result()
-            results["warm_job"] = environment.submit(measured.counted).result()
-        results["ms"] = {name: asdict(figures) for name, figures in compared.items()}
-        results["ratio_to_floor"] = {name: figures.p50 / compared[FLOOR].p50 for name, figures in compared.items()}
-        results["concurrency"] = {
-            workers: measured.concurrent(workers, max(options.rounds, workers)) for workers in options.concurrency
-        }
-    found = imports.measure(options.import_rounds)
-    results["imports"] = {
-        name: {unit: asdict(Figures.of(taken)) for unit, taken in values.items()} for name, values in found.items()
-    }
-    results["machine"]["load_at_end"] = os.getloadavg()
-    _print(results)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(results, indent=2) + "\n")
+    # A run that is told to end stops its servers and removes its databases first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
+    grown = room + ROOM_GB_PER_TENANT * options.growth
+    found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]
+    if options.memory is not None:
+        found.append(machine.problem(options.memory, in_memory=True, gigabytes=room))
+    if problems := [problem for problem in found if problem]:
+        sys.exit("; ".join(problems) + ". --memory and --disk name other directories, --growth fewer tenants.")
+    results = run.measure(
+        run.Options(
+            rounds=options.rounds,
+            at_once=options.concurrency,
+            growth=options.growth,
+            memory=options.memory,
+            disk=options.disk,
+            command=_command(),
+        )
+    )
+    output = options.output or (PUBLISHED if options.publish else UNPUBLISHED)
+    report.write(results, output)
+    if options.publish:
+        readme.refresh(results)
+    print(report.goals_table(results), report.comparison_table(results), sep="\n\n")
+    print(f"\nEverything is in {output}: results.json, results.md, results.png.")
+    if "memory" not in results:
+        print("No file system in memory was measured, so no goal gates. --memory names a directory on one.")
+    return 0 if goals.passed(results["goals"]) else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--import-rounds", type=int, default=20)
-    parser.add_argument("--directory", help="where the databases are kept: /dev/shm for memory; a disk by default")
-    parser.add_argument("--concurrency", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--output", type=Path, help="the JSON file")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each thing is measured, in turn")
+    parser.add_argument(
+        "--growth", type=int, default=1000, help="how many tenants a server is filled with, at 8 MB of disk each"
+    )
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="jobs at once")
+    parser.add_argument("--memory", type=Path, default=MEMORY, help="a tmpfs")
+    parser.add_argument("--disk", type=Path, default=UNPUBLISHED, help="a directory on a disk")
+    parser.add_argument("--output", type=Path, help="a directory for the results; .bench/ by default")
+    parser.add_argument("--publish", action="store_true", help="into bench/results/ and README instead")
     return parser.parse_args()
 
 
-def _machine() -> dict[str, Any]:
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cores": os.cpu_count(),
-        "processor": platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_at_start": os.getloadavg(),
-    }
-
-
-def _print(results: dict[str, Any]) -> None:
-    print(f"{'':28}{'÷ floor':>9}{'p50 ms':>10}{'p95 ms':>10}{'n':>5}")
-    for name, figures in results["ms"].items():
-        ratio = results["ratio_to_floor"][name]
-        print(f"{name:28}{ratio:9.2f}{figures['p50']:10.2f}{figures['p95']:10.2f}{figures['n']:5}")
-    print(f"\nOne warm job: {results['warm_job']}\n")
-    for workers, figures in results["concurrency"].items():
-        print(f"{workers:3} at once: {figures['per_second']:6.2f} jobs/s, p95 {figures['p95_ms']:8.1f} ms")
-    floor = results["imports"][IMPORT_FLOOR]["ms"]["p50"]
-    print()
-    for name, figures in results["imports"].items():
-        ratio, p50, peak = figures["ms"]["p50"] / floor, figures["ms"]["p50"], figures["peak_mib"]["p50"]
-        print(f"import {name:21}{ratio:9.2f}{p50:10.1f} ms {peak:7.1f} MiB")
+def _command() -> str:
+    arguments = " ".join(sys.argv[1:])
+    return f'make bench BENCH="{arguments}"' if arguments else "make bench"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 
@@ -18,6 +18,10 @@ class Figures:
     def of(cls, values: Sequence[float]) -> Self:
         """Returns the figures of at least one value."""
         return cls(percentile(values, 50), percentile(values, 95), len(values))
+
+    def as_dict(self) -> dict[str, float]:
+        """Returns the figures as the results' JSON has them, to a ten-thousandth."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -1,42 +1,65 @@
-"""Import time of each handler against the floor that none can go below, each in a fresh interpreter."""
+"""Import time and peak memory of each handler's module beside the floors, each in a fresh interpreter."""
 
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
+from collections.abc import Callable
+from typing import Any
 
-FUNCTIONS = Path(__file__).parents[1] / "functions"
+from bench.figures import Figures
+from local.template import REPOSITORY, read_template
+
+FLOOR = "psycopg2 + Logger"
 FLOORS = {
+    "nothing": "",
     "psycopg2": "import psycopg2",
-    "psycopg2 + Logger": "import psycopg2; from aws_lambda_powertools import Logger",
+    FLOOR: "import psycopg2; from aws_lambda_powertools import Logger",
 }
 MEASURED = """
-import json, re, sys, time
+import json, os, re, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 started = time.perf_counter()
 exec(sys.argv[2])
 milliseconds = (time.perf_counter() - started) * 1000
-# Not getrusage: what it says of a child is at least what its parent had when it was forked.
-peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+if os.path.exists("/proc/self/status"):
+    # Linux's getrusage says of a child at least what its parent had when it was forked.
+    peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(json.dumps([milliseconds, peak]))
 """
 
 
-def stages() -> dict[str, str]:
-    """Returns the statement that imports each stage, by the stage's module."""
-    modules = sorted(file.stem for file in (FUNCTIONS / "stages").glob("[a-z]*.py"))
-    return {module: f"import stages.{module}" for module in modules}
+def handlers() -> dict[str, str]:
+    """Returns the statement that imports each module with a handler of template.yaml, by the module's name."""
+    modules = dict.fromkeys(function.handler.rpartition(".")[0] for function in read_template().functions)
+    return {module: f"import {module}" for module in modules}
 
 
-def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Returns milliseconds and peak memory (MiB, the interpreter's included) of each import, in interleaved rounds."""
-    statements = FLOORS | stages()
+def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the figures of each import's ms and peak MiB, the interpreter's included, over interleaved rounds."""
+    statements = FLOORS | handlers()
     found: dict[str, dict[str, list[float]]] = {name: {"ms": [], "peak_mib": []} for name in statements}
-    for _ in range(rounds):
-        for name, statement in statements.items():
-            command = [sys.executable, "-c", MEASURED, str(FUNCTIONS), statement]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
-            milliseconds, peak = json.loads(answer.stdout)
-            found[name]["ms"].append(milliseconds)
-            found[name]["peak_mib"].append(peak)
-    return found
+    with tempfile.TemporaryDirectory(prefix="bench-") as bytecode:
+        for number in range(rounds + 1):
+            progress(f"round {number} of {rounds}")
+            for name, statement in statements.items():
+                milliseconds, peak = _import(statement, bytecode)
+                # The first one has compiled what it imports: the artefact comes with its bytecode.
+                if number:
+                    found[name]["ms"].append(milliseconds)
+                    found[name]["peak_mib"].append(peak)
+    return {
+        name: {unit: Figures.of(values).as_dict() for unit, values in units.items()} for name, units in found.items()
+    }
+
+
+def _import(statement: str, bytecode: str) -> tuple[float, float]:
+    command = [sys.executable, "-c", MEASURED, str(REPOSITORY / "functions"), statement]
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    variables["PYTHONPYCACHEPREFIX"] = bytecode
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)  # noqa: S603 (our own)
+    milliseconds, peak = json.loads(answer.stdout)
+    return float(milliseconds), float(peak)

@@ -1,17 +1,202 @@
-"""The table of README, from the file of a run with its databases in memory."""
+"""The results as tables, ratios first, and as files: results.json, results.md and results.png."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).with_name("results")
+from bench import imports, plot, strategies
+from bench.boundaries import BOUNDARIES, PYTHON
+from bench.comparison import FLOOR
+
+Results = dict[str, Any]
+
+UNEQUAL = """\
+What is compared is not equal work. `{floor}` and `createdb -T` clone the pool's template, schema and all,
+and make nothing else. The schema's {statements} statements are run as superuser, without roles or credentials.
+django-tenants makes a schema with our tables and indexes in a database that all its tenants share: no database, no
+roles, no row level security. The handlers make the database, two roles, credentials and API keys in Secrets Manager,
+registrations with four services, and the ledger's records of all that. The execution adds the state machine; on the
+laptop that is moto's interpreter in Python, and its Secrets Manager and the services run on the same cores."""
 
 
-def table() -> str:
-    """Returns the committed results as Markdown."""
-    results: dict[str, Any] = json.loads((RESULTS / "memory.json").read_text())
-    lines = ["| | ÷ floor | p50 ms | p95 ms | n |", "|---|---|---|---|---|"]
-    for name, figures in results["ms"].items():
-        ratio = results["ratio_to_floor"][name]
-        lines.append(f"| {name} | {ratio:.2f} | {figures['p50']:.1f} | {figures['p95']:.1f} | {figures['n']} |")
-    return "\n".join(lines) + "\n"
+def write(results: Results, directory: Path) -> None:
+    """Writes the three files into a directory, which is made if need be."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    (directory / "results.md").write_text(document(results))
+    plot.draw(results, directory / "results.png")
+
+
+def document(results: Results) -> str:
+    """Returns everything that was measured, as Markdown."""
+    sections = ["# Results of a benchmark", machine(results), "## Goals", goals_table(results)]
+    sections += ["## Side by side", comparison_table(results), unequal(results)]
+    for part in parts(results):
+        sections += [f"## A job's time by stage, pool mode, {where(results, part)}", stages_table(results[part])]
+    for part in parts(results):
+        sections += [f"## Jobs at once, {where(results, part)}", concurrency_table(results[part])]
+    if "strategies" in results.get("disk", {}):
+        sections += ["## wal_log and file_copy, disk", strategies_table(results["disk"]["strategies"])]
+    if "growth" in results.get("disk", {}):
+        sections += ["## Tenants that are there already, disk", growth_table(results["disk"]["growth"])]
+    sections += ["## Imports", imports_table(results["imports"]), f"![The figures as a picture]({plot.FILE})"]
+    return "\n\n".join(sections) + "\n"
+
+
+def machine(results: Results) -> str:
+    """Returns one paragraph about what was measured, and where."""
+    about = results["machine"]
+    server = next(results[part]["postgresql"] for part in parts(results))
+    kept = ", ".join(where(results, part) for part in parts(results))
+    return (
+        f"`{results['command']}` on {about['at'][:10]}: {about['processor']}, {about['cores']} cores,"
+        f" {about['memory_gib']} GiB, {about['kernel']}, Python {about['python']},"
+        f" PostgreSQL {server['server_version']} with fsync {server['fsync']}; {kept}."
+        f" Load average {about['load_average_at_start'][0]:.2f} at the start; {results['seconds'] / 60:.0f} minutes."
+    )
+
+
+def unequal(results: Results) -> str:
+    """Returns in which way the compared are not the same work."""
+    statements = next(results[part]["schema_statements"] for part in parts(results))
+    return UNEQUAL.format(floor=FLOOR, statements=statements)
+
+
+def goals_table(results: Results) -> str:
+    """Returns the goals, and whether each is met."""
+    rows = [
+        [
+            row["ratio"],
+            row["where"] or "-",
+            row["goal"],
+            f"{row['measured']:.2f}",
+            "yes" if row["met"] else "**no**",
+            "yes" if row["gates"] else "no",
+        ]
+        for row in results["goals"]
+    ]
+    return _table(["ratio", "databases in", "goal", "measured", "met", "gates"], rows)
+
+
+def comparison_table(results: Results) -> str:
+    """Returns what was compared: its ratio to the floor, its p50 and p95, per part."""
+    there = parts(results)
+    head = ["", *(f"÷ floor, {part}" for part in there)]
+    head += [f"{what}, {part}" for part in there for what in ("p50 ms", "p95 ms")]
+    rows = []
+    for name in results[there[0]]["ms"]:
+        measured = [results[part]["ms"][name] for part in there]
+        floors = [results[part]["ms"][FLOOR]["p50"] for part in there]
+        row = [name, *(f"{one['p50'] / floor:.2f}" for one, floor in zip(measured, floors, strict=True))]
+        rows.append([*row, *(f"{one[what]:.1f}" for one in measured for what in ("p50", "p95")), str(measured[0]["n"])])
+    return _table([*head, "n"], rows)
+
+
+def stages_table(part: Results) -> str:
+    """Returns each stage's time by boundary, p50 in ms, and the sum over the stages."""
+    columns = ["total", *BOUNDARIES, PYTHON, "round trips"]
+    rows = [
+        [stage, *(f"{found[column]['p50']:.1f}" for column in columns[:-1]), f"{found['total']['p95']:.1f}",
+         f"{found['round trips']['p50']:.0f}"]
+        for stage, found in part["stages"].items()
+    ]  # fmt: skip
+    sums = [sum(found[column]["p50"] for found in part["stages"].values()) for column in columns]
+    rows.append(["sum", *(f"{value:.1f}" for value in sums[:-1]), "", f"{sums[-1]:.0f}"])
+    head = ["stage", "total ms", *(f"{column} ms" for column in columns[1:-1]), "total p95 ms", "round trips"]
+    count = next(iter(part["stages"].values()))["total"]["n"]
+    opened = ", ".join(part["warm_job"]["connections"]) or "none"
+    return f"{_table(head, rows)}\n\np50 of {count} jobs. Connections that a warm job opens, to: {opened}."
+
+
+def concurrency_table(part: Results) -> str:
+    """Returns throughput and latency per number of jobs at once, and what failed."""
+    rows = [
+        [mode, number, f"{found['per_second']:.1f}", *_figures(found["ms"]), str(found["failures"])]
+        for mode, numbers in part["concurrency"].items()
+        for number, found in numbers.items()
+    ]
+    return _table(["mode", "at once", "jobs per second", "p50 ms", "p95 ms", "n", "failed"], rows)
+
+
+def strategies_table(found: list[Results]) -> str:
+    """Returns what a database costs by each strategy, and what it costs the tenants beside it."""
+    rows = [
+        [
+            one["beside"],
+            str(one["at_once"]),
+            one["strategy"],
+            f"{one['per_second']:.1f}",
+            *_figures(one["ms"]),
+            f"{one['wal_megabytes_per_database']:.1f}",
+            f"{one['commits_per_second']:.0f}",
+            *_figures(one["commit_ms"])[:2],
+        ]
+        for one in found
+    ]
+    head = ["beside", "at once", "strategy", "databases per second", "p50 ms", "p95 ms", "n", "WAL MB per database"]
+    table = _table([*head, "the tenant's commits per second", "p50 ms", "p95 ms"], rows)
+    return f"{table}\n\nThe seconds of a burst end with a checkpoint, and the WAL is everybody's."
+
+
+def growth_table(found: Results) -> str:
+    """Returns the time of a job at each number of tenants, with the slope, and the disk that a tenant takes."""
+    names = [name for name in next(iter(found["at"].values())) if name != "tenants"]
+    rows = [
+        [str(at["tenants"]), *(cell for name in names for cell in _figures(at[name])[:2]), _figures(at[names[0]])[2]]
+        for at in found["at"].values()
+    ]
+    head = ["tenants", *(f"{name}, {what}" for name in names for what in ("p50 ms", "p95 ms")), "n"]
+    return f"{_table(head, rows)}\n\n{growth_sentence(found)}"
+
+
+def growth_sentence(found: Results) -> str:
+    """Returns what a tenant takes of the disk, and how much slower those before it make the next."""
+    most = max(at["tenants"] for at in found["at"].values())
+    slopes = "; ".join(f"{name} {slope:+.1f}" for name, slope in found["ms_per_thousand_tenants"].items())
+    slope = f" p50 in ms per 1,000 tenants that are there already, on disk, up to {most}: {slopes}." if slopes else ""
+    return f"A tenant takes {found['megabytes_per_tenant']:.1f} MB of disk.{slope}"
+
+
+def strategies_sentence(found: list[Results]) -> str:
+    """Returns the two strategies side by side, beside a tenant at work and two at once."""
+    told = [
+        f"`{one['strategy']}` {one['ms']['p50']:.0f} ms (p95 {one['ms']['p95']:.0f}; {one['per_second']:.1f} a second"
+        f" with the last checkpoint), while the tenant's commits take {one['commit_ms']['p50']:.1f} ms"
+        f" (p95 {one['commit_ms']['p95']:.1f})"
+        for one in found
+        if one["beside"] == strategies.AT_WORK and one["at_once"] == 2
+    ]
+    return (
+        "A job waits for its clone, so clones are made by PostgreSQL's default strategy. On disk, two at once and"
+        f" beside a tenant at work, a clone takes by {'; by '.join(told)}."
+    )
+
+
+def imports_table(found: Results) -> str:
+    """Returns what importing each handler's module costs."""
+    floor = found[imports.FLOOR]["ms"]["p50"]
+    rows = [
+        [name, f"{one['ms']['p50'] / floor:.2f}", *_figures(one["ms"]), f"{one['peak_mib']['p50']:.1f}"]
+        for name, one in found.items()
+    ]
+    return _table(["import", f"÷ {imports.FLOOR}", "p50 ms", "p95 ms", "n", "peak MiB"], rows)
+
+
+def parts(results: Results) -> list[str]:
+    """Returns the parts that were measured: memory, disk, or both."""
+    return [part for part in ("memory", "disk") if part in results]
+
+
+def where(results: Results, part: str) -> str:
+    """Returns the part with its file system."""
+    return f"{part} ({results[part]['file_system']})"
+
+
+def _figures(found: dict[str, float] | None) -> list[str]:
+    return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"] if found else ["-", "-", "0"]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

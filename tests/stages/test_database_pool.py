@@ -223,3 +223,36 @@ def test_a_refill_that_was_taken_over_makes_nothing_any_more(stack: Stack) -> No
 
     with patch.object(Pool, "_create", overtaken), pytest.raises(JobClosed):
         refill()
+
+
+@pytest.mark.usefixtures("pool")
+def test_what_is_removed_from_the_pool_takes_its_roles_with_it(stack: Stack) -> None:
+    roles = "SELECT rolname FROM pg_roles WHERE starts_with(rolname::text, 'provisioner_pool_')"
+    refill()
+    assert len(execute(stack, "postgres", roles)) == 4
+    execute(stack, "control_plane", "UPDATE control_plane.pool_databases SET status = 'removing'")
+    with patch.dict(os.environ, {"POOL_SIZE": "0"}):
+        refill()
+    assert execute(stack, "postgres", roles) == []
+
+
+@pytest.mark.usefixtures("pool")
+def test_nobody_can_log_in_with_the_roles_of_an_entry(stack: Stack) -> None:
+    refill()
+    roles = "SELECT DISTINCT rolcanlogin FROM pg_roles WHERE starts_with(rolname::text, 'provisioner_pool_')"
+    assert execute(stack, "postgres", roles) == [(False,)]
+
+
+@pytest.mark.usefixtures("pool")
+@pytest.mark.parametrize("damage", ["DROP DATABASE {entry}", "COMMENT ON ROLE {entry}_login IS 'somebody else''s'"])
+def test_from_an_entry_that_is_not_what_it_was_a_job_falls_back_to_the_template(
+    stack: Stack, job: StagedJob, damage: str
+) -> None:
+    refill()
+    for entry, *_ in rows(stack, "entry"):
+        execute(stack, "postgres", damage.format(entry=entry))
+    made(job)
+    (database,) = look(stack, job.project_id).databases
+    assert database["mark"] == job.mark
+    left = [name for name, *_ in execute(stack, "postgres", SERVER)]
+    assert set(left) == {row[0] for row in rows(stack, "template") + rows(stack, "entry")} & set(left)

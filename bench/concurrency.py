@@ -1,0 +1,45 @@
+"""Throughput and latency of whole jobs, some at once: each in a warm environment of its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench import environment, server
+from bench.environments import Burst, Environments
+from bench.figures import Figures
+from local.stack import Stack
+
+MODES = ("pool", "template")
+
+
+def measure(
+    stack: Stack, warm: Environments, at_once: list[int], jobs: int, passes: int, progress: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Returns, per mode and number at once, jobs per second, the figures of a job in ms, and how many jobs failed.
+
+    Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
+    """
+    bursts: dict[str, dict[int, list[Burst]]] = {mode: {number: [] for number in at_once} for mode in MODES}
+    for turn in range(passes):
+        for mode in MODES:
+            for number in at_once:
+                progress(f"pass {turn + 1} of {passes}, {mode} mode, {number} at once")
+                wanted = max(jobs // passes, number)
+                warm.run(environment.fill_pool, wanted if mode == "pool" else 1)
+                if mode == "template":
+                    warm.run(environment.hide_pool, template=False)
+                bursts[mode][number].append(warm.burst(environment.provision, wanted, number))
+            server.clear(stack)
+    return {
+        mode: {str(number): _summary(found) for number, found in numbers.items()} for mode, numbers in bursts.items()
+    }
+
+
+def _summary(bursts: list[Burst]) -> dict[str, Any]:
+    milliseconds = [value for burst in bursts for value in burst.milliseconds]
+    failures = [failure for burst in bursts for failure in burst.failures]
+    return {
+        "per_second": len(milliseconds) / sum(burst.seconds for burst in bursts),
+        "ms": Figures.of(milliseconds).as_dict() if milliseconds else None,
+        "failures": len(failures),
+        "first_failures": failures[:3],
+    }

@@ -1,0 +1,85 @@
+"""Starts environments beside a stack, and lets them work one at a time or many at once."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from bench import environment
+from local.stack import Stack
+from local.template import REPOSITORY
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Jobs that ran some at once: the milliseconds of each, the seconds of all, and what failed."""
+
+    milliseconds: list[float]
+    seconds: float
+    failures: list[str]
+
+
+class Environments:
+    """Warm environments of one stack."""
+
+    def __init__(self, processes: ProcessPoolExecutor) -> None:
+        self._processes = processes
+
+    def run(self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
+        """Lets one environment do the work and returns its answer. Raises what the work raises."""
+        return self._processes.submit(work, *arguments, **named).result()
+
+    def burst(self, work: Callable[[], float], jobs: int, at_once: int) -> Burst:
+        """Does the work that often, so many at once; a failure is noted and does not end the burst."""
+        failures: list[str] = []
+
+        def one(_: int) -> float | None:
+            try:
+                return self.run(work)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is a job that failed)
+                failures.append(f"{type(error).__name__}: {error}")
+                return None
+
+        with ThreadPoolExecutor(at_once) as callers:
+            started = time.perf_counter()
+            taken = list(callers.map(one, range(jobs)))
+            seconds = time.perf_counter() - started
+        return Burst([milliseconds for milliseconds in taken if milliseconds is not None], seconds, failures)
+
+
+@contextmanager
+def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterator[Environments]:
+    """Starts that many environments, each warmed by a job, and ends them afterwards.
+
+    forgetful ones keep no tenant's secret: their jobs fill a server, and are not measured.
+    """
+    settings = _settings(stack, forgetful=forgetful)
+    # Forked from a process that has the libraries in memory, and neither the stack's threads nor its connections.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
+    with ProcessPoolExecutor(count, context, environment.start, (settings,)) as processes:
+        started = Environments(processes)
+        for future in [processes.submit(time.sleep, 0.1) for _ in range(count)]:
+            future.result()
+        yield started
+
+
+def _settings(stack: Stack, *, forgetful: bool) -> environment.Settings:
+    superuser = stack.postgres.connect()
+    login: dict[str, Any] = {
+        "host": superuser.info.host,
+        "port": superuser.info.port,
+        "user": superuser.info.user,
+        "password": superuser.info.password,
+        "sslmode": "disable",
+    }
+    superuser.close()
+    log = stack.state_directory / "bench.log"
+    return environment.Settings(dict(os.environ), str(REPOSITORY / "functions"), login, str(log), forgetful)

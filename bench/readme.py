@@ -1,0 +1,45 @@
+"""README's section of results, from the committed file: python -m bench.readme writes it, a test compares it."""
+
+import json
+from typing import Any
+
+from bench import report
+from local.template import REPOSITORY
+
+README = REPOSITORY / "README.md"
+RESULTS = REPOSITORY / "bench" / "results"
+BEGIN, END = "<!-- bench/results, by python -m bench.readme -->\n", "<!-- end of bench/results -->\n"
+
+MORE = """\
+[`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, 1 to 32 jobs at once, growth,
+`wal_log` against `file_copy`, and the imports."""
+
+
+def section(results: dict[str, Any]) -> str:
+    """Returns what README quotes: the goals, the comparison, and what the comparison does not say."""
+    paragraphs = [
+        report.machine(results),
+        "The floor is a bare `CREATE DATABASE … TEMPLATE` over an open connection.",
+        report.goals_table(results),
+        report.comparison_table(results),
+        report.unequal(results),
+        "Where the time of a job goes, in pool mode with its databases in memory:",
+        report.stages_table(results["memory"]),
+        report.growth_sentence(results["disk"]["growth"]),
+        report.strategies_sentence(results["disk"]["strategies"]),
+        "![The same as a picture](bench/results/results.png)",
+        MORE,
+    ]
+    return BEGIN + "\n\n".join(paragraphs) + "\n" + END
+
+
+def refresh(results: dict[str, Any]) -> None:
+    """Writes the section into README."""
+    text = README.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + section(results) + after)
+
+
+if __name__ == "__main__":
+    refresh(json.loads((RESULTS / "results.json").read_text()))

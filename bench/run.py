@@ -1,0 +1,114 @@
+"""One whole run: databases in memory, the same on a disk, growth on that disk, imports; then the goals."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import comparison, concurrency, environment, floors, goals, growth, imports, machine, server, strategies
+from bench.boundaries import BOUNDARIES, PYTHON
+from bench.django_tenants_peer import django_tenants
+from bench.environments import Environments, environments
+from bench.figures import Figures
+from local.stack import Stack
+
+BEGAN = time.monotonic()
+GROWTH = (0, 100, 1000, 3000)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured, and where; nothing in memory where there is no such directory."""
+
+    rounds: int
+    at_once: list[int]
+    growth: int
+    memory: Path | None
+    disk: Path
+    command: str
+
+    @property
+    def passes(self) -> int:
+        """How often what many do at once takes its turn."""
+        return 3 if self.rounds >= 20 else 1
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """Runs everything, says on stderr what it is at, and returns the results."""
+    results: dict[str, Any] = {"command": options.command, "rounds": options.rounds, "machine": machine.describe()}
+    if options.memory is not None:
+        results["memory"] = _part(options, options.memory, "memory")
+    results["disk"] = _part(options, options.disk, "disk")
+    with _stack(options.disk) as stack:
+        results["disk"]["strategies"] = strategies.measure(
+            stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
+        )
+        results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
+    results["imports"] = imports.measure(options.rounds, _progress("imports"))
+    results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
+    results["seconds"] = round(time.monotonic() - BEGAN)
+    results["goals"] = goals.judge(results)
+    return results
+
+
+@contextmanager
+def _stack(directory: Path) -> Iterator[Stack]:
+    """A stack with fsync on in a new directory of a file system, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as made, Stack(Path(made), fsync=True) as stack:
+        server.prepare(stack)
+        yield stack
+
+
+def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
+    """What is measured in memory and on a disk alike."""
+    with _stack(directory) as stack:
+        part: dict[str, Any] = {
+            "file_system": machine.file_system(directory),
+            "postgresql": server.describe(stack),
+        }
+        with environments(stack, 1) as warm:
+            with django_tenants(stack) as peer:
+                compared = comparison.compare(
+                    comparison.Comparison(stack, warm, peer), options.rounds, _progress(f"{name}, comparison")
+                )
+            part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
+            part["schema_statements"] = len(warm.run(floors.schema_statements))
+            part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
+            warm.run(environment.fill_pool, 1)
+            part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}
+        server.clear(stack)
+        with environments(stack, max(options.at_once)) as warm:
+            part["concurrency"] = concurrency.measure(
+                stack, warm, options.at_once, options.rounds * 2, options.passes, _progress(f"{name}, concurrency")
+            )
+        return part
+
+
+def _stages(warm: Environments, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Returns, per stage in pool mode, the figures in ms of each boundary, and the round trips to PostgreSQL."""
+    jobs = []
+    for number in range(rounds + 1):
+        progress(f"round {number} of {rounds}")
+        warm.run(environment.fill_pool, 1)
+        jobs.append(warm.run(environment.provision_by_stage))
+    return {
+        stage: {
+            what: Figures.of([job[stage][what] for job in jobs[1:]]).as_dict()
+            for what in ("total", *BOUNDARIES, PYTHON, "round trips")
+        }
+        for stage in jobs[0]
+    }
+
+
+def _sizes(options: Options) -> list[int]:
+    """Returns the numbers of tenants that growth is measured at: the usual ones below the wanted one, and that."""
+    return [*(size for size in GROWTH if size < options.growth), options.growth]
+
+
+def _progress(part: str) -> Callable[[str], None]:
+    return lambda what: print(f"{time.monotonic() - BEGAN:5.0f} s  {part}: {what}", file=sys.stderr, flush=True)

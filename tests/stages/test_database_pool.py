@@ -251,7 +251,7 @@ def test_from_an_entry_that_is_not_what_it_was_a_job_falls_back_to_the_template(
     refill()
     for entry, *_ in rows(stack, "entry"):
         execute(stack, "postgres", damage.format(entry=entry))
-    made(job)
+    job.run(create_database)
     (database,) = look(stack, job.project_id).databases
     assert database["mark"] == job.mark
     left = [name for name, *_ in execute(stack, "postgres", SERVER)]

@@ -13,6 +13,7 @@ from typing import Any
 from bench import (
     comparison,
     concurrency,
+    cost,
     environment,
     floors,
     goals,

@@ -78,9 +78,12 @@ format: .venv/installed
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-# SAM builds with the python3.13 that it finds on the PATH.
-build: .venv-sam/installed .venv-3.13/installed
+# SAM builds with the python3.13 that it finds on the PATH. Lambda cannot write bytecode beside the code, and would compile
+# it at every cold start: it goes with the code, unchecked, because a zip file keeps no time that could be compared.
+build: .venv/installed .venv-sam/installed .venv-3.13/installed
 	PATH="$$PWD/.venv-3.13/bin:$$PATH" $(SAM) build
+	.venv-3.13/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
+	@.venv/bin/python -m tests.sam.artefact
 
 # uv installs in seconds what takes pip most of a minute, but does not read pip's configuration: it is handed the index,
 # and whatever it cannot reach is left to pip, which works wherever the machine's own set-up makes pip work.

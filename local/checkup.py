@@ -69,9 +69,14 @@ CLUSTERS = """
     FROM control_plane.clusters AS known ORDER BY cluster_id
 """
 
-RECORDED = "SELECT database_name, cluster_id, status FROM control_plane.tenant_databases"
+RECORDED = """
+    SELECT database_name, cluster_id, status = 'created' FROM control_plane.tenant_databases
+    UNION ALL
+    SELECT database_name, cluster_id, status = 'ready' AND job_id IS NULL FROM control_plane.pool_databases
+"""
 MARKED = """
-    SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE 'provisioner project=%'
+    SELECT datname FROM pg_database
+    WHERE shobj_description(oid, 'pg_database') LIKE ANY (ARRAY['provisioner project=%', 'provisioner pool=%'])
 """
 
 Examination = Callable[[], Iterator[Finding]]
@@ -161,7 +166,7 @@ def examine_service(service: Service) -> Iterator[Finding]:
 def _job_that_never_was() -> Job:
     nowhere = Cluster(PROBE, "us-east-1", "postgresql", "18", "db.t3.micro", "", 0, "", 0)
     payload = parse_payload({"project_id": PROBE, "region": nowhere.region})
-    return Job(PROBE, PROBE, PROBE, PROBE, payload, nowhere, datetime.now(UTC), None)
+    return Job(PROBE, PROBE, PROBE, PROBE, payload.as_document(), nowhere, datetime.now(UTC), None)
 
 
 def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
@@ -176,7 +181,7 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         cursor.execute(MARKED)
         there = {row[0] for row in cursor.fetchall()}
     # A database's row is there before it and after it, so rows are read on both sides.
-    made = {name for name, at in recorded.items() if at == (cluster.cluster_id, "created")}
+    made = {name for name, at in recorded.items() if at == (cluster.cluster_id, True)}
     lost, unknown = sorted(made - there), sorted(there - _recorded().keys())
     if superuser:
         remedy = "give its secret an admin that is none: CREATEROLE and CREATEDB are enough"
@@ -202,14 +207,15 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
     yield Finding(subject, f"reached on {where} as {admin}, room for {max(room, 0)} of {cluster.capacity} databases")
 
 
-def _recorded() -> dict[str, tuple[str, str]]:
+def _recorded() -> dict[str, tuple[str, bool]]:
+    """Returns each database's cluster, and whether it must be there: it is not about to be made, moved or removed."""
     document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
     with (
         closing(postgres.connect(document, statement_timeout_seconds=10)) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(RECORDED)
-        return {name: (cluster_id, status) for name, cluster_id, status in cursor.fetchall()}
+        return {name: (cluster_id, there) for name, cluster_id, there in cursor.fetchall()}
 
 
 def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:

@@ -50,6 +50,22 @@ def transformed() -> Node:
     return cast("Node", json.loads(done.stdout))
 
 
+def made(kind: str) -> dict[str, Node]:
+    """The properties of the transformed resources of a type, by name."""
+    return {name: found["Properties"] for name, found in transformed()["Resources"].items() if found["Type"] == kind}
+
+
+def listed(value: Any) -> list[Any]:
+    """One thing or a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def statements(document: Node) -> Iterator[Node]:
+    """The statements of a policy, each as it is when its condition holds."""
+    for statement in listed(document["Statement"]):
+        yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
+
+
 def definition() -> Node:
     """The state machine's definition, before its substitutions."""
     return cast("Node", yaml.safe_load(DEFINITION.read_text()))

@@ -6,39 +6,73 @@ from pathlib import Path
 
 import pytest
 
+from tests import shipped
+
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-EVERY_STAGE = {"aws_lambda_powertools", "botocore", "jmespath", "psycopg2", "typing_extensions"}
+
+POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
 """botocore and jmespath come with Powertools, and of botocore only its outermost module: no client is made of it."""
 
-PACKAGES = {
-    "create_database": EVERY_STAGE,
-    "create_schema": EVERY_STAGE,
-    "finalize": EVERY_STAGE | {"urllib3"},
-    "generate_api_keys": EVERY_STAGE,
-    "record_failure": EVERY_STAGE,
-    "register_services": EVERY_STAGE | {"urllib3"},
-    "verify_project": EVERY_STAGE,
+LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
+LOGGING |= {"provisioning.redaction"}
+POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.tenant_secret"}
+LEDGER = {f"provisioning.{name}" for name in ("control_plane", "job", "ledger", "naming", "stage", "stage_runner")}
+EVERY_STAGE = LOGGING | POSTGRES | LEDGER
+TENANT_SCHEMA = {"provisioning.tenant_extensions", "provisioning.tenant_schema", "provisioning.cluster"}
+TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}
+SERVICES = TENANT_SCHEMA | {"provisioning.json_web_token", "provisioning.service_client", "urllib3", "hashlib"}
+SERVICES |= {"provisioning.services"} | {
+    f"provisioning.services.{name}"
+    for name in ("adapter", "generic", "supabase_realtime", "supabase_storage", "supavisor")
 }
-NEVER_AT_IMPORT = {"boto3", "botocore.client", "botocore.session", "jsonschema", "fastjsonschema", "yoyo"}
+API_KEYS = {"provisioning.api_keys", "hashlib", "secrets"}
+
+ALLOWED = {
+    "provisioning.database_pool": EVERY_STAGE | TENANT_DATABASE | {"uuid"},
+    "provisioning.deployment": LOGGING | {"urllib3", "hashlib"},
+    "provisioning.migrate": LOGGING
+    | POSTGRES
+    | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
+    "stages.create_database": EVERY_STAGE | TENANT_DATABASE | {"provisioning.scram", "hashlib", "secrets"},
+    "stages.create_schema": EVERY_STAGE | TENANT_SCHEMA,
+    "stages.finalize": EVERY_STAGE | SERVICES | API_KEYS | {"provisioning.result"},
+    "stages.generate_api_keys": EVERY_STAGE | API_KEYS | {"uuid"},
+    "stages.record_failure": EVERY_STAGE | {"provisioning.job_registry"},
+    "stages.register_services": EVERY_STAGE | SERVICES,
+    "stages.verify_project": EVERY_STAGE | {"provisioning.job_registry", "provisioning.payload"},
+}
+LISTED_OF_PYTHON = {"hashlib", "secrets", "uuid"}
+"""What of Python's own library takes more than a millisecond to import and is not in the floor (bench/imports.py)."""
+
+NEVER_AT_IMPORT = {"boto3", "botocore.client", "botocore.session", "jsonschema", "fastjsonschema", "psycopg2.extras"}
 
 
-def imported(stage: str) -> set[str]:
-    """Returns the installed modules that a fresh interpreter has once it has imported the stage."""
+def imported(module: str) -> set[str]:
+    """Returns the modules, of installed packages and of this repository, that a fresh interpreter then has."""
     program = (
-        "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]); __import__('stages.' + sys.argv[2]);"
-        "print(*(n for n, m in sys.modules.items() if n not in before"
-        " and 'site-packages' in (getattr(m, '__file__', '') or '')))"
+        "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]); __import__(sys.argv[2]);"
+        "print(*(name for name, module in sys.modules.items() if name not in before and ("
+        " 'site-packages' in (getattr(module, '__file__', '') or '') or sys.argv[1] in (getattr(module, '__file__', '')"
+        f" or '') or name in {LISTED_OF_PYTHON})))"
     )
-    command = [sys.executable, "-c", program, str(FUNCTIONS), stage]
+    command = [sys.executable, "-c", program, str(FUNCTIONS), module]
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
-def test_every_stage_has_its_list() -> None:
-    assert PACKAGES.keys() == {file.stem for file in (FUNCTIONS / "stages").glob("[a-z]*.py")}
+def named(module: str) -> str:
+    """Of this repository each module counts by itself, and of others the package."""
+    own = module.startswith(("provisioning.", "stages."))
+    return module if own else module.partition(".")[0]
 
 
-@pytest.mark.parametrize("stage", PACKAGES)
-def test_a_stage_imports_what_is_on_its_list_and_no_more(stage: str) -> None:
-    modules = imported(stage)
-    assert {module.partition(".")[0] for module in modules} <= PACKAGES[stage]
-    assert not modules & NEVER_AT_IMPORT
+def test_every_handler_of_the_template_has_its_list() -> None:
+    handlers = {function["Handler"].rpartition(".")[0] for function in shipped.functions().values()}
+    assert set(ALLOWED) == handlers
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_handler_imports_what_is_on_its_list_and_no_more(module: str) -> None:
+    found = imported(module)
+    assert {named(one) for one in found} - {"provisioning", "stages", module} <= ALLOWED[module]
+    if module != "provisioning.migrate":
+        assert not found & NEVER_AT_IMPORT

@@ -1,5 +1,5 @@
-import inspect
-import json
+"""Functions, roles, permissions and network of the template, as CloudFormation sees it."""
+
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from provisioning import observability
 from tests import shipped
 
 # What no statement can name more narrowly, and why: action, and the resource that it is allowed on.
@@ -42,7 +41,7 @@ WIDE = {
     ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
 }
 EXTRA = {
-    "MigrateAtDeployFunction": {"VpcConfig", "DeadLetterQueue"},
+    "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
 }
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
@@ -51,15 +50,6 @@ RESOURCES = shipped.transformed()["Resources"]
 STAGES = {name: found for name, found in FUNCTIONS.items() if found["Handler"].startswith("stages.")}
 
 Grant = tuple[str, str, Any]
-
-
-def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of the transformed resources of a type."""
-    return {name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == kind}
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def documents(value: Any) -> Iterator[dict[str, Any]]:
@@ -74,19 +64,14 @@ def documents(value: Any) -> Iterator[dict[str, Any]]:
             yield from documents(inner)
 
 
-def statements(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for statement in listed(document["Statement"]):
-        yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
-
-
 def granted() -> Iterator[Grant]:
     """Who, what and on what: everything that is allowed to anyone. What trusts a role to be assumed has no resource."""
     for name, resource in RESOURCES.items():
         for document in documents(resource):
-            for statement in statements(document):
+            for statement in shipped.statements(document):
                 if statement["Effect"] == "Allow" and "Resource" in statement:
-                    for action in listed(statement["Action"]):
-                        yield from ((name, action, on) for on in listed(statement["Resource"]))
+                    for action in shipped.listed(statement["Action"]):
+                        yield from ((name, action, on) for on in shipped.listed(statement["Resource"]))
 
 
 def written(resource: Any) -> str:
@@ -153,27 +138,27 @@ def test_the_check_sees_a_wildcard_that_is_not_on_the_list() -> None:
 
 
 def test_only_the_key_itself_is_everything_in_the_keys_policy() -> None:
-    for statement in statements(of_type("AWS::KMS::Key")["EncryptionKey"]["KeyPolicy"]):
+    for statement in shipped.statements(shipped.made("AWS::KMS::Key")["EncryptionKey"]["KeyPolicy"]):
         assert statement["Resource"] == "*"
         assert "Condition" in statement or statement["Principal"].keys() == {"AWS"}
 
 
 def test_no_policy_of_aws_is_attached() -> None:
-    own = of_type("AWS::IAM::ManagedPolicy")
-    for role in of_type("AWS::IAM::Role").values():
+    own = shipped.made("AWS::IAM::ManagedPolicy")
+    for role in shipped.made("AWS::IAM::Role").values():
         assert all(set(policy) == {"Ref"} and policy["Ref"] in own for policy in role.get("ManagedPolicyArns", []))
 
 
 def test_what_lambda_needs_for_its_network_is_denied_to_the_code_in_it() -> None:
-    policy = of_type("AWS::IAM::ManagedPolicy")["EveryStagePolicy"]["PolicyDocument"]
-    (denied,) = (one for one in statements(policy) if one["Effect"] == "Deny")
+    policy = shipped.made("AWS::IAM::ManagedPolicy")["EveryStagePolicy"]["PolicyDocument"]
+    (denied,) = (one for one in shipped.statements(policy) if one["Effect"] == "Deny")
     assert set(denied["Action"]) == NETWORK
     assert denied["Condition"] == {"Null": {"lambda:SourceFunctionArn": False}}
 
 
 @pytest.mark.parametrize(
     ("role", "functions"),
-    [("ProvisionProjectRole", list(STAGES)), ("MigrateAtDeployRole", ["MigrateFunction"])],
+    [("ProvisionProjectRole", list(STAGES)), ("DeploymentStepRole", ["MigrateFunction"])],
 )
 def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: list[str]) -> None:
     invoked = [on for who, action, on in granted() if (who, action) == (role, "lambda:InvokeFunction")]
@@ -182,7 +167,7 @@ def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: li
 
 def test_nobody_else_may_invoke_a_function() -> None:
     invoking = {who for who, action, _ in granted() if action == "lambda:InvokeFunction"}
-    assert invoking == {"ProvisionProjectRole", "MigrateAtDeployRole"}
+    assert invoking == {"ProvisionProjectRole", "DeploymentStepRole"}
 
 
 def test_executions_are_traced_encrypted_and_logged_without_their_data() -> None:
@@ -196,8 +181,12 @@ def test_executions_are_traced_encrypted_and_logged_without_their_data() -> None
 
 
 def test_the_state_machine_may_use_the_key_for_itself_alone() -> None:
-    (policy,) = of_type("AWS::IAM::Role")["ProvisionProjectRole"]["Policies"]
-    uses = [one for one in statements(policy["PolicyDocument"]) if "kms:GenerateDataKey" in listed(one["Action"])]
+    (policy,) = shipped.made("AWS::IAM::Role")["ProvisionProjectRole"]["Policies"]
+    uses = [
+        one
+        for one in shipped.statements(policy["PolicyDocument"])
+        if "kms:GenerateDataKey" in shipped.listed(one["Action"])
+    ]
     contexts = [context for one in uses for context in one["Condition"]["StringEquals"].items()]
     own_arn, logs = (value["Fn::Sub"] for _, value in contexts)
     assert own_arn.endswith(":stateMachine:" + of_state_machine("StateMachineName")["Fn::Sub"])
@@ -209,17 +198,17 @@ def of_state_machine(name: str) -> Any:
 
 
 def test_logs_are_encrypted_and_end() -> None:
-    for group in of_type("AWS::Logs::LogGroup").values():
+    for group in shipped.made("AWS::Logs::LogGroup").values():
         assert group["KmsKeyId"] == {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -> None:
-    for name, function in of_type("AWS::Lambda::Function").items():
+    for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
         at_once = 1 if name == "RefillPoolsFunction" else {"Ref": "MaximumParallelJobs"}
         assert function["ReservedConcurrentExecutions"] == at_once
-        outside = name == "MigrateAtDeployFunction"
+        outside = name == "DeploymentStepFunction"
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
             "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}],
@@ -228,104 +217,11 @@ def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -
 
 
 def test_the_functions_reach_databases_services_and_endpoints_and_nothing_else() -> None:
-    (inline,) = (found for name, found in of_type("AWS::EC2::SecurityGroup").items() if name.startswith("Function"))
-    (endpoints,) = of_type("AWS::EC2::SecurityGroupEgress").values()
+    (inline,) = (
+        found for name, found in shipped.made("AWS::EC2::SecurityGroup").items() if name.startswith("Function")
+    )
+    (endpoints,) = shipped.made("AWS::EC2::SecurityGroupEgress").values()
     targets = [(rule.get("CidrIp") or rule["DestinationSecurityGroupId"]) for rule in inline["SecurityGroupEgress"]]
     assert targets == [{"Ref": "DatabaseSecurityGroupId"}, {"Ref": "ServicesCidr"}]
     assert (endpoints["FromPort"], endpoints["ToPort"]) == (443, 443)
     assert "SecurityGroupIngress" not in inline
-
-
-def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
-    migration = RESOURCES["ControlPlaneMigration"]["Properties"]
-    assert migration["ServiceToken"] == {"Fn::GetAtt": ["MigrateAtDeployFunction", "Arn"]}
-    for name in (*STAGES, "RefillPoolsFunction"):
-        assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
-    for name in ("MigrateFunction", "MigrateAtDeployFunction"):
-        assert "DependsOn" not in RESOURCES[name]
-
-
-def test_the_migrations_run_again_whenever_the_code_changes() -> None:
-    version = RESOURCES["ControlPlaneMigration"]["Properties"]["MigrateFunction"]["Ref"]
-    assert RESOURCES[version]["Properties"]["FunctionName"] == {"Ref": "MigrateFunction"}
-
-
-def test_a_new_revision_publishes_new_versions_even_when_only_parameters_changed() -> None:
-    versions = of_type("AWS::Lambda::Version")
-    assert len(versions) == len(FUNCTIONS)
-    # The description makes CloudFormation publish, and a changed variable is what Lambda publishes.
-    assert all(version["Description"] == {"Ref": "Revision"} for version in versions.values())
-    variables = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
-    assert variables["REVISION"] == {"Ref": "Revision"}
-
-
-def test_traffic_shifts_to_a_new_version_and_back_when_the_alarms_go_off() -> None:
-    alias = of_type("AWS::StepFunctions::StateMachineAlias")["ProvisionProjectAlias"]["DeploymentPreference"]
-    assert alias["StateMachineVersionArn"] == {"Ref": "ProvisionProjectVersion"}
-    assert (alias["Type"], alias["Percentage"]) == ("CANARY", 10)
-    assert alias["Alarms"] == [{"Ref": "FailedExecutionsAlarm"}, {"Ref": "RollbackIncompleteAlarm"}]
-    version = RESOURCES["ProvisionProjectVersion"]
-    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
-
-
-def test_the_key_outlives_the_stack() -> None:
-    key = RESOURCES["EncryptionKey"]
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
-    assert key["Properties"]["EnableKeyRotation"] is True
-
-
-def test_every_alarm_notifies_somebody() -> None:
-    for alarm in of_type("AWS::CloudWatch::Alarm").values():
-        assert alarm["AlarmActions"] == [{"Ref": "Notifications"}]
-
-
-def test_every_alarm_is_on_the_dashboard() -> None:
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) == set(of_type("AWS::CloudWatch::Alarm"))
-
-
-def test_every_metric_of_ours_that_an_alarm_or_the_dashboard_reads_is_one_that_is_written() -> None:
-    read = {
-        alarm["MetricName"]
-        for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("Namespace") == "Provisioner"
-    }
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    read |= set(re.findall(r'\["Provisioner", "(\w+)"', body)) | set(re.findall(r'MetricName=\\"(\w+)\\"', body))
-    written = re.findall(r'add_metric\(name="(\w+)"', inspect.getsource(observability))
-    assert read == set(written)
-
-
-def test_errors_throttles_and_concurrency_of_every_stage_are_on_the_dashboard() -> None:
-    widgets = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
-    for metric in ("ConcurrentExecutions", "Errors", "Throttles"):
-        shown = [one["properties"]["metrics"] for one in widgets if metric in str(one["properties"].get("metrics"))]
-        assert [[row[-1] for row in rows] for rows in shown] == [[f"${{{name}}}" for name in STAGES]]
-
-
-def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None:
-    queue = {"Fn::GetAtt": ["Undelivered", "Arn"]}
-    for rule in of_type("AWS::Events::Rule").values():
-        assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": queue}]
-    (policy,) = of_type("AWS::SQS::QueuePolicy").values()
-    ((statement),) = statements(policy["PolicyDocument"])
-    senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(of_type("AWS::Events::Rule"))
-    for name in ("MigrateAtDeployFunction", "RefillPoolsFunction"):
-        assert of_type("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
-
-
-def test_pools_are_refilled_regularly_and_after_every_job() -> None:
-    rules = [rule for rule in of_type("AWS::Events::Rule").values() if "RefillPools" in str(rule["Targets"])]
-    assert [rule.get("ScheduleExpression") for rule in rules if "EventPattern" not in rule] == ["rate(5 minutes)"]
-    (nudge,) = (rule["EventPattern"]["detail"] for rule in rules if "EventPattern" in rule)
-    assert nudge["stateMachineArn"] == [{"Ref": "ProvisionProjectStateMachine"}]
-    assert set(nudge["status"]) == {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
-
-
-def test_every_parameter_is_described_and_bounded() -> None:
-    for name, parameter in shipped.template()["Parameters"].items():
-        assert parameter["Description"].endswith("."), name
-        assert {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter), name
-        if "AllowedPattern" in parameter and "Default" in parameter:
-            assert re.search(parameter["AllowedPattern"], parameter["Default"]), name

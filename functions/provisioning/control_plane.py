@@ -1,5 +1,6 @@
 """The control plane's database: one connection per warm environment, and the records a stage reads and writes."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,6 @@ from psycopg2.extensions import (
     TRANSACTION_STATUS_UNKNOWN,
 )
 from psycopg2.extensions import connection as Connection  # noqa: N812
-from psycopg2.extras import Json, RealDictCursor
 
 from provisioning import configuration, postgres, tenant_secret
 from provisioning.errors import ControlPlaneUnavailable
@@ -67,9 +67,10 @@ class ControlPlane:
 
         They are one transaction, unless sql/begin.sql and sql/commit.sql among them say otherwise.
         """
-        with _translated(), self._whole(), self.connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        with _translated(), self._whole(), self.connection.cursor() as cursor:
             cursor.execute(postgres.statement(*names), {key: _adapt(value) for key, value in parameters.items()})
-            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            columns = [column.name for column in cursor.description or ()]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()] if columns else []
 
     def fetch_one(self, *names: str, **parameters: object) -> Row | None:
         """Runs sql/{name}.sql of each name and returns the first row of the last statement, if there is one."""
@@ -161,4 +162,4 @@ def _translated() -> Iterator[None]:
 
 
 def _adapt(value: object) -> object:
-    return Json(value) if isinstance(value, dict) else value
+    return json.dumps(value) if isinstance(value, dict) else value

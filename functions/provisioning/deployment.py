@@ -1,17 +1,18 @@
-"""The migrations as a step of a deployment: a custom resource of CloudFormation, which fails when they fail.
+"""Steps of a deployment that CloudFormation has no resource for: the migrations, and the stack's own protection.
 
-Runs outside the VPC and has the migrations run by the function that is inside: a database's network needs no way to
-the address where CloudFormation waits, and a migration that is killed by its timeout still gets its answer.
+Each is a custom resource, and fails the deployment when it fails. They run outside the VPC and have the migrations run
+by the function that is inside: a database's network needs no way to the address where CloudFormation waits, and a
+migration that is killed by its timeout still gets its answer.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import urllib3
 
 from provisioning.observability import logger
 
-PHYSICAL_ID = "control-plane-schema"
 LONGEST_MIGRATION_SECONDS = 310
 ANSWER_RETRIES = 5
 LONGEST_REASON = 1000
@@ -25,27 +26,30 @@ class CustomResourceEvent(TypedDict):
     StackId: str
     RequestId: str
     LogicalResourceId: str
+    ResourceType: str
     ResourceProperties: dict[str, Any]
 
 
-def migrate_at_deploy(event: CustomResourceEvent, context: object) -> None:
-    """Lambda handler: runs the migrations when the resource is created or updated, and answers CloudFormation.
+def deployment_step(event: CustomResourceEvent, context: object) -> None:
+    """Lambda handler: does what a custom resource stands for when it is created or updated, and answers CloudFormation.
 
-    The answer is FAILED when they failed or could not be run. Raises urllib3's HTTPError when it is not taken.
+    The answer is FAILED when it failed or could not be done. Deleting one changes nothing. Raises urllib3's HTTPError
+    when the answer is not taken.
     """
     del context
-    reason = "" if event["RequestType"] == "Delete" else _migrate(event["ResourceProperties"]["MigrateFunction"])
+    reason = "" if event["RequestType"] == "Delete" else STEPS[event["ResourceType"]](event)
     log = logger()
-    (log.error if reason else log.info)("migrations at deployment", request=event["RequestType"], reason=reason)
+    (log.error if reason else log.info)(event["ResourceType"], request=event["RequestType"], reason=reason)
     _answer(event, reason)
 
 
-def _migrate(function: str) -> str:
+def _migrate(event: CustomResourceEvent) -> str:
     """Returns why the migrations failed, or nothing."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    function = event["ResourceProperties"]["MigrateFunction"]
     # Never a second time by itself: the first may still be running.
     settings = Config(connect_timeout=5, read_timeout=LONGEST_MIGRATION_SECONDS, retries={"total_max_attempts": 1})
     try:
@@ -58,11 +62,38 @@ def _migrate(function: str) -> str:
     return ""
 
 
+def _protect(event: CustomResourceEvent) -> str:
+    """Sets whether the stack can be deleted, and returns why it could not, or nothing.
+
+    CloudFormation takes this for a stack that is being created or updated too (its guide, "Protect CloudFormation
+    stacks from being deleted": any status but DELETE_IN_PROGRESS and DELETE_COMPLETE).
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    # CloudFormation makes every property of a custom resource a string.
+    enabled = event["ResourceProperties"]["Enabled"] == "true"
+    try:
+        boto3.client("cloudformation").update_termination_protection(
+            StackName=event["StackId"], EnableTerminationProtection=enabled
+        )
+    except (BotoCoreError, ClientError) as error:
+        return f"termination protection could not be set ({type(error).__name__})"
+    return ""
+
+
+STEPS: dict[str, Callable[[CustomResourceEvent], str]] = {
+    "Custom::ControlPlaneMigration": _migrate,
+    "Custom::TerminationProtection": _protect,
+}
+"""What is done for each type of resource; it returns why it failed, or nothing."""
+
+
 def _answer(event: CustomResourceEvent, reason: str) -> None:
     document = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": reason[:LONGEST_REASON],
-        "PhysicalResourceId": PHYSICAL_ID,
+        "PhysicalResourceId": event["LogicalResourceId"],
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],

@@ -1,14 +1,16 @@
 """A job as the stages see it: the payload it was opened with, and the cluster that was picked for it."""
 
-import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioning.control_plane import Cluster, Row
 from provisioning.naming import TenantNames, tenant_names
-from provisioning.payload import Payload, payload_from_record
 from provisioning.stage import Service
+
+if TYPE_CHECKING:
+    from provisioning.payload import Payload
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,19 @@ class Job:
     project_id: str
     organization_id: str
     owner_id: str
-    payload: Payload
+    document: Mapping[str, Any]
     cluster: Cluster
     created_at: datetime
     secret_arn: str | None
     prepared: dict[str, Any] | None = None
     """What "Create tenant schema" answers of a database that came from the pool with its schema."""
+
+    @property
+    def payload(self) -> "Payload":
+        """The payload that the job was opened with."""
+        from provisioning.payload import payload_from_record
+
+        return payload_from_record(self.document)
 
     @property
     def names(self) -> TenantNames:
@@ -43,6 +52,8 @@ class Job:
 
 def idempotency_key(job_id: str, service: Service) -> str:
     """Returns the key under which a job registers with a service."""
+    import uuid
+
     # Step Functions takes names that no header can carry.
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job_id}/{service}"))
 
@@ -54,7 +65,7 @@ def job_from_record(record: Row) -> Job:
         project_id=record["project_id"],
         organization_id=record["organization_id"],
         owner_id=record["owner_id"],
-        payload=payload_from_record(record["payload"]),
+        document=record["payload"],
         cluster=Cluster(**record["cluster"]),
         created_at=record["created_at"],
         secret_arn=record["secret_arn"],

@@ -1,7 +1,6 @@
 """The names of a tenant's database, roles and secret: derived from the project id alone, and from nothing else."""
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -31,6 +30,8 @@ def tenant_names(project_id: str) -> TenantNames:
     Two different ids never share a name: each name holds 130 bits of the id's SHA-256, and a unique index in the
     control plane refuses the second one should they ever meet. The readable prefix is for people only.
     """
+    import hashlib
+
     digest = hashlib.sha256(project_id.encode()).digest()
     fingerprint = base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
     readable = re.sub(r"[^a-z0-9]+", "_", project_id.lower())[:READABLE_CHARACTERS].strip("_")

@@ -1,7 +1,6 @@
 """The tenant schema, brought to its newest version one migration at a time: tenant_migrations/NNNN_name.sql."""
 
 import contextlib
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +73,16 @@ def prepare(connection: Connection) -> None:
 
 def fingerprint() -> str:
     """Returns the newest version with a hash of everything that leads to it: a template made of less is out of date."""
+    import hashlib
+
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
-    digest.update(postgres.statement("tenant_default_privileges", "create_role", "join_roles").encode())
+    digest.update(
+        postgres.statement(
+            "tenant_default_privileges", "create_role", "join_roles", "create_extensions_schema"
+        ).encode()
+    )
     digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 

@@ -6,8 +6,6 @@ password. A secret carries its project and job as tags; what carries another job
 
 import functools
 import json
-import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +64,8 @@ def ensure_credentials(job: "Job") -> Credentials:
     The project's anon and service_role JWTs are derived from the JWT secret where they are needed, and stored nowhere.
     Raises ResourceConflict when a secret of that name belongs to another job.
     """
+    import secrets
+
     document = {
         "engine": "postgres",
         "host": job.cluster.host,
@@ -200,6 +200,8 @@ def _put(secret_id: str, document: dict[str, Any], token: str) -> None:
 
 def _token(what: str, purpose: str) -> str:
     """The same for every attempt: Secrets Manager takes the first write under a token and refuses different ones."""
+    import uuid
+
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{what}/{purpose}"))
 
 

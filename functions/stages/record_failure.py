@@ -8,7 +8,6 @@ from provisioning.control_plane import ControlPlane, Row
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.job_registry import JobType
 from provisioning.observability import count_failed_job
-from provisioning.payload import parse_payload
 from provisioning.stage import Stage
 from provisioning.stage_runner import Event, LambdaContext, Output, reporting
 
@@ -118,6 +117,8 @@ def _outcome(job: Row | None, leftovers: list[str]) -> str:
 
 
 def _project_id(payload: object) -> str | None:
+    from provisioning.payload import parse_payload
+
     try:
         return parse_payload(payload).project_id
     except ProvisioningError:

@@ -7,7 +7,6 @@ from typing import Any
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
-from provisioning.database_pool import refill_pools
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
 from tests.faults.boundary import Boundary, Point
 from tests.faults.faults import LASTING, Fault, Injection
@@ -33,14 +32,6 @@ class Cell:
         """How the cell is called in a report."""
         also = f" + crash at {self.second_point.function} {self.second_point.number}" if self.second_point else ""
         return f"{self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
-
-
-class Patience:
-    """An invocation with a minute left."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """A minute."""
-        return 60_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ class Laboratory:
 
     def _run(self, project_id: str, injection: Injection, problems: list[str] | None = None) -> dict[str, Any]:
         # However many jobs run at once: each finds an entry, so that its points are the same in every run.
-        refill_pools({}, Patience())
+        self._deliver("RefillPoolsFunction", '{"job_id": "refill"}')
         control_plane.connect().create_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
         job_id = f"job-{project_id}"
         with self._boundary.watching(job_id, injection.intercept):

@@ -75,7 +75,12 @@ def run_share(number: int, shares: int, choice: Choice) -> list[Verdict]:
     """Runs every shares-th cell of the choice on a stack of its own, a few at a time, and returns their verdicts."""
     with laboratory() as place, ThreadPoolExecutor(AT_ONCE) as pool:
         cells = choice.of(all_cells(place))[number::shares]
-        return list(pool.map(place.run, cells, range(len(cells))))
+        verdicts = []
+        for verdict in pool.map(place.run, cells, range(len(cells))):
+            verdicts.append(verdict)
+            if len(verdicts) % 100 == 0:
+                print(f"process {number + 1}: {len(verdicts)} of {len(cells)} cells", file=sys.stderr, flush=True)
+        return verdicts
 
 
 def run(choice: Choice, processes: int) -> list[Verdict]:

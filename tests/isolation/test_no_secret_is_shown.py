@@ -4,9 +4,7 @@ import base64
 import json
 import logging
 import traceback
-from collections.abc import Iterator
 from contextlib import closing
-from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -22,58 +20,7 @@ from provisioning.job import Job
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, execute, history, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
-
-NOT_SECRET = ("engine", "host", "port", "dbname", "username", "key_id", "kind", "api_keys_revealed_at")
-
-
-class Secrets:
-    """The secrets of a run, each with its name, gathered from Secrets Manager whenever they may be there.
-
-    Those of tenants that were there before are other tests' secrets, whose output was not kept apart.
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._before = {name for name in self._names() if "/tenants/" in name}
-        self.named: dict[str, str] = {}
-
-    def gather(self) -> None:
-        """Takes up what Secrets Manager holds now, and the connection strings that could be made of it."""
-        secrets = self._stack.client("secretsmanager")
-        for name in self._names() - self._before:
-            self.add(name, json.loads(secrets.get_secret_value(SecretId=name)["SecretString"]))
-
-    def _names(self) -> set[str]:
-        pages = self._stack.client("secretsmanager").get_paginator("list_secrets").paginate()
-        return {secret["Name"] for page in pages for secret in page["SecretList"]}
-
-    def add(self, name: str, document: dict[str, object]) -> None:
-        """Takes up every secret of a document."""
-        for field, value in document.items():
-            if isinstance(value, list):
-                for key in value:
-                    self.add(f"{name}: {key['kind']} {field}", key)
-            elif field not in NOT_SECRET and isinstance(value, str):
-                self.named[f"{name}: {field} {value[-4:]}"] = value
-
-
-def forms(secret: str) -> Iterator[bytes]:
-    """The ways in which a secret can be written down: plain, in a URL, in JSON, base64 at each of its three offsets."""
-    plain = secret.encode()
-    yield plain
-    yield quote(secret, safe="").encode()
-    yield json.dumps(secret)[1:-1].encode()
-    yield plain.hex().encode()
-    for offset in range(3):
-        # The characters at either end depend on what stands beside the secret.
-        middle = slice((offset * 8 + 5) // 6, (offset + len(plain)) * 8 // 6)
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encode(b"\0" * offset + plain)[middle]
-
-
-def found_in(output: bytes, secrets: dict[str, str]) -> list[str]:
-    """Returns the names of the secrets that stand in the output."""
-    return [name for name, secret in secrets.items() if any(form in output for form in forms(secret))]
+from tests.isolation.seeking import Secrets, forms, found_in
 
 
 def log_events(stack: Stack) -> list[str]:

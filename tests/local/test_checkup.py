@@ -17,6 +17,7 @@ from local.stack import Stack
 from provisioning import migrate, service_client
 from provisioning.cluster import prepare_cluster
 from tests.executions.running import execute, payload_for, run
+from tests.stages.jobs import refilled
 
 TOKENS = "provisioner/service-tokens"
 ADMIN = "provisioner/clusters/local"
@@ -180,6 +181,20 @@ def test_a_database_that_only_one_side_knows_after_a_restore(stack: Stack, proje
     execute(stack, f"ALTER DATABASE {name}_away RENAME TO {name}")
     assert any(name in fact and fact.endswith("is not there") for fact in facts)
     assert any(f"{name}_away" in fact and fact.endswith("unknown to the control plane") for fact in facts)
+
+
+def test_a_database_of_the_pool_is_known_and_one_that_only_one_side_knows_is_told(stack: Stack) -> None:
+    with refilled(stack):
+        ((name,),) = execute(
+            stack, "SELECT datname FROM pg_database WHERE starts_with(datname::text, 'provisioner_pool_')"
+        )
+        facts = [one.fact for one in checkup.examine() if one.remedy]
+        execute(stack, f"ALTER DATABASE {name} RENAME TO {name}_away")
+        apart = [one.fact for one in checkup.examine() if one.remedy]
+        execute(stack, f"ALTER DATABASE {name}_away RENAME TO {name}")
+    assert not any(name in fact for fact in facts)
+    assert any(name in fact and fact.endswith("is not there") for fact in apart)
+    assert any(f"{name}_away" in fact and fact.endswith("unknown to the control plane") for fact in apart)
 
 
 def test_a_service_that_does_not_know_its_token(stack: Stack) -> None:

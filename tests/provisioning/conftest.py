@@ -74,7 +74,7 @@ def make_job(job_id: str, project_id: str = "demo") -> Job:
         project_id=project_id,
         organization_id="org",
         owner_id="owner",
-        payload=parse_payload({"project_id": project_id, "region": REGION}),
+        document=parse_payload({"project_id": project_id, "region": REGION}).as_document(),
         cluster=Cluster("c-1", REGION, "postgresql", "18", "db.t3.micro", "db.internal", 5432, "admin", 10),
         created_at=datetime(2025, 1, 1, tzinfo=UTC),
         secret_arn=None,

@@ -11,6 +11,8 @@ from local.aws_client import aws_environment
 from local.stack import Stack
 from local.template import REPOSITORY, read_document
 from tests import shipped
+from tests.sam.artefact import BUILT as ARTEFACT
+from tests.sam.artefact import LIMIT_MIB, zipped_mib
 from tests.sam.conftest import SAM
 
 BUILT = REPOSITORY / ".aws-sam"
@@ -34,6 +36,15 @@ def test_all_functions_share_one_build() -> None:
     builds = tomllib.loads((BUILT / "build.toml").read_text())["function_build_definitions"]
     (build,) = builds.values()
     assert set(build["functions"]) == set(shipped.functions())
+
+
+def test_the_zipped_artefact_is_no_larger_than_it_has_to_be() -> None:
+    assert zipped_mib() < LIMIT_MIB
+
+
+def test_every_module_comes_with_its_bytecode() -> None:
+    modules = ARTEFACT.rglob("*.py")
+    assert [file.name for file in modules if not list(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"))] == []
 
 
 def test_the_package_has_the_code_once_and_the_definition_as_it_is_written(stack: Stack, tmp_path: Path) -> None:

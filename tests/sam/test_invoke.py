@@ -61,8 +61,8 @@ def test_the_pools_are_refilled_in_the_container(sam: list[str], stack: Stack) -
 def test_a_deployment_hears_of_the_migrations(sam: list[str], stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "event.json"
     with waiting(bridge_gateway()) as cloudformation:
-        file.write_text(json.dumps(event("MigrateAtDeployFunction") | {"ResponseURL": cloudformation.url}))
-        assert sam_local_invoke(sam, "MigrateAtDeployFunction", file) is None
+        file.write_text(json.dumps(event("DeploymentStepFunction") | {"ResponseURL": cloudformation.url}))
+        assert sam_local_invoke(sam, "DeploymentStepFunction", file) is None
         assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
 
 
@@ -100,6 +100,6 @@ def test_the_compensations_leave_nothing_of_a_failed_job(sam: list[str], stack: 
 
 
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
-    others = {"MigrateFunction", "MigrateAtDeployFunction", "RefillPoolsFunction"}
+    others = {"MigrateFunction", "DeploymentStepFunction", "RefillPoolsFunction"}
     assert set(shipped.functions()) == {*others, *FORWARD, *BACK}
     assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

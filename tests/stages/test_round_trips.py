@@ -52,7 +52,7 @@ FROM_POOL = {
 FROM_TEMPLATE = FROM_POOL | {
     # CREATE DATABASE runs in no transaction: the roles come before it, and the privileges after it.
     "create_database": {"control_plane": 3, "postgres": 5},
-    "create_schema": {"control_plane": 3, "tenant": 8},
+    "create_schema": {"control_plane": 3, "tenant": 9},
 }
 
 

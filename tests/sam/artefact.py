@@ -1,0 +1,28 @@
+"""How large the zipped artefact of the functions is, once `make build` has made it: make build says so at its end."""
+
+import io
+import zipfile
+from pathlib import Path
+
+from local.template import REPOSITORY
+
+BUILT = REPOSITORY / ".aws-sam" / "build" / "VerifyProjectFunction"
+"""All functions share one build, whose code is uploaded once."""
+
+LIMIT_MIB = 9.0
+"""Lambda's own quota is 50. Ours is half libpq with what it links to: the limit is a fifth more than what there is, so
+that no package of the size of boto3 gets in unnoticed."""
+
+
+def zipped_mib(directory: Path = BUILT) -> float:
+    """Returns the size of the directory as one zip file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(directory.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(directory))
+    return len(content.getvalue()) / 2**20
+
+
+if __name__ == "__main__":
+    print(f"Zipped, the artefact is {zipped_mib():.1f} MiB of at most {LIMIT_MIB:.0f}.")

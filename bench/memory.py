@@ -1,18 +1,15 @@
-"""Peak memory and processor time of each handler, each cold in an interpreter of its own: python -m bench.memory."""
+"""Peak memory and processor time of each handler, each cold in an interpreter of its own."""
 
 import json
 import subprocess
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
-from bench.provisions import Provisions
-from local.stack import Stack
+from bench.environment import SERVICES, new_payload
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-SERVICES = ("auth", "realtime", "storage", "pooler")
 FORWARD = (
     "stages.create_database.create_database",
     "stages.create_schema.create_schema",
@@ -25,6 +22,7 @@ BACK = (
     "stages.register_services.deregister_services",
     "stages.create_database.drop_database",
 )
+VERIFY = "stages.verify_project.verify_project"
 REFILL = "provisioning.database_pool.refill_pools"
 MEASURED = """
 import contextlib, importlib, io, json, re, sys, time
@@ -45,17 +43,17 @@ print(json.dumps({"peak_mib": peak, "import_ms": (imported - started) * 1000, "r
 """
 
 
-def measure(stack: Stack) -> dict[str, dict[str, float]]:
+def measure() -> dict[str, dict[str, float]]:
     """Returns {peak_mib, import_ms, run_ms} of each handler: of a job that succeeds and of one that is rolled back.
+
+    On the stack that runs in this process.
 
     The milliseconds are the processor's, which other load on the machine does not add to.
     """
-    provisions, found = Provisions(stack), {REFILL: run(REFILL, {})}
+    found = {REFILL: run(REFILL, {})}
     for handlers in (FORWARD, (*FORWARD[:-1], *BACK)):
         job = {"job_id": f"memory-{uuid.uuid4().hex}"}
-        payload = provisions._payload() | {"services": dict.fromkeys(SERVICES, True)}  # noqa: SLF001 (one package)
-        verify = "stages.verify_project.verify_project"
-        found[verify] = run(verify, job | {"execution_arn": f"arn:{job['job_id']}", "payload": payload})
+        found[VERIFY] = run(VERIFY, job | {"execution_arn": f"arn:{job['job_id']}", "payload": new_payload()})
         found |= {handler: run(handler, job) for handler in handlers}
     return found
 
@@ -65,17 +63,3 @@ def run(handler: str, event: dict[str, Any]) -> dict[str, float]:
     command = [sys.executable, "-c", MEASURED, str(FUNCTIONS), str(FUNCTIONS.parent), handler, json.dumps(event)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
     return {name: float(value) for name, value in json.loads(answer.stdout).items()}
-
-
-def main() -> None:
-    """Prints the table."""
-    with tempfile.TemporaryDirectory() as directory, Stack(Path(directory), fsync=True) as stack:
-        found = measure(stack)
-    print("| handler | peak MiB | import, ms of CPU | cold run, ms of CPU |\n|---|---|---|---|")
-    for handler, figures in found.items():
-        print(f"| {handler.rpartition('.')[2]} | {figures['peak_mib']:.0f} | {figures['import_ms']:.0f} |", end="")
-        print(f" {figures['run_ms']:.0f} |")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, concurrency, environment, floors, goals, growth, imports, machine, server, strategies
+from bench import (
+    comparison,
+    concurrency,
+    environment,
+    floors,
+    goals,
+    growth,
+    imports,
+    machine,
+    memory,
+    server,
+    strategies,
+)
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.django_tenants_peer import django_tenants
 from bench.environments import Environments, environments
@@ -45,6 +57,7 @@ def measure(options: Options) -> dict[str, Any]:
         results["memory"] = _part(options, options.memory, "memory")
     results["disk"] = _part(options, options.disk, "disk")
     with _stack(options.disk) as stack:
+        results["handlers"] = memory.measure()
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )

@@ -252,6 +252,7 @@ def test_from_an_entry_that_is_not_what_it_was_a_job_falls_back_to_the_template(
     for entry, *_ in rows(stack, "entry"):
         execute(stack, "postgres", damage.format(entry=entry))
     job.run(create_database)
+    job.run(create_schema)
     (database,) = look(stack, job.project_id).databases
     assert database["mark"] == job.mark
     left = [name for name, *_ in execute(stack, "postgres", SERVER)]

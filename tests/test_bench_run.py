@@ -1,0 +1,137 @@
+"""make bench measures what it says: the whole of it, with one round of everything."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import machine, report, strategies
+from bench.__main__ import MEMORY, UNPUBLISHED
+from bench.boundaries import BOUNDARIES, PYTHON
+from bench.goals import judge, passed
+from bench.imports import handlers
+from bench.strategies import AT_WORK, IDLE, STRATEGIES
+from local.template import REPOSITORY
+
+pytestmark = pytest.mark.slow
+AT_ONCE = ["1", "2"]
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[dict[str, Path]]:
+    """A directory in memory, one on the disk that the repository lies on, and both gone afterwards."""
+    if MEMORY is None or machine.problem(MEMORY, in_memory=True, gigabytes=2):
+        pytest.skip("no room in memory here")
+    UNPUBLISHED.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as memory, tempfile.TemporaryDirectory(dir=UNPUBLISHED) as disk:
+        yield {"memory": Path(memory), "disk": Path(disk)}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the results go."""
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def ran(places: dict[str, Path], output: Path) -> subprocess.CompletedProcess[str]:
+    """The whole of make bench, with one round of everything."""
+    command = [sys.executable, "-m", "bench", "--rounds", "1", "--concurrency", *AT_ONCE, "--growth", "2"]
+    command += ["--memory", str(places["memory"]), "--disk", str(places["disk"]), "--output", str(output)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def results(ran: subprocess.CompletedProcess[str], output: Path) -> dict[str, Any]:
+    """What it has written."""
+    assert (output / "results.json").exists(), ran.stderr
+    document: dict[str, Any] = json.loads((output / "results.json").read_text())
+    return document
+
+
+def test_a_run_writes_its_figures_its_tables_and_its_picture(results: dict[str, Any], output: Path) -> None:
+    assert (output / "results.md").read_text() == report.document(results)
+    assert (output / "results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_its_exit_status_is_whether_every_goal_that_gates_is_met(
+    ran: subprocess.CompletedProcess[str], results: dict[str, Any]
+) -> None:
+    assert results["goals"] == judge(results)
+    assert ran.returncode == (0 if passed(results["goals"]) else 1)
+
+
+@pytest.mark.parametrize("part", ["memory", "disk"])
+def test_both_parts_have_the_same_comparison_with_fsync(results: dict[str, Any], part: str) -> None:
+    assert results[part]["postgresql"]["fsync"] == "on"
+    assert results[part]["ms"].keys() == results["memory"]["ms"].keys()
+    assert all(figures.keys() == {"p50", "p95", "n"} for figures in results[part]["ms"].values())
+
+
+def test_the_time_of_each_stage_is_the_sum_of_its_boundaries(results: dict[str, Any]) -> None:
+    for stage in results["memory"]["stages"].values():
+        spent = sum(stage[boundary]["p50"] for boundary in (*BOUNDARIES, PYTHON))
+        assert spent == pytest.approx(stage["total"]["p50"], abs=0.01)
+        assert stage["PostgreSQL"]["p50"] > 0
+        assert stage["own Python"]["p50"] > 0
+
+
+def test_a_boundary_is_crossed_by_the_stages_that_need_it_alone(results: dict[str, Any]) -> None:
+    stages = results["memory"]["stages"]
+    http = {name for name, stage in stages.items() if stage["HTTP"]["p50"] > 0}
+    assert http == {*(name for name in stages if name.startswith("Register")), "Finalize"}
+    assert (
+        stages["Verify project"]["Secrets Manager"]["p50"] == 0 < stages["Generate API keys"]["Secrets Manager"]["p50"]
+    )
+
+
+def test_no_job_fails_however_many_run_at_once(results: dict[str, Any]) -> None:
+    for part in ("memory", "disk"):
+        for mode in ("pool", "template"):
+            measured = results[part]["concurrency"][mode]
+            assert list(measured) == AT_ONCE
+            assert [found["first_failures"] for found in measured.values()] == [[], []]
+            assert all(found["per_second"] > 0 for found in measured.values())
+
+
+def test_growth_is_measured_at_every_size_by_tenants_that_are_there(results: dict[str, Any]) -> None:
+    growth = results["disk"]["growth"]
+    assert list(growth["at"]) == ["0", "2"]
+    assert growth["at"]["0"]["tenants"] == 0
+    assert growth["at"]["2"]["tenants"] >= 2
+    assert 5 < growth["megabytes_per_tenant"] < 12
+    assert growth["ms_per_thousand_tenants"].keys() == growth["at"]["0"].keys() - {"tenants"}
+
+
+def test_wal_log_writes_what_it_clones_into_the_wal_and_file_copy_does_not(results: dict[str, Any]) -> None:
+    alone = [one for one in results["disk"]["strategies"] if one["beside"] == IDLE]
+    assert {(one["strategy"], one["wal_megabytes_per_database"] > 2) for one in alone} == {
+        ("wal_log", True),
+        ("file_copy", False),
+    }
+
+
+def test_a_tenant_is_at_work_beside_either_strategy(results: dict[str, Any]) -> None:
+    beside = [one for one in results["disk"]["strategies"] if one["beside"] == AT_WORK]
+    assert {(one["strategy"], one["at_once"]) for one in beside} == set(product(STRATEGIES, strategies.AT_ONCE))
+    assert all(one["commit_ms"]["n"] > 0 for one in beside)
+
+
+def test_the_import_of_every_handler_is_measured(results: dict[str, Any]) -> None:
+    assert handlers().keys() <= results["imports"].keys()
+    assert all(found["peak_mib"]["p50"] > 5 for found in results["imports"].values())
+
+
+def test_no_database_of_a_run_stays(results: dict[str, Any], places: dict[str, Path]) -> None:
+    assert [list(place.iterdir()) for place in places.values()] == [[], []]
+
+
+def test_the_memory_of_every_handler_is_measured_where_it_runs(results: dict[str, Any]) -> None:
+    assert {name.rpartition(".")[0] for name in results["handlers"]} <= handlers().keys()
+    assert all(20 < found["peak_mib"] < 256 for found in results["handlers"].values())

@@ -13,13 +13,13 @@ from typing import Any
 from bench import (
     comparison,
     concurrency,
+    cost,
     environment,
     floors,
     goals,
     growth,
     imports,
     machine,
-    memory,
     server,
     strategies,
 )
@@ -57,7 +57,7 @@ def measure(options: Options) -> dict[str, Any]:
         results["memory"] = _part(options, options.memory, "memory")
     results["disk"] = _part(options, options.disk, "disk")
     with _stack(options.disk) as stack:
-        results["handlers"] = memory.measure()
+        results["handlers"] = cost.measure()
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )

@@ -44,11 +44,11 @@ def measure(stack: Stack, databases: int, passes: int, progress: Callable[[str],
             for kind in kinds if turn % 2 == 0 else reversed(kinds):
                 beside, at_once, strategy = kind
                 progress(f"pass {turn + 1} of {passes}, {strategy}, {at_once} at once, beside {beside}")
-                server.clear(stack)
+                server.checkpoint(stack)
                 create = partial(floors.create_from_template, strategy)
                 run = partial(warm.burst, create, max(databases, at_once), at_once)
                 found[kind].append(_burst(stack, run, beside))
-        server.clear(stack)
+            server.clear(stack)
     return [_summary(kind, runs) for kind, runs in found.items()]
 
 

@@ -76,3 +76,16 @@ def test_a_handler_imports_what_is_on_its_list_and_no_more(module: str) -> None:
     assert {named(one) for one in found} - {"provisioning", "stages", module} <= ALLOWED[module]
     if module != "provisioning.migrate":
         assert not found & NEVER_AT_IMPORT
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be_started_many_times(
+    module: str,
+) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); seen = []; sys.addaudithook(lambda name, _: seen.append(name));"
+        "__import__(sys.argv[2]);"
+        "print(*{'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen'}.intersection(seen))"
+    )
+    command = [sys.executable, "-c", program, str(FUNCTIONS), module]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == []

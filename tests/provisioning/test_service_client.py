@@ -1,4 +1,5 @@
 import json
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
@@ -217,3 +218,17 @@ def test_whatever_the_name_of_an_execution_its_key_arrives_as_plain_ascii(
     service.will(answer(201, KNOWN))
     client.put("demo", make_job(execution_name).idempotency_key(Service.AUTH), TENANT)
     assert service.requests[0].headers["Idempotency-Key"].isascii()
+
+
+def test_requests_of_one_environment_share_a_connection(service: ProgrammableService, client: Generic) -> None:
+    ports = set()
+
+    def noted(running: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
+        ports.add(connection.client_address[1])
+        answer(200, KNOWN)(running, connection)
+
+    service.will(noted)
+    for _ in range(3):
+        client.put("demo", KEY, TENANT)
+        assert client.find("demo") is not None
+    assert len(ports) == 1

@@ -3,9 +3,11 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
+from botocore.client import BaseClient
 
 from local.stack import Stack
 from provisioning import cluster, control_plane, service_client
@@ -56,6 +58,13 @@ FROM_TEMPLATE = FROM_POOL | {
 }
 
 
+SECRETS_MANAGER = {
+    "create_database": ["CreateSecret"],
+    "generate_api_keys": ["GetSecretValue", "PutSecretValue"],
+    "finalize": ["GetSecretValue"],
+}
+
+
 @pytest.fixture
 def counts(stack: Stack) -> Iterator[Counter[str]]:
     """The queries of an environment that has not connected to anything yet; there is one entry in the pool."""
@@ -95,3 +104,29 @@ def test_each_stage_of_a_warm_job_makes_so_many_round_trips(
     run(a_job(new_project(), *ALL))
     refill(entries)
     assert round_trips(a_job(new_project(), *ALL), counts) == expected
+
+
+@pytest.mark.usefixtures("counts")
+def test_each_stage_of_a_warm_job_from_the_pool_makes_so_many_calls_of_secrets_manager(new_project: NewProject) -> None:
+    run(a_job(new_project(), *ALL))
+    refill(1)
+    job, called = a_job(new_project(), *ALL), dict[str, list[str]]()
+    with called_operations() as operations:
+        for handler in (verify_project, *STAGES):
+            operations.clear()
+            job.verify() if handler is verify_project else job.run(handler)
+            called |= {handler.__name__: list(operations)} if operations else {}
+    assert called == SECRETS_MANAGER
+
+
+@contextmanager
+def called_operations() -> Iterator[list[str]]:
+    """Notes the name of every AWS operation that is called."""
+    real, noted = vars(BaseClient)["_make_api_call"], []
+
+    def call(client: BaseClient, operation: str, arguments: object) -> object:
+        noted.append(operation)
+        return real(client, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", call):
+        yield noted

@@ -1,0 +1,153 @@
+"""What AWS bills for a provision, and what memory a handler needs: python -m bench.cost.
+
+Transitions and invocations are counted in the history of an execution. The milliseconds are those of this machine, with
+everything on loopback; Secrets Manager, the services and the databases are farther from a Lambda than that.
+"""
+
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bench.environment import SERVICES, new_payload
+from local.lambda_output import LambdaOutput
+from local.stack import Stack
+
+DOLLARS_PER_TRANSITION = 25 / 1e6
+"""aws.amazon.com/step-functions/pricing, Standard Workflows, US East (N. Virginia)."""
+
+DOLLARS_PER_REQUEST, DOLLARS_PER_GB_SECOND = 0.20 / 1e6, 0.0000166667
+"""aws.amazon.com/lambda/pricing, x86, US East (N. Virginia)."""
+
+MEMORY_GB = 512 / 1024
+"""The default of MemorySize in template.yaml."""
+
+WARM_ROUNDS = 20
+FUNCTIONS = Path(__file__).parents[1] / "functions"
+VERIFY = "stages.verify_project.verify_project"
+FORWARD = (
+    "stages.create_database.create_database",
+    "stages.create_schema.create_schema",
+    *(f"stages.register_services.register_{service}" for service in SERVICES),
+    "stages.generate_api_keys.generate_api_keys",
+    "stages.finalize.finalize",
+)
+BACK = (
+    "stages.generate_api_keys.revoke_api_keys",
+    "stages.register_services.deregister_services",
+    "stages.create_database.drop_database",
+)
+REFILL = "provisioning.database_pool.refill_pools"
+MEASURED = """
+import contextlib, importlib, io, json, re, sys, time
+sys.path[:0] = sys.argv[1:3]
+started = time.process_time()
+module, _, name = sys.argv[3].rpartition(".")
+handler = getattr(importlib.import_module(module), name)
+imported = time.process_time()
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 50_000
+with contextlib.redirect_stdout(io.StringIO()):
+    handler(json.loads(sys.argv[4]), Context())
+    ended = time.process_time()
+# Not getrusage: what it says of a child is at least what its parent had when it was forked.
+peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+print(json.dumps({"peak_mib": peak, "import_ms": (imported - started) * 1000, "run_ms": (ended - imported) * 1000}))
+"""
+
+
+class Context:
+    """An invocation with its whole time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation ends."""
+        return 50_000
+
+
+def counted(stack: Stack) -> tuple[int, int]:
+    """Returns the state transitions and the invocations of one execution with every service."""
+    ran = stack.run(new_payload())
+    if ran["status"] != "SUCCEEDED":
+        raise AssertionError(f"the execution {ran['status']}")
+    pages = stack.client("stepfunctions").get_paginator("get_execution_history")
+    events = [event for page in pages.paginate(executionArn=ran["executionArn"]) for event in page["events"]]
+    return (
+        sum("stateEnteredEventDetails" in event for event in events),
+        sum(event["type"] == "TaskScheduled" for event in events),
+    )
+
+
+def warm_milliseconds(stack: Stack) -> float:
+    """Returns how long the handlers of one job take in all, in a warm environment: the median of some jobs."""
+    output = LambdaOutput(stack.state_directory / "cost.log")
+    with ThreadPoolExecutor(1, initializer=output.adopt, initargs=("cost", "cost")) as environment:
+        taken = [environment.submit(_provision).result() for _ in range(WARM_ROUNDS + 1)]
+    return statistics.median(taken[1:])
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """Returns {peak_mib, import_ms, run_ms} of each handler: of a job that succeeds and of one that is rolled back.
+
+    The milliseconds are the processor's, which other load on the machine does not add to.
+    """
+    found = {REFILL: run(REFILL, {})}
+    for handlers in (FORWARD, (*FORWARD[:-1], *BACK)):
+        job, opening = new_job()
+        found[VERIFY] = run(VERIFY, opening)
+        found |= {handler: run(handler, job) for handler in handlers}
+    return found
+
+
+def new_job() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the event of a new job's stages, and the one that opens it."""
+    job = {"job_id": f"cost-{uuid.uuid4().hex}"}
+    return job, job | {"execution_arn": f"arn:{job['job_id']}", "payload": new_payload()}
+
+
+def _provision() -> float:
+    job, opening = new_job()
+    started = time.perf_counter()
+    for handler in (VERIFY, *FORWARD):
+        module, _, name = handler.rpartition(".")
+        getattr(importlib.import_module(module), name)(opening if handler == VERIFY else job, Context())
+    return (time.perf_counter() - started) * 1000
+
+
+def run(handler: str, event: dict[str, Any]) -> dict[str, float]:
+    """Runs the handler in an interpreter of its own, in the settings that the stack has put into the environment."""
+    command = [sys.executable, "-c", MEASURED, str(FUNCTIONS), str(FUNCTIONS.parent), handler, json.dumps(event)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
+    return {name: float(value) for name, value in json.loads(answer.stdout).items()}
+
+
+def main() -> None:
+    """Prints the prices and the table."""
+    with tempfile.TemporaryDirectory() as directory, Stack(Path(directory), fsync=True) as stack:
+        transitions, invocations = counted(stack)
+        milliseconds = warm_milliseconds(stack)
+        found = measure()
+    gb_seconds = milliseconds / 1000 * MEMORY_GB
+    prices = {
+        f"{transitions} state transitions": transitions * DOLLARS_PER_TRANSITION,
+        f"{invocations} requests to Lambda": invocations * DOLLARS_PER_REQUEST,
+        f"{gb_seconds:.3f} GB-seconds ({milliseconds:.0f} ms warm)": gb_seconds * DOLLARS_PER_GB_SECOND,
+    }
+    print("| of one provision | $ per 1,000 |\n|---|---|")
+    for name, price in [*prices.items(), ("in all", sum(prices.values()))]:
+        print(f"| {name} | {price * 1000:.4f} |")
+    print("\n| handler | peak MiB | import, ms of CPU | cold run, ms of CPU |\n|---|---|---|---|")
+    for handler, figures in found.items():
+        print(f"| {handler.rpartition('.')[2]} | {figures['peak_mib']:.0f} | {figures['import_ms']:.0f} |", end="")
+        print(f" {figures['run_ms']:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

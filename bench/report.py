@@ -113,6 +113,17 @@ def stages_table(part: Results) -> str:
     return f"{_table(head, rows)}\n\np50 of {count} jobs. Connections that a warm job opens, to: {opened}."
 
 
+def profile_sentence(part: Results) -> str:
+    """Returns why a job takes as long as it does beside the floor: what each boundary has of it."""
+    columns = ("total", *BOUNDARIES, PYTHON)
+    total, *spent = (sum(found[column]["p50"] for found in part["stages"].values()) for column in columns)
+    shares = ", ".join(f"{boundary} {ms:.1f}" for boundary, ms in zip(columns[1:], spent, strict=True))
+    return (
+        f"Where the {total:.1f} ms of a job go, in pool mode with its databases in memory: {shares}. The floor takes"
+        f" {part['ms'][FLOOR]['p50']:.1f} ms. By stage:"
+    )
+
+
 def concurrency_table(part: Results) -> str:
     """Returns throughput and latency per number of jobs at once, and what failed."""
     rows = [

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from bench import cost
 from bench.figures import Figures
 from local.template import REPOSITORY, read_template
 
@@ -51,6 +52,22 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
                 if number:
                     found[name]["ms"].append(milliseconds)
                     found[name]["peak_mib"].append(peak)
+    return {
+        name: {unit: Figures.of(values).as_dict() for unit, values in units.items()} for name, units in found.items()
+    }
+
+
+def measure_cold(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the figures of each handler's first event in a fresh interpreter: peak MiB, and the processor's ms.
+
+    For a running stack, whose settings are this process's.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for number in range(rounds):
+        progress(f"cold handlers, round {number + 1} of {rounds}")
+        for name, units in cost.measure().items():
+            for unit, value in units.items():
+                found.setdefault(name, {}).setdefault(unit, []).append(value)
     return {
         name: {unit: Figures.of(values).as_dict() for unit, values in units.items()} for name, units in found.items()
     }

@@ -23,7 +23,7 @@ def section(results: dict[str, Any]) -> str:
         report.goals_table(results),
         report.comparison_table(results),
         report.unequal(results),
-        "Where the time of a job goes, in pool mode with its databases in memory:",
+        report.profile_sentence(results["memory"]),
         report.stages_table(results["memory"]),
         report.growth_sentence(results["disk"]["growth"]),
         report.strategies_sentence(results["disk"]["strategies"]),

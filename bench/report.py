@@ -41,7 +41,10 @@ def document(results: Results) -> str:
     if "growth" in results.get("disk", {}):
         sections += ["## Tenants that are there already, disk", growth_table(results["disk"]["growth"])]
     sections += ["## Handlers, each cold in an interpreter of its own", handlers_table(results["handlers"])]
-    sections += ["## Imports", imports_table(results["imports"]), f"![The figures as a picture]({plot.FILE})"]
+    sections += ["## Imports", imports_table(results["imports"])]
+    if "cold" in results:
+        sections += ["## Each handler's first event in a fresh interpreter", cold_table(results["cold"])]
+    sections += [f"![The figures as a picture]({plot.FILE})"]
     return "\n\n".join(sections) + "\n"
 
 
@@ -108,6 +111,17 @@ def stages_table(part: Results) -> str:
     count = next(iter(part["stages"].values()))["total"]["n"]
     opened = ", ".join(part["warm_job"]["connections"]) or "none"
     return f"{_table(head, rows)}\n\np50 of {count} jobs. Connections that a warm job opens, to: {opened}."
+
+
+def profile_sentence(part: Results) -> str:
+    """Returns why a job takes as long as it does beside the floor: what each boundary has of it."""
+    columns = ("total", *BOUNDARIES, PYTHON)
+    total, *spent = (sum(found[column]["p50"] for found in part["stages"].values()) for column in columns)
+    shares = ", ".join(f"{boundary} {ms:.1f}" for boundary, ms in zip(columns[1:], spent, strict=True))
+    return (
+        f"Where the {total:.1f} ms of a job go, in pool mode with its databases in memory: {shares}. The floor takes"
+        f" {part['ms'][FLOOR]['p50']:.1f} ms. By stage:"
+    )
 
 
 def concurrency_table(part: Results) -> str:
@@ -191,6 +205,21 @@ def handlers_table(found: Results) -> str:
         for name, one in found.items()
     ]
     return _table(["handler", "peak MiB", "import, ms of CPU", "run, ms of CPU"], rows)
+
+
+def cold_table(found: Results) -> str:
+    """Returns what a handler's first event takes: memory, and the processor's time."""
+    rows = [
+        [
+            name.rpartition(".")[2],
+            *_figures(one["peak_mib"])[:2],
+            *_figures(one["import_ms"])[:2],
+            *_figures(one["run_ms"]),
+        ]
+        for name, one in found.items()
+    ]
+    head = ["handler", "peak MiB p50", "p95", "import, ms of CPU, p50", "p95", "the event, ms of CPU, p50", "p95", "n"]
+    return _table(head, rows)
 
 
 def parts(results: Results) -> list[str]:

@@ -55,6 +55,8 @@ def measure(options: Options) -> dict[str, Any]:
     results: dict[str, Any] = {"command": options.command, "rounds": options.rounds, "machine": machine.describe()}
     if options.memory is not None:
         results["memory"] = _part(options, options.memory, "memory")
+        with _stack(options.memory):
+            results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
     results["disk"] = _part(options, options.disk, "disk")
     with _stack(options.disk) as stack:
         results["handlers"] = cost.measure()

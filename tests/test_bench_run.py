@@ -17,7 +17,7 @@ from bench.boundaries import BOUNDARIES, PYTHON
 from bench.goals import judge, passed
 from bench.imports import handlers
 from bench.strategies import AT_WORK, IDLE, STRATEGIES
-from local.template import REPOSITORY
+from local.template import REPOSITORY, read_template
 
 pytestmark = pytest.mark.slow
 AT_ONCE = ["1", "2"]
@@ -126,6 +126,12 @@ def test_a_tenant_is_at_work_beside_either_strategy(results: dict[str, Any]) -> 
 def test_the_import_of_every_handler_is_measured(results: dict[str, Any]) -> None:
     assert handlers().keys() <= results["imports"].keys()
     assert all(found["peak_mib"]["p50"] > 5 for found in results["imports"].values())
+
+
+def test_the_memory_of_every_handler_is_measured(results: dict[str, Any]) -> None:
+    handlers_of_jobs = {function.handler for function in read_template().functions if "stages." in function.handler}
+    assert handlers_of_jobs - results["cold"].keys() == {"stages.record_failure.record_failure"}
+    assert all(found["peak_mib"]["p50"] > 20 for found in results["cold"].values())
 
 
 def test_no_database_of_a_run_stays(results: dict[str, Any], places: dict[str, Path]) -> None:

@@ -40,7 +40,6 @@ def document(results: Results) -> str:
         sections += ["## wal_log and file_copy, disk", strategies_table(results["disk"]["strategies"])]
     if "growth" in results.get("disk", {}):
         sections += ["## Tenants that are there already, disk", growth_table(results["disk"]["growth"])]
-    sections += ["## Handlers, each cold in an interpreter of its own", handlers_table(results["handlers"])]
     sections += ["## Imports", imports_table(results["imports"])]
     if "cold" in results:
         sections += ["## Each handler's first event in a fresh interpreter", cold_table(results["cold"])]
@@ -196,15 +195,6 @@ def imports_table(found: Results) -> str:
         for name, one in found.items()
     ]
     return _table(["import", f"÷ {imports.FLOOR}", "p50 ms", "p95 ms", "n", "peak MiB"], rows)
-
-
-def handlers_table(found: Results) -> str:
-    """Returns what one cold run of each handler takes of memory and of the processor."""
-    rows = [
-        [name.rpartition(".")[2], *(f"{one[what]:.0f}" for what in ("peak_mib", "import_ms", "run_ms"))]
-        for name, one in found.items()
-    ]
-    return _table(["handler", "peak MiB", "import, ms of CPU", "run, ms of CPU"], rows)
 
 
 def cold_table(found: Results) -> str:

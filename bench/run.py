@@ -13,7 +13,6 @@ from typing import Any
 from bench import (
     comparison,
     concurrency,
-    cost,
     environment,
     floors,
     goals,
@@ -59,7 +58,6 @@ def measure(options: Options) -> dict[str, Any]:
             results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
     results["disk"] = _part(options, options.disk, "disk")
     with _stack(options.disk) as stack:
-        results["handlers"] = cost.measure()
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )

@@ -1,14 +1,12 @@
 """The provision command."""
 
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typing_extensions import override
 
 from local import (
     account,
@@ -22,24 +20,20 @@ from local import (
     rotation,
 )
 from local.aws_client import make_client
-from local.errors import HumanError
+from local.command_line import (
+    DEFAULT_STATE,
+    PORT_HELP,
+    EndpointUrl,
+    OneLineErrors,
+    StateDirectory,
+    StateMachine,
+    StateMachineArn,
+)
 from local.stack import Stack
 from local.template import REPOSITORY
 from local.terminal import console
 
 SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
-
-
-class OneLineErrors(typer.Typer):
-    """Says in one line on stderr what the reader can put right, and ends with exit code 2."""
-
-    @override
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().__call__(*args, **kwargs)
-        except HumanError as error:
-            print(f"provision: {error}", file=sys.stderr)
-            sys.exit(2)
 
 
 app = OneLineErrors(
@@ -52,26 +46,6 @@ project = typer.Typer(no_args_is_help=True, help="Projects that can be provision
 app.add_typer(project, name="project")
 cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers that projects' databases are created on.")
 app.add_typer(cluster, name="cluster")
-
-StateDirectory = Annotated[
-    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Where the stack keeps what it makes.")
-]
-StateMachine = Annotated[
-    str | None,
-    typer.Option(
-        "--state-machine-arn",
-        metavar="ARN",
-        help="Of a deployment in an AWS account instead of the stack here. Your own credentials are used.",
-    ),
-]
-PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
-DEFAULT_STATE = Path(".provisioner")
-EndpointUrl = Annotated[
-    str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
-]
-StateMachineArn = Annotated[
-    str | None, typer.Option(help="A state machine on AWS, or at --endpoint-url.  [default: the running stack's]")
-]
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from provisioning import configuration, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
@@ -126,13 +126,22 @@ class ServiceClient:
             attempt += 1
 
     def _send_once(
-        self, method: str, url: str, headers: dict[str, str], content: str | None, patience: float
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: str | None,
+        patience: float,
+        *,
+        kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
         left = min(patience, self._ends_at - time.monotonic())
         if left <= 0:
             raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left to ask it more")
         ends_at = time.monotonic() + left
         timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, left), read=left)
+        connections = _pool().connection_from_url(url)
+        opened = connections.num_connections if kept else 0
         try:
             response = _pool().request(
                 method, url, body=content, headers=headers, timeout=timeout, redirect=False, preload_content=False
@@ -142,6 +151,10 @@ class ServiceClient:
             finally:
                 response.close()
         except HTTPError as error:
+            if isinstance(getattr(error, "reason", error), ProtocolError) and 0 < opened == connections.num_connections:
+                # It went over a connection that may have ended while this environment slept: once more, over a new one.
+                # What adapters send may arrive twice.
+                return self._send_once(method, url, headers, content, patience, kept=False)
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
 

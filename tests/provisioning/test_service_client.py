@@ -11,7 +11,7 @@ from provisioning.services.adapter import Registration
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import TOKEN, make_job
-from tests.provisioning.programmable_service import ProgrammableService, answer
+from tests.provisioning.programmable_service import ProgrammableService, answer, reset
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -232,3 +232,20 @@ def test_requests_of_one_environment_share_a_connection(service: ProgrammableSer
         client.put("demo", KEY, TENANT)
         assert client.find("demo") is not None
     assert len(ports) == 1
+
+
+def test_a_kept_connection_that_turns_out_to_have_ended_is_replaced_at_once(
+    service: ProgrammableService, client: Generic
+) -> None:
+    service.will(answer(200, KNOWN), reset, answer(200, KNOWN))
+    client.put("demo", KEY, TENANT)
+    assert client.find("demo") is not None
+    assert [request.method for request in service.requests] == ["PUT", "GET", "GET"]
+
+
+def test_a_new_connection_that_is_cut_is_no_kept_one(service: ProgrammableService, client: Generic) -> None:
+    service.will(answer(200, KNOWN), reset)
+    client.put("demo", KEY, TENANT)
+    with pytest.raises(ServiceRegistrationFailed, match="did not answer"):
+        client.find("demo")
+    assert len(service.requests) == 3

@@ -3,7 +3,7 @@
 # make test-slow  what takes a minute or more each: handlers killed at 50 moments, refills with a fault at every point
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 1,600 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
+# make matrix every kind of fault at every point of a job: some 1,000 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/ and README
@@ -25,6 +25,9 @@ PYTHON_3_13 = $(shell for python in python3.13 $$HOME/.pyenv/versions/3.13.*/bin
   "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && exit; done; \
   .venv/bin/uv python install --quiet 3.13 && .venv/bin/uv python find --managed-python 3.13)
 
+# A file's fixtures are made in one process, and the files keep their order: what shares a stack comes last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make lint, make format, make build (sam build), make lock (newer dependencies), make clean"
@@ -33,14 +36,14 @@ run: .venv/installed
 	@.venv/bin/provision demo
 
 test: lint audit-shipped
-	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	.venv/bin/pytest -n 3 $(BY_FILE)
 
 test-slow: .venv/installed
-	.venv/bin/pytest -n 2 -m slow
+	.venv/bin/pytest -n 2 $(BY_FILE) -m slow
 
 TESTS ?= tests
 test-3.13: .venv-3.13/installed
-	.venv-3.13/bin/pytest -o cache_dir=.venv-3.13/pytest_cache $(TESTS)
+	.venv-3.13/bin/pytest -n 2 $(BY_FILE) -o cache_dir=.venv-3.13/pytest_cache $(TESTS)
 
 sam-test: .venv/installed
 	@docker info >/dev/null 2>&1 || { echo "make sam-test needs Docker, and no Docker answers here." >&2; exit 1; }

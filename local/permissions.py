@@ -20,7 +20,7 @@ NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "stages.create_database.create_database": {"clusters": (READ,), "projects": (*CREATE, *DELETE)},
     "stages.create_schema.create_schema": {"clusters": (READ,)},
     "stages.register_services.register_auth": REGISTER,
-    "stages.register_services.register_realtime": REGISTER_WITH_CREDENTIALS,
+    "stages.register_services.register_realtime": {**REGISTER_WITH_CREDENTIALS, "Realtime's login": (READ,)},
     "stages.register_services.register_storage": REGISTER_WITH_CREDENTIALS,
     "stages.register_services.register_pooler": REGISTER_WITH_CREDENTIALS,
     "stages.generate_api_keys.generate_api_keys": {"projects": (READ, "secretsmanager:PutSecretValue")},
@@ -53,6 +53,7 @@ def _wanted(function: Function, clusters: Sequence[Cluster]) -> Iterator[tuple[s
     project = f"{control_plane.rpartition(':')[0]}:{function.settings.get('TENANT_SECRET_PREFIX')}/any-Abc123"
     secrets = {
         "service tokens": [function.settings.get("SERVICE_TOKENS_SECRET_ID", "")],
+        "Realtime's login": [function.settings.get("REALTIME_DATABASE_SECRET_ID", "")],
         "clusters": [cluster.admin_secret_id for cluster in clusters],
         "projects": [project],
     }

@@ -13,14 +13,22 @@ A wrong token is answered 403 with an empty body. A PUT keeps the tenant and onl
 PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more. A
 DELETE that was answered 500 has removed the tenant nevertheless, and the next is answered 204.
 
-It gets the tenant's own login. For Postgres Changes it makes a slot, for which a login needs REPLICATION, and a login
-that has it can drop every slot of the server: it is not given here (docs/operations.md, Services).
+It gets the login of REALTIME_DATABASE_SECRET_ID, which it alone has and which may do what its migrations, since
+20240401105812_create_realtime_admin_and_move_ownership, and its slots take (docs/operations.md, Services). What these
+migrations then need of a tenant's database is given before the PUT, over the tenant's login. They were read, and with
+them what makes the slots, at 59bea849747a387b01294df9a526b74a556beb78 (lib/realtime/tenants/migrations.ex and
+repo/migrations/20260211000000_squash_migrations.ex). Without the setting it gets the tenant's own login, and nothing is
+given: a login with REPLICATION can drop every slot of the server.
 """
 
+from collections.abc import Mapping
+from contextlib import closing
+
+from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import json_web_token
-from provisioning.errors import ServiceRegistrationFailed
+from provisioning import configuration, json_web_token, postgres, tenant_secret
+from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant, tls_enforced
 
 PUBLICATION = "supabase_realtime"
@@ -34,9 +42,13 @@ class SupabaseRealtime(Adapter):
 
     @override
     def register(self, tenant: Tenant) -> Registration:
-        if self._put(tenant) == 200 and not self.ready(tenant):
+        login = _own_login()
+        if login is not None:
+            _prepare_database(tenant, login["username"])
+        description = _description(tenant, login or {"username": tenant.username, "password": tenant.password})
+        if self._put(tenant, description) == 200 and not self.ready(tenant):
             self._delete(tenant)
-            self._put(tenant)
+            self._put(tenant, description)
         return self._registered(tenant, _path(tenant))
 
     @override
@@ -63,8 +75,8 @@ class SupabaseRealtime(Adapter):
         data = answer.get("data", answer)
         return isinstance(data, dict) and data.get("healthy") is True
 
-    def _put(self, tenant: Tenant) -> int:
-        status, _ = self._request("PUT", _path(tenant), {"tenant": _description(tenant)}, MIGRATION_SECONDS)
+    def _put(self, tenant: Tenant, description: Mapping[str, object]) -> int:
+        status, _ = self._request("PUT", _path(tenant), {"tenant": description}, MIGRATION_SECONDS)
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
         if status not in (200, 201):
@@ -86,7 +98,24 @@ def _path(tenant: Tenant) -> str:
     return f"/api/tenants/{tenant.external_id}"
 
 
-def _description(tenant: Tenant) -> dict[str, object]:
+def _own_login() -> Mapping[str, str] | None:
+    """Returns the credentials of the login that only Realtime has, or None without one. Raises Misconfigured."""
+    secret_id = configuration.optional("REALTIME_DATABASE_SECRET_ID")
+    if not secret_id:
+        return None
+    document = tenant_secret.read(secret_id)
+    if not all(isinstance(document.get(field), str) for field in ("username", "password")):
+        raise Misconfigured("the secret of REALTIME_DATABASE_SECRET_ID must hold username and password")
+    return document
+
+
+def _prepare_database(tenant: Tenant, username: str) -> None:
+    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
+        names = {"database": sql.Identifier(tenant.job.names.database), "realtime": sql.Identifier(username)}
+        cursor.execute(sql.SQL(postgres.statement("prepare_realtime_schema")).format(**names))
+
+
+def _description(tenant: Tenant, login: Mapping[str, str]) -> dict[str, object]:
     cluster = tenant.job.cluster
     return {
         "external_id": tenant.external_id,
@@ -100,8 +129,8 @@ def _description(tenant: Tenant) -> dict[str, object]:
                     "db_host": cluster.host,
                     "db_port": str(cluster.port),
                     "db_name": tenant.job.names.database,
-                    "db_user": tenant.username,
-                    "db_password": tenant.password,
+                    "db_user": login["username"],
+                    "db_password": login["password"],
                     "slot_name": tenant.slot_name,
                     "publication": PUBLICATION,
                     "ssl_enforced": tls_enforced(),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench import environment, server
+from bench import environment
 from bench.environments import Burst, Environments
 from bench.figures import Figures
 from local.stack import Stack
@@ -12,7 +12,13 @@ MODES = ("pool", "template")
 
 
 def measure(
-    stack: Stack, warm: Environments, at_once: list[int], jobs: int, passes: int, progress: Callable[[str], None]
+    stack: Stack,
+    warm: Environments,
+    at_once: list[int],
+    jobs: int,
+    passes: int,
+    tidy: Callable[[Stack], None],
+    progress: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Returns, per mode and number at once, jobs per second, the figures of a job in ms, and how many jobs failed.
 
@@ -28,7 +34,7 @@ def measure(
                 if mode == "template":
                     warm.run(environment.hide_pool, template=False)
                 bursts[mode][number].append(warm.burst(environment.provision, wanted, number))
-            server.clear(stack)
+            tidy(stack)
     return {
         mode: {str(number): _summary(found) for number, found in numbers.items()} for mode, numbers in bursts.items()
     }

@@ -61,6 +61,7 @@ def measure(options: Options) -> dict[str, Any]:
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )
+    with _stack(options.disk) as stack:
         results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
@@ -94,10 +95,18 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
             part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
             warm.run(environment.fill_pool, 1)
             part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}
-        server.clear(stack)
+        # Each DROP DATABASE waits for a checkpoint: on a disk what was made stays until the server goes.
+        tidy = server.clear if name == "memory" else server.checkpoint
+        tidy(stack)
         with environments(stack, max(options.at_once)) as warm:
             part["concurrency"] = concurrency.measure(
-                stack, warm, options.at_once, options.rounds * 2, options.passes, _progress(f"{name}, concurrency")
+                stack,
+                warm,
+                options.at_once,
+                options.rounds * 2,
+                options.passes,
+                tidy,
+                _progress(f"{name}, concurrency"),
             )
         return part
 

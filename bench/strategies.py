@@ -48,7 +48,6 @@ def measure(stack: Stack, databases: int, passes: int, progress: Callable[[str],
                 create = partial(floors.create_from_template, strategy)
                 run = partial(warm.burst, create, max(databases, at_once), at_once)
                 found[kind].append(_burst(stack, run, beside))
-            server.clear(stack)
     return [_summary(kind, runs) for kind, runs in found.items()]
 
 

@@ -13,7 +13,7 @@ from psycopg2.extras import LogicalReplicationConnection
 
 from local.stack import Stack
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
-from stages.create_database import drop_database
+from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
 from stages.register_services import register_realtime
 from tests.conftest import NewProject
@@ -22,7 +22,6 @@ from tests.executions.running import payload_for, run
 from tests.stages.jobs import StagedJob, execute, open_job
 from tests.stages.realtime_login import LOGIN, SECRET, MigratingRealtimeApi, realtime_with_its_login
 from tests.stages.tenant_apis import connection_of
-from stages.create_database import create_database
 
 OF_REALTIME = """
     SELECT nspname::text FROM pg_namespace WHERE nspname = 'realtime' UNION SELECT pubname FROM pg_publication
@@ -77,7 +76,9 @@ def test_the_migrations_run_with_realtimes_login_which_is_no_superusers(
     owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'realtime'::regnamespace"
     owned_by = {owner for (owner,) in execute(stack, job.names.database, owners)}
     assert owned_by == {LOGIN, "supabase_realtime_admin"}
-    powers = "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname = %s"
+    powers = (
+        "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname = %s"
+    )
     assert execute(stack, "postgres", powers, LOGIN) == [(False, False, False, False, True)]
 
 
@@ -112,11 +113,11 @@ def test_realtime_reads_from_a_slot_what_changes_in_a_table_that_the_tenant_publ
 ) -> None:
     job.run(register_realtime)
     with tenant.cursor() as cursor, service(realtime, job) as session, session.cursor() as reading:
-        cursor.execute("CREATE TABLE notes (id bigint PRIMARY KEY, text text)")
-        cursor.execute("ALTER PUBLICATION supabase_realtime ADD TABLE notes")
+        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY, text text)")
+        cursor.execute("ALTER PUBLICATION supabase_realtime ADD TABLE tenant.notes")
         reading.execute("SELECT pg_create_logical_replication_slot('notes_of_a_test', 'pgoutput', true)")
         session.commit()
-        cursor.execute("INSERT INTO notes VALUES (1, 'to be told of')")
+        cursor.execute("INSERT INTO tenant.notes VALUES (1, 'to be told of')")
         reading.execute(
             "SELECT data FROM pg_logical_slot_get_binary_changes('notes_of_a_test', null, null,"
             " 'proto_version', '1', 'publication_names', 'supabase_realtime')"
@@ -144,12 +145,12 @@ def test_realtime_sees_as_a_user_what_row_level_security_shows_the_user(
 ) -> None:
     job.run(register_realtime)
     with tenant.cursor() as cursor:
-        cursor.execute("CREATE TABLE notes (id bigint PRIMARY KEY, owner text)")
-        cursor.execute("ALTER TABLE notes ENABLE ROW LEVEL SECURITY")
-        cursor.execute("INSERT INTO notes VALUES (1, 'ada')")
-        cursor.execute("GRANT SELECT ON notes TO authenticated")
+        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY, owner text)")
+        cursor.execute("ALTER TABLE tenant.notes ENABLE ROW LEVEL SECURITY")
+        cursor.execute("INSERT INTO tenant.notes VALUES (1, 'ada')")
+        cursor.execute("GRANT SELECT ON tenant.notes TO authenticated")
         cursor.execute(
-            "CREATE POLICY mine ON notes TO authenticated"
+            "CREATE POLICY mine ON tenant.notes TO authenticated"
             " USING (owner = current_setting('request.jwt.claims')::jsonb ->> 'sub')"
         )
     for user, seen in (("ada", 1), ("bob", 0)):
@@ -168,15 +169,15 @@ def test_what_a_tenant_writes_into_a_policy_can_become_realtimes_login(
     """Why docs/operations.md wants tenants that trust each other for it."""
     job.run(register_realtime)
     with tenant.cursor() as cursor:
-        cursor.execute("CREATE TABLE notes (id bigint PRIMARY KEY)")
-        cursor.execute("INSERT INTO notes VALUES (1)")
-        cursor.execute("ALTER TABLE notes ENABLE ROW LEVEL SECURITY")
-        cursor.execute("GRANT SELECT ON notes TO authenticated")
+        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY)")
+        cursor.execute("INSERT INTO tenant.notes VALUES (1)")
+        cursor.execute("ALTER TABLE tenant.notes ENABLE ROW LEVEL SECURITY")
+        cursor.execute("GRANT SELECT ON tenant.notes TO authenticated")
         cursor.execute(
-            "CREATE FUNCTION escape() RETURNS boolean LANGUAGE plpgsql AS"
-            " $$ BEGIN PERFORM set_config('role', 'none', false); RAISE NOTICE '%', current_user; RETURN true; END $$"
+            "CREATE FUNCTION tenant.escape() RETURNS boolean LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM set_config('role', 'none', false); RETURN true; END $$"
         )
-        cursor.execute("CREATE POLICY hostile ON notes USING (escape())")
+        cursor.execute("CREATE POLICY hostile ON tenant.notes USING (tenant.escape())")
     with service(realtime, job) as session, session.cursor() as cursor:
         cursor.execute("SELECT set_config('role', 'authenticated', true)")
         cursor.execute("SELECT FROM tenant.notes")

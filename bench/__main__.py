@@ -22,6 +22,8 @@ def main() -> int:
     options = _options()
     # A run that is told to end stops its servers and removes its databases first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if options.publish and (options.memory is None or options.growth == 0):
+        sys.exit("README quotes databases in memory and growth: --publish needs both.")
     room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
     grown = room + ROOM_GB_PER_TENANT * options.growth
     found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]

@@ -6,6 +6,8 @@ import uuid
 from contextlib import closing
 from typing import Any
 
+from psycopg2 import sql
+
 from bench.environment import pool_template, take_entry, timed
 
 CLAIM, WHOLE = "claim", "whole"
@@ -30,6 +32,30 @@ def from_pool() -> dict[str, float]:
 def from_template() -> dict[str, float]:
     """Clones the pool's template for a new tenant. Returns the ms of the whole and of the database's step in it."""
     return _make(template=pool_template())
+
+
+def database_step() -> float:
+    """Takes over a pool's entry as a claim does, in one round trip, without the login's password.
+
+    PostgreSQL derives a key of 4,096 rounds whenever it is given a SCRAM verifier, to find out whether it is that of an
+    empty password: that is the dearest part of a claim and none of the database's.
+    """
+    from provisioning import cluster, tenant_database, tenant_lookup
+    from provisioning.naming import tenant_names
+
+    entry, names = take_entry(), tenant_names(f"b-{uuid.uuid4().hex[:16]}")
+    pooled = tenant_lookup.pool_names(entry)
+    where, _ = _cluster()
+    composed = tenant_database._composed(  # noqa: SLF001 (a part of what it composes)
+        ("take_over_database", "open_database"),
+        names,
+        entry=sql.Identifier(entry),
+        entry_owner=sql.Identifier(pooled.owner_role),
+        entry_login=sql.Identifier(pooled.login_role),
+        mark=sql.Literal("provisioner bench"),
+    )
+    with cluster.tenant_session(where, names.database) as session, session.cursor() as cursor:
+        return timed(lambda: cursor.execute(composed))
 
 
 def _make(entry: str | None = None, template: str | None = None) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """README's section of results, from the committed file: python -m bench.readme writes it, a test compares it."""
 
 import json
+import textwrap
 from typing import Any
 
 from bench import report
@@ -9,6 +10,7 @@ from local.template import REPOSITORY
 README = REPOSITORY / "README.md"
 RESULTS = REPOSITORY / "bench" / "results"
 BEGIN, END = "<!-- bench/results, by python -m bench.readme -->\n", "<!-- end of bench/results -->\n"
+WIDTH = 120
 
 MORE = """\
 [`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, 1 to 32 jobs at once, growth,
@@ -30,7 +32,13 @@ def section(results: dict[str, Any]) -> str:
         "![The same as a picture](bench/results/results.png)",
         MORE,
     ]
-    return BEGIN + "\n\n".join(paragraphs) + "\n" + END
+    return BEGIN + "\n\n".join(map(_wrapped, paragraphs)) + "\n" + END
+
+
+def _wrapped(paragraph: str) -> str:
+    if paragraph.startswith("|"):
+        return paragraph
+    return textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def refresh(results: dict[str, Any]) -> None:

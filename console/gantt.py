@@ -10,7 +10,7 @@ from console.timeline import StateRun, Timeline
 NARROWEST = 0.6
 """Percent of the width: what took a moment is still to be seen."""
 
-TICKS = 4
+TICKS = 3
 NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
@@ -98,6 +98,8 @@ def _ticks(total: float) -> list[tuple[float, str]]:
 def _tick(moment: float, step: float) -> str:
     if moment == 0:
         return "0"
-    if step < 1:
+    if step < 0.1:
         return f"{moment * 1000:.0f} ms"
+    if step < 1:
+        return f"{moment:g} s"
     return f"{moment:.0f} s" if moment < 60 and step < 60 else words.countdown(moment)

@@ -81,7 +81,8 @@ class _Picture:
             opening, closing = SHAPES.get(state.kind, ("(", ")"))
             yield f'{indent}{node}{opening}"{self._label(state)}"{closing}'
             return
-        yield f'{indent}subgraph {node}["{self._label(state)}"]'
+        # One line: what is inside covers a second.
+        yield f'{indent}subgraph {node}["{self._label(state, " · ")}"]'
         # A box that does not say its direction lies across that of the box around it.
         yield f"{indent}{INDENT}direction TB"
         # Mermaid lays boxes that nothing connects out from the right to the left.
@@ -107,9 +108,9 @@ class _Picture:
         source = next(state for state in self._machine.every_state() if state.name == transition.source)
         return f"{self._ids[transition.source]}e{source.transitions.index(transition) + 1}"
 
-    def _label(self, state: State) -> str:
+    def _label(self, state: State, between: str = "<br/>") -> str:
         name, mark = _escape(state.name), self._marks.get(state.name)
-        return f"{name}<br/>{_escape(mark.note)}" if mark and mark.note else name
+        return f"{name}{between}{_escape(mark.note)}" if mark and mark.note else name
 
 
 def _escape(text: str) -> str:

@@ -16,7 +16,10 @@ POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extension
 LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
 LOGGING |= {"provisioning.redaction"}
 POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.tenant_secret"}
-LEDGER = {f"provisioning.{name}" for name in ("control_plane", "job", "ledger", "naming", "stage", "stage_runner")}
+LEDGER = {
+    f"provisioning.{name}"
+    for name in ("control_plane", "job", "kept_plans", "ledger", "naming", "stage", "stage_runner")
+}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 TENANT_SCHEMA = {"provisioning.tenant_extensions", "provisioning.tenant_schema", "provisioning.cluster"}
 TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}

@@ -16,7 +16,7 @@ from psycopg2.extensions import (
 )
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import configuration, postgres, tenant_secret
+from provisioning import configuration, kept_plans, postgres, tenant_secret
 from provisioning.errors import ControlPlaneUnavailable
 
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -67,8 +67,10 @@ class ControlPlane:
 
         They are one transaction, unless sql/begin.sql and sql/commit.sql among them say otherwise.
         """
+        values = {key: _adapt(value) for key, value in parameters.items()}
         with _translated(), self._whole(), self.connection.cursor() as cursor:
-            cursor.execute(postgres.statement(*names), {key: _adapt(value) for key, value in parameters.items()})
+            with kept_plans.round_trip(self.connection, names) as text:
+                cursor.execute(text, values)
             columns = [column.name for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()] if columns else []
 

@@ -26,8 +26,8 @@ from tests.faults.cells import Cell, Laboratory, Verdict
 from tests.faults.faults import Fault
 
 TIME_SCALE = 1 / 1500
-TIMEOUT_SCALE = 1 / 25
-"""A Lambda's 50 seconds become 2, a task's 60 become 2.4: long enough for an attempt, short enough for a matrix."""
+TIMEOUT_SCALE = 1 / 15
+"""A Lambda's 50 seconds become 3.3, a task's 60 become 4: long enough for an attempt, short enough for a matrix."""
 
 AT_ONCE = 6
 

@@ -1,4 +1,4 @@
-"""The login that only Realtime has, made as docs/operations.md says, and a Realtime that migrates with what it is handed."""
+"""The login that only Realtime has, made as docs/operations.md says, and a Realtime that migrates with it."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from typing_extensions import override
 
 from local.bootstrap import ADMIN
@@ -18,7 +18,7 @@ from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.scram import scram_verifier
 from tests.stages.jobs import execute
-from tests.stages.tenant_apis import RealtimeApi, native_service, signs_in
+from tests.stages.tenant_apis import RealtimeApi, native_service
 
 LOGIN = "provisioner_realtime"
 SECRET = "provisioner/realtime-database"
@@ -30,22 +30,18 @@ class MigratingRealtimeApi(RealtimeApi):
 
     @override
     def migrate(self, connect: dict[str, Any]) -> bool:
-        return super().migrate(connect) and migrated(connect)
-
-
-def migrated(connect: dict[str, Any]) -> bool:
-    """Tells whether the migrations are done, which are tried now when they are not."""
-    if not signs_in(connect):
-        return False
-    with closing(psycopg2.connect(**connect)) as connection, connection.cursor() as cursor:
-        try:
-            cursor.execute("SELECT to_regclass('realtime.schema_migrations') IS NOT NULL")
-            if cursor.fetchone() != (True,):
-                cursor.execute(MIGRATIONS.read_text())
-            connection.commit()
-        except psycopg2.Error:
+        """Migrates the tenant database, unless that was done."""
+        if not super().migrate(connect):
             return False
-    return True
+        with closing(psycopg2.connect(**connect)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('realtime.schema_migrations') IS NOT NULL")
+            try:
+                if cursor.fetchone() != (True,):
+                    cursor.execute(MIGRATIONS.read_text())
+                    connection.commit()
+            except errors.InsufficientPrivilege:
+                return False
+        return True
 
 
 @contextmanager

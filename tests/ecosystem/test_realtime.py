@@ -83,13 +83,17 @@ def test_the_migrations_run_with_realtimes_login_which_is_no_superusers(
 
 
 def test_without_the_setting_the_migrations_fail_and_nothing_of_it_is_in_the_database(
-    stack: Stack, job: StagedJob, realtime: MigratingRealtimeApi, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, job: StagedJob, realtime: MigratingRealtimeApi, tenant: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REALTIME_DATABASE_SECRET_ID")
     with pytest.raises(ServiceRegistrationFailed, match="could not migrate"):
         job.run(register_realtime)
     assert handed(realtime, job)["user"] == job.names.login_role
     assert execute(stack, job.names.database, OF_REALTIME) == []
+    with tenant.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA realtime")
+    with pytest.raises(ServiceRegistrationFailed, match="could not migrate"):
+        job.run(register_realtime)
 
 
 def test_a_second_attempt_finds_what_the_first_has_given(job: StagedJob, realtime: MigratingRealtimeApi) -> None:

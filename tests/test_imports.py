@@ -23,7 +23,7 @@ LEDGER = {
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 TENANT_SCHEMA = {"provisioning.tenant_extensions", "provisioning.tenant_schema", "provisioning.cluster"}
 TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}
-SERVICES = TENANT_SCHEMA | {"provisioning.json_web_token", "provisioning.service_client", "urllib3", "hashlib"}
+SERVICES = TENANT_SCHEMA | {"provisioning.json_web_token", "provisioning.service_client", "hashlib"}
 SERVICES |= {"provisioning.services"} | {
     f"provisioning.services.{name}"
     for name in ("adapter", "generic", "supabase_realtime", "supabase_storage", "supavisor")

@@ -78,7 +78,7 @@ def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -
         )
         master.autocommit = True
         with master.cursor() as cursor:
-            (statements,) = [text for language, text in FENCES if language == "sql"]
+            statements, _ = [text for language, text in FENCES if language == "sql"]
             for statement in re.sub(r"^ *--.*$", "", statements, flags=re.MULTILINE).split(";")[:-1]:
                 cursor.execute(statement)
             cursor.execute("ALTER ROLE provisioner_projects PASSWORD 'admin'")

@@ -11,15 +11,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
-
-import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from provisioning import configuration, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.stage import Service
+
+if TYPE_CHECKING:
+    import urllib3
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 8.0
@@ -135,6 +135,10 @@ class ServiceClient:
         *,
         kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
+        # Here and not at the top: by now boto3, which the token was read with, has imported it.
+        import urllib3
+        from urllib3.exceptions import HTTPError, ProtocolError
+
         left = min(patience, self._ends_at - time.monotonic())
         if left <= 0:
             raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left to ask it more")
@@ -158,8 +162,10 @@ class ServiceClient:
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+def _read(response: "urllib3.BaseHTTPResponse", deadline: float) -> bytes:
     """Reads no more than is allowed and no longer than until the deadline, however slowly the body comes."""
+    from urllib3.exceptions import ReadTimeoutError
+
     content = b""
     while len(content) <= LARGEST_ANSWER_BYTES:
         if time.monotonic() > deadline:
@@ -212,7 +218,9 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return address.ipv4_mapped or address
 
 
-def _pool() -> urllib3.PoolManager:
+def _pool() -> "urllib3.PoolManager":
+    import urllib3
+
     if not hasattr(_environment, "pool"):
         retries = urllib3.Retry(total=None, connect=QUICK_RETRIES, read=0, status=0, redirect=False, other=0)
         _environment.pool = urllib3.PoolManager(retries=retries)

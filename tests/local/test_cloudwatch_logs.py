@@ -2,9 +2,11 @@ import json
 import uuid
 
 from local.stack import Stack
+from tests.executions.running import keep_logs
 
 
 def test_cloudwatch_logs_have_what_the_handlers_wrote(stack: Stack, project_id: str) -> None:
+    keep_logs(stack)
     job = f"logs-{uuid.uuid4().hex[:8]}"
     stack.run({"project_id": project_id, "region": "us-east-1"}, job)
     logs = stack.client("logs")

@@ -35,6 +35,7 @@ POLICIES = {
     "ReadTenantSecretsPolicy": "projects",
     "ChangeTenantSecretsPolicy": "projects",
     "DeleteTenantSecretsPolicy": "projects",
+    "ReadRealtimeDatabaseSecret": "Realtime's login",
 }
 
 
@@ -87,8 +88,11 @@ def test_what_is_asked_is_what_the_template_grants() -> None:
     for name, function in shipped.functions().items():
         if function["Handler"].startswith("stages."):
             secrets = granted.setdefault(function["Handler"], {})
-            for policy in roles[name.removesuffix("Function") + "Role"]["ManagedPolicyArns"]:
-                if policy["Ref"] in POLICIES:
-                    first = policies[policy["Ref"]]["Statement"][0]["Action"]
-                    secrets.setdefault(POLICIES[policy["Ref"]], set()).update([first] if first == str(first) else first)
+            role = roles[name.removesuffix("Function") + "Role"]
+            attached = {policy["Ref"]: policies[policy["Ref"]] for policy in role["ManagedPolicyArns"]}
+            _, when_set, _ = role.get("Policies", {"Fn::If": ("", [], "")})["Fn::If"]
+            attached |= {policy["PolicyName"]: policy["PolicyDocument"] for policy in when_set}
+            for policy in set(attached) & set(POLICIES):
+                first = shipped.listed(attached[policy]["Statement"])[0]["Action"]
+                secrets.setdefault(POLICIES[policy], set()).update(shipped.listed(first))
     assert granted == {handler: {kind: set(asked) for kind, asked in needs.items()} for handler, needs in NEEDS.items()}

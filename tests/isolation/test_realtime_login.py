@@ -1,0 +1,34 @@
+"""The password of the login that only Realtime has: Realtime gets it, and nobody else reads it anywhere."""
+
+import json
+
+import pytest
+
+from local.stack import Stack
+from provisioning.naming import tenant_names
+from tests.conftest import NewProject
+from tests.executions.looking import look
+from tests.executions.running import payload_for, run
+from tests.isolation.seeking import found_in
+from tests.isolation.test_no_secret_is_shown import Before, outputs
+from tests.stages.realtime_login import SECRET, realtime_with_its_login
+
+
+def test_the_password_of_realtimes_login_is_in_no_output_and_in_no_projects_secret(
+    stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, kept, failed = Before(stack), new_project(), new_project()
+    secrets = stack.client("secretsmanager")
+    with realtime_with_its_login(stack, monkeypatch) as realtime:
+        password = json.loads(secrets.get_secret_value(SecretId=SECRET)["SecretString"])["password"]
+        runs = [run(stack, payload_for(kept, "realtime"))]
+        assert password in json.dumps(realtime.tenants)
+        realtime.migrations_fail = 3
+        runs.append(run(stack, payload_for(failed, "realtime")))
+    assert [ran.status for ran in runs] == ["SUCCEEDED", "FAILED"]
+    assert look(stack, failed).databases == []
+    written = outputs(stack, [ran.arn for ran in runs], before)
+    written["the project's secret"] = secrets.get_secret_value(SecretId=tenant_names(kept).secret)[
+        "SecretString"
+    ].encode()
+    assert {place for place, output in written.items() if found_in(output, {"password": password})} == set()

@@ -11,15 +11,6 @@ from local.stack import Stack
 from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query
 
-PREDEFINED_ROLES = (
-    "pg_read_all_data",
-    "pg_write_all_data",
-    "pg_monitor",
-    "pg_signal_backend",
-    "pg_execute_server_program",
-)
-UNTRUSTED_EXTENSIONS = ("dblink", "postgres_fdw", "file_fdw", "pg_stat_statements", "pageinspect", "pg_buffercache")
-
 
 def test_it_cannot_connect_to_another_tenants_database(attacker: Tenant, victim: Tenant) -> None:
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):

@@ -18,7 +18,7 @@ from provisioning import postgres, tenant_secret
 from provisioning.errors import ProvisioningError
 from provisioning.job import Job
 from tests.conftest import NewProject
-from tests.executions.running import SERVICES, execute, history, payload_for, run
+from tests.executions.running import SERVICES, execute, history, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.isolation.seeking import Secrets, forms, found_in
 
@@ -78,6 +78,7 @@ def tables(stack: Stack) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def everything(stack: Stack, new_project: NewProject) -> tuple[dict[str, str], dict[str, bytes]]:
     """Runs one execution that succeeds and one that fails at each stage, and returns the secrets and the outputs."""
+    keep_logs(stack)
     secrets, before = Secrets(stack), Before(stack)
     keys = {"count": 3, "prefix": "grep"}
     executions = [run(stack, payload_for(new_project(), *SERVICES, api_keys=keys)).arn]

@@ -87,10 +87,13 @@ format: .venv/installed
 	.venv/bin/ruff format
 
 # SAM builds with the python3.13 that it finds on the PATH. Lambda cannot write bytecode beside the code, and would compile
-# it at every cold start: it goes with the code, unchecked, because a zip file keeps no time that could be compared.
+# it at every cold start: it goes with the code, unchecked, because a zip file keeps no time that could be compared, and
+# with the paths that the code has there, so that the functions' code stays the same and is uploaded once.
 build: .venv/installed .venv-sam/installed .venv-3.13/installed
 	PATH="$$PWD/.venv-3.13/bin:$$PATH" $(SAM) build
-	.venv-3.13/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
+	@for code in .aws-sam/build/*/; do \
+	  .venv-3.13/bin/python -m compileall -q --invalidation-mode unchecked-hash -s "$${code%/}" -p /var/task "$${code%/}" || exit 1; \
+	done
 	@.venv/bin/python -m tests.sam.artefact
 
 # uv installs in seconds what takes pip most of a minute, but does not read pip's configuration: it is handed the index,

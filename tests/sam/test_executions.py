@@ -1,9 +1,8 @@
 """Whole executions, the shipped definition and every function in its container: the same ends as in one process."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +13,10 @@ from tests.conftest import NewProject
 from tests.executions.running import Ran, entered, eventually, history, payload_for, run
 from tests.executions.test_lambda_faults import sleeping
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.sam.conftest import docker
 from tests.sam.start_lambda import StartLambda, as_lambda_answers
+
+NAMED = '"AWS_LAMBDA_FUNCTION_NAME=RegisterStorageFunction"'
 
 
 @pytest.fixture
@@ -93,12 +95,10 @@ def test_a_transient_error_has_the_same_name_and_is_retried(
 def test_a_timeout_has_the_same_name_and_is_retried(
     stack: Stack, everywhere: dict[str, Any], new_project: NewProject
 ) -> None:
-    awake = threading.Event()
     with everywhere["in this process"], never_beginning(stack):
         here = run_into_a_timeout(stack, new_project())
-    with everywhere["in containers"], never_ending(stack, awake):
+    with everywhere["in containers"], never_ending(stack):
         there = run_into_a_timeout(stack, new_project())
-        awake.set()
     assert here == there == ("FAILED", "StageTimedOut")
 
 
@@ -110,9 +110,19 @@ def run_into_a_timeout(stack: Stack, project_id: str) -> tuple[str, str | None]:
     return ran.status, ran.error
 
 
-def never_ending(stack: Stack, awake: threading.Event) -> AbstractContextManager[None]:
-    """A service that answers after the function's container was ended, which has the time that the template gives."""
-    return storage_that(stack, lambda: awake.wait(60) and (503, "woken"))
+@contextmanager
+def never_ending(stack: Stack) -> Iterator[None]:
+    """A function that stands still from its request on. A service alone keeps none longer than it wants to wait."""
+
+    def freeze() -> tuple[int, str]:
+        for container in docker("ps", "--quiet"):
+            if NAMED in docker("inspect", "--format", "{{json .Config.Env}}", container)[0]:
+                # Every process but the first, which is Lambda's.
+                docker("exec", container, "sh", "-c", "kill -STOP -1")
+        return 503, "nobody hears this"
+
+    with storage_that(stack, freeze):
+        yield
 
 
 @contextmanager

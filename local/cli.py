@@ -1,6 +1,5 @@
 """The provision command."""
 
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ from local.command_line import (
     StateDirectory,
     StateMachine,
     StateMachineArn,
+    stop_on_terminate,
 )
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -54,7 +54,7 @@ def demo(
 ) -> None:
     """Provisions the sample project on a stack that is thrown away afterwards."""
     out, started = console(), time.monotonic()
-    _stop_on_terminate()
+    stop_on_terminate()
     with tempfile.TemporaryDirectory(prefix="provisioner-") as directory:
         out.print("Starting PostgreSQL, the registration services and Step Functions ...")
         with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
@@ -83,7 +83,7 @@ def up(
 ) -> None:
     """Starts the stack and keeps it running in the background, on loopback."""
     if foreground:
-        _stop_on_terminate()
+        stop_on_terminate()
         daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers)
     else:
         daemon.start(state_dir, port, time_scale, containers=containers)
@@ -244,13 +244,6 @@ def add_cluster(
     else:
         account.find(state_machine).use_settings()
     console().print(inquiry.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
-
-
-def _stop_on_terminate() -> None:
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 if __name__ == "__main__":

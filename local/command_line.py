@@ -1,5 +1,6 @@
 """What the provision command's subcommands have in common: their options, and how they end with a person's mistake."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,3 +42,12 @@ class OneLineErrors(typer.Typer):
         except HumanError as error:
             print(f"provision: {error}", file=sys.stderr)
             sys.exit(2)
+
+
+def stop_on_terminate() -> None:
+    """Lets SIGTERM end the process as Ctrl-C does, so that a stack is stopped first."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,29 +1,23 @@
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import cluster, control_plane, service_client, tenant_schema
+from provisioning import tenant_schema
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
-from tests.stages.jobs import StagedJob, open_job
+from tests.stages.jobs import StagedJob, lambda_environment, open_job
 
 
 @pytest.fixture(scope="module", autouse=True)
 def environment(stack: Stack) -> Iterator[None]:
     """One Lambda environment for the tests of a file: its connections end with it."""
-    with (
-        patch.object(control_plane, "_environment", threading.local()),
-        patch.object(cluster, "_environment", threading.local()),
-        patch.object(service_client, "_environment", threading.local()),
-    ):
+    with lambda_environment():
         yield
 
 

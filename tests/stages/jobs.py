@@ -1,6 +1,7 @@
 """One job, stage by stage: the handlers are called as Lambda calls them, and their errors are exceptions here."""
 
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from local.stack import Stack
+from provisioning import cluster, control_plane, service_client
 from provisioning.database_pool import refill_pools
 from provisioning.naming import TenantNames, tenant_names
 from provisioning.stage_runner import Event, LambdaContext, Output
@@ -160,3 +162,14 @@ def execute(stack: Stack, dbname: str, statement: str, *values: object) -> list[
     with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def lambda_environment() -> Iterator[None]:
+    """A Lambda environment of its own: its connections end with it."""
+    with (
+        patch.object(control_plane, "_environment", threading.local()),
+        patch.object(cluster, "_environment", threading.local()),
+        patch.object(service_client, "_environment", threading.local()),
+    ):
+        yield

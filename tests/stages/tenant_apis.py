@@ -6,6 +6,7 @@ credentials that it was given: a registration that cannot work is refused here a
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ Tenants = dict[str, dict[str, Any]]
 REALTIME_SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
 
-class TenantApi:
+class TenantApi(ABC):
     """One service: its tenants, the requests that it got, and what a test lets go wrong."""
 
     def __init__(self, secret: str) -> None:
@@ -40,8 +41,9 @@ class TenantApi:
         self.removals_fail = 0
         """How many of the next removals are answered 500, where the service has that."""
 
+    @abstractmethod
     def application(self) -> Flask:
-        raise NotImplementedError
+        """Returns the service's own routes."""
 
     def migrate(self, connect: dict[str, Any]) -> bool:
         """Signs in to the tenant database, as migrations begin. Tells whether they went through."""

@@ -1,20 +1,16 @@
 """The pool: databases made before a job asks, claimed by one job each, and the same as one that was made on demand."""
 
-import io
-import json
 import os
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from typing import Any
 from unittest.mock import patch
 
-import psycopg2
 import pytest
 
 from local.stack import Stack
 from provisioning import tenant_database, tenant_lookup, tenant_schema
 from provisioning.database_pool import Pool, refill_pools
-from provisioning.errors import DatabaseCreationFailed, JobClosed
+from provisioning.errors import JobClosed
 from stages import create_database as stage
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
@@ -181,29 +177,6 @@ def test_one_clusters_own_size_goes_before_the_setting(stack: Stack) -> None:
         assert len(rows(stack, "entry")) == 1
     finally:
         execute(stack, "control_plane", "DELETE FROM control_plane.pool_sizes")
-
-
-@pytest.mark.usefixtures("pool")
-def test_each_refill_says_what_the_emptiest_pool_still_had(stack: Stack) -> None:
-    with redirect_stdout(io.StringIO()) as output:
-        refill()
-        refill()
-    assert pool_entries(output) == [[0], [2]]
-
-
-@pytest.mark.usefixtures("pool")
-def test_a_cluster_that_cannot_be_refilled_counts_as_an_empty_pool(stack: Stack) -> None:
-    refill()
-    lost = patch.object(Pool, "refill", side_effect=psycopg2.OperationalError)
-    with redirect_stdout(io.StringIO()) as output, lost, pytest.raises(DatabaseCreationFailed):
-        refill()
-    assert pool_entries(output) == [[0]]
-
-
-def pool_entries(output: io.StringIO) -> list[list[int]]:
-    """The values of the metric in what was written."""
-    records = [json.loads(line) for line in output.getvalue().splitlines()]
-    return [record["PoolEntries"] for record in records if "PoolEntries" in record]
 
 
 @pytest.mark.usefixtures("pool")

@@ -1,7 +1,7 @@
 """Percentiles, and what a figure is worth: how often it was measured."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -29,3 +29,11 @@ def percentile(values: Sequence[float], percent: int) -> float:
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def by_stage(jobs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Returns, per stage, the figures of everything that was measured of it in at least one job."""
+    return {
+        stage: {what: Figures.of([job[stage][what] for job in jobs]).as_dict() for what in spent}
+        for stage, spent in jobs[0].items()
+    }

@@ -8,6 +8,7 @@ from bench import imports
 from bench.comparison import CLAIM_DATABASE, FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE, SELECT
 
 Results = dict[str, Any]
+SLOWEST_IMPORT = f"slowest stage's import ÷ {imports.FLOOR}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ def passed(goals: list[dict[str, Any]]) -> bool:
     return all(row["met"] for row in goals if row["gates"])
 
 
+def title(ratio: str, results: Results) -> str:
+    """Returns a ratio's name, and where it leaves that open, of what it was the ratio."""
+    return f"{ratio} ({slowest_import(results)})" if ratio == SLOWEST_IMPORT else ratio
+
+
+def slowest_import(results: Results) -> str:
+    """Returns the module of the stage that takes longest to import; none of them makes an AWS client at import."""
+    found: dict[str, float] = {
+        name: units["ms"]["p50"] for name, units in results["imports"].items() if name.startswith("stages.")
+    }
+    return max(found, key=found.__getitem__)
+
+
 def _to_floor(name: str, floor: str = FLOOR) -> Callable[[Results], float | None]:
     def ratio(part: Results) -> float | None:
         found = part["ms"]
@@ -88,9 +102,8 @@ def _growth(name: str) -> Callable[[Results], float | None]:
 
 
 def _slowest_import(results: Results) -> float | None:
-    """The slowest stage's; none of them makes an AWS client at import."""
-    found = {name: units["ms"]["p50"] for name, units in results["imports"].items()}
-    return float(max(ms for name, ms in found.items() if name.startswith("stages.")) / found[imports.FLOOR])
+    found = results["imports"]
+    return float(found[slowest_import(results)]["ms"]["p50"] / found[imports.FLOOR]["ms"]["p50"])
 
 
 GOALS = (
@@ -109,5 +122,5 @@ GOALS = (
     Goal("p50 with the most tenants ÷ with none, pool mode", 1.2, _growth(HANDLERS_POOL), parts=("disk",)),
     Goal("p50 with the most tenants ÷ with none, template mode", 1.2, _growth(HANDLERS_TEMPLATE), parts=("disk",)),
     Goal("new connections per warm environment and job", 0, lambda part: float(len(part["warm_job"]["connections"]))),
-    Goal(f"slowest stage's import ÷ {imports.FLOOR}", 1.25, _slowest_import, parts=("run",)),
+    Goal(SLOWEST_IMPORT, 1.25, _slowest_import, parts=("run",)),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import imports, plot, strategies
+from bench import goals, imports, plot, strategies
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.comparison import FLOOR
 
@@ -70,7 +70,7 @@ def goals_table(results: Results) -> str:
     """Returns the goals, and whether each is met."""
     rows = [
         [
-            row["ratio"],
+            goals.title(row["ratio"], results),
             row["where"] or "-",
             row["goal"],
             "not measured" if row["measured"] is None else f"{row['measured']:.2f}",

@@ -22,10 +22,9 @@ from bench import (
     server,
     strategies,
 )
-from bench.boundaries import BOUNDARIES, PYTHON
 from bench.django_tenants_peer import django_tenants
 from bench.environments import Environments, environments
-from bench.figures import Figures
+from bench.figures import by_stage
 from local.stack import Stack
 
 BEGAN = time.monotonic()
@@ -118,13 +117,7 @@ def _stages(warm: Environments, rounds: int, progress: Callable[[str], None]) ->
         progress(f"round {number} of {rounds}")
         warm.run(environment.fill_pool, 1)
         jobs.append(warm.run(environment.provision_by_stage))
-    return {
-        stage: {
-            what: Figures.of([job[stage][what] for job in jobs[1:]]).as_dict()
-            for what in ("total", *BOUNDARIES, PYTHON, "round trips")
-        }
-        for stage in jobs[0]
-    }
+    return by_stage(jobs[1:])
 
 
 def _sizes(options: Options) -> list[int]:

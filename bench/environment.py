@@ -81,6 +81,12 @@ def new_payload() -> dict[str, Any]:
     return {"project_id": project_id, "region": REGION, "services": dict.fromkeys(SERVICES, True)}
 
 
+def new_event() -> dict[str, Any]:
+    """Makes a project, and returns the event of a new job for it, which every stage understands."""
+    job_id = f"bench-{uuid.uuid4().hex}"
+    return {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": new_payload()}
+
+
 def stages() -> dict[str, Callable[[Any, Any], Any]]:
     """Returns the handlers of the happy path in their order, by the stage's name in the state machine."""
     from stages.create_database import create_database
@@ -105,15 +111,13 @@ def stages() -> dict[str, Callable[[Any, Any], Any]]:
 
 def provision() -> float:
     """Runs one job through the handlers and returns the milliseconds that it took. The project is there before."""
-    job_id, payload = f"bench-{uuid.uuid4().hex}", new_payload()
-    event = {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": payload}
+    event = new_event()
     return timed(lambda: [handler(event, Context()) for handler in stages().values()])
 
 
 def provision_by_stage() -> dict[str, dict[str, float]]:
     """Runs one job and returns per stage the milliseconds by boundary, and its round trips to PostgreSQL."""
-    job_id, payload = f"bench-{uuid.uuid4().hex}", new_payload()
-    event = {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": payload}
+    event = new_event()
     spent: dict[str, dict[str, float]] = {}
     for name, handler in stages().items():
         meter = boundaries.start()
@@ -124,10 +128,8 @@ def provision_by_stage() -> dict[str, dict[str, float]]:
 
 def connections_of_a_job() -> list[str]:
     """Runs one job and returns what it opened connections to: the tenant's database, or another by its name."""
-    payload = new_payload()
+    event = new_event()
     meter = boundaries.start()
-    job_id = f"bench-{uuid.uuid4().hex}"
-    event = {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": payload}
     for handler in stages().values():
         handler(event, Context())
     return ["the tenant's" if name.startswith("tenant_") else name for name in meter.connections]

@@ -18,6 +18,7 @@ from bench import (
     goals,
     growth,
     imports,
+    least,
     machine,
     server,
     strategies,
@@ -92,6 +93,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
             part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
             part["schema_statements"] = len(warm.run(floors.schema_statements))
             part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
+            part["least"] = least.measure(warm, options.rounds, _progress(f"{name}, the least"))
             warm.run(environment.fill_pool, 1)
             part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}
         # Each DROP DATABASE waits for a checkpoint: on a disk what was made stays until the server goes.

@@ -10,10 +10,10 @@ PUBLISHED = ROOT / "bench" / "results"
 UNPUBLISHED = ROOT / ".bench"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
 MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
-ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.12, 0.009
+ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.16, 0.009
 """The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
-DISK_GB_PER_ROUND = 0.4
+DISK_GB_PER_ROUND = 0.45
 """On a disk nothing is dropped before the end."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench import environment
+from bench import environment, processor
 from bench.environments import Burst, Environments
 from bench.figures import Figures
 from local.stack import Stack
@@ -20,7 +20,8 @@ def measure(
     tidy: Callable[[Stack], None],
     progress: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
-    """Returns, per mode and number at once, jobs per second, the figures of a job in ms, and how many jobs failed.
+    """Returns, per mode and number at once, jobs per second, the figures of a job in ms, how many jobs failed, and
+    the seconds that each group of processes had of the processor.
 
     Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
     """
@@ -48,4 +49,5 @@ def _summary(bursts: list[Burst]) -> dict[str, Any]:
         "ms": Figures.of(milliseconds).as_dict() if milliseconds else None,
         "failures": len(failures),
         "first_failures": failures[:3],
+        "processor_seconds": processor.add([burst.processor for burst in bursts]),
     }

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from bench import environment
+from bench import environment, processor
 from local.stack import Stack
 from local.template import REPOSITORY
 
@@ -19,18 +19,23 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Burst:
-    """Jobs that ran some at once: the milliseconds of each, the seconds of all, and what failed."""
+    """Jobs that ran some at once: the milliseconds of each, the seconds of all, and what failed.
+
+    And the processor's seconds by groups of processes, where they can be counted.
+    """
 
     milliseconds: list[float]
     seconds: float
     failures: list[str]
+    processor: dict[str, float]
 
 
 class Environments:
     """Warm environments of one stack."""
 
-    def __init__(self, processes: ProcessPoolExecutor) -> None:
+    def __init__(self, processes: ProcessPoolExecutor, watch: processor.Watch) -> None:
         self._processes = processes
+        self._watch = watch
 
     def run(self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
         """Lets one environment do the work and returns its answer. Raises what the work raises."""
@@ -48,10 +53,12 @@ class Environments:
                 return None
 
         with ThreadPoolExecutor(at_once) as callers:
-            started = time.perf_counter()
+            before, started = self._watch.snapshot(), time.perf_counter()
             taken = list(callers.map(one, range(jobs)))
-            seconds = time.perf_counter() - started
-        return Burst([milliseconds for milliseconds in taken if milliseconds is not None], seconds, failures)
+            # The callers are still there, and so is what they had of the processor.
+            seconds, after = time.perf_counter() - started, self._watch.snapshot()
+        spent = before.until(after) if before and after else {}
+        return Burst([milliseconds for milliseconds in taken if milliseconds is not None], seconds, failures, spent)
 
 
 @contextmanager
@@ -65,7 +72,7 @@ def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterat
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
     with ProcessPoolExecutor(count, context, environment.start, (settings,)) as processes:
-        started = Environments(processes)
+        started = Environments(processes, processor.Watch(stack.postgres.directory))
         for future in [processes.submit(time.sleep, 0.1) for _ in range(count)]:
             future.result()
         yield started

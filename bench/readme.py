@@ -4,7 +4,7 @@ import json
 import textwrap
 from typing import Any
 
-from bench import report
+from bench import profiles, report
 from local.template import REPOSITORY
 
 README = REPOSITORY / "README.md"
@@ -13,8 +13,9 @@ BEGIN, END = "<!-- bench/results, by python -m bench.readme -->\n", "<!-- end of
 WIDTH = 120
 
 MORE = """\
-[`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, 1 to 32 jobs at once, growth,
-`wal_log` against `file_copy`, and the imports."""
+[`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, the calls of a job at their
+bare cost, 1 to 32 jobs at once and where the processor's time goes, growth by stage, `wal_log` against `file_copy`, and
+the imports."""
 
 
 def section(results: dict[str, Any]) -> str:
@@ -27,6 +28,7 @@ def section(results: dict[str, Any]) -> str:
         report.unequal(results),
         report.profile_sentence(results["memory"]),
         report.stages_table(results["memory"]),
+        *profiles.sentences(results),
         report.growth_sentence(results["disk"]["growth"]),
         report.strategies_sentence(results["disk"]["strategies"]),
         "![The same as a picture](bench/results/results.png)",

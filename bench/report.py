@@ -1,13 +1,13 @@
 """The results as tables, ratios first, and as files: results.json, results.md and results.png."""
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import goals, imports, plot, strategies
+from bench import goals, imports, plot, profiles, strategies
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.comparison import FLOOR
+from bench.tables import cells, table
 
 Results = dict[str, Any]
 
@@ -34,12 +34,19 @@ def document(results: Results) -> str:
     sections += ["## Side by side", comparison_table(results), unequal(results)]
     for part in parts(results):
         sections += [f"## A job's time by stage, pool mode, {where(results, part)}", stages_table(results[part])]
+        if "least" in results[part]:
+            sections += [f"## The least that a job's calls can cost, {where(results, part)}"]
+            sections += [profiles.least_table(results[part]["least"])]
     for part in parts(results):
         sections += [f"## Jobs at once, {where(results, part)}", concurrency_table(results[part])]
+        if by_group := profiles.processor_table(results[part]["concurrency"], results["machine"]["cores"]):
+            sections += [f"## Where the processor's time goes, {where(results, part)}", by_group]
     if "strategies" in results.get("disk", {}):
         sections += ["## wal_log and file_copy, disk", strategies_table(results["disk"]["strategies"])]
     if "growth" in results.get("disk", {}):
         sections += ["## Tenants that are there already, disk", growth_table(results["disk"]["growth"])]
+        if "stages" in results["disk"]["growth"]:
+            sections += [profiles.growth_table(results["disk"]["growth"])]
     sections += ["## Imports", imports_table(results["imports"])]
     if "cold" in results:
         sections += ["## Each handler's first event in a fresh interpreter", cold_table(results["cold"])]
@@ -79,7 +86,7 @@ def goals_table(results: Results) -> str:
         ]
         for row in results["goals"]
     ]
-    return _table(["ratio", "databases in", "goal", "measured", "met", "gates"], rows)
+    return table(["ratio", "databases in", "goal", "measured", "met", "gates"], rows)
 
 
 def comparison_table(results: Results) -> str:
@@ -93,7 +100,7 @@ def comparison_table(results: Results) -> str:
         floors = [results[part]["ms"][FLOOR]["p50"] for part in there]
         row = [name, *(f"{one['p50'] / floor:.2f}" for one, floor in zip(measured, floors, strict=True))]
         rows.append([*row, *(f"{one[what]:.1f}" for one in measured for what in ("p50", "p95")), str(measured[0]["n"])])
-    return _table([*head, "n"], rows)
+    return table([*head, "n"], rows)
 
 
 def stages_table(part: Results) -> str:
@@ -109,7 +116,7 @@ def stages_table(part: Results) -> str:
     head = ["stage", "total ms", *(f"{column} ms" for column in columns[1:-1]), "total p95 ms", "round trips"]
     count = next(iter(part["stages"].values()))["total"]["n"]
     opened = ", ".join(part["warm_job"]["connections"]) or "none"
-    return f"{_table(head, rows)}\n\np50 of {count} jobs. Connections that a warm job opens, to: {opened}."
+    return f"{table(head, rows)}\n\np50 of {count} jobs. Connections that a warm job opens, to: {opened}."
 
 
 def profile_sentence(part: Results) -> str:
@@ -126,11 +133,11 @@ def profile_sentence(part: Results) -> str:
 def concurrency_table(part: Results) -> str:
     """Returns throughput and latency per number of jobs at once, and what failed."""
     rows = [
-        [mode, number, f"{found['per_second']:.1f}", *_figures(found["ms"]), str(found["failures"])]
+        [mode, number, f"{found['per_second']:.1f}", *cells(found["ms"]), str(found["failures"])]
         for mode, numbers in part["concurrency"].items()
         for number, found in numbers.items()
     ]
-    return _table(["mode", "at once", "jobs per second", "p50 ms", "p95 ms", "n", "failed"], rows)
+    return table(["mode", "at once", "jobs per second", "p50 ms", "p95 ms", "n", "failed"], rows)
 
 
 def strategies_table(found: list[Results]) -> str:
@@ -141,27 +148,27 @@ def strategies_table(found: list[Results]) -> str:
             str(one["at_once"]),
             one["strategy"],
             f"{one['per_second']:.1f}",
-            *_figures(one["ms"]),
+            *cells(one["ms"]),
             f"{one['wal_megabytes_per_database']:.1f}",
             f"{one['commits_per_second']:.0f}",
-            *_figures(one["commit_ms"])[:2],
+            *cells(one["commit_ms"])[:2],
         ]
         for one in found
     ]
     head = ["beside", "at once", "strategy", "databases per second", "p50 ms", "p95 ms", "n", "WAL MB per database"]
-    table = _table([*head, "the tenant's commits per second", "p50 ms", "p95 ms"], rows)
-    return f"{table}\n\nThe seconds of a burst end with a checkpoint, and the WAL is everybody's."
+    written = table([*head, "the tenant's commits per second", "p50 ms", "p95 ms"], rows)
+    return f"{written}\n\nThe seconds of a burst end with a checkpoint, and the WAL is everybody's."
 
 
 def growth_table(found: Results) -> str:
     """Returns the time of a job at each number of tenants, with the slope, and the disk that a tenant takes."""
     names = [name for name in next(iter(found["at"].values())) if name != "tenants"]
     rows = [
-        [str(at["tenants"]), *(cell for name in names for cell in _figures(at[name])[:2]), _figures(at[names[0]])[2]]
+        [str(at["tenants"]), *(cell for name in names for cell in cells(at[name])[:2]), cells(at[names[0]])[2]]
         for at in found["at"].values()
     ]
     head = ["tenants", *(f"{name}, {what}" for name in names for what in ("p50 ms", "p95 ms")), "n"]
-    return f"{_table(head, rows)}\n\n{growth_sentence(found)}"
+    return f"{table(head, rows)}\n\n{growth_sentence(found)}"
 
 
 def growth_sentence(found: Results) -> str:
@@ -193,10 +200,10 @@ def imports_table(found: Results) -> str:
     """Returns what importing each handler's module costs."""
     floor = found[imports.FLOOR]["ms"]["p50"]
     rows = [
-        [name, f"{one['ms']['p50'] / floor:.2f}", *_figures(one["ms"]), f"{one['peak_mib']['p50']:.1f}"]
+        [name, f"{one['ms']['p50'] / floor:.2f}", *cells(one["ms"]), f"{one['peak_mib']['p50']:.1f}"]
         for name, one in found.items()
     ]
-    return _table(["import", f"÷ {imports.FLOOR}", "p50 ms", "p95 ms", "n", "peak MiB"], rows)
+    return table(["import", f"÷ {imports.FLOOR}", "p50 ms", "p95 ms", "n", "peak MiB"], rows)
 
 
 def cold_table(found: Results) -> str:
@@ -204,14 +211,14 @@ def cold_table(found: Results) -> str:
     rows = [
         [
             name.rpartition(".")[2],
-            *_figures(one["peak_mib"])[:2],
-            *_figures(one["import_ms"])[:2],
-            *_figures(one["run_ms"]),
+            *cells(one["peak_mib"])[:2],
+            *cells(one["import_ms"])[:2],
+            *cells(one["run_ms"]),
         ]
         for name, one in found.items()
     ]
     head = ["handler", "peak MiB p50", "p95", "import, ms of CPU, p50", "p95", "the event, ms of CPU, p50", "p95", "n"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def parts(results: Results) -> list[str]:
@@ -222,12 +229,3 @@ def parts(results: Results) -> list[str]:
 def where(results: Results, part: str) -> str:
     """Returns the part with its file system."""
     return f"{part} ({results[part]['file_system']})"
-
-
-def _figures(found: dict[str, float] | None) -> list[str]:
-    return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"] if found else ["-", "-", "0"]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,165 @@
+"""Why a goal is missed, as tables and a sentence each, from the figures alone: of calls, the processor, and growth."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench import processor
+from bench.boundaries import BOUNDARIES, PYTHON
+from bench.comparison import HANDLERS_POOL, HANDLERS_TEMPLATE
+from bench.tables import table
+
+Results = dict[str, Any]
+MODES = {"pool": HANDLERS_POOL, "template": HANDLERS_TEMPLATE}
+
+
+def sentences(results: Results) -> list[str]:
+    """Returns what README quotes: the profiles' conclusions, with the databases in memory, and of growth on disk."""
+    memory, growth = results["memory"], results["disk"]["growth"]
+    found = [
+        least_sentence(memory["least"]) if "least" in memory else "",
+        processor_sentence(memory["concurrency"], results["machine"]["cores"]),
+        growth_profile_sentence(growth) if "stages" in growth else "",
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def least_table(found: Results) -> str:
+    """Returns each call of a job at its bare cost, times how often a job makes it, and the sums beside the jobs."""
+    modes, floor = found["modes"], found["floor"]["p50"]
+    rows = []
+    for name, each in found["each"].items():
+        counts = [mode["calls"].get(name, 0) for mode in modes.values()]
+        if any(counts):
+            spent = [cell for count in counts for cell in (str(count), f"{count * each['p50']:.1f}")]
+            rows.append([name, f"{each['p50']:.2f}", f"{each['p95']:.2f}", f"{each['n']:.0f}", *spent])
+    for name, of in (("the least: their sum", _least), ("a job, measured", _job)):
+        rows.append([name, "", "", "", *(cell for mode in modes.values() for cell in ("", f"{of(mode):.1f}"))])
+        ratios = (f"{of(mode) / floor:.2f}" for mode in modes.values())
+        rows.append([f"{name}, ÷ floor", "", "", "", *(cell for ratio in ratios for cell in ("", ratio))])
+    head = ["call", "p50 ms each", "p95 ms", "n", *(cell for mode in modes for cell in (f"per job, {mode}", "ms"))]
+    return f"{table(head, rows)}\n\n{least_sentence(found)}"
+
+
+def least_sentence(found: Results) -> str:
+    """Returns what the calls of a job cost at the least, in floors, beside what the job took in the same rounds."""
+    floor = found["floor"]["p50"]
+    told = "; ".join(
+        f"in {name} mode {_least(mode):.1f} ms, {_least(mode) / floor:.2f} times the floor, of the {_job(mode):.1f} ms"
+        f" ({_job(mode) / floor:.2f}) that a job took"
+        for name, mode in found["modes"].items()
+    )
+    return (
+        f"Each call that a job makes, measured bare in the same rounds as jobs and floor ({floor:.1f} ms), times how"
+        f" many of them a job makes: {told}. A job that makes these calls one after the other cannot take less"
+        " here; what is above is our own Python, and what each call asks for beyond the bare one."
+    )
+
+
+def processor_table(modes: Results, cores: int) -> str | None:
+    """Returns what each group of processes had of the processor at 1 and at 2 jobs at once, and the bound from it.
+
+    None where it was not counted.
+    """
+    bursts = _counted(modes)
+    if not bursts:
+        return None
+    rows = []
+    for group in next(iter(bursts.values()))["processor_seconds"]:
+        cells = []
+        for found in bursts.values():
+            ms, of_all = _ms_per_job(found, group), found["processor_seconds"]
+            cells += [f"{ms:.1f}", f"{of_all[group] / sum(of_all.values()):.0%}"]
+        rows.append([group, *cells])
+    sums: dict[str, Callable[[Results], float]] = {
+        "of a job: all but the last three": _of_a_job,
+        f"the most jobs per second: {cores} cores ÷ that": lambda found: cores * 1000 / _of_a_job(found),
+        "jobs per second, measured": lambda found: float(found["per_second"]),
+    }
+    rows += [[name, *(cell for one in bursts.values() for cell in (f"{of(one):.1f}", ""))] for name, of in sums.items()]
+    head = [
+        cell
+        for mode, number in bursts
+        for cell in (f"{mode} mode, {number} at once: ms of CPU per job", f"of {cores} cores")
+    ]
+    return f"{table(['', *head], rows)}\n\n{processor_sentence(modes, cores)}"
+
+
+def processor_sentence(modes: Results, cores: int) -> str:
+    """Returns how many jobs the cores can make at 2 at once, beside what was measured at 2 and at 1."""
+    told = []
+    for mode, numbers in modes.items():
+        if (mode, "1") in (bursts := _counted({mode: numbers})) and (mode, "2") in bursts:
+            one, two = bursts[mode, "1"], bursts[mode, "2"]
+            most, seconds = cores * 1000 / _of_a_job(two), two["processor_seconds"]
+            busy = 1 - seconds[processor.IDLE] / sum(seconds.values())
+            told.append(
+                f"In {mode} mode a job takes {_of_a_job(two):.1f} ms of CPU with two at once, {_of_a_job(one):.1f} with"
+                f" one: {cores} cores make at most {most:.1f} a second, {most / one['per_second']:.2f} times the"
+                f" {one['per_second']:.1f} that one at a time makes. Measured were {two['per_second']:.1f},"
+                f" {two['per_second'] / most:.0%} of the most, with the cores busy for {busy:.0%} of the time."
+            )
+    return " ".join(told)
+
+
+def growth_table(found: Results) -> str:
+    """Returns what each stage took with the fewest and with the most tenants, by boundary, per mode."""
+    (fewest, first), *_, (most, last) = found["stages"].items()
+    sections = [growth_profile_sentence(found)]
+    for mode, name in MODES.items():
+        columns = ("total", *BOUNDARIES, PYTHON)
+        rows = [
+            [stage, *(f"{where[name][stage][column]['p50']:.1f}" for column in columns for where in (first, last))]
+            for stage in first[name]
+        ]
+        sums = [_sum(where[name], column) for column in columns for where in (first, last)]
+        rows.append(["sum", *(f"{value:.1f}" for value in sums)])
+        head = [f"stage, {mode} mode", *(f"{column} ms, {at}" for column in columns for at in (fewest, most))]
+        sections.append(table(head, rows))
+    return "\n\n".join(sections)
+
+
+def growth_profile_sentence(growth: Results) -> str:
+    """Returns by how much a job grew from the fewest tenants to the most, and which boundary and stage grew most."""
+    (fewest, first), *_, (most, last) = growth["stages"].items()
+    told = []
+    for mode, name in MODES.items():
+        boundaries = {column: _sum(last[name], column) - _sum(first[name], column) for column in (*BOUNDARIES, PYTHON)}
+        stages = {
+            stage: last[name][stage]["total"]["p50"] - first[name][stage]["total"]["p50"] for stage in first[name]
+        }
+        boundary, stage = max(boundaries, key=boundaries.__getitem__), max(stages, key=stages.__getitem__)
+        told.append(
+            f"in {mode} mode {sum(boundaries.values()):+.1f} ms, of which {boundary} {boundaries[boundary]:+.1f};"
+            f' the stage that grew most is "{stage}", {stages[stage]:+.1f}'
+        )
+    return f"From {fewest} tenants to {most} a job's time changed by: {'; '.join(told)}."
+
+
+def _counted(modes: Results) -> dict[tuple[str, str], Results]:
+    """Returns what was measured at 1 and at 2 at once, where the processor's time was counted."""
+    return {
+        (mode, number): found
+        for mode, numbers in modes.items()
+        for number, found in numbers.items()
+        if number in {"1", "2"} and found.get("processor_seconds") and found["ms"]
+    }
+
+
+def _ms_per_job(found: Results, group: str) -> float:
+    return float(found["processor_seconds"][group] * 1000 / found["ms"]["n"])
+
+
+def _of_a_job(found: Results) -> float:
+    return sum(_ms_per_job(found, group) for group in processor.OF_A_JOB)
+
+
+def _least(mode: Results) -> float:
+    return float(mode["least"])
+
+
+def _job(mode: Results) -> float:
+    return float(mode["job"]["p50"])
+
+
+def _sum(stages: Results, column: str) -> float:
+    return sum(float(stage[column]["p50"]) for stage in stages.values())

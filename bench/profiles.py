@@ -18,7 +18,7 @@ def sentences(results: Results) -> list[str]:
     found = [
         least_sentence(memory["least"]) if "least" in memory else "",
         processor_sentence(memory["concurrency"], results["machine"]["cores"]),
-        growth_profile_sentence(growth) if "stages" in growth else "",
+        growth_profile_sentence(growth) if has_growth(growth) else "",
     ]
     return [sentence for sentence in found if sentence]
 
@@ -77,9 +77,7 @@ def processor_table(modes: Results, cores: int) -> str | None:
     }
     rows += [[name, *(cell for one in bursts.values() for cell in (f"{of(one):.1f}", ""))] for name, of in sums.items()]
     head = [
-        cell
-        for mode, number in bursts
-        for cell in (f"{mode} mode, {number} at once: ms of CPU per job", f"of {cores} cores")
+        cell for mode, number in bursts for cell in (f"{mode}, {number} at once: CPU ms per job", f"of {cores} cores")
     ]
     return f"{table(['', *head], rows)}\n\n{processor_sentence(modes, cores)}"
 
@@ -90,15 +88,21 @@ def processor_sentence(modes: Results, cores: int) -> str:
     for mode, numbers in modes.items():
         if (mode, "1") in (bursts := _counted({mode: numbers})) and (mode, "2") in bursts:
             one, two = bursts[mode, "1"], bursts[mode, "2"]
-            most, seconds = cores * 1000 / _of_a_job(two), two["processor_seconds"]
-            busy = 1 - seconds[processor.IDLE] / sum(seconds.values())
+            most = cores * 1000 / _of_a_job(two)
             told.append(
-                f"In {mode} mode a job takes {_of_a_job(two):.1f} ms of CPU with two at once, {_of_a_job(one):.1f} with"
-                f" one: {cores} cores make at most {most:.1f} a second, {most / one['per_second']:.2f} times the"
-                f" {one['per_second']:.1f} that one at a time makes. Measured were {two['per_second']:.1f},"
-                f" {two['per_second'] / most:.0%} of the most, with the cores busy for {busy:.0%} of the time."
+                f"In {mode} mode a job takes {_of_a_job(one):.1f} ms of CPU with one at once, {_of_a_job(two):.1f} with"
+                f" two: {cores} cores make at most {most:.1f} a second, {most / one['per_second']:.2f} times the"
+                f" {one['per_second']:.1f} measured with one. Measured with two were {two['per_second']:.1f}: jobs had"
+                f" {_cores(two, *processor.OF_A_JOB, of=cores):.2f} cores,"
+                f" {_cores(two, processor.ELSEWHERE, processor.STOLEN, of=cores):.2f} went elsewhere, and"
+                f" {_cores(two, processor.IDLE, of=cores):.2f} were idle."
             )
     return " ".join(told)
+
+
+def has_growth(growth: Results) -> bool:
+    """Tells whether the stages were measured at more than one number of tenants."""
+    return len(growth.get("stages", {})) > 1
 
 
 def growth_table(found: Results) -> str:
@@ -147,6 +151,12 @@ def _counted(modes: Results) -> dict[tuple[str, str], Results]:
 
 def _ms_per_job(found: Results, group: str) -> float:
     return float(found["processor_seconds"][group] * 1000 / found["ms"]["n"])
+
+
+def _cores(found: Results, *groups: str, of: int) -> float:
+    """Returns how many of the cores some groups had over the whole time."""
+    seconds = found["processor_seconds"]
+    return float(of * sum(seconds[group] for group in groups) / sum(seconds.values()))
 
 
 def _of_a_job(found: Results) -> float:

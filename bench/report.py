@@ -45,7 +45,7 @@ def document(results: Results) -> str:
         sections += ["## wal_log and file_copy, disk", strategies_table(results["disk"]["strategies"])]
     if "growth" in results.get("disk", {}):
         sections += ["## Tenants that are there already, disk", growth_table(results["disk"]["growth"])]
-        if "stages" in results["disk"]["growth"]:
+        if profiles.has_growth(results["disk"]["growth"]):
             sections += [profiles.growth_table(results["disk"]["growth"])]
     sections += ["## Imports", imports_table(results["imports"])]
     if "cold" in results:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from bench import machine, report, strategies
+from bench import least, machine, processor, report, strategies
 from bench.__main__ import MEMORY, UNPUBLISHED
 from bench.boundaries import BOUNDARIES, PYTHON
+from bench.comparison import FLOOR
 from bench.goals import judge, passed
 from bench.imports import handlers
 from bench.strategies import AT_WORK, IDLE, STRATEGIES
@@ -91,6 +92,29 @@ def test_a_boundary_is_crossed_by_the_stages_that_need_it_alone(results: dict[st
     )
 
 
+@pytest.mark.parametrize("part", ["memory", "disk"])
+def test_the_least_is_of_the_calls_that_a_job_makes(results: dict[str, Any], part: str) -> None:
+    measured = results[part]["least"]
+    pool, template = (mode["calls"] for mode in measured["modes"].values())
+    round_trips = sum(stage["round trips"]["p50"] for stage in results[part]["stages"].values())
+    assert pool[least.ROUND_TRIP] + pool[least.LOGIN] == round_trips
+    assert pool[least.LOGIN] == len(results[part]["warm_job"]["connections"])
+    assert (pool[FLOOR], template[FLOOR]) == (0, 1)
+    assert all(pool[name] > 0 for name in pool if name != FLOOR)
+    assert all(0 < mode["least"] < mode["job"]["p50"] for mode in measured["modes"].values())
+
+
+def test_the_seconds_of_the_processor_are_all_that_the_cores_have(results: dict[str, Any]) -> None:
+    cores = results["machine"]["cores"]
+    for mode in results["memory"]["concurrency"].values():
+        for found in mode.values():
+            seconds, lasted = found["processor_seconds"], found["ms"]["n"] / found["per_second"]
+            # Linux counts in hundredths of a second, of each core.
+            assert sum(seconds.values()) == pytest.approx(cores * lasted, rel=0.1, abs=0.05)
+            assert seconds[processor.ENVIRONMENTS] > 0
+            assert seconds[processor.STACK] > 0
+
+
 def test_no_job_fails_however_many_run_at_once(results: dict[str, Any]) -> None:
     for part in ("memory", "disk"):
         for mode in ("pool", "template"):
@@ -107,6 +131,9 @@ def test_growth_is_measured_at_every_size_by_tenants_that_are_there(results: dic
     assert growth["at"]["2"]["tenants"] >= 2
     assert 5 < growth["megabytes_per_tenant"] < 12
     assert growth["ms_per_thousand_tenants"].keys() == growth["at"]["0"].keys() - {"tenants"}
+    assert list(growth["stages"]) == list(growth["at"])
+    for modes in growth["stages"].values():
+        assert {tuple(stages) for stages in modes.values()} == {tuple(results["disk"]["stages"])}
 
 
 def test_wal_log_writes_what_it_clones_into_the_wal_and_file_copy_does_not(results: dict[str, Any]) -> None:

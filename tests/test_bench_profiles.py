@@ -1,0 +1,163 @@
+"""make bench says why a goal is missed: its profiles are computed from what was measured, and lose nothing of it."""
+
+from typing import Any
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from bench import goals, processor, profiles
+from bench.boundaries import BOUNDARIES, PYTHON
+from bench.comparison import FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE
+from bench.processor import BACKENDS, BACKGROUND, BENCH, ELSEWHERE, ENVIRONMENTS, IDLE, SHORT_LIVED, STACK, STOLEN
+from local.stack import Stack
+
+COUNT_SLOWLY = "SELECT count(*) FROM generate_series(1, 3000000)"
+COUNTED_SECONDS = 0.05
+"""Less than that is no proof that the processor was seen at work; the statement takes several times as much."""
+
+
+def figures(p50: float) -> dict[str, float]:
+    """Measured once."""
+    return {"p50": p50, "p95": p50, "n": 1}
+
+
+def rows(markdown: str) -> dict[str, list[str]]:
+    """The cells of each line of the tables, by their first one."""
+    lines = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
+    return {line[0]: [cell.strip() for cell in line[1:]] for line in lines}
+
+
+LEAST = {
+    "floor": figures(10.0),
+    "each": {"a round trip": figures(0.5), FLOOR: figures(10.0), "what no job does": figures(1.0)},
+    "modes": {
+        "pool": {"job": figures(40.0), "calls": {"a round trip": 24, FLOOR: 0, "what no job does": 0}, "least": 12.0},
+        "template": {"job": figures(60.0), "calls": {"a round trip": 34, FLOOR: 1}, "least": 27.0},
+    },
+}
+
+
+def test_the_least_is_each_call_at_its_bare_cost_times_how_many_a_job_makes() -> None:
+    table = rows(profiles.least_table(LEAST))
+    assert table["a round trip"] == ["0.50", "0.50", "1", "24", "12.0", "34", "17.0"]
+    assert table[FLOOR][3:] == ["0", "0.0", "1", "10.0"]
+    assert "what no job does" not in table
+
+
+def test_the_least_and_a_job_stand_beside_the_floor() -> None:
+    table = rows(profiles.least_table(LEAST))
+    assert [cell for cell in table["the least: their sum, ÷ floor"] if cell] == ["1.20", "2.70"]
+    assert [cell for cell in table["a job, measured, ÷ floor"] if cell] == ["4.00", "6.00"]
+    assert "in pool mode 12.0 ms, 1.20 times the floor, of the 40.0 ms (4.00)" in profiles.least_sentence(LEAST)
+
+
+def burst(seconds: dict[str, float], jobs: int, per_second: float) -> dict[str, Any]:
+    """Some jobs at once, as the results have them."""
+    return {"processor_seconds": seconds, "ms": figures(1.0) | {"n": jobs}, "per_second": per_second}
+
+
+def test_the_bound_is_the_cores_divided_by_what_a_job_takes_of_them() -> None:
+    spent = dict.fromkeys(processor.OF_A_JOB, 0.1) | {ELSEWHERE: 0.2, STOLEN: 0.0, IDLE: 1.2}
+    modes = {"pool": {"1": burst(spent, 10, 9.0), "2": burst(spent, 10, 16.0), "4": burst(spent, 10, 17.0)}}
+    markdown = profiles.processor_table(modes, 2)
+    assert markdown is not None
+    table = rows(markdown)
+    assert table[ENVIRONMENTS] == ["10.0", "5%", "10.0", "5%"]
+    assert table["the most jobs per second: 2 cores ÷ that"][0] == f"{2 / 0.06:.1f}"
+    assert "3.70 times the 9.0 measured with one" in markdown
+    assert "jobs had 0.60 cores, 0.20 went elsewhere, and 1.20 were idle" in markdown
+
+
+def test_what_the_processor_did_is_not_told_where_it_was_not_counted() -> None:
+    assert profiles.processor_table({"pool": {"1": burst({}, 10, 9.0), "2": burst({}, 10, 16.0)}}, 2) is None
+
+
+def snapshot(**changed: Any) -> processor.Snapshot:
+    """A machine on which nothing has happened yet, but for what is named."""
+    nothing = {"busy": 0.0, "steal": 0.0, "idle": 0.0}
+    still: dict[str, Any] = {"environments": {}, "here": 0.0, "bench": 0.0, "backends": {}, "background": {}}
+    return processor.Snapshot(**still | {"ended": 0.0, "machine": nothing} | changed)
+
+
+def test_every_second_of_the_machine_is_in_one_group() -> None:
+    before = snapshot(environments={1: 5.0}, here=3.0, backends={2: 1.0, 3: 2.0}, background={4: 1.0}, ended=7.0)
+    after = snapshot(
+        environments={1: 6.0},
+        here=4.0,
+        bench=0.25,
+        backends={2: 1.5, 5: 0.5},
+        background={4: 1.125},
+        # The backend 3 has ended with 2.5 in all, and one that came and went had 0.25.
+        ended=9.75,
+        machine={"busy": 6.0, "steal": 0.5, "idle": 3.5},
+    )
+    spent = before.until(after)
+    assert spent == {
+        ENVIRONMENTS: 1.0,
+        STACK: 0.75,
+        BACKENDS: 1.0,
+        SHORT_LIVED: 0.75,
+        BACKGROUND: 0.125,
+        BENCH: 0.25,
+        ELSEWHERE: 2.125,
+        STOLEN: 0.5,
+        IDLE: 3.5,
+    }
+    assert sum(spent.values()) == 10.0
+
+
+@pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")
+def test_a_backend_is_counted_while_it_lives_and_when_it_came_and_went(stack: Stack) -> None:
+    watch = processor.Watch(stack.postgres.directory)
+    lasting = stack.postgres.connect()
+    before = watch.snapshot()
+    count(lasting)
+    between = watch.snapshot()
+    passing = stack.postgres.connect()
+    count(passing)
+    process = processor.PROC / str(passing.info.backend_pid)
+    passing.close()
+    # Its seconds are the postmaster's once that has taken note of its end.
+    while process.exists():
+        pass
+    after = watch.snapshot()
+    lasting.close()
+    assert before is not None
+    assert between is not None
+    assert after is not None
+    assert before.until(between)[BACKENDS] > COUNTED_SECONDS
+    assert between.until(after)[SHORT_LIVED] > COUNTED_SECONDS
+
+
+def count(connection: Connection) -> None:
+    """Keeps a backend busy."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_SLOWLY)
+
+
+def split(total: float) -> dict[str, dict[str, float]]:
+    """A stage that was in PostgreSQL alone."""
+    spent = {"total": figures(total), "PostgreSQL": figures(total)}
+    return {column: spent.get(column, figures(0.0)) for column in ("total", *BOUNDARIES, PYTHON)}
+
+
+def test_growth_is_told_by_stage_and_boundary_from_the_fewest_tenants_to_the_most() -> None:
+    def at(slow: float) -> dict[str, Any]:
+        stages = {"Verify project": split(2.0), "Finalize": split(slow)}
+        return {HANDLERS_POOL: stages, HANDLERS_TEMPLATE: stages}
+
+    growth = {"stages": {"0": at(10.0), "100": at(11.0), "3000": at(42.5)}}
+    markdown = profiles.growth_table(growth)
+    assert rows(markdown)["Finalize"][:4] == ["10.0", "42.5", "10.0", "42.5"]
+    assert rows(markdown)["sum"][:2] == ["12.0", "44.5"]
+    assert 'in pool mode +32.5 ms, of which PostgreSQL +32.5; the stage that grew most is "Finalize", +32.5' in markdown
+
+
+def test_one_number_of_tenants_is_no_growth() -> None:
+    assert not profiles.has_growth({"stages": {"0": {}}})
+
+
+def test_the_goal_of_the_slowest_import_names_it() -> None:
+    imports = {"stages.finalize": {"ms": figures(50.0)}, "stages.verify_project": {"ms": figures(40.0)}}
+    results = {"imports": imports | {"provisioning.migrate": {"ms": figures(60.0)}}}
+    assert goals.title(goals.SLOWEST_IMPORT, results).endswith("(stages.finalize)")

@@ -8,7 +8,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres, tenant_extensions
+from provisioning import creator_roles, postgres, tenant_extensions
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
@@ -53,8 +53,12 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
 
 
 def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
-    """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
-    version = upgrade(connection, names)
+    """Upgrades a new tenant's database as the cluster's admin, and returns what "Create tenant schema" answers of it.
+
+    Raises psycopg2.Error.
+    """
+    with creator_roles.becoming_owner(connection, names):
+        version = upgrade(connection, names)
     extensions = tenant_extensions.found(connection)
     installed = {"installed": extensions.installed, "skipped": extensions.skipped}
     return {"schema": SCHEMA, "version": version, "extensions": installed}

@@ -120,7 +120,13 @@ def create_database(
                 _create(cursor, names, source.template)
             except (errors.DuplicateDatabase, errors.UniqueViolation):
                 existing(find(cursor, names), names, mark)
-        _run(cursor, ("open_database",), names, actor=creator(found, names), mark=sql.Literal(mark))
+        _run(cursor, ("grant_database", "open_database"), names, actor=creator(found, names), mark=sql.Literal(mark))
+
+
+def grant_database(session: Connection, names: TenantNames) -> None:
+    """Gives the login of a pool's entry its rights and settings in the database, which stay as both are renamed."""
+    with session.cursor() as cursor:
+        _run(cursor, ("grant_database",), names, actor=creator(find(cursor, names), names))
 
 
 def drop_pooled(session: Connection, database: str) -> None:

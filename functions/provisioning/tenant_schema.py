@@ -26,10 +26,10 @@ def newest_version() -> int:
 def current_version(connection: Connection) -> int:
     """Returns the version of the tenant database behind the connection; 0 when it has no tenant schema."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('tenant._migrations') IS NOT NULL")
-        if cursor.fetchone() != (True,):
+        try:
+            cursor.execute(postgres.statement("find_version"))
+        except errors.UndefinedTable:
             return 0
-        cursor.execute(postgres.statement("find_version"))
         return _number(cursor)
 
 
@@ -84,7 +84,7 @@ def fingerprint() -> str:
         digest.update(migration.read_bytes())
     digest.update(
         postgres.statement(
-            "tenant_default_privileges", "create_role", "join_roles", "create_extensions_schema"
+            "tenant_default_privileges", "create_role", "join_roles", "grant_database", "create_extensions_schema"
         ).encode()
     )
     digest.update(",".join(tenant_extensions.allowed()).encode())

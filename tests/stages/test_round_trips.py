@@ -49,7 +49,7 @@ FROM_POOL = {
     "register_pooler": LEDGER,
     "generate_api_keys": LEDGER,
     # The schema's version, read with the issued credentials.
-    "finalize": LEDGER | {"tenant": 2},
+    "finalize": LEDGER | {"tenant": 1},
 }
 FROM_TEMPLATE = FROM_POOL | {
     # CREATE DATABASE runs in no transaction: the roles come before it, and the privileges after it.

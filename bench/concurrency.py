@@ -1,5 +1,6 @@
 """Throughput and latency of whole jobs, some at once: each in a warm environment of its own."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,9 +29,11 @@ def measure(
     bursts: dict[str, dict[int, list[Burst]]] = {mode: {number: [] for number in at_once} for mode in MODES}
     for turn in range(passes):
         for mode in MODES:
-            for number in at_once:
+            # Up, and down again: what a burst leaves behind shall not fall on the higher numbers alone.
+            for number in at_once if turn % 2 == 0 else reversed(at_once):
                 progress(f"pass {turn + 1} of {passes}, {mode} mode, {number} at once")
-                wanted = max(jobs // passes, number)
+                # As many for each of those at once: one that is over works alone, and half the machine waits for it.
+                wanted = number * math.ceil(jobs / passes / number)
                 warm.run(environment.fill_pool, wanted if mode == "pool" else 1)
                 if mode == "template":
                     warm.run(environment.hide_pool, template=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench import processor
 from bench.boundaries import BOUNDARIES, PYTHON
-from bench.comparison import HANDLERS_POOL, HANDLERS_TEMPLATE
+from bench.comparison import FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE
 from bench.tables import table
 
 Results = dict[str, Any]
@@ -16,15 +16,16 @@ def sentences(results: Results) -> list[str]:
     """Returns what README quotes: the profiles' conclusions, with the databases in memory, and of growth on disk."""
     memory, growth = results["memory"], results["disk"]["growth"]
     found = [
-        least_sentence(memory["least"]) if "least" in memory else "",
+        least_sentence(results, "memory") if "least" in memory else "",
         processor_sentence(memory["concurrency"], results["machine"]["cores"]),
         growth_profile_sentence(growth) if has_growth(growth) else "",
     ]
     return [sentence for sentence in found if sentence]
 
 
-def least_table(found: Results) -> str:
+def least_table(results: Results, part: str) -> str:
     """Returns each call of a job at its bare cost, times how often a job makes it, and the sums beside the jobs."""
+    found = results[part]["least"]
     modes, floor = found["modes"], found["floor"]["p50"]
     rows = []
     for name, each in found["each"].items():
@@ -37,21 +38,23 @@ def least_table(found: Results) -> str:
         ratios = (f"{of(mode) / floor:.2f}" for mode in modes.values())
         rows.append([f"{name}, ÷ floor", "", "", "", *(cell for ratio in ratios for cell in ("", ratio))])
     head = ["call", "p50 ms each", "p95 ms", "n", *(cell for mode in modes for cell in (f"per job, {mode}", "ms"))]
-    return f"{table(head, rows)}\n\n{least_sentence(found)}"
+    return f"{table(head, rows)}\n\n{least_sentence(results, part)}"
 
 
-def least_sentence(found: Results) -> str:
-    """Returns what the calls of a job cost at the least, in floors, beside what the job took in the same rounds."""
+def least_sentence(results: Results, part: str) -> str:
+    """Returns what the calls of a job cost at the least, in floors, beside the goal and what the job took."""
+    found = results[part]["least"]
     floor = found["floor"]["p50"]
+    goals = {row["ratio"]: row["goal"] for row in results["goals"] if row["where"] == part}
     told = "; ".join(
-        f"in {name} mode {_least(mode):.1f} ms, {_least(mode) / floor:.2f} times the floor, of the {_job(mode):.1f} ms"
-        f" ({_job(mode) / floor:.2f}) that a job took"
+        f"in {name} mode {_least(mode):.1f} ms, {_least(mode) / floor:.2f} times the floor (goal"
+        f" {goals[f'{MODES[name]} ÷ {FLOOR}']}), of the {_job(mode):.1f} ms ({_job(mode) / floor:.2f}) that a job took"
         for name, mode in found["modes"].items()
     )
     return (
         f"Each call that a job makes, measured bare in the same rounds as jobs and floor ({floor:.1f} ms), times how"
-        f" many of them a job makes: {told}. A job that makes these calls one after the other cannot take less"
-        " here; what is above is our own Python, and what each call asks for beyond the bare one."
+        f" many of them a job makes: {told}. A job that makes these calls one after the other cannot take less here;"
+        " what is above is our own Python, and what each call asks for beyond the bare one."
     )
 
 
@@ -123,7 +126,7 @@ def growth_table(found: Results) -> str:
 
 
 def growth_profile_sentence(growth: Results) -> str:
-    """Returns by how much a job grew from the fewest tenants to the most, and which boundary and stage grew most."""
+    """Returns by how much a job grew from the fewest tenants to the most, and which boundary and stage changed most."""
     (fewest, first), *_, (most, last) = growth["stages"].items()
     told = []
     for mode, name in MODES.items():
@@ -131,10 +134,11 @@ def growth_profile_sentence(growth: Results) -> str:
         stages = {
             stage: last[name][stage]["total"]["p50"] - first[name][stage]["total"]["p50"] for stage in first[name]
         }
-        boundary, stage = max(boundaries, key=boundaries.__getitem__), max(stages, key=stages.__getitem__)
+        boundary = max(boundaries, key=lambda name: abs(boundaries[name]))
+        stage = max(stages, key=lambda name: abs(stages[name]))
         told.append(
             f"in {mode} mode {sum(boundaries.values()):+.1f} ms, of which {boundary} {boundaries[boundary]:+.1f};"
-            f' the stage that grew most is "{stage}", {stages[stage]:+.1f}'
+            f' the stage that changed most is "{stage}", {stages[stage]:+.1f}'
         )
     return f"From {fewest} tenants to {most} a job's time changed by: {'; '.join(told)}."
 

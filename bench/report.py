@@ -36,7 +36,7 @@ def document(results: Results) -> str:
         sections += [f"## A job's time by stage, pool mode, {where(results, part)}", stages_table(results[part])]
         if "least" in results[part]:
             sections += [f"## The least that a job's calls can cost, {where(results, part)}"]
-            sections += [profiles.least_table(results[part]["least"])]
+            sections += [profiles.least_table(results, part)]
     for part in parts(results):
         sections += [f"## Jobs at once, {where(results, part)}", concurrency_table(results[part])]
         if by_group := profiles.processor_table(results[part]["concurrency"], results["machine"]["cores"]):

@@ -104,7 +104,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
                 stack,
                 warm,
                 options.at_once,
-                options.rounds * 2,
+                options.rounds * 3,
                 options.passes,
                 tidy,
                 _progress(f"{name}, concurrency"),

@@ -27,7 +27,7 @@ def rows(markdown: str) -> dict[str, list[str]]:
     return {line[0]: [cell.strip() for cell in line[1:]] for line in lines}
 
 
-LEAST = {
+LEAST: dict[str, Any] = {
     "floor": figures(10.0),
     "each": {"a round trip": figures(0.5), FLOOR: figures(10.0), "what no job does": figures(1.0)},
     "modes": {
@@ -36,19 +36,30 @@ LEAST = {
     },
 }
 
+RESULTS = {
+    "memory": {"least": LEAST},
+    "goals": [
+        {"ratio": f"{name} ÷ {FLOOR}", "where": where, "goal": goal}
+        for where, *limits in (("memory", "≤ 1.1", "≤ 2"), ("disk", "≤ 0.3", "≤ 1.2"))
+        for name, goal in zip((HANDLERS_POOL, HANDLERS_TEMPLATE), limits, strict=True)
+    ],
+}
+
 
 def test_the_least_is_each_call_at_its_bare_cost_times_how_many_a_job_makes() -> None:
-    table = rows(profiles.least_table(LEAST))
+    table = rows(profiles.least_table(RESULTS, "memory"))
     assert table["a round trip"] == ["0.50", "0.50", "1", "24", "12.0", "34", "17.0"]
     assert table[FLOOR][3:] == ["0", "0.0", "1", "10.0"]
     assert "what no job does" not in table
 
 
 def test_the_least_and_a_job_stand_beside_the_floor() -> None:
-    table = rows(profiles.least_table(LEAST))
+    table = rows(profiles.least_table(RESULTS, "memory"))
     assert [cell for cell in table["the least: their sum, ÷ floor"] if cell] == ["1.20", "2.70"]
     assert [cell for cell in table["a job, measured, ÷ floor"] if cell] == ["4.00", "6.00"]
-    assert "in pool mode 12.0 ms, 1.20 times the floor, of the 40.0 ms (4.00)" in profiles.least_sentence(LEAST)
+    assert "12.0 ms, 1.20 times the floor (goal ≤ 1.1), of the 40.0 ms (4.00)" in profiles.least_sentence(
+        RESULTS, "memory"
+    )
 
 
 def burst(seconds: dict[str, float], jobs: int, per_second: float) -> dict[str, Any]:
@@ -150,7 +161,9 @@ def test_growth_is_told_by_stage_and_boundary_from_the_fewest_tenants_to_the_mos
     markdown = profiles.growth_table(growth)
     assert rows(markdown)["Finalize"][:4] == ["10.0", "42.5", "10.0", "42.5"]
     assert rows(markdown)["sum"][:2] == ["12.0", "44.5"]
-    assert 'in pool mode +32.5 ms, of which PostgreSQL +32.5; the stage that grew most is "Finalize", +32.5' in markdown
+    assert (
+        'in pool mode +32.5 ms, of which PostgreSQL +32.5; the stage that changed most is "Finalize", +32.5' in markdown
+    )
 
 
 def test_one_number_of_tenants_is_no_growth() -> None:

@@ -10,6 +10,8 @@ from bench.figures import Figures
 from local.stack import Stack
 
 MODES = ("pool", "template")
+Milliseconds = dict[str, float]
+"""Of one job, in total and by boundary."""
 
 
 def measure(
@@ -21,12 +23,15 @@ def measure(
     tidy: Callable[[Stack], None],
     progress: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
-    """Returns, per mode and number at once, jobs per second, the figures of a job in ms, how many jobs failed, and
-    the seconds that each group of processes had of the processor.
+    """Returns, per mode and number at once, jobs per second and the figures of a job in ms, whole and by boundary.
+
+    And how many jobs failed, and the seconds that each group of processes had of the processor.
 
     Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
     """
-    bursts: dict[str, dict[int, list[Burst]]] = {mode: {number: [] for number in at_once} for mode in MODES}
+    bursts: dict[str, dict[int, list[Burst[Milliseconds]]]] = {
+        mode: {number: [] for number in at_once} for mode in MODES
+    }
     for turn in range(passes):
         for mode in MODES:
             # Up, and down again: what a burst leaves behind shall not fall on the higher numbers alone.
@@ -37,19 +42,20 @@ def measure(
                 warm.run(environment.fill_pool, wanted if mode == "pool" else 1)
                 if mode == "template":
                     warm.run(environment.hide_pool, template=False)
-                bursts[mode][number].append(warm.burst(environment.provision, wanted, number))
+                bursts[mode][number].append(warm.burst(environment.provision_by_boundary, wanted, number))
             tidy(stack)
     return {
         mode: {str(number): _summary(found) for number, found in numbers.items()} for mode, numbers in bursts.items()
     }
 
 
-def _summary(bursts: list[Burst]) -> dict[str, Any]:
-    milliseconds = [value for burst in bursts for value in burst.milliseconds]
+def _summary(bursts: list[Burst[Milliseconds]]) -> dict[str, Any]:
+    jobs = [job for burst in bursts for job in burst.answers]
     failures = [failure for burst in bursts for failure in burst.failures]
     return {
-        "per_second": len(milliseconds) / sum(burst.seconds for burst in bursts),
-        "ms": Figures.of(milliseconds).as_dict() if milliseconds else None,
+        "per_second": len(jobs) / sum(burst.seconds for burst in bursts),
+        "ms": Figures.of([job["total"] for job in jobs]).as_dict() if jobs else None,
+        "boundaries": {what: Figures.of([job[what] for job in jobs]).as_dict() for what in jobs[0]} if jobs else {},
         "failures": len(failures),
         "first_failures": failures[:3],
         "processor_seconds": processor.add([burst.processor for burst in bursts]),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from bench import environment, processor
 from local.stack import Stack
@@ -18,13 +18,13 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Burst:
-    """Jobs that ran some at once: the milliseconds of each, the seconds of all, and what failed.
+class Burst(Generic[Answer]):
+    """Work that was done some at once: what each answered, the seconds of all, and what failed.
 
     And the processor's seconds by groups of processes, where they can be counted.
     """
 
-    milliseconds: list[float]
+    answers: list[Answer]
     seconds: float
     failures: list[str]
     processor: dict[str, float]
@@ -41,24 +41,25 @@ class Environments:
         """Lets one environment do the work and returns its answer. Raises what the work raises."""
         return self._processes.submit(work, *arguments, **named).result()
 
-    def burst(self, work: Callable[[], float], jobs: int, at_once: int) -> Burst:
+    def burst(self, work: Callable[[], Answer], jobs: int, at_once: int) -> Burst[Answer]:
         """Does the work that often, so many at once; a failure is noted and does not end the burst."""
         failures: list[str] = []
 
-        def one(_: int) -> float | None:
+        answers: list[Answer] = []
+
+        def one(_: int) -> None:
             try:
-                return self.run(work)
+                answers.append(self.run(work))
             except Exception as error:  # noqa: BLE001 (whatever it is, it is a job that failed)
                 failures.append(f"{type(error).__name__}: {error}")
-                return None
 
         with ThreadPoolExecutor(at_once) as callers:
             before, started = self._watch.snapshot(), time.perf_counter()
-            taken = list(callers.map(one, range(jobs)))
+            list(callers.map(one, range(jobs)))
             # The callers are still there, and so is what they had of the processor.
             seconds, after = time.perf_counter() - started, self._watch.snapshot()
         spent = before.until(after) if before and after else {}
-        return Burst([milliseconds for milliseconds in taken if milliseconds is not None], seconds, failures, spent)
+        return Burst(answers, seconds, failures, spent)
 
 
 @contextmanager

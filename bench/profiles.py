@@ -82,7 +82,17 @@ def processor_table(modes: Results, cores: int) -> str | None:
     head = [
         cell for mode, number in bursts for cell in (f"{mode}, {number} at once: CPU ms per job", f"of {cores} cores")
     ]
-    return f"{table(['', *head], rows)}\n\n{processor_sentence(modes, cores)}"
+    return "\n\n".join([table(["", *head], rows), processor_sentence(modes, cores), _boundaries_table(bursts)])
+
+
+def _boundaries_table(bursts: dict[tuple[str, str], Results]) -> str:
+    """Returns what a job waits for at each boundary, alone and beside another."""
+    columns = ("total", *BOUNDARIES, PYTHON)
+    rows = [
+        [mode, number, *(f"{found['boundaries'][column]['p50']:.1f}" for column in columns)]
+        for (mode, number), found in bursts.items()
+    ]
+    return table(["mode", "at once", *(f"{column} ms, p50" for column in columns)], rows)
 
 
 def processor_sentence(modes: Results, cores: int) -> str:

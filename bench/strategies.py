@@ -51,7 +51,7 @@ def measure(stack: Stack, databases: int, passes: int, progress: Callable[[str],
     return [_summary(kind, runs) for kind, runs in found.items()]
 
 
-def _burst(stack: Stack, run: Callable[[], Burst], beside: str) -> dict[str, Any]:
+def _burst(stack: Stack, run: Callable[[], Burst[float]], beside: str) -> dict[str, Any]:
     wal = server.wal_bytes(stack)
     with _tenant(stack, at_work=beside == AT_WORK) as commits:
         started = time.perf_counter()
@@ -61,7 +61,7 @@ def _burst(stack: Stack, run: Callable[[], Burst], beside: str) -> dict[str, Any
     if burst.failures:
         raise RuntimeError(f"a database could not be made: {burst.failures[0]}")
     return {
-        "ms": burst.milliseconds,
+        "ms": burst.answers,
         "seconds": seconds,
         "commits": commits,
         "wal": server.wal_bytes(stack) - wal,

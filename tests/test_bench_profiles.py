@@ -64,7 +64,8 @@ def test_the_least_and_a_job_stand_beside_the_floor() -> None:
 
 def burst(seconds: dict[str, float], jobs: int, per_second: float) -> dict[str, Any]:
     """Some jobs at once, as the results have them."""
-    return {"processor_seconds": seconds, "ms": figures(1.0) | {"n": jobs}, "per_second": per_second}
+    spent = {"processor_seconds": seconds, "ms": figures(1.0) | {"n": jobs}, "per_second": per_second}
+    return spent | {"boundaries": split(1000 / per_second)}
 
 
 def test_the_bound_is_the_cores_divided_by_what_a_job_takes_of_them() -> None:
@@ -75,6 +76,7 @@ def test_the_bound_is_the_cores_divided_by_what_a_job_takes_of_them() -> None:
     table = rows(markdown)
     assert table[ENVIRONMENTS] == ["10.0", "5%", "10.0", "5%"]
     assert table["the most jobs per second: 2 cores ÷ that"][0] == f"{2 / 0.06:.1f}"
+    assert "| pool | 2 | 62.5 | 62.5 | 0.0 |" in markdown
     assert "3.70 times the 9.0 measured with one" in markdown
     assert "jobs had 0.60 cores, 0.20 went elsewhere, and 1.20 were idle" in markdown
 

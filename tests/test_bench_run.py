@@ -104,6 +104,7 @@ def test_the_least_is_of_the_calls_that_a_job_makes(results: dict[str, Any], par
     assert all(0 < mode["least"] < mode["job"]["p50"] for mode in measured["modes"].values())
 
 
+@pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")
 def test_the_seconds_of_the_processor_are_all_that_the_cores_have(results: dict[str, Any]) -> None:
     cores = results["machine"]["cores"]
     for mode in results["memory"]["concurrency"].values():

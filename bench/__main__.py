@@ -13,7 +13,7 @@ MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
 ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.16, 0.009
 """The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
-DISK_GB_PER_ROUND = 0.55
+DISK_GB_PER_ROUND = 0.7
 """On a disk nothing is dropped before the end."""
 
 

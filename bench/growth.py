@@ -23,7 +23,7 @@ def measure(stack: Stack, sizes: list[int], rounds: int, progress: Callable[[str
     found: dict[str, Any] = {"at": {}, "stages": {}}
     with environments(stack, 1) as warm, environments(stack, FILLING_AT_ONCE, forgetful=True) as filling:
         warm.run(environment.fill_pool, 1)
-        server.clear(stack)
+        server.set_aside(stack)
         for size in sizes:
             _fill(stack, warm, filling, size, progress)
             server.checkpoint(stack)

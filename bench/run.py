@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,28 @@ class Options:
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Runs everything, says on stderr what it is at, and returns the results."""
+    """Runs everything, says on stderr what it is at, and returns the results.
+
+    On a disk the servers' directories stay until the end: removing one would slow down who makes files after it
+    (server.set_aside).
+    """
+    with ExitStack() as made:
+        return _measured(options, made)
+
+
+def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
     results: dict[str, Any] = {"command": options.command, "rounds": options.rounds, "machine": machine.describe()}
     if options.memory is not None:
-        results["memory"] = _part(options, options.memory, "memory")
-        with _stack(options.memory):
-            results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
-    results["disk"] = _part(options, options.disk, "disk")
-    with _stack(options.disk) as stack:
+        with ExitStack() as made_in_memory:
+            results["memory"] = _part(options, _directory(options.memory, made_in_memory), "memory")
+            with _stack(_directory(options.memory, made_in_memory)):
+                results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
+    results["disk"] = _part(options, _directory(options.disk, made), "disk")
+    with _stack(_directory(options.disk, made)) as stack:
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )
-    with _stack(options.disk) as stack:
+    with _stack(_directory(options.disk, made)) as stack:
         results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
@@ -70,10 +80,15 @@ def measure(options: Options) -> dict[str, Any]:
     return results
 
 
+def _directory(place: Path, made: ExitStack) -> Path:
+    """A new directory of a file system, gone when what it was made for is over."""
+    return Path(made.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=place)))
+
+
 @contextmanager
 def _stack(directory: Path) -> Iterator[Stack]:
-    """A stack with fsync on in a new directory of a file system, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as made, Stack(Path(made), fsync=True) as stack:
+    """A stack with fsync on."""
+    with Stack(directory, fsync=True) as stack:
         server.prepare(stack)
         yield stack
 

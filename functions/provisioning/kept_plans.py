@@ -6,7 +6,6 @@ A round trip that needs one for the first time in its session begins with PREPAR
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -20,10 +19,10 @@ TYPES = {"job_id": "text", "stage": "text", "attempt": "integer", "intent": "jso
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
-@dataclass
 class _Plans:
-    generation: int = 0
-    names: set[str] = field(default_factory=set)
+    def __init__(self, generation: int = 0) -> None:
+        self.generation = generation
+        self.names: set[str] = set()
 
 
 _of_session: "WeakKeyDictionary[Connection, _Plans]" = WeakKeyDictionary()

@@ -7,11 +7,8 @@ password. A secret carries its project and job as tags; what carries another job
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-from typing_extensions import override
 
 from provisioning import configuration
 from provisioning.errors import (
@@ -32,16 +29,12 @@ JWT_SECRET_BYTES = 48
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
 class Credentials:
-    """The secret's ARN and the password in it. The password is left out of the object's text."""
+    """The secret's ARN and the password in it. Neither is in the object's text."""
 
-    secret_arn: str
-    password: str
-
-    @override
-    def __repr__(self) -> str:
-        return f"Credentials(secret_arn={self.secret_arn!r})"
+    def __init__(self, secret_arn: str, password: str) -> None:
+        self.secret_arn = secret_arn
+        self.password = password
 
 
 def read(secret_id: str) -> dict[str, Any]:
@@ -137,10 +130,10 @@ def delete(job: "Job") -> bool:
     return True
 
 
-@dataclass(frozen=True)
 class _Version:
-    version_id: str
-    document: dict[str, Any]
+    def __init__(self, version_id: str, document: dict[str, Any]) -> None:
+        self.version_id = version_id
+        self.document = document
 
 
 def _read_version(secret_id: str, stage: str = "AWSCURRENT") -> _Version | None:

@@ -1,6 +1,5 @@
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 JOB = make_job("job-1")
-RECORDED = replace(JOB, secret_arn=JOB.names.secret)
+RECORDED = JOB._replace(secret_arn=JOB.names.secret)
 """The job once its ledger has the secret. Secrets Manager takes a name wherever it takes an ARN."""
 KEYS = [{"key_id": "k-1", "kind": "secret", "key": "demo_secret_raw-key"}]
 CALLS: dict[str, Callable[[], object]] = {

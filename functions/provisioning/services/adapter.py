@@ -4,9 +4,9 @@ import base64
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -24,8 +24,7 @@ READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(NamedTuple):
     """A tenant as a service knows it."""
 
     external_id: str
@@ -33,11 +32,11 @@ class Registration:
     registered_at: str
 
 
-@dataclass(frozen=True)
 class Tenant:
     """A job's tenant, for a service to know. Its credentials are read when an adapter asks for them, and not before."""
 
-    job: Job
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
     @property
     def external_id(self) -> str:

@@ -3,6 +3,7 @@
 A round trip that needs one for the first time in its session begins with PREPARE and goes on with EXECUTE.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ def round_trip(session: Connection, names: Sequence[str]) -> Iterator[str]:
     plans.names.update(missing)
 
 
+@functools.cache
 def _parameters(name: str) -> list[str]:
     return list(dict.fromkeys(PARAMETER.findall(postgres.statement(name))))
 
@@ -58,6 +60,7 @@ def _prepare(name: str, generation: int) -> str:
     return f"PREPARE {name}_{generation} ({types}) AS {numbered}"
 
 
+@functools.cache
 def _execute(name: str, generation: int) -> str:
     values = ", ".join(f"%({parameter})s" for parameter in _parameters(name))
     return f"EXECUTE {name}_{generation} ({values});\n"

@@ -1,7 +1,6 @@
 """What every service adapter does, and the tenant that it does it for."""
 
 import base64
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import configuration, json_web_token, tenant_schema, tenant_secret
+from provisioning import configuration, tenant_schema, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.job import Job
 from provisioning.service_client import ServiceClient
@@ -89,10 +88,14 @@ class Tenant:
 
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
+        from provisioning import json_web_token
+
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
 
     @property
     def _fingerprint(self) -> str:
+        import hashlib
+
         digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
         return base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
 

@@ -1,5 +1,6 @@
 """What importing a handler brings in. Counted in modules, because milliseconds depend on the machine."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ LEDGER = {
     for name in ("control_plane", "job", "kept_plans", "ledger", "naming", "stage", "stage_runner")
 }
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
-TENANT_SCHEMA = {"provisioning.tenant_extensions", "provisioning.tenant_schema", "provisioning.cluster"}
+TENANT_SCHEMA = {f"provisioning.{name}" for name in ("cluster", "creator_roles", "tenant_extensions", "tenant_schema")}
 TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}
 SERVICES = TENANT_SCHEMA | {"provisioning.service_client", "provisioning.services", "provisioning.services.adapter"}
 """And of the adapters none: which one it is, the settings say."""
@@ -93,3 +94,14 @@ def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be
     )
     command = [sys.executable, "-c", program, str(FUNCTIONS), module]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == []
+
+
+def test_the_client_of_secrets_manager_is_made_without_boto3() -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from provisioning import tenant_secret;"
+        "tenant_secret._client(); print(*{'boto3', 'botocore.client'}.intersection(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(FUNCTIONS)]
+    account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    made = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | account)
+    assert made.stdout.split() == ["botocore.client"]

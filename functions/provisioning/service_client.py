@@ -135,7 +135,7 @@ class ServiceClient:
         *,
         kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
-        # Here and not at the top: by now boto3, which the token was read with, has imported it.
+        # Here and not at the top: by now botocore, which the token was read with, has imported it.
         import urllib3
         from urllib3.exceptions import HTTPError, ProtocolError
 

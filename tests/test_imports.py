@@ -16,7 +16,7 @@ POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extension
 
 LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
 LOGGING |= {"provisioning.redaction"}
-POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.tenant_secret"}
+POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.secrets_manager", "provisioning.tenant_secret"}
 LEDGER = {
     f"provisioning.{name}"
     for name in ("control_plane", "job", "kept_plans", "ledger", "naming", "stage", "stage_runner")
@@ -98,8 +98,8 @@ def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be
 
 def test_the_client_of_secrets_manager_is_made_without_boto3() -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from provisioning import tenant_secret;"
-        "tenant_secret._client(); print(*{'boto3', 'botocore.client'}.intersection(sys.modules))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from provisioning import secrets_manager;"
+        "secrets_manager.client(); print(*{'boto3', 'botocore.client'}.intersection(sys.modules))"
     )
     command = [sys.executable, "-c", program, str(FUNCTIONS)]
     account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -4,13 +4,12 @@ The top level of the document is the format of AWS's own rotation functions: eng
 password. A secret carries its project and job as tags; what carries another job's tag is never changed or removed.
 """
 
-import functools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from provisioning import configuration
+from provisioning import configuration, secrets_manager
 from provisioning.errors import (
     InsufficientPermissions,
     Misconfigured,
@@ -20,8 +19,6 @@ from provisioning.errors import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-
     from provisioning.job import Job
 
 PASSWORD_BYTES = 32
@@ -69,7 +66,7 @@ def ensure_credentials(job: "Job") -> Credentials:
         "jwt_secret": secrets.token_urlsafe(JWT_SECRET_BYTES),
     }
     try:
-        created = _call(lambda: _client().create_secret(**_new_secret(job, document)))
+        created = _call(lambda: secrets_manager.client().create_secret(**_new_secret(job, document)))
         return Credentials(created["ARN"], str(document["password"]))
     except _AlreadyExists:
         arn = _owned_arn(job)
@@ -124,7 +121,7 @@ def delete(job: "Job") -> bool:
     if arn is None:
         return False
     try:
-        _call(lambda: _client().delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True))
+        _call(lambda: secrets_manager.client().delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True))
     except _NotFound:
         return False
     return True
@@ -138,7 +135,7 @@ class _Version:
 
 def _read_version(secret_id: str, stage: str = "AWSCURRENT") -> _Version | None:
     try:
-        answer = _call(lambda: _client().get_secret_value(SecretId=secret_id, VersionStage=stage))
+        answer = _call(lambda: secrets_manager.client().get_secret_value(SecretId=secret_id, VersionStage=stage))
     except _NotFound:
         return None
     try:
@@ -155,7 +152,7 @@ def _unlabel_previous_keys(secret_id: str) -> None:
     previous = _read_version(secret_id, "AWSPREVIOUS")
     if previous is not None and "api_keys" in previous.document:
         _call(
-            lambda: _client().update_secret_version_stage(
+            lambda: secrets_manager.client().update_secret_version_stage(
                 SecretId=secret_id, VersionStage="AWSPREVIOUS", RemoveFromVersionId=previous.version_id
             )
         )
@@ -176,7 +173,7 @@ def _new_secret(job: "Job", document: dict[str, Any]) -> dict[str, Any]:
 
 def _owned_arn(job: "Job") -> str | None:
     try:
-        described = _call(lambda: _client().describe_secret(SecretId=job.names.secret))
+        described = _call(lambda: secrets_manager.client().describe_secret(SecretId=job.names.secret))
     except _NotFound:
         return None
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
@@ -186,7 +183,11 @@ def _owned_arn(job: "Job") -> str | None:
 def _put(secret_id: str, document: dict[str, Any], token: str) -> None:
     text = json.dumps(document)
     try:
-        _call(lambda: _client().put_secret_value(SecretId=secret_id, SecretString=text, ClientRequestToken=token))
+        _call(
+            lambda: secrets_manager.client().put_secret_value(
+                SecretId=secret_id, SecretString=text, ClientRequestToken=token
+            )
+        )
     except _NotFound:
         raise Misconfigured(f"the secret {secret_id} does not exist") from None
 
@@ -226,18 +227,3 @@ def _translate(code: str) -> Exception:
     }
     unknown: ProvisioningError = SecretsUnavailable(f"Secrets Manager answered {code}")
     return known.get(code, unknown)
-
-
-def _client() -> "SecretsManagerClient":
-    return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
-
-
-@functools.cache
-def _client_at(endpoint_url: str) -> "SecretsManagerClient":
-    # botocore's own: boto3 around it would take a fifth of a cold start more, and adds nothing to one client.
-    from botocore.config import Config
-    from botocore.session import get_session
-
-    settings = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-    client = get_session().create_client("secretsmanager", config=settings, endpoint_url=endpoint_url or None)
-    return cast("SecretsManagerClient", client)

@@ -1,3 +1,4 @@
+import json
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def test_a_secret_that_is_no_json_object_is_a_mistake_in_the_settings(
 
 def test_credentials_never_show_their_password() -> None:
     credentials = tenant_secret.ensure_credentials(JOB)
-    for shown in (repr(credentials), str(credentials), repr([credentials])):
+    for shown in (repr(credentials), str(credentials), repr([credentials]), json.dumps([credentials], default=str)):
         assert credentials.password not in shown
 
 

@@ -1,5 +1,6 @@
 """Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
+import io
 import json
 import logging
 import os
@@ -23,12 +24,13 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from werkzeug.wsgi import get_input_stream
 
 from local import cloudwatch_logs, definition_cache
 from local.aws_client import REGION, make_client
 from local.http_server import HttpServer, listen
 from local.lambda_output import LambdaOutput
-from local.secret_store import SecretStore, changes_secrets
+from local.secret_store import SecretStore, changes_secrets, named_secret
 from local.template import Template
 
 ACCOUNT = "123456789012"
@@ -41,7 +43,7 @@ FRAMES = 10_000
 class LocalAws:
     """Serves one template's functions and state machine from start() to stop(); one at a time per process.
 
-    Every change of a secret is in the file before its caller hears of it.
+    Every change of a secret is in its file before its caller hears of it.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class LocalAws:
     ) -> None:
         self._template = template
         self._output = output
-        self._secrets = SecretStore(state / "secrets.json", fsync=fsync)
+        self._secrets = SecretStore(state / "secrets", fsync=fsync)
         self._log = state / "moto.log"
         self._address = address
         self._requested_port = port
@@ -112,7 +114,7 @@ class LocalAws:
             execution.stop(stop_date=datetime.now(UTC), error="StackStopped", cause="the laptop stack was stopped")
 
     def stop(self) -> None:
-        """Stops serving and forgets everything but the secrets in the file."""
+        """Stops serving and forgets everything but the secrets in their files."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -168,11 +170,15 @@ class LocalAws:
                 cloudwatch_logs.deliver(self._output, logs_backends[ACCOUNT][REGION])
         if service != "secretsmanager":
             return self._application(environ, start_response)  # type: ignore[no-any-return]
+        body = get_input_stream(environ).read()
+        environ["wsgi.input"] = io.BytesIO(body)
+        backend = secretsmanager_backends[ACCOUNT][REGION]
         # moto looks first and then changes: two creations of one name at once would both succeed.
         with self._secrets_lock:
+            name = named_secret(backend, body)
             answer = list(self._application(environ, start_response))
             if changes_secrets(action):
-                self._secrets.save(secretsmanager_backends[ACCOUNT][REGION])
+                self._secrets.save(backend, name)
             return answer
 
     def _interpreter_client(self) -> Callable[..., Any]:

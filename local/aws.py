@@ -1,15 +1,12 @@
 """Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
 import io
-import json
 import logging
 import os
 import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,13 +18,13 @@ from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
-from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
 from local import cloudwatch_logs, definition_cache
 from local.aws_client import REGION, make_client
+from local.executions import Executions
 from local.http_server import HttpServer, listen
 from local.lambda_output import LambdaOutput
 from local.secret_store import SecretStore, changes_secrets, named_secret
@@ -62,6 +59,7 @@ class LocalAws:
         self._log = state / "moto.log"
         self._address = address
         self._requested_port = port
+        self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION])
         self._application = DomainDispatcherApplication(create_backend_app)
         self._secrets_lock = threading.Lock()
         self._logs_lock = threading.Lock()
@@ -90,9 +88,7 @@ class LocalAws:
                     {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}},
                 )
             )
-            self._patches.enter_context(
-                patch.object(StepFunctionsParserBackend, "start_execution", _start_execution_once())
-            )
+            self._patches.enter_context(self._executions.install())
             self._patches.enter_context(definition_cache.install())
             # moto looks through its own directory for every request.
             modules = list(backends.list_of_moto_modules())
@@ -110,8 +106,7 @@ class LocalAws:
 
     def stop_executions(self) -> None:
         """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
-        for execution in _running_executions():
-            execution.stop(stop_date=datetime.now(UTC), error="StackStopped", cause="the laptop stack was stopped")
+        self._executions.stop()
 
     def stop(self) -> None:
         """Stops serving and forgets everything but the secrets in their files."""
@@ -123,7 +118,11 @@ class LocalAws:
 
     def ended(self, execution_arn: str) -> bool:
         """Tells whether an execution has ended, without the cost of a request."""
-        return str(stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(execution_arn).status) != "RUNNING"
+        return self._executions.ended(execution_arn)
+
+    def wait(self, execution_arn: str, seconds: float) -> bool:
+        """Returns when an execution has ended, or after so many seconds. Tells whether it has."""
+        return self._executions.wait(execution_arn, seconds)
 
     def client(self, service: str) -> Any:
         """Returns a boto3 client of a service at this endpoint, whatever the user's own AWS settings say."""
@@ -213,32 +212,3 @@ def _log_to(path: Path) -> Callable[[], None]:
         handler.stream.close()
 
     return undo
-
-
-def _running_executions() -> list[Any]:
-    machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
-    executions: list[Any] = [execution for machine in machines for execution in machine.executions]
-    return [one for one in executions if one.status == "RUNNING" and one.exec_worker and one.exec_worker.env]
-
-
-def _start_execution_once() -> Callable[..., Any]:
-    """Gives executions without a name one, refuses what is not JSON by AWS's name for it, and lets two starts under one
-    name find each other.
-    """
-    original, lock = vars(StepFunctionsParserBackend)["start_execution"], threading.Lock()
-
-    def start_execution(
-        backend: StepFunctionsParserBackend,
-        state_machine_arn: str,
-        name: str | None = None,
-        execution_input: str | None = None,
-        trace_header: str | None = None,
-    ) -> Any:
-        try:
-            json.loads("{}" if execution_input is None else execution_input)
-        except (ValueError, RecursionError):
-            raise InvalidExecutionInput("the input is not JSON, or nested too deeply") from None
-        with lock:
-            return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
-
-    return start_execution

@@ -34,7 +34,7 @@ def _parse_once() -> Any:
                 program, tree = read(definition)
                 known[definition] = pickle.dumps(program), tree
         # An execution writes into its program. To unpickle one takes a twentieth of building it from the tree.
-        program, tree = known[definition]
-        return pickle.loads(program), tree  # noqa: S301 (it has never left this process)
+        pickled, tree = known[definition]
+        return pickle.loads(pickled), tree  # noqa: S301 (it has never left this process)
 
     return parse

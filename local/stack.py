@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from local.lambda_runtime import LambdaRuntime
     from local.services import RegistrationServices
 
-POLL_SECONDS = 0.01
 DEFAULT_TEMPLATE = REPOSITORY / "template.yaml"
 
 
@@ -98,11 +96,8 @@ class Stack:
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
         """Returns DescribeExecution's answer once the execution has ended. Raises TimeoutError (real seconds)."""
-        deadline = time.monotonic() + timeout
-        while not self.aws.ended(execution_arn):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
-            time.sleep(POLL_SECONDS)
+        if not self.aws.wait(execution_arn, timeout):
+            raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
         answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
         return answer
 

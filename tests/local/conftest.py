@@ -1,7 +1,6 @@
 """A small machine of its own: one function, one state, no project, no database."""
 
 import sys
-import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -57,8 +56,7 @@ class Machine:
         client = self.aws.client("stepfunctions")
         client.start_execution(stateMachineArn=self.aws.state_machine_arn, input=payload, name=name)
         arn = f"{self.aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-        while not self.aws.ended(arn):
-            time.sleep(0.005)
+        assert self.aws.wait(arn, 60)
         described: dict[str, Any] = client.describe_execution(executionArn=arn)
         return described
 

@@ -1,5 +1,6 @@
 import json
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,9 +223,17 @@ def test_two_starts_under_one_name_start_one_execution(machines: Machines) -> No
     with ThreadPoolExecutor(4) as pool:
         request = {"stateMachineArn": aws.state_machine_arn, "name": "one", "input": "{}"}
         started = list(pool.map(lambda _: client.start_execution(**request)["executionArn"], range(4)))
-    while not aws.ended(started[0]):
-        time.sleep(0.005)
+    assert aws.wait(started[0], 60)
     assert (len(set(started)), len(calls)) == (1, 1)
+
+
+def test_a_wait_for_an_execution_that_goes_on_ends_with_its_patience(machines: Machines) -> None:
+    goes_on = threading.Event()
+    aws = machines(lambda *_: goes_on.wait(10)).aws
+    started = aws.client("stepfunctions").start_execution(stateMachineArn=aws.state_machine_arn)["executionArn"]
+    assert not aws.wait(started, 0.05)
+    goes_on.set()
+    assert aws.wait(started, 60)
 
 
 def test_many_executions_at_once_keep_apart(machines: Machines) -> None:

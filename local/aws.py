@@ -1,5 +1,6 @@
 """Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
+import functools
 import io
 import logging
 import os
@@ -13,6 +14,7 @@ from unittest.mock import patch
 
 from moto import backends
 from moto.awslambda_simple.models import lambda_simple_backends
+from moto.core import responses
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
@@ -90,9 +92,11 @@ class LocalAws:
             )
             self._patches.enter_context(self._executions.install())
             self._patches.enter_context(definition_cache.install())
-            # moto looks through its own directory for every request.
+            # moto looks through its own directory for every request, and through the class that answers it.
             modules = list(backends.list_of_moto_modules())
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
+            methods = functools.cache(vars(responses)["method_names_from_class"])
+            self._patches.enter_context(patch.object(responses, "method_names_from_class", methods))
             self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
             self._patches.callback(sys.setrecursionlimit, sys.getrecursionlimit())
             sys.setrecursionlimit(FRAMES)

@@ -1,5 +1,6 @@
 """The whole stack in one process: PostgreSQL, the registration services, and Step Functions with the handlers."""
 
+import gc
 import json
 import os
 import sys
@@ -147,6 +148,9 @@ class Stack:
             ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
             environment=environment,
         )
+        # What is there by now stays while the stack does: looking through it for garbage stops every thread for long.
+        gc.freeze()
+        self._undo.callback(gc.unfreeze)
 
     def _start_aws(self, ports: Mapping[str, int]) -> None:
         from local.aws import LocalAws

@@ -62,7 +62,7 @@ class LocalAws:
         self._address = address
         self._requested_port = port
         self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION])
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._application = DomainDispatcherApplication(_backend)
         self._secrets_lock = threading.Lock()
         self._logs_lock = threading.Lock()
         self._patches = ExitStack()
@@ -201,6 +201,15 @@ class LocalAws:
         for each in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends, logs_backends):
             each[ACCOUNT][REGION].reset()
         iam_backends[ACCOUNT]["aws"].reset()
+
+
+def _backend(service: Any) -> Any:
+    """Makes moto's application for one service. In debug mode Flask makes a class per request, and moto's errors go to
+    the terminal.
+    """
+    application = create_backend_app(service)
+    application.debug = False
+    return application
 
 
 def _log_to(path: Path) -> Callable[[], None]:

@@ -19,7 +19,7 @@ from local.account import Deployment, client
 from local.findings import Finding, print_finding, unchecked
 from local.permissions import examine_permissions
 from provisioning import cluster as clusters
-from provisioning import configuration, migrate, postgres, tenant_secret
+from provisioning import configuration, creator_roles, migrate, postgres, tenant_secret
 from provisioning.control_plane import Cluster
 from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError, ServiceRejectedRegistration
 from provisioning.job import Job
@@ -52,6 +52,7 @@ REMEDIES: dict[type[ProvisioningError], str] = {
     ProvisioningError: "run this where the functions' network is; then check that it runs, and its address",
 }
 
+PREPARE = "run provision cluster add for it again, which makes these roles and lets the admin use them"
 POWERS = """
     SELECT current_user, rolsuper, rolcreaterole AND rolcreatedb,
            current_setting('server_version_num')::integer / 10000,
@@ -62,6 +63,10 @@ NOT_GRANTABLE = """
     SELECT wanted FROM unnest(%s) AS wanted WHERE NOT EXISTS (
         SELECT FROM pg_auth_members JOIN pg_roles AS shared ON shared.oid = roleid
         WHERE shared.rolname = wanted AND member = current_user::regrole AND admin_option)
+"""
+CREATORS = """
+    SELECT count(DISTINCT roleid) FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
+    WHERE starts_with(rolname, %s) AND member = current_user::regrole
 """
 CLUSTERS = """
     SELECT {}, capacity - (SELECT count(*) FROM control_plane.tenant_databases AS made
@@ -178,6 +183,8 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         ((admin, superuser, able, version, is_open),) = cursor.fetchall()
         cursor.execute(NOT_GRANTABLE, (list(clusters.SHARED_ROLES),))
         withheld = [row[0] for row in cursor.fetchall()]
+        cursor.execute(CREATORS, (creator_roles.PREFIX,))
+        ((creators,),) = cursor.fetchall()
         cursor.execute(MARKED)
         there = {row[0] for row in cursor.fetchall()}
     # A database's row is there before it and after it, so rows are read on both sides.
@@ -189,10 +196,9 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
     if not (able or superuser):
         yield Finding(subject, f"{admin} may not create roles and databases", f"ALTER ROLE {admin} CREATEROLE CREATEDB")
     if withheld and not superuser:
-        remedy = (
-            "prepare the cluster: provisioning.cluster.prepare_cluster makes these roles and lets the admin grant them"
-        )
-        yield Finding(subject, f"{admin} may not grant {', '.join(withheld)}", remedy)
+        yield Finding(subject, f"{admin} may not grant {', '.join(withheld)}", PREPARE)
+    if creators < creator_roles.NUMBER and version >= creator_roles.SINCE // 10000 and not superuser:
+        yield Finding(subject, f"{admin} has {creators} of {creator_roles.NUMBER} creators of tenants' roles", PREPARE)
     if is_open:
         remedy = "REVOKE ALL ON DATABASE postgres FROM PUBLIC, as its owner"
         yield Finding(subject, "every project's login may connect to the database postgres", remedy)

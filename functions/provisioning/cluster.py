@@ -13,7 +13,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import postgres, tenant_secret
+from provisioning import creator_roles, postgres, tenant_secret
 from provisioning.control_plane import Cluster
 
 STATEMENT_TIMEOUT_SECONDS = 40
@@ -76,9 +76,10 @@ def connect(cluster: Cluster, dbname: str | None = None) -> Connection:
 def prepare_cluster(connection: Connection, admin_role: str) -> None:
     """Makes a server ready for tenants; doing it again changes nothing.
 
-    Creates the roles that all tenants share, lets the admin role grant them, and shuts the maintenance databases to
-    everyone else. The connection is the admin's own, which since PostgreSQL 16 may grant what it creates and cannot
-    grant itself that, or a superuser's; only the databases' owner can shut them. Raises psycopg2.Error.
+    Creates the roles that all tenants share, lets the admin role grant them, makes the creators of tenants' roles, and
+    shuts the maintenance databases to everyone else. The connection is the admin's own, which since PostgreSQL 16 may
+    grant what it creates and cannot grant itself that, or a superuser's; only the databases' owner can shut them.
+    Raises psycopg2.Error.
     """
     with connection, connection.cursor() as cursor:
         for role in SHARED_ROLES:
@@ -90,6 +91,7 @@ def prepare_cluster(connection: Connection, admin_role: str) -> None:
                 cursor.execute(
                     sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), sql.Identifier(admin_role))
                 )
+        creator_roles.prepare(cursor, admin_role, sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES)))
         cursor.execute(postgres.statement("own_maintenance_databases"))
         for (database,) in cursor.fetchall():
             names = sql.Identifier(database), sql.Identifier(admin_role)

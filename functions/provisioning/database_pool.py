@@ -101,6 +101,7 @@ class Pool:
         self._create("clone_database", name, owner=sql.Identifier(names.owner_role), template=sql.Identifier(template))
         with self._inside(name) as connection:
             prepared = tenant_schema.complete(connection, names)
+        tenant_database.grant_database(self.session, names)
         self._open(name, prepared)
         return name
 

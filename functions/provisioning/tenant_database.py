@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from provisioning import postgres
 from provisioning.cluster import SHARED_ROLES
+from provisioning.creator_roles import acting
 from provisioning.errors import ResourceConflict
 from provisioning.naming import TenantNames
 from provisioning.tenant_lookup import (
@@ -20,6 +21,7 @@ from provisioning.tenant_lookup import (
     Found,
     Source,
     all_names,
+    creator,
     existing,
     find,
     find_role,
@@ -69,6 +71,7 @@ def claim(
             cursor,
             ("take_over_database", "open_login", "open_database"),
             names,
+            actor=creator(found, pooled),
             entry=sql.Identifier(entry),
             entry_owner=sql.Identifier(pooled.owner_role),
             entry_login=sql.Identifier(pooled.login_role),
@@ -95,7 +98,7 @@ def create_roles(
         ]
         opened = ("open_login",) if verifier is not None else ()
         joined = _composed(("join_roles", *opened), names, verifier=sql.Literal(verifier))
-        cursor.execute(sql.Composed([*made, joined]))
+        cursor.execute(sql.Composed([acting(creator(there, names)), *made, joined]))
 
 
 def create_database(
@@ -107,7 +110,8 @@ def create_database(
     name is taken by anything else.
     """
     with session.cursor() as cursor:
-        there = existing(found if found is not None else find(cursor, names), names, mark)
+        found = found if found is not None else find(cursor, names)
+        there = existing(found, names, mark)
         if there is not None and there.connection_limit == INVALID_DATABASE:
             cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(names.database)))
             there = None
@@ -116,7 +120,13 @@ def create_database(
                 _create(cursor, names, source.template)
             except (errors.DuplicateDatabase, errors.UniqueViolation):
                 existing(find(cursor, names), names, mark)
-        _run(cursor, ("open_database",), names, mark=sql.Literal(mark))
+        _run(cursor, ("grant_database", "open_database"), names, actor=creator(found, names), mark=sql.Literal(mark))
+
+
+def grant_database(session: Connection, names: TenantNames) -> None:
+    """Gives the login of a pool's entry its rights and settings in the database, which stay as both are renamed."""
+    with session.cursor() as cursor:
+        _run(cursor, ("grant_database",), names, actor=creator(find(cursor, names), names))
 
 
 def drop_pooled(session: Connection, database: str) -> None:
@@ -204,8 +214,10 @@ def _drop_replication_slots(cursor: Cursor, database: str) -> None:
         cursor.execute(postgres.statement("drop_replication_slot"), {"database": database, "slot": slot})
 
 
-def _run(cursor: Cursor, statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> None:
-    cursor.execute(_composed(statements, names, **values))
+def _run(
+    cursor: Cursor, statements: Sequence[str], names: TenantNames, *, actor: str | None = None, **values: sql.Composable
+) -> None:
+    cursor.execute(sql.Composed([acting(actor), _composed(statements, names, **values)]))
 
 
 def _composed(statements: Sequence[str], names: TenantNames, **values: sql.Composable) -> sql.Composed:

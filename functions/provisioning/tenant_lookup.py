@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres
+from provisioning import creator_roles, postgres
 from provisioning.errors import ResourceConflict
 from provisioning.naming import TenantNames
 
@@ -21,6 +21,8 @@ class Found:
     mark: str | None
     owner_role: str | None = None
     connection_limit: int = 0
+    administrator: str | None = None
+    """Who has created it, if it is a role."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,14 @@ def pool_names(entry: str) -> TenantNames:
 
 
 def look(names: TenantNames, source: Source) -> dict[str, list[str]]:
-    """Returns the parameters of find_tenant.sql: everything that bears these names, or the entry's."""
+    """Returns the parameters of find_tenant.sql: everything that bears these names or the entry's, and the creator."""
     looked_for = [names, *([pool_names(source.entry)] if source.entry is not None else [])]
     return {
         "databases": [one.database for one in looked_for],
-        "roles": [role for one in looked_for for role in (one.owner_role, one.login_role)],
+        "roles": [
+            creator_roles.creator_of(names.owner_role),
+            *(role for one in looked_for for role in (one.owner_role, one.login_role)),
+        ],
     }
 
 
@@ -60,6 +65,15 @@ def find(cursor: Cursor, names: TenantNames) -> dict[str, Found]:
     cursor.execute(postgres.statement("find_tenant"), look(names, Source()))
     row = cursor.fetchone()
     return read_found(row[1]) if row else {}
+
+
+def creator(found: Mapping[str, Found], names: TenantNames) -> str | None:
+    """Returns who acts on a tenant's roles and its database: their creator, or None for the admin itself."""
+    there = found.get(names.owner_role)
+    if there is not None:
+        return there.administrator if creator_roles.is_creator(there.administrator) else None
+    new = creator_roles.creator_of(names.owner_role)
+    return new if new in found else None
 
 
 def existing(found: Mapping[str, Found], names: TenantNames, mark: str) -> Found | None:

@@ -8,7 +8,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from provisioning import postgres, tenant_extensions
+from provisioning import creator_roles, postgres, tenant_extensions
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
@@ -26,10 +26,10 @@ def newest_version() -> int:
 def current_version(connection: Connection) -> int:
     """Returns the version of the tenant database behind the connection; 0 when it has no tenant schema."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('tenant._migrations') IS NOT NULL")
-        if cursor.fetchone() != (True,):
+        try:
+            cursor.execute(postgres.statement("find_version"))
+        except errors.UndefinedTable:
             return 0
-        cursor.execute(postgres.statement("find_version"))
         return _number(cursor)
 
 
@@ -53,8 +53,12 @@ def upgrade(connection: Connection, names: TenantNames) -> int:
 
 
 def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
-    """Upgrades the tenant's database, and returns what "Create tenant schema" answers of it. Raises psycopg2.Error."""
-    version = upgrade(connection, names)
+    """Upgrades a new tenant's database as the cluster's admin, and returns what "Create tenant schema" answers of it.
+
+    Raises psycopg2.Error.
+    """
+    with creator_roles.becoming_owner(connection, names):
+        version = upgrade(connection, names)
     extensions = tenant_extensions.found(connection)
     installed = {"installed": extensions.installed, "skipped": extensions.skipped}
     return {"schema": SCHEMA, "version": version, "extensions": installed}
@@ -80,7 +84,7 @@ def fingerprint() -> str:
         digest.update(migration.read_bytes())
     digest.update(
         postgres.statement(
-            "tenant_default_privileges", "create_role", "join_roles", "create_extensions_schema"
+            "tenant_default_privileges", "create_role", "join_roles", "grant_database", "create_extensions_schema"
         ).encode()
     )
     digest.update(",".join(tenant_extensions.allowed()).encode())

@@ -142,6 +142,11 @@ def test_an_admin_that_is_a_superuser(stack: Stack) -> None:
             "may not grant anon",
         ),
         (
+            "REVOKE provisioner_creator_0 FROM provisioner_admin",
+            "GRANT provisioner_creator_0 TO provisioner_admin WITH INHERIT TRUE, SET TRUE",
+            "has 63 of 64 creators",
+        ),
+        (
             "GRANT CONNECT ON DATABASE postgres TO PUBLIC",
             "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC",
             "may connect to the database postgres",

@@ -49,12 +49,13 @@ FROM_POOL = {
     "register_pooler": LEDGER,
     "generate_api_keys": LEDGER,
     # The schema's version, read with the issued credentials.
-    "finalize": LEDGER | {"tenant": 2},
+    "finalize": LEDGER | {"tenant": 1},
 }
 FROM_TEMPLATE = FROM_POOL | {
     # CREATE DATABASE runs in no transaction: the roles come before it, and the privileges after it.
     "create_database": {"control_plane": 3, "postgres": 5},
-    "create_schema": {"control_plane": 3, "tenant": 9},
+    # Two more than the schema's own: who created the owner's role is looked up, and who may become it ends.
+    "create_schema": {"control_plane": 3, "tenant": 11},
 }
 
 

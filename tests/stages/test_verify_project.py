@@ -2,6 +2,7 @@
 
 import random
 import string
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,9 +47,18 @@ def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: st
 
 
 @pytest.fixture
-def region() -> str:
-    """A region in which there is no cluster yet."""
-    return f"xx-{''.join(random.choices(string.ascii_lowercase, k=9))}-1"  # noqa: S311 (a name)
+def region(stack: Stack) -> Iterator[str]:
+    """A region in which there is no cluster yet, nor any more afterwards: all are the same server."""
+    name = f"xx-{''.join(random.choices(string.ascii_lowercase, k=9))}-1"  # noqa: S311 (a name)
+    yield name
+    for moved in ("jobs", "tenant_databases"):
+        execute(
+            stack,
+            "control_plane",
+            f"UPDATE control_plane.{moved} SET cluster_id = 'local' WHERE starts_with(cluster_id, %s)",
+            name,
+        )
+    execute(stack, "control_plane", "DELETE FROM control_plane.clusters WHERE region = %s", name)
 
 
 def picked(stack: Stack, job: StagedJob) -> Any:

@@ -8,17 +8,9 @@ SELECT (SELECT row_to_json(projects) FROM control_plane.projects WHERE project_i
        (
            SELECT coalesce(json_agg(matching ORDER BY room DESC, cluster_id), '[]')
            FROM (
-               SELECT cluster_id, capacity - (
-                          SELECT count(*)
-                          FROM (
-                              SELECT project_id FROM control_plane.tenant_databases AS made
-                              WHERE made.cluster_id = clusters.cluster_id
-                              UNION
-                              SELECT project_id FROM control_plane.jobs
-                              WHERE jobs.cluster_id = clusters.cluster_id AND jobs.status IN ('pending', 'running')
-                          ) AS taken
-                      ) AS room
+               SELECT cluster_id, room
                FROM control_plane.clusters
+               JOIN control_plane.cluster_room USING (cluster_id)
                WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
            ) AS matching
        ) AS clusters;

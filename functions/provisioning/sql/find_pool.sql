@@ -12,16 +12,7 @@ SELECT (
        least(
            coalesce((SELECT size FROM control_plane.pool_sizes WHERE pool_sizes.cluster_id = clusters.cluster_id),
                     %(size)s),
-           clusters.capacity - (
-               SELECT count(*)
-               FROM (
-                   SELECT project_id FROM control_plane.tenant_databases AS made
-                   WHERE made.cluster_id = clusters.cluster_id
-                   UNION
-                   SELECT project_id FROM control_plane.jobs
-                   WHERE jobs.cluster_id = clusters.cluster_id AND jobs.status IN ('pending', 'running')
-               ) AS taken
-           )
+           (SELECT room FROM control_plane.cluster_room WHERE cluster_room.cluster_id = clusters.cluster_id)
        ) - (
            SELECT count(*) FROM control_plane.pool_databases
            WHERE cluster_id = clusters.cluster_id AND kind = 'entry' AND job_id IS NULL

@@ -1,0 +1,66 @@
+"""A job beside thousands of tenants: what it reads of the control plane is found by an index."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.stack import Stack
+from stages.create_database import create_database
+from stages.create_schema import create_schema
+from stages.finalize import finalize
+from stages.generate_api_keys import generate_api_keys
+from tests.conftest import NewProject
+from tests.stages.jobs import REGISTER, execute, lambda_environment, open_job, refilled
+
+TENANTS = 3000
+FILL = """
+    INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region, status)
+    SELECT 'filler-' || n, 'filler', 'filler', 'us-east-1', 'active' FROM generate_series(1, {tenants}) AS n;
+    INSERT INTO control_plane.jobs (job_id, project_id, cluster_id, job_type, payload, status, current_stage)
+    SELECT 'filler-' || n, 'filler-' || n, 'local', 'provision_project', '{{}}', 'succeeded', 'completed'
+    FROM generate_series(1, {tenants}) AS n;
+    INSERT INTO control_plane.tenant_databases
+        (project_id, job_id, cluster_id, database_name, owner_role, login_role, secret_name, storage_gb, status)
+    SELECT id, id, 'local', id, id || '_owner', id || '_login', id, 1, 'created'
+    FROM (SELECT 'filler-' || n AS id FROM generate_series(1, {tenants}) AS n) AS filler;
+    INSERT INTO control_plane.service_registrations (project_id, service, job_id, idempotency_key, status)
+    SELECT 'filler-' || n, service, 'filler-' || n, 'filler', 'registered'
+    FROM generate_series(1, {tenants}) AS n, unnest(ARRAY ['auth', 'realtime', 'storage', 'pooler']) AS service;
+    UPDATE control_plane.clusters SET capacity = capacity + {tenants} WHERE cluster_id = 'local';
+"""
+TABLES = ("service_registrations", "tenant_databases", "jobs", "projects")
+READ = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE schemaname = 'control_plane'"
+
+
+@pytest.fixture
+def many_tenants(stack: Stack) -> Iterator[None]:
+    """The records of so many tenants, who have nothing else."""
+    execute(stack, "control_plane", FILL.format(tenants=TENANTS))
+    execute(stack, "control_plane", "VACUUM (ANALYZE)")
+    yield
+    for table in TABLES:
+        execute(stack, "control_plane", f"DELETE FROM control_plane.{table} WHERE project_id LIKE 'filler-%%'")
+    execute(
+        stack,
+        "control_plane",
+        "UPDATE control_plane.clusters SET capacity = capacity - %s WHERE cluster_id = 'local'",
+        TENANTS,
+    )
+
+
+def rows_read_whole(stack: Stack) -> dict[str, int]:
+    """Returns how many rows of each table were ever read by going through the whole of it."""
+    return {table: read for table, read in execute(stack, "control_plane", READ) if table in TABLES}
+
+
+@pytest.mark.usefixtures("many_tenants")
+def test_a_job_goes_through_no_table_of_the_control_plane(stack: Stack, new_project: NewProject) -> None:
+    project_id = new_project()
+    with refilled(stack):
+        before = rows_read_whole(stack)
+        # What a session has read is counted for certain once it has ended.
+        with lambda_environment():
+            job = open_job(project_id)
+            for handler in (create_database, create_schema, *REGISTER.values(), generate_api_keys, finalize):
+                job.run(handler)
+        assert rows_read_whole(stack) == before

@@ -6,7 +6,6 @@ Everything here only reads. The settings are in os.environ, a laptop stack's or 
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -153,7 +152,7 @@ def examine_clusters() -> Iterator[Finding]:
 def known_clusters() -> list[tuple[Cluster, int]]:
     """Returns each cluster that the control plane knows, with the databases that it has room for."""
     document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
-    columns = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Cluster))
+    columns = sql.SQL(", ").join(map(sql.Identifier, Cluster._fields))
     with (
         closing(postgres.connect(document, statement_timeout_seconds=10)) as connection,
         connection.cursor() as cursor,

@@ -11,9 +11,6 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass
-
-from typing_extensions import override
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_CHARACTERS = 32
@@ -25,16 +22,12 @@ FORM = re.compile(
 )
 
 
-@dataclass(frozen=True)
 class ApiKey:
     """A key as it is shown once. Its text does not appear in the object's own."""
 
-    kind: str
-    text: str
-
-    @override
-    def __repr__(self) -> str:
-        return f"ApiKey(kind={self.kind!r}, hint={self.hint!r})"
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind = kind
+        self.text = text
 
     @property
     def hint(self) -> str:

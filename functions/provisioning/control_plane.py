@@ -4,8 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg2
 from psycopg2.extensions import (
@@ -27,8 +26,7 @@ _environment = threading.local()
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(NamedTuple):
     """A PostgreSQL server that tenants' databases are created on. Capacity is a number of databases."""
 
     cluster_id: str
@@ -42,8 +40,7 @@ class Cluster:
     capacity: int
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """A customer's project."""
 
     project_id: str
@@ -117,11 +114,11 @@ class ControlPlane:
 
     def register_cluster(self, cluster: Cluster) -> None:
         """Makes a cluster known, or changes what is known of it."""
-        self.execute("register_cluster", **asdict(cluster))
+        self.execute("register_cluster", **cluster._asdict())
 
     def create_project(self, project: Project) -> None:
         """Makes a project known; one that exists is left as it is."""
-        self.execute("create_project", **asdict(project))
+        self.execute("create_project", **project._asdict())
 
 
 def connect() -> ControlPlane:

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -33,8 +33,7 @@ RESERVE_SECONDS = 10.0
 """No database is begun with less time than this left; making one takes about a tenth of a second."""
 
 
-@dataclass(frozen=True)
-class Refilled:
+class Refilled(NamedTuple):
     """What a refill found ready for the next jobs when it came, and the databases that it made and removed."""
 
     ready: int
@@ -42,8 +41,7 @@ class Refilled:
     removed: list[str]
 
 
-@dataclass(frozen=True)
-class Pool:
+class Pool(NamedTuple):
     """A cluster's pool while it is being refilled, holding both its locks."""
 
     control: ControlPlane

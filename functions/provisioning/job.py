@@ -1,9 +1,8 @@
 """A job as the stages see it: the payload it was opened with, and the cluster that was picked for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioning.control_plane import Cluster, Row
 from provisioning.naming import TenantNames, tenant_names
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from provisioning.payload import Payload
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One execution of the state machine for one project. Its id is the execution's name."""
 
     job_id: str

@@ -3,10 +3,10 @@
 A round trip that needs one for the first time in its session begins with PREPARE and goes on with EXECUTE.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -20,10 +20,10 @@ TYPES = {"job_id": "text", "stage": "text", "attempt": "integer", "intent": "jso
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
-@dataclass
 class _Plans:
-    generation: int = 0
-    names: set[str] = field(default_factory=set)
+    def __init__(self, generation: int = 0) -> None:
+        self.generation = generation
+        self.names: set[str] = set()
 
 
 _of_session: "WeakKeyDictionary[Connection, _Plans]" = WeakKeyDictionary()
@@ -48,6 +48,7 @@ def round_trip(session: Connection, names: Sequence[str]) -> Iterator[str]:
     plans.names.update(missing)
 
 
+@functools.cache
 def _parameters(name: str) -> list[str]:
     return list(dict.fromkeys(PARAMETER.findall(postgres.statement(name))))
 
@@ -59,6 +60,7 @@ def _prepare(name: str, generation: int) -> str:
     return f"PREPARE {name}_{generation} ({types}) AS {numbered}"
 
 
+@functools.cache
 def _execute(name: str, generation: int) -> str:
     values = ", ".join(f"%({parameter})s" for parameter in _parameters(name))
     return f"EXECUTE {name}_{generation} ({values});\n"

@@ -4,9 +4,9 @@ A stage is locked by a session-level advisory lock for as long as its attempt ru
 An attempt never reconnects: when its session is gone, its lock is gone, and it must not act any more.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 from provisioning import control_plane
 from provisioning.control_plane import ControlPlane, Row
@@ -15,15 +15,14 @@ from provisioning.job import Job, job_from_record
 from provisioning.stage import Stage
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt at a stage, holding its lock."""
 
     control: ControlPlane
     stage: Stage
     number: int
     job: Job
-    declared: Row = field(default_factory=dict)
+    declared: Row
     """What the statements of the stage's Intent have answered."""
 
     def check(self) -> None:
@@ -76,34 +75,31 @@ class Attempt:
         return JobClosed(f"attempt {self.number} at {self.stage} was given up")
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(NamedTuple):
     """What a stage is about to create: for the ledger, and as rows of its own by sql/{statement}.sql.
 
     It is written with the claim of the stage, before the job is known here: the statements take what they need of it
     from the job's own row.
     """
 
-    names: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any]
     statement: str | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A stage that this job has already finished, with the output it had."""
 
     output: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Rollback:
+class Rollback(NamedTuple):
     """A compensation at work, holding the locks of the stages it undoes."""
 
     control: ControlPlane
     stages: Sequence[Stage]
     job: Job
-    intents: dict[Stage, Row] = field(default_factory=dict)
+    intents: Mapping[Stage, Row]
     """What the forward attempts declared; a stage that declared nothing has created nothing."""
 
     def finish(self, removed: Sequence[str]) -> None:
@@ -131,7 +127,7 @@ def begin_attempt(job_id: str, stage: Stage, seconds: float, intent: Intent) -> 
     JobClosed when the job has ended, is rolling back or does not exist.
     """
     statements = ("claim_stage", *([intent.statement] if intent.statement else []), "find_claim")
-    parameters = intent.parameters | {"job_id": job_id, "stage": str(stage), "intent": intent.names or None}
+    parameters = {**intent.parameters, "job_id": job_id, "stage": str(stage), "intent": intent.names}
     control, row = _lock([f"{job_id}/{stage}"], seconds, *statements, **parameters)
     if row is not None and not row["held"]:
         raise StageInProgress(f"another attempt at {stage} is still running")

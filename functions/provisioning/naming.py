@@ -2,7 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from provisioning import configuration
 
@@ -10,8 +10,7 @@ READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
 
 
-@dataclass(frozen=True)
-class TenantNames:
+class TenantNames(NamedTuple):
     """The names that belong to one project. All are lower-case ASCII and shorter than PostgreSQL's 63 bytes."""
 
     database: str

@@ -3,9 +3,8 @@
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from provisioning.errors import InvalidPayload
 from provisioning.stage import Service
@@ -15,8 +14,7 @@ METADATA_MAXIMUM_BYTES = 16 * 1024
 METADATA_MAXIMUM_DEPTH = 16
 
 
-@dataclass(frozen=True)
-class DatabaseRequest:
+class DatabaseRequest(NamedTuple):
     """The database that is asked for."""
 
     engine: str = "postgresql"
@@ -25,8 +23,7 @@ class DatabaseRequest:
     storage_gb: int = 20
 
 
-@dataclass(frozen=True)
-class Payload:
+class Payload(NamedTuple):
     """A payload that keeps every rule of payload.schema.json."""
 
     project_id: str
@@ -43,7 +40,8 @@ class Payload:
         """Returns the payload in the shape in which it came, with every default filled in that does not depend on
         the project's record.
         """
-        document = {name: value for name, value in asdict(self).items() if value is not None}
+        document = {name: value for name, value in self._asdict().items() if value is not None}
+        document["database"] = self.database._asdict()
         document["services"] = {str(service): wanted for service, wanted in self.services.items()}
         document["api_keys"] = {"count": document.pop("api_key_count"), "prefix": document.pop("api_key_prefix")}
         return document

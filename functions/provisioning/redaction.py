@@ -1,5 +1,6 @@
 """Takes secrets out of what is logged or shown. No secret is put there on purpose: this is the net below."""
 
+import functools
 import json
 import re
 from typing import Any
@@ -9,12 +10,23 @@ REDACTED = "[redacted]"
 DEEPEST = 64
 TOO_DEEP = f"[nested deeper than {DEEPEST} levels]"
 
-NAMES = re.compile(
-    r"(^|_|-)(password|passwd|pwd|passphrase|secrets?|tokens?|authorization|cookie|credentials?|dsn|connection_string|"
-    r"database_url|verifier|jwt|signature|"
-    r"(api|raw|private|secret|access|encryption|signing|master|service_role|anon|stripe)_?key)$"
+KEYS = (
+    *("api", "raw", "private", "secret", "access", "encryption"),
+    *("signing", "master", "service_role", "anon", "stripe"),
 )
-"""Names whose value is a secret. An ARN or an id of one is none (secret_arn, key_id), and "api_keys" is how many."""
+NAMES = frozenset(
+    (
+        *("password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "tokens", "authorization", "cookie"),
+        *("credential", "credentials", "dsn", "connection_string", "database_url", "verifier", "jwt", "signature"),
+        *(f"{kind}key" for kind in KEYS),
+        *(f"{kind}_key" for kind in KEYS),
+    )
+)
+"""What a name ends with whose value is a secret. An ARN or an id of one is none (secret_arn, key_id), and "api_keys" is
+how many.
+"""
+
+NESTED = (dict, list, tuple)
 
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -39,16 +51,15 @@ def redact(value: Any, depth: int = 0) -> Any:
     """
     if isinstance(value, str):
         return redact_text(value, depth)
-    if not isinstance(value, dict | list | tuple):
+    if not isinstance(value, NESTED):
         return value
     if depth == DEEPEST:
         return TOO_DEEP
     if isinstance(value, dict):
         return {
-            redact_text(str(name), DEEPEST): _hide(below, depth + 1)
-            if _names_secret(name)
-            else redact(below, depth + 1)
+            shown: _hide(below, depth + 1) if of_secret else redact(below, depth + 1)
             for name, below in value.items()
+            for shown, of_secret in [_judge_name(str(name))]
         }
     return [redact(below, depth + 1) for below in value]
 
@@ -65,8 +76,12 @@ def redact_text(text: str, depth: int = 0) -> str:
     return VALUES.sub(_without_secret, text)
 
 
-def _names_secret(name: object) -> bool:
-    return NAMES.search(CAMEL.sub("_", str(name)).lower()) is not None
+@functools.lru_cache(maxsize=128)
+def _judge_name(name: str) -> tuple[str, bool]:
+    """Returns the name as it may be shown, and whether its value is a secret. Log lines have few names, all alike."""
+    words = CAMEL.sub("_", name).strip().lower().replace("-", "_").split("_")
+    names_secret = any("_".join(words[start:]) in NAMES for start in range(len(words)))
+    return redact_text(name, DEEPEST), names_secret
 
 
 def _hide(value: Any, depth: int) -> Any:
@@ -74,7 +89,7 @@ def _hide(value: Any, depth: int) -> Any:
     if depth == DEEPEST:
         return TOO_DEEP
     if isinstance(value, dict):
-        return {name: _hide(below, depth + 1) for name, below in value.items()}
+        return {_judge_name(str(name))[0]: _hide(below, depth + 1) for name, below in value.items()}
     if isinstance(value, list | tuple):
         return [_hide(below, depth + 1) for below in value]
     return value if value is None or isinstance(value, bool) or value == "" else REDACTED

@@ -3,6 +3,7 @@
 Retry, timeouts, the rules for URLs, the tokens and what an error may say live here once. What is sent is an adapter's.
 """
 
+import functools
 import ipaddress
 import json
 import math
@@ -60,7 +61,8 @@ class ServiceClient:
     def __init__(self, service: Service, ends_at: float = math.inf) -> None:
         self.service = service
         self._ends_at = ends_at
-        self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"))
+        plain_http = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
+        self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"), plain_http=plain_http)
 
     def request(
         self,
@@ -135,7 +137,7 @@ class ServiceClient:
         *,
         kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
-        # Here and not at the top: by now boto3, which the token was read with, has imported it.
+        # Here and not at the top: by now botocore, which the token was read with, has imported it.
         import urllib3
         from urllib3.exceptions import HTTPError, ProtocolError
 
@@ -182,15 +184,15 @@ def _retry_after(header: str | None) -> float | None:
     return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header and header.isdecimal() else None
 
 
-def _checked_url(url: str) -> str:
+@functools.cache
+def _checked_url(url: str, *, plain_http: bool) -> str:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise Misconfigured("a service URL cannot be read") from None
-    plain_http = parts.scheme == "http" and configuration.optional("ALLOW_PLAIN_HTTP") == "true"
     if (
-        (parts.scheme != "https" and not plain_http)
+        parts.scheme not in ({"https", "http"} if plain_http else {"https"})
         or not HOST.fullmatch(host)
         or port == 0
         or "@" in parts.netloc

@@ -21,7 +21,6 @@ Event = dict[str, Any]
 Output = dict[str, Any]
 Action = Callable[[Attempt], Output]
 Compensation = Callable[[Rollback], list[str]]
-NOTHING = Intent()
 
 
 class LambdaContext(Protocol):
@@ -40,7 +39,7 @@ def run_stage(
     action: Action,
     compensation: Compensation | None,
     failure: type[ProvisioningError],
-    intent: Intent = NOTHING,
+    intent: Intent,
 ) -> Output:
     """Runs one attempt of a stage and returns its output; a stage that has succeeded returns what it had recorded.
 

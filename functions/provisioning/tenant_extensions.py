@@ -6,7 +6,7 @@ does not have, or the admin may not make, is left out, and is in what the stage 
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -20,8 +20,7 @@ SCHEMA = "extensions"
 NAME = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
 
 
-@dataclass(frozen=True)
-class Extensions:
+class Extensions(NamedTuple):
     """Of the allowed extensions, those that a database has and those that it does not."""
 
     installed: list[str]

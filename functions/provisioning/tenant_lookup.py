@@ -1,8 +1,7 @@
 """What bears a tenant's names on a cluster, and whose it is: its comment says so, and nothing else does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
@@ -14,8 +13,7 @@ INVALID_DATABASE = -2
 """What datconnlimit is after an interrupted DROP DATABASE; such a database can only be dropped."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A role or a database as it is on the cluster."""
 
     mark: str | None
@@ -25,8 +23,7 @@ class Found:
     """Who has created it, if it is a role."""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a database comes from: an entry of the pool, or else a template, or else from nothing."""
 
     entry: str | None = None
@@ -80,7 +77,7 @@ def existing(found: Mapping[str, Found], names: TenantNames, mark: str) -> Found
     """Returns the database when it is there and ours: before it has a mark, its owner's mark is its own."""
     there = found.get(names.database)
     if there is not None and there.mark is None and there.owner_role == names.owner_role and names.owner_role in found:
-        there = replace(there, mark=found[names.owner_role].mark)
+        there = there._replace(mark=found[names.owner_role].mark)
     is_ours(there, names.database, mark)
     return there
 

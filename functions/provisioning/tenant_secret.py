@@ -4,16 +4,12 @@ The top level of the document is the format of AWS's own rotation functions: eng
 password. A secret carries its project and job as tags; what carries another job's tag is never changed or removed.
 """
 
-import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from typing_extensions import override
-
-from provisioning import configuration
+from provisioning import configuration, secrets_manager
 from provisioning.errors import (
     InsufficientPermissions,
     Misconfigured,
@@ -23,8 +19,6 @@ from provisioning.errors import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-
     from provisioning.job import Job
 
 PASSWORD_BYTES = 32
@@ -32,16 +26,12 @@ JWT_SECRET_BYTES = 48
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
 class Credentials:
-    """The secret's ARN and the password in it. The password is left out of the object's text."""
+    """The secret's ARN and the password in it. Neither is in the object's text."""
 
-    secret_arn: str
-    password: str
-
-    @override
-    def __repr__(self) -> str:
-        return f"Credentials(secret_arn={self.secret_arn!r})"
+    def __init__(self, secret_arn: str, password: str) -> None:
+        self.secret_arn = secret_arn
+        self.password = password
 
 
 def read(secret_id: str) -> dict[str, Any]:
@@ -76,7 +66,7 @@ def ensure_credentials(job: "Job") -> Credentials:
         "jwt_secret": secrets.token_urlsafe(JWT_SECRET_BYTES),
     }
     try:
-        created = _call(lambda: _client().create_secret(**_new_secret(job, document)))
+        created = _call(lambda: secrets_manager.client().create_secret(**_new_secret(job, document)))
         return Credentials(created["ARN"], str(document["password"]))
     except _AlreadyExists:
         arn = _owned_arn(job)
@@ -131,21 +121,21 @@ def delete(job: "Job") -> bool:
     if arn is None:
         return False
     try:
-        _call(lambda: _client().delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True))
+        _call(lambda: secrets_manager.client().delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True))
     except _NotFound:
         return False
     return True
 
 
-@dataclass(frozen=True)
 class _Version:
-    version_id: str
-    document: dict[str, Any]
+    def __init__(self, version_id: str, document: dict[str, Any]) -> None:
+        self.version_id = version_id
+        self.document = document
 
 
 def _read_version(secret_id: str, stage: str = "AWSCURRENT") -> _Version | None:
     try:
-        answer = _call(lambda: _client().get_secret_value(SecretId=secret_id, VersionStage=stage))
+        answer = _call(lambda: secrets_manager.client().get_secret_value(SecretId=secret_id, VersionStage=stage))
     except _NotFound:
         return None
     try:
@@ -162,7 +152,7 @@ def _unlabel_previous_keys(secret_id: str) -> None:
     previous = _read_version(secret_id, "AWSPREVIOUS")
     if previous is not None and "api_keys" in previous.document:
         _call(
-            lambda: _client().update_secret_version_stage(
+            lambda: secrets_manager.client().update_secret_version_stage(
                 SecretId=secret_id, VersionStage="AWSPREVIOUS", RemoveFromVersionId=previous.version_id
             )
         )
@@ -183,7 +173,7 @@ def _new_secret(job: "Job", document: dict[str, Any]) -> dict[str, Any]:
 
 def _owned_arn(job: "Job") -> str | None:
     try:
-        described = _call(lambda: _client().describe_secret(SecretId=job.names.secret))
+        described = _call(lambda: secrets_manager.client().describe_secret(SecretId=job.names.secret))
     except _NotFound:
         return None
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
@@ -193,7 +183,11 @@ def _owned_arn(job: "Job") -> str | None:
 def _put(secret_id: str, document: dict[str, Any], token: str) -> None:
     text = json.dumps(document)
     try:
-        _call(lambda: _client().put_secret_value(SecretId=secret_id, SecretString=text, ClientRequestToken=token))
+        _call(
+            lambda: secrets_manager.client().put_secret_value(
+                SecretId=secret_id, SecretString=text, ClientRequestToken=token
+            )
+        )
     except _NotFound:
         raise Misconfigured(f"the secret {secret_id} does not exist") from None
 
@@ -233,16 +227,3 @@ def _translate(code: str) -> Exception:
     }
     unknown: ProvisioningError = SecretsUnavailable(f"Secrets Manager answered {code}")
     return known.get(code, unknown)
-
-
-def _client() -> "SecretsManagerClient":
-    return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
-
-
-@functools.cache
-def _client_at(endpoint_url: str) -> "SecretsManagerClient":
-    import boto3
-    from botocore.config import Config
-
-    settings = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-    return boto3.client("secretsmanager", config=settings, endpoint_url=endpoint_url or None)

@@ -1,7 +1,6 @@
 """Stage 8: the project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
 
 import json
-import uuid
 from typing import Any
 
 from provisioning import api_keys, tenant_secret
@@ -54,6 +53,8 @@ def revoke(rollback: Rollback) -> list[str]:
 
 
 def _raw(key: ApiKey) -> dict[str, str]:
+    import uuid
+
     return {"key_id": str(uuid.uuid4()), "kind": key.kind, "key": key.text}
 
 

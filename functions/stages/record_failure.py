@@ -1,7 +1,7 @@
 """The end of a failed job: its cause is recorded and said in one line, with what was rolled back and what is left."""
 
 import json
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from provisioning import control_plane, errors
 from provisioning.control_plane import ControlPlane, Row
@@ -16,8 +16,7 @@ EXECUTION_STOPPED = "ExecutionStopped"
 """How an execution ends that left no failure: one that is stopped raises nothing that the state machine could catch."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """What went wrong: the stage, the name that the execution ends with, the ledger's type, and one line."""
 
     stage: str
@@ -53,12 +52,12 @@ def close(control: ControlPlane, event: Event) -> Output:
         outcome = _outcome(job, leftovers)
         if job is not None and job["status"] in ("rolled_back", "rollback_incomplete", "failed"):
             # A repeated rollback changes what is left, not why the job failed.
-            failure = replace(failure, error_type=ErrorType(job["last_error_type"]), message=job["last_error_message"])
+            failure = failure._replace(error_type=ErrorType(job["last_error_type"]), message=job["last_error_message"])
         # What closed the job is the cause, not the stage that found it closed.
         stage = "" if failure.error == JobClosed.__name__ else failure.stage
         step = control.fetch_one("find_failed_step", job_id=job_id, stage=stage, message=failure.message)
         if failure.error == JobClosed.__name__ and step is not None:
-            failure = replace(failure, error_type=ErrorType(step["error_type"]), message=step["error_message"])
+            failure = failure._replace(error_type=ErrorType(step["error_type"]), message=step["error_message"])
         control.execute(
             "close_job",
             job_id=job_id,

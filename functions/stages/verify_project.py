@@ -4,7 +4,6 @@ There is no compensation: a job that was not opened has made nothing, and closin
 """
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from provisioning import control_plane
@@ -69,7 +68,7 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
             cluster_id=_pick_cluster(found["clusters"], payload),
             execution_arn=execution_arn,
             payload=payload.as_document(),
-            tenant_names=asdict(names) | {"secret": names.secret},
+            tenant_names=names._asdict() | {"secret": names.secret},
             progress_percent=100 // len(STEPS),
             steps=json.dumps(_steps(payload)),
             output=json.dumps(output),

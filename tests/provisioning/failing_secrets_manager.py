@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from provisioning import tenant_secret
+from provisioning import secrets_manager
 
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://secretsmanager.us-east-1.amazonaws.com")
 
@@ -22,7 +22,7 @@ def refusing(operation: str, error: Exception) -> Iterator[None]:
     def fail(**_: object) -> None:
         raise error
 
-    events, name = tenant_secret._client().meta.events, f"before-call.secrets-manager.{operation}"
+    events, name = secrets_manager.client().meta.events, f"before-call.secrets-manager.{operation}"
     events.register_first(name, fail)
     try:
         yield

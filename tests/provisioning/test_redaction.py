@@ -21,6 +21,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
         *("password", "db_password", "dbPassword", "PASSWORD", "token", "access_token", "accessToken", "secret"),
         *("client-secret", "authorization", "Authorization", "api_key", "apiKey", "apikey", "stripe_key", "dsn"),
         *("private_key", "jwt", "jwt_secret", "credentials", "tokens", "database_url", "verifier", "cookie"),
+        *("x-api-key", "Service-Role-Key", "service_role_key", "connectionString", "pwd\n"),
     ],
 )
 def test_what_a_secrets_name_stands_for_is_hidden(name: str) -> None:
@@ -79,6 +80,7 @@ def test_json_inside_text_stays_json() -> None:
 
 def test_a_secret_as_a_name_is_hidden_too() -> None:
     assert redact({JWT: 1}) == {REDACTED: 1}
+    assert redact({"credentials": {JWT: 1}}) == {"credentials": {REDACTED: REDACTED}}
 
 
 def test_depth_cannot_exhaust_the_stack() -> None:

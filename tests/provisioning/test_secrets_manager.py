@@ -1,6 +1,6 @@
+import json
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 JOB = make_job("job-1")
-RECORDED = replace(JOB, secret_arn=JOB.names.secret)
+RECORDED = JOB._replace(secret_arn=JOB.names.secret)
 """The job once its ledger has the secret. Secrets Manager takes a name wherever it takes an ARN."""
 KEYS = [{"key_id": "k-1", "kind": "secret", "key": "demo_secret_raw-key"}]
 CALLS: dict[str, Callable[[], object]] = {
@@ -82,7 +82,7 @@ def test_a_secret_that_is_no_json_object_is_a_mistake_in_the_settings(
 
 def test_credentials_never_show_their_password() -> None:
     credentials = tenant_secret.ensure_credentials(JOB)
-    for shown in (repr(credentials), str(credentials), repr([credentials])):
+    for shown in (repr(credentials), str(credentials), repr([credentials]), json.dumps([credentials], default=str)):
         assert credentials.password not in shown
 
 

@@ -1,10 +1,9 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioning import tenant_secret
+from provisioning import secrets_manager, tenant_secret
 from provisioning.errors import ProvisioningError, ResourceConflict, SecretsUnavailable
 from provisioning.job import Job
 from tests.provisioning.conftest import make_job
@@ -71,7 +70,8 @@ def test_a_password_has_256_random_bits_and_is_new_for_every_project(created: te
 
 
 def test_a_later_attempt_takes_up_the_password_of_the_first(created: tenant_secret.Credentials) -> None:
-    assert tenant_secret.ensure_credentials(JOB) == created
+    later = tenant_secret.ensure_credentials(JOB)
+    assert (later.secret_arn, later.password) == (created.secret_arn, created.password)
 
 
 def test_another_jobs_secret_is_a_conflict_and_stays_as_it_was(
@@ -112,7 +112,7 @@ def test_another_jobs_secret_is_not_deleted(
 
 def recorded(created: tenant_secret.Credentials) -> Job:
     """The job once its ledger has the secret."""
-    return replace(JOB, secret_arn=created.secret_arn)
+    return JOB._replace(secret_arn=created.secret_arn)
 
 
 def test_keys_are_added_to_the_credentials(created: tenant_secret.Credentials) -> None:
@@ -132,7 +132,7 @@ def test_of_two_attempts_that_put_their_keys_at_once_the_first_one_wins(created:
         events.unregister("before-call.secrets-manager.PutSecretValue", overtake)
         tenant_secret.put_api_keys(recorded(created), KEYS)
 
-    events = tenant_secret._client().meta.events
+    events = secrets_manager.client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", overtake)
     assert tenant_secret.put_api_keys(recorded(created), OTHER_KEYS) == KEYS
     assert tenant_secret.read(created.secret_arn)["api_keys"] == KEYS
@@ -156,7 +156,7 @@ def test_an_attempt_that_was_given_up_does_not_write_its_document_over_the_next_
         live.append(tenant_secret.ensure_credentials(OTHER_JOB))
 
     live: list[tenant_secret.Credentials] = []
-    events = tenant_secret._client().meta.events
+    events = secrets_manager.client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", wake_up_late)
     with pytest.raises(ProvisioningError):
         tenant_secret.put_api_keys(recorded(created), KEYS)
@@ -209,7 +209,7 @@ def test_of_two_who_ask_at_once_only_one_is_shown_the_keys(created: tenant_secre
 
     shown: list[list[dict[str, str]]] = []
     tenant_secret.put_api_keys(recorded(created), KEYS)
-    events = tenant_secret._client().meta.events
+    events = secrets_manager.client().meta.events
     events.register("before-call.secrets-manager.PutSecretValue", overtake)
     shown.append(tenant_secret.take_api_keys(JOB.names.secret))
     assert sorted(shown) == [[], KEYS]

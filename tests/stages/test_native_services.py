@@ -17,7 +17,7 @@ from provisioning.errors import (
     ServiceRegistrationFailed,
     ServiceRejectedRegistration,
 )
-from provisioning.services import ADAPTERS
+from provisioning.services import adapter_class
 from provisioning.services.adapter import Tenant
 from provisioning.services.supavisor import Supavisor
 from stages.create_database import create_database
@@ -126,7 +126,7 @@ def test_a_tenant_whose_migrations_failed_is_not_registered_and_the_next_attempt
 
 
 def test_a_put_that_arrives_after_the_rollback_is_undone(job: StagedJob, api: TenantApi, service: str) -> None:
-    adapter = ADAPTERS[KINDS[service][0]]
+    adapter = adapter_class(KINDS[service][0])
     real = adapter.register
 
     def late(self: Supavisor, *arguments: object) -> object:

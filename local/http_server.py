@@ -1,12 +1,23 @@
 """A threaded HTTP server for a WSGI application, on an address that was really free."""
 
+import io
 import socket
 import threading
+import traceback
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, cast
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from typing_extensions import override
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.test import run_wsgi_app
 
 from local.errors import HumanError
+
+LARGEST_KEPT_BYTES = 8 * 1024 * 1024
+"""Of a request after which its connection is kept: more than any of AWS's own limits for what is served here."""
+
+_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -23,18 +34,15 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an application from start() to stop(), each request on its own thread."""
+    """Serves an application from start() to stop(), each connection on its own thread, one request after the other."""
 
     def __init__(self, application: Any, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
         self.address: str = listener.getsockname()[0]
         self.port: int = listener.getsockname()[1]
-        quiet = type("QuietRequestHandler", (handler,), {"log_request": lambda *_: None})
+        keeping = type("KeepingRequestHandler", (_Keeping, handler), {})
         # The server duplicates the descriptor; werkzeug's own binding would end the process when the port is taken.
         with listener:
-            self._server: BaseWSGIServer = make_server(
-                self.address, self.port, application, threaded=True, request_handler=quiet, fd=listener.fileno()
-            )
-        cast("Any", self._server).daemon_threads = True
+            self._server = _Server(self.address, self.port, application, handler=keeping, fd=listener.fileno())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="http")
 
     @property
@@ -47,8 +55,82 @@ class HttpServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops accepting; requests that are being served end by themselves."""
+        """Stops accepting; requests that are being served end by themselves, and their connections with them."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self._server.hear_no_more()
+
+
+class _Server(ThreadedWSGIServer):
+    """Knows its open connections: their threads would serve on after the end of it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.stopped = False
+        self._open: set[socket.socket] = set()
+
+    def hear_no_more(self) -> None:
+        """Lets what is connected send nothing more; answers still go out."""
+        self.stopped = True
+        for connection in list(self._open):
+            with suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RD)
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    @override
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+
+class _Keeping(WSGIRequestHandler):
+    """Keeps a connection for the next request, which werkzeug's own handler never does.
+
+    A new connection, and a thread for it, cost both sides more than most requests to this server.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    @override
+    def run_wsgi(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > LARGEST_KEPT_BYTES:
+            # Of such a request the application may leave a part unread, in the place of the next one.
+            super().run_wsgi()
+            return
+        body = self.rfile.read(int(length))
+        if len(body) < int(length) or cast("_Server", self.server).stopped:
+            self.close_connection = True
+            return
+        self._answer(*self._run(self.make_environ() | {"wsgi.input": io.BytesIO(body)}))
+
+    @override
+    def log_request(self, *_: Any) -> None:
+        """Nobody reads them."""
+
+    def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+        try:
+            content, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+        except Exception:  # noqa: BLE001 (whatever it is, the client hears of an error and the connection stays)
+            self.server.log("error", "Error on request:\n%s", traceback.format_exc())
+            return HTTPStatus.INTERNAL_SERVER_ERROR, [], b""
+        return int(status.split(" ", 1)[0]), list(headers), b"".join(content)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if status not in _WITHOUT_BODY and all(name.lower() != "content-length" for name, _ in headers):
+            self.send_header("Content-Length", str(len(body)))
+        if self.close_connection or cast("_Server", self.server).stopped:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -40,7 +40,9 @@ class RegistrationStore:
         self._lock = threading.Lock()
         path.touch(mode=0o600)
         self._database = sqlite3.connect(path, check_same_thread=False)
-        self._database.execute("PRAGMA synchronous = NORMAL")
+        # A registration is on the disk before its caller hears of it, for one fsync instead of three.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(
             """
             CREATE TABLE IF NOT EXISTS tenants (

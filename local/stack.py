@@ -1,9 +1,9 @@
 """The whole stack in one process: PostgreSQL, the registration services, and Step Functions with the handlers."""
 
+import gc
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from local.lambda_runtime import LambdaRuntime
     from local.services import RegistrationServices
 
-POLL_SECONDS = 0.01
 DEFAULT_TEMPLATE = REPOSITORY / "template.yaml"
 
 
@@ -98,11 +97,8 @@ class Stack:
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
         """Returns DescribeExecution's answer once the execution has ended. Raises TimeoutError (real seconds)."""
-        deadline = time.monotonic() + timeout
-        while not self.aws.ended(execution_arn):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
-            time.sleep(POLL_SECONDS)
+        if not self.aws.wait(execution_arn, timeout):
+            raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
         answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
         return answer
 
@@ -152,6 +148,9 @@ class Stack:
             ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
             environment=environment,
         )
+        # What is there by now stays while the stack does: looking through it for garbage stops every thread for long.
+        gc.freeze()
+        self._undo.callback(gc.unfreeze)
 
     def _start_aws(self, ports: Mapping[str, int]) -> None:
         from local.aws import LocalAws

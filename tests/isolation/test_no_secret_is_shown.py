@@ -56,7 +56,9 @@ def outputs(stack: Stack, executions: list[str], before: Before) -> dict[str, by
         "CloudWatch logs": "\n".join(events).encode(),
         "file of the handlers' output": (stack.state_directory / "lambda.log").read_bytes()[before.handlers :],
         "log of PostgreSQL": stack.postgres._log.read_bytes()[before.postgres :],
-        "registration services": (stack.state_directory / "registrations.sqlite3").read_bytes(),
+        "registration services": b"".join(
+            file.read_bytes() for file in stack.state_directory.glob("registrations.sqlite3*")
+        ),
         **tables(stack),
     }
 

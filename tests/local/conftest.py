@@ -1,10 +1,9 @@
 """A small machine of its own: one function, one state, no project, no database."""
 
 import sys
-import time
 import types
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ States:
 
 Runtimes = Callable[..., LambdaRuntime]
 Machines = Callable[..., "Machine"]
+Start = Callable[[], Any]
 
 
 @dataclass
@@ -57,10 +57,27 @@ class Machine:
         client = self.aws.client("stepfunctions")
         client.start_execution(stateMachineArn=self.aws.state_machine_arn, input=payload, name=name)
         arn = f"{self.aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-        while not self.aws.ended(arn):
-            time.sleep(0.005)
+        assert self.aws.wait(arn, 60)
         described: dict[str, Any] = client.describe_execution(executionArn=arn)
         return described
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Start:
+    """Starts Step Functions and its neighbours on the state that the last start of this test left."""
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
+
+    @contextmanager
+    def start() -> Iterator[LocalAws]:
+        aws = LocalAws(read_template(tmp_path / "template.yaml"), tmp_path, fsync=False)
+        aws.start()
+        try:
+            yield aws
+        finally:
+            aws.stop()
+
+    return start
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 import json
-import stat
+import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,104 +11,7 @@ from botocore.exceptions import ClientError
 from local.aws import LocalAws
 from local.errors import HumanError
 from local.template import read_template
-from tests.local.conftest import DEFINITION, TEMPLATE, Machines
-
-Start = Callable[[], Any]
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Start:
-    """Starts Step Functions and its neighbours on the state that the last start of this test left."""
-    (tmp_path / "template.yaml").write_text(TEMPLATE)
-    (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
-
-    @contextmanager
-    def start() -> Iterator[LocalAws]:
-        aws = LocalAws(read_template(tmp_path / "template.yaml"), tmp_path, fsync=False)
-        aws.start()
-        try:
-            yield aws
-        finally:
-            aws.stop()
-
-    return start
-
-
-def test_a_secret_survives_a_restart_with_all_that_describes_it(started: Start) -> None:
-    with started() as aws:
-        client = aws.client("secretsmanager")
-        client.create_secret(
-            Name="a/b",
-            SecretString="first",
-            Description="what it is",
-            KmsKeyId="alias/own",
-            Tags=[{"Key": "job_id", "Value": "j-1"}],
-            ClientRequestToken="t" * 32,
-        )
-        client.put_secret_value(SecretId="a/b", SecretString="second")
-        before = client.describe_secret(SecretId="a/b")
-    with started() as aws:
-        client = aws.client("secretsmanager")
-        after = client.describe_secret(SecretId="a/b")
-        previous = client.get_secret_value(SecretId="a/b", VersionStage="AWSPREVIOUS")
-        assert client.get_secret_value(SecretId=before["ARN"])["SecretString"] == "second"
-    assert (previous["SecretString"], previous["VersionId"]) == ("first", "t" * 32)
-    for answer in (before, after):
-        del answer["ResponseMetadata"]
-    assert after == before
-
-
-def test_bytes_survive_too(started: Start) -> None:
-    with started() as aws:
-        aws.client("secretsmanager").create_secret(Name="a", SecretBinary=b"\x00\xff")
-    with started() as aws:
-        assert aws.client("secretsmanager").get_secret_value(SecretId="a")["SecretBinary"] == b"\x00\xff"
-
-
-def test_a_deleted_secret_stays_deleted(started: Start) -> None:
-    with started() as aws:
-        client = aws.client("secretsmanager")
-        client.create_secret(Name="a", SecretString="x")
-        client.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
-    with started() as aws, pytest.raises(ClientError, match="ResourceNotFoundException"):
-        aws.client("secretsmanager").describe_secret(SecretId="a")
-
-
-def test_a_change_is_in_the_file_before_its_caller_hears_of_it(started: Start, tmp_path: Path) -> None:
-    with started() as aws:
-        client = aws.client("secretsmanager")
-        client.create_secret(Name="a", SecretString="x")
-        client.put_secret_value(SecretId="a", SecretString="what a kill -9 must not take")
-        assert "what a kill -9 must not take" in (tmp_path / "secrets.json").read_text()
-
-
-def test_only_the_owner_can_read_the_secrets(started: Start, tmp_path: Path) -> None:
-    with started() as aws:
-        aws.client("secretsmanager").create_secret(Name="a", SecretString="x")
-    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-
-
-def test_of_many_creations_of_one_secret_at_once_one_succeeds(started: Start) -> None:
-    def create(number: int) -> str | None:
-        try:
-            client.create_secret(Name="a", SecretString=str(number))
-        except ClientError as error:
-            return str(error.response["Error"]["Code"])
-        return None
-
-    with started() as aws, ThreadPoolExecutor(8) as pool:
-        client = aws.client("secretsmanager")
-        outcomes = list(pool.map(create, range(16)))
-    assert outcomes.count(None) == 1
-    assert outcomes.count("ResourceExistsException") == 15
-
-
-def test_concurrent_secrets_are_all_kept(started: Start, tmp_path: Path) -> None:
-    with started() as aws, ThreadPoolExecutor(8) as pool:
-        client = aws.client("secretsmanager")
-        list(pool.map(lambda number: client.create_secret(Name=f"s-{number}", SecretString="x"), range(24)))
-    kept = {secret["name"] for secret in json.loads((tmp_path / "secrets.json").read_text())}
-    assert kept == {f"s-{number}" for number in range(24)}
+from tests.local.conftest import Machines, Start
 
 
 def test_the_result_of_the_handler_is_the_output(machines: Machines) -> None:
@@ -155,9 +56,17 @@ def test_two_starts_under_one_name_start_one_execution(machines: Machines) -> No
     with ThreadPoolExecutor(4) as pool:
         request = {"stateMachineArn": aws.state_machine_arn, "name": "one", "input": "{}"}
         started = list(pool.map(lambda _: client.start_execution(**request)["executionArn"], range(4)))
-    while not aws.ended(started[0]):
-        time.sleep(0.005)
+    assert aws.wait(started[0], 60)
     assert (len(set(started)), len(calls)) == (1, 1)
+
+
+def test_a_wait_for_an_execution_that_goes_on_ends_with_its_patience(machines: Machines) -> None:
+    goes_on = threading.Event()
+    aws = machines(lambda *_: goes_on.wait(10)).aws
+    started = aws.client("stepfunctions").start_execution(stateMachineArn=aws.state_machine_arn)["executionArn"]
+    assert not aws.wait(started, 0.05)
+    goes_on.set()
+    assert aws.wait(started, 60)
 
 
 def test_many_executions_at_once_keep_apart(machines: Machines) -> None:
@@ -165,6 +74,15 @@ def test_many_executions_at_once_keep_apart(machines: Machines) -> None:
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda number: machine.run(f'{{"n": {number}}}', f"job-{number}"), range(8)))
     assert [json.loads(outcome["output"])["n"] for outcome in outcomes] == list(range(8))
+
+
+def test_what_moto_cannot_do_is_in_its_log_and_not_on_the_terminal(
+    started: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with started() as aws, pytest.raises(ClientError, match="500"):
+        aws.client("secretsmanager").stop_replication_to_replica(SecretId="a")
+    assert "stop_replication_to_replica" in (tmp_path / "moto.log").read_text()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_port_that_is_taken_is_named(started: Start, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 import urllib3
 
 from local.errors import HumanError
-from local.services import SERVICES, RegistrationServices
+from local.services import SERVICES, RegistrationServices, RegistrationStore
 
 TOKENS = {service: f"token-of-{service}" for service in SERVICES}
 BODY = {
@@ -163,6 +164,19 @@ def test_registrations_survive_a_restart(tmp_path: Path) -> None:
         created.append(Caller(services)("PUT")[1]["external_id"])
         services.stop()
     assert created[0] == created[1]
+
+
+def test_a_registration_is_in_the_files_before_its_caller_hears_of_it(
+    services: RegistrationServices, call: Caller, tmp_path: Path
+) -> None:
+    _, created = call("PUT")
+    left = tmp_path / "what a kill -9 leaves"
+    left.mkdir()
+    for file in tmp_path.glob("registrations.sqlite3*"):
+        shutil.copy(file, left)
+    store = RegistrationStore(left / "registrations.sqlite3")
+    assert store.tenants("auth") == {"p-1": created}
+    store.close()
 
 
 def test_a_port_that_is_taken_is_named(services: RegistrationServices, tmp_path: Path) -> None:

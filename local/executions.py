@@ -1,0 +1,76 @@
+"""The executions of moto's Step Functions: how they start, how one is waited for, and how all are stopped."""
+
+import json
+import threading
+import uuid
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+from moto.stepfunctions.exceptions import InvalidExecutionInput
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+
+class Executions:
+    """The executions of one backend. Those of a process share what install() puts in moto's place."""
+
+    def __init__(self, backend: StepFunctionsParserBackend) -> None:
+        self._backend = backend
+        self._starting = threading.Lock()
+        self._ending = threading.Condition()
+
+    def install(self) -> ExitStack:
+        """Gives executions without a name one, refuses what is not JSON by AWS's name for it, and lets two starts under
+        one name find each other, until the result is closed.
+        """
+        undo = ExitStack()
+        undo.enter_context(patch.object(StepFunctionsParserBackend, "start_execution", self._start_once()))
+        undo.enter_context(patch.object(BaseExecutionWorkerCommunication, "terminated", self._tell_of_end()))
+        return undo
+
+    def ended(self, arn: str) -> bool:
+        """Tells whether an execution has ended, without the cost of a request."""
+        return str(self._backend.describe_execution(arn).status) != "RUNNING"
+
+    def wait(self, arn: str, seconds: float) -> bool:
+        """Returns when an execution has ended, or after so many seconds. Tells whether it has."""
+        with self._ending:
+            return self._ending.wait_for(lambda: self.ended(arn), seconds)
+
+    def stop(self) -> None:
+        """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
+        executions: list[Any] = [one for machine in self._backend.state_machines for one in machine.executions]
+        for execution in executions:
+            if execution.status == "RUNNING" and execution.exec_worker and execution.exec_worker.env:
+                execution.stop(stop_date=datetime.now(UTC), error="StackStopped", cause="the laptop stack was stopped")
+
+    def _start_once(self) -> Any:
+        original, lock = vars(StepFunctionsParserBackend)["start_execution"], self._starting
+
+        def start_execution(
+            backend: StepFunctionsParserBackend,
+            state_machine_arn: str,
+            name: str | None = None,
+            execution_input: str | None = None,
+            trace_header: str | None = None,
+        ) -> Any:
+            try:
+                json.loads("{}" if execution_input is None else execution_input)
+            except (ValueError, RecursionError):
+                raise InvalidExecutionInput("the input is not JSON, or nested too deeply") from None
+            with lock:
+                return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
+
+        return start_execution
+
+    def _tell_of_end(self) -> Any:
+        original, ending = vars(BaseExecutionWorkerCommunication)["terminated"], self._ending
+
+        def terminated(execution: BaseExecutionWorkerCommunication) -> None:
+            original(execution)
+            with ending:
+                ending.notify_all()
+
+        return terminated

@@ -157,8 +157,8 @@ def _count(sent: bytes) -> None:
 class ForgetfulSecrets:
     """Secrets Manager for tenants that only have to be there: a secret is kept until its job is over.
 
-    The laptop's stand-in writes all of its secrets with every change, which AWS's does not: thousands of them would
-    make every later job slower, and say nothing about provisioning.
+    The laptop's stand-in looks for a secret among all that it has, which AWS's does not: thousands of them would make
+    every later job slower, and say nothing about provisioning.
     """
 
     def __init__(self) -> None:

@@ -16,8 +16,7 @@ Milliseconds = dict[str, float]
 
 def measure(
     stack: Stack,
-    warm: Environments,
-    at_once: list[int],
+    warm: dict[int, Environments],
     jobs: int,
     passes: int,
     tidy: Callable[[Stack], None],
@@ -27,22 +26,21 @@ def measure(
 
     And how many jobs failed, and the seconds that each group of processes had of the processor.
 
-    Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
+    warm has as many environments for each number at once, as Lambda keeps them: with more, each would have gone cold
+    by its next job. Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
     """
-    bursts: dict[str, dict[int, list[Burst[Milliseconds]]]] = {
-        mode: {number: [] for number in at_once} for mode in MODES
-    }
+    bursts: dict[str, dict[int, list[Burst[Milliseconds]]]] = {mode: {number: [] for number in warm} for mode in MODES}
     for turn in range(passes):
         for mode in MODES:
             # Up, and down again: what a burst leaves behind shall not fall on the higher numbers alone.
-            for number in at_once if turn % 2 == 0 else reversed(at_once):
+            for number in list(warm) if turn % 2 == 0 else reversed(warm):
                 progress(f"pass {turn + 1} of {passes}, {mode} mode, {number} at once")
                 # As many for each of those at once: one that is over works alone, and half the machine waits for it.
                 wanted = number * math.ceil(jobs / passes / number)
-                warm.run(environment.fill_pool, wanted if mode == "pool" else 1)
+                warm[number].run(environment.fill_pool, wanted if mode == "pool" else 1)
                 if mode == "template":
-                    warm.run(environment.hide_pool, template=False)
-                bursts[mode][number].append(warm.burst(environment.provision_by_boundary, wanted, number))
+                    warm[number].run(environment.hide_pool, template=False)
+                bursts[mode][number].append(warm[number].burst(environment.provision_by_boundary, wanted, number))
             tidy(stack)
     return {
         mode: {str(number): _summary(found) for number, found in numbers.items()} for mode, numbers in bursts.items()

@@ -40,7 +40,7 @@ def database_step() -> float:
     PostgreSQL derives a key of 4,096 rounds whenever it is given a SCRAM verifier, to find out whether it is that of an
     empty password: that is the dearest part of a claim and none of the database's.
     """
-    from provisioning import cluster, tenant_database, tenant_lookup
+    from provisioning import cluster, creator_roles, tenant_database, tenant_lookup
     from provisioning.naming import tenant_names
 
     entry, names = take_entry(), tenant_names(f"b-{uuid.uuid4().hex[:16]}")
@@ -54,8 +54,9 @@ def database_step() -> float:
         entry_login=sql.Identifier(pooled.login_role),
         mark=sql.Literal("provisioner bench"),
     )
+    claim = sql.Composed([creator_roles.acting(creator_roles.creator_of(pooled.owner_role)), composed])
     with cluster.tenant_session(where, names.database) as session, session.cursor() as cursor:
-        return timed(lambda: cursor.execute(composed))
+        return timed(lambda: cursor.execute(claim))
 
 
 def _make(entry: str | None = None, template: str | None = None) -> dict[str, float]:

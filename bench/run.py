@@ -114,11 +114,10 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
         # Each DROP DATABASE waits for a checkpoint: on a disk what was made stays until the server goes.
         tidy = server.clear if name == "memory" else server.checkpoint
         tidy(stack)
-        with environments(stack, max(options.at_once)) as warm:
+        with ExitStack() as started:
             part["concurrency"] = concurrency.measure(
                 stack,
-                warm,
-                options.at_once,
+                {number: started.enter_context(environments(stack, number)) for number in options.at_once},
                 options.rounds * 3,
                 options.passes,
                 tidy,

@@ -24,10 +24,10 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     """Returns, per mode and number at once, jobs per second and the figures of a job in ms, whole and by boundary.
 
-    And how many jobs failed, and the seconds that each group of processes had of the processor.
+    And how many jobs failed, and the seconds that each group of processes had of the processor. warm has as many
+    environments for each number at once, as Lambda keeps them: with more, each would have gone cold by its next job.
 
-    warm has as many environments for each number at once, as Lambda keeps them: with more, each would have gone cold
-    by its next job. Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
+    Every number takes its turn in every pass, so that a slow moment of the machine does not fall on one alone.
     """
     bursts: dict[str, dict[int, list[Burst[Milliseconds]]]] = {mode: {number: [] for number in warm} for mode in MODES}
     for turn in range(passes):

@@ -57,4 +57,5 @@ def _summary(bursts: list[Burst[Milliseconds]]) -> dict[str, Any]:
         "failures": len(failures),
         "first_failures": failures[:3],
         "processor_seconds": processor.add([burst.processor for burst in bursts]),
+        "queued_seconds": round(sum(burst.queued for burst in bursts), 3),
     }

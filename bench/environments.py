@@ -21,13 +21,15 @@ Answer = TypeVar("Answer")
 class Burst(Generic[Answer]):
     """Work that was done some at once: what each answered, the seconds of all, and what failed.
 
-    And the processor's seconds by groups of processes, where they can be counted.
+    And the processor's seconds by groups of processes, and those that a job's processes waited for a core, where they
+    can be counted.
     """
 
     answers: list[Answer]
     seconds: float
     failures: list[str]
     processor: dict[str, float]
+    queued: float
 
 
 class Environments:
@@ -58,8 +60,8 @@ class Environments:
             list(callers.map(one, range(jobs)))
             # The callers are still there, and so is what they had of the processor.
             seconds, after = time.perf_counter() - started, self._watch.snapshot()
-        spent = before.until(after) if before and after else {}
-        return Burst(answers, seconds, failures, spent)
+        spent, queued = (before.until(after), before.queued_until(after)) if before and after else ({}, 0.0)
+        return Burst(answers, seconds, failures, spent, queued)
 
 
 @contextmanager

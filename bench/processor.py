@@ -41,6 +41,12 @@ class Snapshot:
     background: dict[int, float]
     ended: float
     machine: dict[str, float]
+    queued: dict[int, float]
+    """Of each thread of a job's processes: the seconds that it was ready and another had its core."""
+
+    def queued_until(self, later: "Snapshot") -> float:
+        """Returns the seconds that a job's processes waited for a core; those that came and went are left out."""
+        return _grown(self.queued, later.queued)
 
     def until(self, later: "Snapshot") -> dict[str, float]:
         """Returns the seconds of each group between this snapshot and a later one."""
@@ -81,14 +87,18 @@ class Watch:
         of_postmaster = {pid: found.seconds for pid, found in processes.items() if found.parent == postmaster}
         backends = {pid: seconds for pid, seconds in of_postmaster.items() if _CLIENT.search(_title(pid))}
         background = {pid: seconds for pid, seconds in of_postmaster.items() if pid not in backends}
+        environments = {pid: processes[pid].seconds for pid in _descendants(os.getpid(), processes)}
         return Snapshot(
-            environments={pid: processes[pid].seconds for pid in _descendants(os.getpid(), processes)},
+            environments=environments,
             here=processes[os.getpid()].seconds,
             bench=sum(_thread_seconds(thread) for thread in threading.enumerate() if _is_bench(thread)),
             backends=backends,
             background=background | {postmaster: processes[postmaster].seconds},
             ended=processes[postmaster].children,
             machine=_machine(),
+            queued={
+                thread: seconds for pid in (os.getpid(), *environments, *backends) for thread, seconds in _queued(pid)
+            },
         )
 
 
@@ -109,6 +119,15 @@ def _processes() -> Iterator[tuple[int, _Process]]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             yield int(directory.name), _Process(int(fields[1]), _seconds(*fields[11:13]), _seconds(*fields[13:15]))
+
+
+def _queued(pid: int) -> Iterator[tuple[int, float]]:
+    """Yields each thread of a process with the seconds that it has waited for a core (Linux's sched-stats.rst)."""
+    try:
+        for thread in (PROC / str(pid) / "task").iterdir():
+            yield int(thread.name), int((thread / "schedstat").read_text().split()[1]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return
 
 
 def _descendants(pid: int, processes: dict[int, _Process]) -> Iterator[int]:

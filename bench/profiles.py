@@ -77,6 +77,7 @@ def processor_table(modes: Results, cores: int) -> str | None:
         "of a job: all but the last three": _of_a_job,
         f"the most jobs per second: {cores} cores ÷ that": lambda found: cores * 1000 / _of_a_job(found),
         "jobs per second, measured": lambda found: float(found["per_second"]),
+        "ready, and waiting for a core: ms per job": _queued,
     }
     rows += [[name, *(cell for one in bursts.values() for cell in (f"{of(one):.1f}", ""))] for name, of in sums.items()]
     head = [
@@ -108,7 +109,8 @@ def processor_sentence(modes: Results, cores: int) -> str:
                 f" {one['per_second']:.1f} measured with one. Measured with two were {two['per_second']:.1f}: jobs had"
                 f" {_cores(two, *processor.OF_A_JOB, of=cores):.2f} cores,"
                 f" {_cores(two, processor.ELSEWHERE, processor.STOLEN, of=cores):.2f} went elsewhere, and"
-                f" {_cores(two, processor.IDLE, of=cores):.2f} were idle."
+                f" {_cores(two, processor.IDLE, of=cores):.2f} were idle. Meanwhile a job's processes, of which each"
+                f" wakes the next, waited {_queued(two):.1f} ms for a core that another had, {_queued(one):.1f} alone."
             )
     return " ".join(told)
 
@@ -165,6 +167,10 @@ def _counted(modes: Results) -> dict[tuple[str, str], Results]:
 
 def _ms_per_job(found: Results, group: str) -> float:
     return float(found["processor_seconds"][group] * 1000 / found["ms"]["n"])
+
+
+def _queued(found: Results) -> float:
+    return float(found["queued_seconds"] * 1000 / found["ms"]["n"])
 
 
 def _cores(found: Results, *groups: str, of: int) -> float:

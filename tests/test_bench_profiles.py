@@ -65,6 +65,7 @@ def test_the_least_and_a_job_stand_beside_the_floor() -> None:
 def burst(seconds: dict[str, float], jobs: int, per_second: float) -> dict[str, Any]:
     """Some jobs at once, as the results have them."""
     spent = {"processor_seconds": seconds, "ms": figures(1.0) | {"n": jobs}, "per_second": per_second}
+    spent |= {"queued_seconds": 0.004 * jobs}
     return spent | {"boundaries": split(1000 / per_second)}
 
 
@@ -79,6 +80,7 @@ def test_the_bound_is_the_cores_divided_by_what_a_job_takes_of_them() -> None:
     assert "| pool | 2 | 62.5 | 62.5 | 0.0 |" in markdown
     assert "3.70 times the 9.0 measured with one" in markdown
     assert "jobs had 0.60 cores, 0.20 went elsewhere, and 1.20 were idle" in markdown
+    assert "waited 4.0 ms for a core that another had, 4.0 alone" in markdown
 
 
 def test_what_the_processor_did_is_not_told_where_it_was_not_counted() -> None:
@@ -88,7 +90,14 @@ def test_what_the_processor_did_is_not_told_where_it_was_not_counted() -> None:
 def snapshot(**changed: Any) -> processor.Snapshot:
     """A machine on which nothing has happened yet, but for what is named."""
     nothing = {"busy": 0.0, "steal": 0.0, "idle": 0.0}
-    still: dict[str, Any] = {"environments": {}, "here": 0.0, "bench": 0.0, "backends": {}, "background": {}}
+    still: dict[str, Any] = {
+        "environments": {},
+        "here": 0.0,
+        "bench": 0.0,
+        "backends": {},
+        "background": {},
+        "queued": {},
+    }
     return processor.Snapshot(**still | {"ended": 0.0, "machine": nothing} | changed)
 
 
@@ -117,6 +126,10 @@ def test_every_second_of_the_machine_is_in_one_group() -> None:
         IDLE: 3.5,
     }
     assert sum(spent.values()) == 10.0
+
+
+def test_a_thread_that_came_later_has_waited_since_it_came() -> None:
+    assert snapshot(queued={1: 1.0, 2: 3.0}).queued_until(snapshot(queued={1: 1.5, 3: 0.25})) == 0.75
 
 
 @pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")

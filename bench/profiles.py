@@ -140,7 +140,7 @@ def growth_table(found: Results) -> str:
 def growth_profile_sentence(growth: Results) -> str:
     """Returns by how much a job grew from the fewest tenants to the most, and which boundary and stage changed most."""
     (fewest, first), *_, (most, last) = growth["stages"].items()
-    told = []
+    told, beside = [], []
     for mode, name in MODES.items():
         boundaries = {column: _sum(last[name], column) - _sum(first[name], column) for column in (*BOUNDARIES, PYTHON)}
         stages = {
@@ -152,7 +152,12 @@ def growth_profile_sentence(growth: Results) -> str:
             f"in {mode} mode {sum(boundaries.values()):+.1f} ms, of which {boundary} {boundaries[boundary]:+.1f};"
             f' the stage that changed most is "{stage}", {stages[stage]:+.1f}'
         )
-    return f"From {fewest} tenants to {most} a job's time changed by: {'; '.join(told)}."
+        whole, python = (_sum(last[name], column) / _sum(first[name], column) for column in ("total", PYTHON))
+        beside.append(f"in {mode} mode {python:.2f} times as long, the whole job {whole:.2f}")
+    return (
+        f"From {fewest} tenants to {most} a job's time changed by: {'; '.join(told)}. The two were measured minutes"
+        f" apart, and a machine's pace changes: our own Python, which no tenant makes slower, took {'; '.join(beside)}."
+    )
 
 
 def _counted(modes: Results) -> dict[tuple[str, str], Results]:

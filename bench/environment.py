@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -29,8 +29,7 @@ class Context:
         return 600_000
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the process is started with."""
 
     variables: dict[str, str]

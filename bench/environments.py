@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from bench import environment, processor
@@ -70,18 +71,25 @@ def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterat
 
     forgetful ones keep no tenant's secret: their jobs fill a server, and are not measured.
     """
-    settings = _settings(stack, forgetful=forgetful)
+    with started(settings_of(stack, forgetful=forgetful), stack.postgres.directory, count) as found:
+        yield found
+
+
+@contextmanager
+def started(settings: environment.Settings, postgres: Path, count: int) -> Iterator[Environments]:
+    """Starts environments of a stack that may run in another process, whose server is in that directory."""
     # Forked from a process that has the libraries in memory, and neither the stack's threads nor its connections.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
     with ProcessPoolExecutor(count, context, environment.start, (settings,)) as processes:
-        started = Environments(processes, processor.Watch(stack.postgres.directory))
+        found = Environments(processes, processor.Watch(postgres))
         for future in [processes.submit(time.sleep, 0.1) for _ in range(count)]:
             future.result()
-        yield started
+        yield found
 
 
-def _settings(stack: Stack, *, forgetful: bool) -> environment.Settings:
+def settings_of(stack: Stack, *, forgetful: bool = False) -> environment.Settings:
+    """Returns what environments of a stack of this process are started with."""
     superuser = stack.postgres.connect()
     login: dict[str, Any] = {
         "host": superuser.info.host,

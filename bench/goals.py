@@ -95,8 +95,9 @@ def _failures(part: Results) -> float | None:
 
 def _growth(name: str) -> Callable[[Results], float | None]:
     def ratio(part: Results) -> float | None:
-        at = list(part.get("growth", {}).get("at", {}).values())
-        return float(at[-1][name]["p50"] / at[0][name]["p50"]) if len(at) > 1 else None
+        growth = part.get("growth", {})
+        at, empty = (list(growth.get(servers, {}).values()) for servers in ("at", "empty"))
+        return float(at[-1][name]["p50"] / empty[-1][name]["p50"]) if len(at) > 1 else None
 
     return ratio
 

@@ -23,7 +23,7 @@ def draw(results: dict[str, Any], file: Path) -> None:
     _ratios(axes[0][0], {part: results[part]["ms"] for part in parts})
     _stages(axes[0][1], results[parts[0]]["stages"], parts[0])
     _concurrency(axes[1][0], {part: results[part]["concurrency"] for part in parts})
-    _growth(axes[1][1], results.get("disk", {}).get("growth", {}).get("at", {}))
+    _growth(axes[1][1], results.get("disk", {}).get("growth", {"at": {}, "empty": {}}))
     machine = results["machine"]
     figure.suptitle(f"{machine['processor']}, {machine['cores']} cores, {machine['at'][:10]}: fsync on, p50")
     figure.savefig(file, dpi=80)
@@ -69,10 +69,12 @@ def _concurrency(axes: "Axes", found: dict[str, Any]) -> None:
     axes.legend()
 
 
-def _growth(axes: "Axes", at: dict[str, Any]) -> None:
-    tenants = [found["tenants"] for found in at.values()]
-    for name in (HANDLERS_POOL, HANDLERS_TEMPLATE, FLOOR):
-        axes.plot(tenants, [found[name]["p50"] for found in at.values()], marker="o", label=name)
+def _growth(axes: "Axes", growth: dict[str, Any]) -> None:
+    tenants = [found["tenants"] for found in growth["at"].values()]
+    for number, name in enumerate((HANDLERS_POOL, HANDLERS_TEMPLATE, FLOOR)):
+        for servers, style, what in (("at", "-", name), ("empty", ":", f"{name}, with none")):
+            values = [found[name]["p50"] for found in growth[servers].values()]
+            axes.plot(tenants, values, style, marker="o", color=f"C{number}", label=what)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("tenants that are there already")
     axes.set_title("ms, disk")

@@ -161,13 +161,18 @@ def strategies_table(found: list[Results]) -> str:
 
 
 def growth_table(found: Results) -> str:
-    """Returns the time of a job at each number of tenants, with the slope, and the disk that a tenant takes."""
-    names = [name for name in next(iter(found["at"].values())) if name != "tenants"]
+    """Returns the time of a job at each number of tenants and beside it with none, the slope, and a tenant's disk."""
+    names = list(next(iter(found["empty"].values())))
     rows = [
-        [str(at["tenants"]), *(cell for name in names for cell in cells(at[name])[:2]), cells(at[names[0]])[2]]
-        for at in found["at"].values()
+        [
+            str(at["tenants"]),
+            *(cell for name in names for cell in (*cells(at[name])[:2], cells(found["empty"][size][name])[0])),
+            cells(at[names[0]])[2],
+        ]
+        for size, at in found["at"].items()
     ]
-    head = ["tenants", *(f"{name}, {what}" for name in names for what in ("p50 ms", "p95 ms")), "n"]
+    kinds = ("p50 ms", "p95 ms", "p50 ms on a server with none, in the same rounds")
+    head = ["tenants", *(f"{name}, {what}" for name in names for what in kinds), "n"]
     return f"{table(head, rows)}\n\n{growth_sentence(found)}"
 
 
@@ -175,7 +180,10 @@ def growth_sentence(found: Results) -> str:
     """Returns what a tenant takes of the disk, and how much slower those before it make the next."""
     most = max(at["tenants"] for at in found["at"].values())
     slopes = "; ".join(f"{name} {slope:+.1f}" for name, slope in found["ms_per_thousand_tenants"].items())
-    slope = f" p50 in ms per 1,000 tenants that are there already, on disk, up to {most}: {slopes}." if slopes else ""
+    longer = (
+        f"How much longer than with none, p50 in ms per 1,000 tenants that are there already, up to {most}, on disk"
+    )
+    slope = f" {longer}: {slopes}." if slopes else ""
     return f"A tenant takes {found['megabytes_per_tenant']:.1f} MB of disk.{slope}"
 
 

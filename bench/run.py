@@ -23,6 +23,7 @@ from bench import (
     server,
     strategies,
 )
+from bench.beside import beside
 from bench.django_tenants_peer import django_tenants
 from bench.environments import Environments, environments
 from bench.figures import by_stage
@@ -71,8 +72,8 @@ def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
         results["disk"]["strategies"] = strategies.measure(
             stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
         )
-    with _stack(_directory(options.disk, made)) as stack:
-        results["disk"]["growth"] = growth.measure(stack, _sizes(options), options.rounds, _progress("growth"))
+    with beside(_directory(options.disk, made)) as empty, _stack(_directory(options.disk, made)) as stack:
+        results["disk"]["growth"] = growth.measure(stack, empty, _sizes(options), options.rounds, _progress("growth"))
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results["seconds"] = round(time.monotonic() - BEGAN)

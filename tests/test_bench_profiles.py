@@ -172,18 +172,19 @@ def test_growth_is_told_by_stage_and_boundary_from_the_fewest_tenants_to_the_mos
         stages = {"Verify project": split(2.0), "Finalize": split(slow)}
         return {HANDLERS_POOL: stages, HANDLERS_TEMPLATE: stages}
 
-    growth = {"stages": {"0": at(10.0), "100": at(11.0), "3000": at(42.5)}}
+    growth = {"stages": {"none": at(10.0), "3000": at(42.5)}, "background_cores": {"3000": 0.25}}
     markdown = profiles.growth_table(growth)
     assert rows(markdown)["Finalize"][:4] == ["10.0", "42.5", "9.0", "41.5"]
     assert rows(markdown)["sum"][:2] == ["12.0", "44.5"]
     assert (
-        'in pool mode +32.5 ms, of which PostgreSQL +32.5; the stage that changed most is "Finalize", +32.5' in markdown
+        'in pool mode by +32.5 ms, of which PostgreSQL +32.5; the stage that differs most is "Finalize", +32.5'
+        in markdown
     )
-    assert "took in pool mode 1.00 times as long, the whole job 3.71" in markdown
+    assert "keeps 25% of a core busy" in markdown
 
 
 def test_one_number_of_tenants_is_no_growth() -> None:
-    assert not profiles.has_growth({"stages": {"0": {}}})
+    assert not profiles.has_growth({"at": {"0": {}}})
 
 
 def test_the_goal_of_the_slowest_import_names_it() -> None:

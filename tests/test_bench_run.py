@@ -132,7 +132,9 @@ def test_growth_is_measured_at_every_size_by_tenants_that_are_there(results: dic
     assert growth["at"]["2"]["tenants"] >= 2
     assert 5 < growth["megabytes_per_tenant"] < 12
     assert growth["ms_per_thousand_tenants"].keys() == growth["at"]["0"].keys() - {"tenants"}
-    assert list(growth["stages"]) == list(growth["at"])
+    assert list(growth["empty"]) == list(growth["at"])
+    assert growth["empty"]["2"].keys() == growth["at"]["2"].keys() - {"tenants"}
+    assert list(growth["stages"]) == ["none", "2"]
     for modes in growth["stages"].values():
         assert {tuple(stages) for stages in modes.values()} == {tuple(results["disk"]["stages"])}
 

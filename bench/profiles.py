@@ -154,7 +154,7 @@ def growth_profile_sentence(growth: Results) -> str:
         )
     busy = growth["background_cores"][most]
     background = (
-        f" Nobody asking it anything, PostgreSQL keeps {busy:.0%} of a core busy with them, which slows both servers."
+        f" Idle, PostgreSQL keeps {busy:.0%} of a core busy with them, which slows both servers."
         if busy is not None
         else ""
     )

@@ -30,7 +30,7 @@ SERVICES = TENANT_SCHEMA | {"provisioning.service_client", "provisioning.service
 API_KEYS = {"provisioning.api_keys", "hashlib", "secrets"}
 
 ALLOWED = {
-    "provisioning.database_pool": EVERY_STAGE | TENANT_DATABASE | {"dataclasses", "uuid"},
+    "provisioning.database_pool": EVERY_STAGE | TENANT_DATABASE | {"uuid"},
     "provisioning.deployment": LOGGING | {"urllib3", "hashlib"},
     "provisioning.migrate": LOGGING
     | POSTGRES

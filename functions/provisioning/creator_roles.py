@@ -5,7 +5,8 @@ server walks through all roles that the current user is a member of (is_admin_of
 thousands of tenants does becomes slower with each of them. A creator has a small share of the tenants, and SET ROLE
 makes it the current user. May the admin not become its tenants' owners besides, SET ROLE has few to walk through.
 
-A server before 16 has none, nor has one that was not prepared since they came: the admin then acts itself.
+A server before 16 has none, nor has one that was not prepared since they came, or not for this admin, one that it may
+become: the admin then acts itself.
 """
 
 import zlib
@@ -42,15 +43,19 @@ def acting(creator: str | None) -> sql.Composable:
 
 
 def prepare(cursor: Cursor, admin_role: str, shared_roles: sql.Composable) -> None:
-    """Makes the creators that are missing, as a superuser or the admin itself. Raises psycopg2.Error."""
+    """Makes the creators that are missing and lets the admin role become each. Raises psycopg2.Error.
+
+    As a superuser, or as the admin itself, which cannot grant itself what another admin has made.
+    """
     if cursor.connection.server_version < SINCE:
         return
-    cursor.execute("SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, %s)", (PREFIX,))
-    there = {name for (name,) in cursor.fetchall()}
+    cursor.execute(postgres.statement("find_creators"), {"admin": admin_role, "prefix": PREFIX})
+    there = dict(cursor.fetchall())
     for creator in (f"{PREFIX}{number}" for number in range(NUMBER)):
-        if creator not in there:
+        if not there.get(creator):
+            missing = ("join_creator",) if creator in there else ("make_creator", "join_creator")
             cursor.execute(
-                sql.SQL(postgres.statement("make_creator")).format(
+                sql.SQL(postgres.statement(*missing)).format(
                     creator=sql.Identifier(creator), admin=sql.Identifier(admin_role), shared_roles=shared_roles
                 )
             )

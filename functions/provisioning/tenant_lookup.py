@@ -40,15 +40,15 @@ def pool_names(entry: str) -> TenantNames:
     return TenantNames(entry, f"{entry}_owner", f"{entry}_login")
 
 
-def look(names: TenantNames, source: Source) -> dict[str, list[str]]:
-    """Returns the parameters of find_tenant.sql: everything that bears these names or the entry's, and the creator."""
+def look(names: TenantNames, source: Source) -> dict[str, str | list[str]]:
+    """Returns the parameters of find_tenant.sql: everything that bears these names or the entry's, and the creator of
+    new roles, if we may become it.
+    """
     looked_for = [names, *([pool_names(source.entry)] if source.entry is not None else [])]
     return {
         "databases": [one.database for one in looked_for],
-        "roles": [
-            creator_roles.creator_of(names.owner_role),
-            *(role for one in looked_for for role in (one.owner_role, one.login_role)),
-        ],
+        "roles": [role for one in looked_for for role in (one.owner_role, one.login_role)],
+        "creator": creator_roles.creator_of(names.owner_role),
     }
 
 

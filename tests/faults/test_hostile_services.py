@@ -33,12 +33,18 @@ PERMANENT = {
 @pytest.fixture
 def service(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
     """What the functions take for the auth service."""
-    monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(service_client, "FIRST_PAUSE_SECONDS", 0.0)
     with ProgrammableService() as programmable, patch.dict(os.environ, {"AUTH_SERVICE_URL": programmable.url}):
         yield programmable
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that waits a fraction of what the real one waits for a service that hangs."""
+    monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("behaviour", TRANSIENT.values(), ids=TRANSIENT)
 def test_a_job_outlives_a_service_that_misbehaves_at_first(
     stack: Stack, service: ProgrammableService, behaviour: Behaviour
@@ -50,6 +56,7 @@ def test_a_job_outlives_a_service_that_misbehaves_at_first(
     assert problems_of(stack, project_id, execution) == []
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("behaviour", (TRANSIENT | PERMANENT).values(), ids=TRANSIENT | PERMANENT)
 def test_a_service_that_misbehaves_for_good_is_named_as_a_leftover_until_it_is_back(
     stack: Stack, service: ProgrammableService, behaviour: Behaviour

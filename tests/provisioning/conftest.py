@@ -17,6 +17,9 @@ from provisioning import service_client
 from provisioning.control_plane import Cluster
 from provisioning.job import Job
 from provisioning.payload import parse_payload
+from provisioning.service_client import ServiceClient
+from provisioning.services.generic import Generic
+from provisioning.stage import Service
 from tests.provisioning.programmable_service import ProgrammableService
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ hypothesis.settings.load_profile("provisioner")
 
 REGION = "us-east-1"
 TOKEN = "t0k3n-of-the-auth-service"
+KEY = "job-1/auth"
+KNOWN = {"external_id": "auth_1", "endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
+"""A registration as the service answers it."""
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +99,9 @@ def service(secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyP
         yield running
         if hasattr(service_client._environment, "pool"):
             service_client._environment.pool.clear()
+
+
+@pytest.fixture
+def client(service: ProgrammableService) -> Generic:
+    """A client of that service by the generic contract."""
+    return Generic(ServiceClient(Service.AUTH))

@@ -10,22 +10,15 @@ from provisioning.service_client import ServiceClient
 from provisioning.services.adapter import Registration
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import TOKEN, make_job
+from tests.provisioning.conftest import KEY, KNOWN, TOKEN, make_job
 from tests.provisioning.programmable_service import ProgrammableService, answer, reset
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-KEY = "job-1/auth"
 TENANT = {"project_id": "demo", "database": {"name": "tenant_demo"}}
-KNOWN = {"external_id": "auth_1", "endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
 FINAL = [300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 405, 406, 410, 413, 418, 422, 431, 451]
 PASSING = [408, 425, 429, 500, 502, 503, 504, 507, 599]
-
-
-@pytest.fixture
-def client(service: ProgrammableService) -> Generic:
-    return Generic(ServiceClient(Service.AUTH))
 
 
 @pytest.mark.parametrize("status", [200, 201])

@@ -11,7 +11,7 @@ from provisioning.service_client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.services.adapter import Registration
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import TOKEN
+from tests.provisioning.conftest import KEY, KNOWN, TOKEN
 from tests.provisioning.programmable_service import (
     Behaviour,
     ProgrammableService,
@@ -23,9 +23,7 @@ from tests.provisioning.programmable_service import (
     reset,
 )
 
-KEY = "job-1/auth"
 PATIENCE_SECONDS = 0.3
-KNOWN = {"external_id": "auth_1", "endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
 GARBAGE: dict[str, object] = {
     "nothing": b"",
     "no JSON": b"<html>it works</html>",
@@ -59,11 +57,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that waits a fraction of what the real one waits."""
     monkeypatch.setattr(service_client, "CONNECT_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def client(service: ProgrammableService) -> Generic:
-    return Generic(ServiceClient(Service.AUTH))
 
 
 @contextmanager

@@ -2,27 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from unittest.mock import patch
 
 import pytest
+from psycopg2 import sql
 
 from local.bootstrap import ADMIN
 from local.stack import Stack
 from provisioning import creator_roles, tenant_schema
-from provisioning.cluster import SHARED_ROLES
+from provisioning.cluster import SHARED_ROLES, prepare_cluster
 from provisioning.naming import tenant_names
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
 from tests.stages.jobs import Died, StagedJob, dying, execute, open_job, refilled
 
-MEMBERS = "SELECT member::regrole::text, admin_option, inherit_option, set_option FROM pg_auth_members"
+MEMBERS = """
+    SELECT member::regrole::text, admin_option, inherit_option, set_option FROM pg_auth_members
+    WHERE roleid = %s::regrole ORDER BY 1, 2
+"""
+MAY_BECOME = "SELECT rolname::text FROM pg_roles WHERE pg_has_role(%s, oid, 'SET') AND starts_with(rolname, %s)"
+POWERS = "SELECT DISTINCT rolcanlogin, rolsuper, rolbypassrls FROM pg_roles WHERE starts_with(rolname, %s)"
 
 
 def memberships(stack: Stack, role: str) -> list[tuple[str, bool, bool, bool]]:
     """Returns who is a member of the role: member, with ADMIN, with INHERIT, with SET."""
-    return execute(stack, "postgres", f"{MEMBERS} WHERE roleid = '{role}'::regrole ORDER BY 1, 2")
+    return execute(stack, "postgres", MEMBERS, role)
 
 
 @contextmanager
@@ -62,17 +68,12 @@ def test_a_tenants_roles_have_a_creator_who_owns_them_and_may_not_become_them_an
 
 
 def test_the_admin_may_become_its_creators_and_no_tenant(stack: Stack, made: StagedJob) -> None:
-    may = "SELECT rolname::text FROM pg_roles WHERE pg_has_role('{}', oid, 'SET') AND starts_with(rolname, '{}')"
-    assert execute(stack, "postgres", may.format(ADMIN, made.names.database)) == []
-    creators = execute(stack, "postgres", may.format(ADMIN, creator_roles.PREFIX))
-    assert len(creators) == creator_roles.NUMBER
+    assert execute(stack, "postgres", MAY_BECOME, ADMIN, made.names.database) == []
+    assert len(execute(stack, "postgres", MAY_BECOME, ADMIN, creator_roles.PREFIX)) == creator_roles.NUMBER
 
 
 def test_nobody_logs_in_as_a_creator_and_it_has_no_right_of_a_shared_role(stack: Stack) -> None:
-    powers = (
-        f"SELECT DISTINCT rolcanlogin, rolsuper, rolbypassrls FROM pg_roles WHERE rolname ~ '^{creator_roles.PREFIX}'"
-    )
-    assert execute(stack, "postgres", powers) == [(False, False, False)]
+    assert execute(stack, "postgres", POWERS, creator_roles.PREFIX) == [(False, False, False)]
     for role in SHARED_ROLES:
         granted = [member for member in memberships(stack, role) if creator_roles.is_creator(member[0])]
         assert {member[1:] for member in granted} == {(True, False, False)}
@@ -108,3 +109,18 @@ def test_an_entry_of_before_the_creators_is_claimed_by_the_admin(stack: Stack, n
             pool.enter_context(refilled(stack))
         job = _made(new_project)
     assert {member for member, *_ in memberships(stack, job.names.owner_role)} == {ADMIN, job.names.login_role}
+
+
+def test_an_admin_that_may_not_become_the_creator_acts_itself_until_the_cluster_is_prepared_for_it(
+    stack: Stack, new_project: NewProject
+) -> None:
+    project_id = new_project()
+    creator = creator_roles.creator_of(tenant_names(project_id).owner_role)
+    with closing(stack.postgres.connect("postgres")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(creator), sql.Identifier(ADMIN)))
+        try:
+            job = _made(lambda: project_id)
+        finally:
+            prepare_cluster(superuser, ADMIN)
+    assert {member for member, *_ in memberships(stack, job.names.owner_role)} == {ADMIN, job.names.login_role}
+    assert len(execute(stack, "postgres", MAY_BECOME, ADMIN, creator_roles.PREFIX)) == creator_roles.NUMBER

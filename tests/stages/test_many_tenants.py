@@ -12,21 +12,27 @@ from stages.generate_api_keys import generate_api_keys
 from tests.conftest import NewProject
 from tests.stages.jobs import REGISTER, execute, lambda_environment, open_job, refilled
 
-TENANTS = 3000
 FILL = """
     INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region, status)
-    SELECT 'filler-' || n, 'filler', 'filler', 'us-east-1', 'active' FROM generate_series(1, {tenants}) AS n;
+    SELECT 'filler-' || n, 'filler', 'filler', 'us-east-1', 'active' FROM generate_series(1, 3000) AS n;
     INSERT INTO control_plane.jobs (job_id, project_id, cluster_id, job_type, payload, status, current_stage)
-    SELECT 'filler-' || n, 'filler-' || n, 'local', 'provision_project', '{{}}', 'succeeded', 'completed'
-    FROM generate_series(1, {tenants}) AS n;
+    SELECT 'filler-' || n, 'filler-' || n, 'local', 'provision_project', '{}', 'succeeded', 'completed'
+    FROM generate_series(1, 3000) AS n;
     INSERT INTO control_plane.tenant_databases
         (project_id, job_id, cluster_id, database_name, owner_role, login_role, secret_name, storage_gb, status)
     SELECT id, id, 'local', id, id || '_owner', id || '_login', id, 1, 'created'
-    FROM (SELECT 'filler-' || n AS id FROM generate_series(1, {tenants}) AS n) AS filler;
+    FROM (SELECT 'filler-' || n AS id FROM generate_series(1, 3000) AS n) AS filler;
     INSERT INTO control_plane.service_registrations (project_id, service, job_id, idempotency_key, status)
     SELECT 'filler-' || n, service, 'filler-' || n, 'filler', 'registered'
-    FROM generate_series(1, {tenants}) AS n, unnest(ARRAY ['auth', 'realtime', 'storage', 'pooler']) AS service;
-    UPDATE control_plane.clusters SET capacity = capacity + {tenants} WHERE cluster_id = 'local';
+    FROM generate_series(1, 3000) AS n, unnest(ARRAY ['auth', 'realtime', 'storage', 'pooler']) AS service;
+    UPDATE control_plane.clusters SET capacity = capacity + 3000 WHERE cluster_id = 'local';
+"""
+CLEAR = """
+    DELETE FROM control_plane.service_registrations WHERE starts_with(project_id, 'filler-');
+    DELETE FROM control_plane.tenant_databases WHERE starts_with(project_id, 'filler-');
+    DELETE FROM control_plane.jobs WHERE starts_with(project_id, 'filler-');
+    DELETE FROM control_plane.projects WHERE starts_with(project_id, 'filler-');
+    UPDATE control_plane.clusters SET capacity = capacity - 3000 WHERE cluster_id = 'local';
 """
 TABLES = ("service_registrations", "tenant_databases", "jobs", "projects")
 READ = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE schemaname = 'control_plane'"
@@ -35,17 +41,10 @@ READ = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE schema
 @pytest.fixture
 def many_tenants(stack: Stack) -> Iterator[None]:
     """The records of so many tenants, who have nothing else."""
-    execute(stack, "control_plane", FILL.format(tenants=TENANTS))
+    execute(stack, "control_plane", FILL)
     execute(stack, "control_plane", "ANALYZE")
     yield
-    for table in TABLES:
-        execute(stack, "control_plane", f"DELETE FROM control_plane.{table} WHERE project_id LIKE 'filler-%%'")
-    execute(
-        stack,
-        "control_plane",
-        "UPDATE control_plane.clusters SET capacity = capacity - %s WHERE cluster_id = 'local'",
-        TENANTS,
-    )
+    execute(stack, "control_plane", CLEAR)
 
 
 def rows_read_whole(stack: Stack) -> dict[str, int]:

@@ -25,6 +25,11 @@ from tests.executions.looking import look
 from tests.executions.running import payload_for
 from tests.stages.jobs import StagedJob, a_job, at_once, execute, open_job
 
+FORGET_REGION = """
+    UPDATE control_plane.jobs SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
+    UPDATE control_plane.tenant_databases SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
+    DELETE FROM control_plane.clusters WHERE region = %s;
+"""
 SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
 
 
@@ -51,14 +56,7 @@ def region(stack: Stack) -> Iterator[str]:
     """A region in which there is no cluster yet, nor any more afterwards: all are the same server."""
     name = f"xx-{''.join(random.choices(string.ascii_lowercase, k=9))}-1"  # noqa: S311 (a name)
     yield name
-    for moved in ("jobs", "tenant_databases"):
-        execute(
-            stack,
-            "control_plane",
-            f"UPDATE control_plane.{moved} SET cluster_id = 'local' WHERE starts_with(cluster_id, %s)",
-            name,
-        )
-    execute(stack, "control_plane", "DELETE FROM control_plane.clusters WHERE region = %s", name)
+    execute(stack, "control_plane", FORGET_REGION, *[name] * 3)
 
 
 def picked(stack: Stack, job: StagedJob) -> Any:

@@ -9,6 +9,8 @@ SELECT nullif(current_setting('provisioner.held', true), '')::boolean AS held,
                SELECT rolname, shobj_description(oid, 'pg_authid'), NULL, 0, (
                    SELECT pg_get_userbyid(member) FROM pg_auth_members
                    WHERE roleid = pg_roles.oid AND admin_option ORDER BY grantor LIMIT 1)
-               FROM pg_roles WHERE rolname = ANY (%(roles)s)
+               FROM pg_roles
+               WHERE rolname = ANY (array_append(%(roles)s, %(creator)s))
+                   AND (rolname <> %(creator)s OR pg_has_role(oid, 'SET'))
            ) AS there
        ) AS found;

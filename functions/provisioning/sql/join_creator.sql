@@ -1,0 +1,1 @@
+GRANT {creator} TO {admin} WITH INHERIT TRUE, SET TRUE;

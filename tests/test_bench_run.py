@@ -101,7 +101,9 @@ def test_the_least_is_of_the_calls_that_a_job_makes(results: dict[str, Any], par
     assert pool[least.LOGIN] == len(results[part]["warm_job"]["connections"])
     assert (pool[FLOOR], template[FLOOR]) == (0, 1)
     assert all(pool[name] > 0 for name in pool if name != FLOOR)
-    assert all(0 < mode["least"] < mode["job"]["p50"] for mode in measured["modes"].values())
+    prices = {name: figures["p50"] for name, figures in measured["each"].items()}
+    for mode in measured["modes"].values():
+        assert mode["least"] == pytest.approx(sum(count * prices[name] for name, count in mode["calls"].items()), abs=0.01)
 
 
 @pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")

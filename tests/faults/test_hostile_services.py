@@ -41,7 +41,7 @@ def service(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Programma
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that waits a fraction of what the real one waits for a service that hangs."""
-    monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(service_client, "READ_TIMEOUT_SECONDS", 0.6)
 
 
 @pytest.mark.usefixtures("impatient")

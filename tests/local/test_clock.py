@@ -42,7 +42,8 @@ def test_real_waiting_is_the_asked_one_times_the_scale(machines: Machines) -> No
         raise ValueError("no good")
 
     machines(work, scale=0.0005).run()
-    assert attempts[1] - attempts[0] == pytest.approx(0.15, abs=0.1)
+    # However late a busy machine wakes it.
+    assert 0.15 <= attempts[1] - attempts[0] < 30
 
 
 def test_timeouts_keep_their_length_when_waits_are_scaled(machines: Machines) -> None:
@@ -72,7 +73,7 @@ def test_uninstalling_wakes_who_waits() -> None:
     waiting = threading.Thread(target=clock.sleep, args=(300,))
     waiting.start()
     clock.uninstall()
-    waiting.join(1)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 

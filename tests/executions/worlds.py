@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg2
 
+from local.bootstrap import ADMIN
 from tests.executions.looking import SERVICES, STEPS, Row, World, look
 
 __all__ = ["World", "look", "problems_of_provisioned", "problems_of_rolled_back"]
@@ -124,7 +125,8 @@ def _server_problems(world: World, job: Row) -> Iterator[str]:
     yield from _differ("roles", (login["name"], owner["name"]), (f"{name}_login", f"{name}_owner"))
     yield from _differ("marks", [one["mark"] for one in (database, login, owner)], [mark] * 3)
     yield from _differ("owner", database["owner"], owner["name"])
-    acl = [f"{owner['name']}=CTc/{owner['name']}", f"{login['name']}=Tc/{owner['name']}"]
+    granted = {owner["name"]: "CTc", login["name"]: "Tc", ADMIN: "c"}
+    acl = [f"{role}={privileges}/{owner['name']}" for role, privileges in granted.items()]
     yield from _differ("privileges", database["acl"], acl)
     yield from _differ("connections", (database["allows_connections"], database["connection_limit"]), (True, 60))
     locale = (database["encoding"], database["provider"], database["locale"])

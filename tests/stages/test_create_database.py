@@ -8,6 +8,7 @@ from unittest.mock import patch
 import psycopg2
 import pytest
 
+from local.bootstrap import ADMIN
 from local.stack import Stack
 from provisioning import tenant_database, tenant_schema, tenant_secret
 from provisioning.errors import JobClosed
@@ -55,6 +56,7 @@ def test_the_database_is_named_marked_limited_and_in_a_locale_that_every_server_
         "acl": [
             f"{job.names.owner_role}=CTc/{job.names.owner_role}",
             f"{job.names.login_role}=Tc/{job.names.owner_role}",
+            f"{ADMIN}=c/{job.names.owner_role}",
         ],
         "connection_limit": tenant_database.CONNECTION_LIMIT,
         "allows_connections": True,

@@ -1,6 +1,6 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
-# make test-slow  what takes a minute or more each: handlers killed at 50 moments, refills with a fault at every point
+# make test-slow  what takes most of a minute or more each: handlers killed at 50 moments, a thousand executions on the page
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 1,000 jobs, each with a look at what it left; SAMPLE=240 runs so many of them

@@ -35,6 +35,7 @@ def aws_commands() -> list[str]:
     return [line for line in lines("sh") if line.startswith("aws ")]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(REPOSITORY / "events")

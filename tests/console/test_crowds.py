@@ -14,6 +14,7 @@ from console.shown import Sources
 from local.stack import Stack
 from tests.console.conftest import Serve
 
+pytestmark = pytest.mark.slow
 EXECUTIONS = 1000
 FAILED = 30
 ROUNDS = 125

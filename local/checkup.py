@@ -63,10 +63,6 @@ NOT_GRANTABLE = """
         SELECT FROM pg_auth_members JOIN pg_roles AS shared ON shared.oid = roleid
         WHERE shared.rolname = wanted AND member = current_user::regrole AND admin_option)
 """
-CREATORS = """
-    SELECT count(DISTINCT roleid) FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
-    WHERE starts_with(rolname, %s) AND member = current_user::regrole
-"""
 CLUSTERS = """
     SELECT {}, capacity - (SELECT count(*) FROM control_plane.tenant_databases AS made
                            WHERE made.cluster_id = known.cluster_id)
@@ -182,8 +178,8 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         ((admin, superuser, able, version, is_open),) = cursor.fetchall()
         cursor.execute(NOT_GRANTABLE, (list(clusters.SHARED_ROLES),))
         withheld = [row[0] for row in cursor.fetchall()]
-        cursor.execute(CREATORS, (creator_roles.PREFIX,))
-        ((creators,),) = cursor.fetchall()
+        prepared = cursor.connection.server_version < creator_roles.SINCE or superuser
+        creators = {} if prepared else creator_roles.find(cursor, admin)
         cursor.execute(MARKED)
         there = {row[0] for row in cursor.fetchall()}
     # A database's row is there before it and after it, so rows are read on both sides.
@@ -196,8 +192,9 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         yield Finding(subject, f"{admin} may not create roles and databases", f"ALTER ROLE {admin} CREATEROLE CREATEDB")
     if withheld and not superuser:
         yield Finding(subject, f"{admin} may not grant {', '.join(withheld)}", PREPARE)
-    if creators < creator_roles.NUMBER and version >= creator_roles.SINCE // 10000 and not superuser:
-        yield Finding(subject, f"{admin} has {creators} of {creator_roles.NUMBER} creators of tenants' roles", PREPARE)
+    ready = sum(creator_roles.is_creator(role) and whole for role, whole in creators.items())
+    if not prepared and ready < creator_roles.NUMBER:
+        yield Finding(subject, f"{admin} has {ready} of {creator_roles.NUMBER} creators of tenants' roles", PREPARE)
     if is_open:
         remedy = "REVOKE ALL ON DATABASE postgres FROM PUBLIC, as its owner"
         yield Finding(subject, "every project's login may connect to the database postgres", remedy)

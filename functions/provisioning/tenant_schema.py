@@ -1,6 +1,5 @@
 """The tenant schema, brought to its newest version one migration at a time: tenant_migrations/NNNN_name.sql."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from provisioning import creator_roles, postgres, tenant_extensions
+from provisioning.creator_roles import OBJECT_ROLE
 from provisioning.naming import TenantNames
 
 SCHEMA = "tenant"
-OBJECT_ROLE = "provisioner_objects"
-"""Owns what was prepared in a database before it has a tenant. It owns no database, and nobody logs in as it."""
 
 MIGRATIONS = Path(__file__).with_name("tenant_migrations")
 
@@ -33,21 +31,21 @@ def current_version(connection: Connection) -> int:
         return _number(cursor)
 
 
-def upgrade(connection: Connection, names: TenantNames) -> int:
+def upgrade(connection: Connection, names: TenantNames, creator: str | None = None) -> int:
     """Brings a tenant's database to the newest version, hands everything in it over to the tenant's owner role, and
     returns the version reached. One transaction.
 
     However the database was made, prepared in advance or empty, its catalog is the same afterwards. Two at once wait
-    for each other, and the second finds nothing to do. A new database is upgraded by the cluster's admin, a live
-    tenant's over its own login (issued_connection): what a tenant has hung on its tables runs with all rights of the
-    session, SET ROLE or not. Raises psycopg2.Error.
+    for each other, and the second finds nothing to do. A new database is upgraded by the cluster's admin, and handed
+    over by its creator if it has one; a live tenant's is upgraded over its own login (issued_connection): what a tenant
+    has hung on its tables runs with all rights of the session, SET ROLE or not. Raises psycopg2.Error.
     """
     with connection.cursor() as cursor:
         if _schema_owner(cursor) is None:
-            ensure_object_role(connection)
+            creator_roles.ensure_object_role(cursor)
     with connection, connection.cursor() as cursor:
         read_version = [_as_role(names.owner_role), sql.SQL(postgres.statement("find_version"))]
-        handing_over = _handing_over(cursor, names.owner_role) if _prepare(cursor, names.owner_role) else []
+        handing_over = _handing_over(cursor, names.owner_role, creator) if _prepare(cursor, names.owner_role) else []
         cursor.execute(sql.Composed([*handing_over, *read_version]))
         return _number(cursor)
 
@@ -57,8 +55,8 @@ def complete(connection: Connection, names: TenantNames) -> dict[str, Any]:
 
     Raises psycopg2.Error.
     """
-    with creator_roles.becoming_owner(connection, names):
-        version = upgrade(connection, names)
+    with creator_roles.becoming_owner(connection, names) as creator:
+        version = upgrade(connection, names, creator)
     extensions = tenant_extensions.found(connection)
     installed = {"installed": extensions.installed, "skipped": extensions.skipped}
     return {"schema": SCHEMA, "version": version, "extensions": installed}
@@ -70,7 +68,8 @@ def prepare(connection: Connection) -> None:
     What it makes belongs to OBJECT_ROLE. One transaction, over a connection of the cluster's admin, who owns the
     database or is a member of its owner. Doing it again changes nothing. Raises psycopg2.Error.
     """
-    ensure_object_role(connection)
+    with connection.cursor() as cursor:
+        creator_roles.ensure_object_role(cursor)
     with connection, connection.cursor() as cursor:
         _prepare(cursor, OBJECT_ROLE)
 
@@ -89,15 +88,6 @@ def fingerprint() -> str:
     )
     digest.update(",".join(tenant_extensions.allowed()).encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
-
-
-def ensure_object_role(connection: Connection) -> None:
-    """Creates the cluster's one role that owns what no tenant owns yet; the admin is its member."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regrole(%s) IS NOT NULL", (OBJECT_ROLE,))
-        if cursor.fetchone() != (True,):
-            with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation):
-                cursor.execute(_composed("create_object_role"))
 
 
 def _prepare(cursor: Cursor, owner_role: str) -> bool:
@@ -137,7 +127,7 @@ def _as_role(role: str) -> sql.Composed:
     return sql.SQL("SET LOCAL ROLE {};").format(sql.Identifier(role))
 
 
-def _handing_over(cursor: Cursor, owner_role: str) -> list[sql.Composable]:
+def _handing_over(cursor: Cursor, owner_role: str, creator: str | None) -> list[sql.Composable]:
     """Returns what makes the tenant's owner role own what was prepared, be meant by its policies, have its defaults."""
     owner = sql.Identifier(owner_role)
     cursor.execute(postgres.statement("find_object_policies"), {"objects": OBJECT_ROLE})
@@ -145,13 +135,12 @@ def _handing_over(cursor: Cursor, owner_role: str) -> list[sql.Composable]:
         sql.SQL("ALTER POLICY {} ON {} TO {};").format(sql.Identifier(policy), sql.Identifier(SCHEMA, table), owner)
         for policy, table in cursor.fetchall()
     ]
-    handed_over = _composed("hand_over_schema", owner=owner)
+    handed_over = sql.SQL(postgres.statement("hand_over_schema")).format(
+        objects=sql.Identifier(OBJECT_ROLE), owner=owner
+    )
+    actor = _as_role(creator) if creator is not None else sql.SQL("SET LOCAL ROLE NONE;")
     own = sql.SQL(postgres.statement("close_public_schema", "tenant_default_privileges"))
-    return [sql.SQL("SET LOCAL ROLE NONE;"), *policies, handed_over, _as_role(owner_role), own]
-
-
-def _composed(name: str, **values: sql.Composable) -> sql.Composed:
-    return sql.SQL(postgres.statement(name)).format(objects=sql.Identifier(OBJECT_ROLE), **values)
+    return [actor, *policies, handed_over, _as_role(owner_role), own]
 
 
 def issued_connection(document: dict[str, object]) -> Connection:

@@ -124,3 +124,34 @@ def test_an_admin_that_may_not_become_the_creator_acts_itself_until_the_cluster_
             prepare_cluster(superuser, ADMIN)
     assert {member for member, *_ in memberships(stack, job.names.owner_role)} == {ADMIN, job.names.login_role}
     assert len(execute(stack, "postgres", MAY_BECOME, ADMIN, creator_roles.PREFIX)) == creator_roles.NUMBER
+
+
+@contextmanager
+def without_inheriting_from(stack: Stack, creator: str) -> Iterator[None]:
+    """The admin has no right of the creator's, nor of its tenants, unless it becomes the creator."""
+    roles = {"creator": sql.Identifier(creator), "admin": sql.Identifier(ADMIN)}
+    with closing(stack.postgres.connect("postgres")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("GRANT {creator} TO {admin} WITH INHERIT FALSE").format(**roles))
+        try:
+            yield
+        finally:
+            cursor.execute(sql.SQL("GRANT {creator} TO {admin} WITH INHERIT TRUE").format(**roles))
+
+
+def test_a_clone_is_made_and_handed_over_without_what_the_admin_inherits(stack: Stack, new_project: NewProject) -> None:
+    # To find out what it inherits, PostgreSQL would go through the roles of all tenants.
+    project_id = new_project()
+    with refilled(stack):
+        _made(new_project)
+        with without_inheriting_from(stack, creator_roles.creator_of(tenant_names(project_id).owner_role)):
+            job = _made(lambda: project_id)
+    assert job.run(drop_database)["removed"]
+
+
+def test_preparing_a_cluster_again_gives_a_creator_the_rights_of_the_object_role(stack: Stack) -> None:
+    creator, objects = f"{creator_roles.PREFIX}0", creator_roles.OBJECT_ROLE
+    roles = sql.Identifier(objects), sql.Identifier(creator)
+    with closing(stack.postgres.connect("postgres")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("REVOKE {} FROM {}").format(*roles))
+        prepare_cluster(superuser, ADMIN)
+    assert [member[1:] for member in memberships(stack, objects) if member[0] == creator] == [(False, True, False)]

@@ -1,0 +1,1 @@
+GRANT {objects} TO {admin} WITH INHERIT TRUE, SET TRUE;

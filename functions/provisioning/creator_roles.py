@@ -48,7 +48,10 @@ def acting(creator: str | None) -> sql.Composable:
 
 
 def ensure_object_role(cursor: Cursor) -> None:
-    """Creates the cluster's one role that owns what no tenant owns yet; who creates it is its member."""
+    """Creates the cluster's one role that owns what no tenant owns yet; who creates it is its member.
+
+    Raises psycopg2.Error.
+    """
     cursor.execute("SELECT to_regrole(%s) IS NOT NULL", (OBJECT_ROLE,))
     if cursor.fetchone() != (True,):
         with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation):
@@ -56,10 +59,11 @@ def ensure_object_role(cursor: Cursor) -> None:
 
 
 def prepare(cursor: Cursor, admin_role: str, shared_roles: sql.Composable) -> None:
-    """Makes the creators and the object role that are missing, and lets the admin role become each. Raises
-    psycopg2.Error.
+    """Makes the creators and the object role that are missing, and lets the admin role become each.
 
     As a superuser, or as the admin itself, which cannot grant itself what another admin has made.
+
+    Raises psycopg2.Error.
     """
     if cursor.connection.server_version < SINCE:
         return

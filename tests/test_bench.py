@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from bench import readme, report, strategies
 from bench.django_tenants_peer import DATABASE, django_tenants
@@ -33,7 +34,7 @@ def test_the_peer_makes_our_tables_with_our_columns_and_as_many_indexes(stack: S
             assert peer.create() > 0
         assert shape(stack, DATABASE, "t\\_%") == shape(stack, job.names.database, "tenant")
     finally:
-        execute(stack, "postgres", f"DROP DATABASE {DATABASE} WITH (FORCE)")
+        execute(stack, "postgres", sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(DATABASE)))
 
 
 def shape(stack: Stack, database: str, schema: str) -> set[tuple[str, tuple[str, ...], int]]:
@@ -89,6 +90,13 @@ def test_the_committed_run_had_twenty_rounds_every_goal_and_says_what_it_ran_on(
     assert {results[part]["postgresql"]["fsync"] for part in ("memory", "disk")} == {"on"}
     assert all(results["machine"][what] for what in ("processor", "cores", "memory_gib", "kernel", "python"))
     assert len(results["machine"]["load_average_at_start"]) == 3
+
+
+@pytest.mark.parametrize("part", ["memory", "disk"])
+def test_in_the_committed_run_a_job_takes_longer_than_the_least_of_its_calls(part: str) -> None:
+    modes = committed()[part]["least"]["modes"]
+    assert min(mode["job"]["n"] for mode in modes.values()) >= 20
+    assert all(0 < mode["least"] < mode["job"]["p50"] for mode in modes.values())
 
 
 def test_in_the_committed_run_a_job_waits_less_for_a_clone_by_wal_log_which_is_how_clones_are_made() -> None:

@@ -103,9 +103,11 @@ def test_the_least_is_of_the_calls_that_a_job_makes(results: dict[str, Any], par
     assert all(pool[name] > 0 for name in pool if name != FLOOR)
     prices = {name: figures["p50"] for name, figures in measured["each"].items()}
     for mode in measured["modes"].values():
+        # That it is less than what a job took, a single round does not show: test_bench.py asks the committed run.
         assert mode["least"] == pytest.approx(
             sum(count * prices[name] for name, count in mode["calls"].items()), abs=0.01
         )
+        assert mode["least"] > 0
 
 
 @pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")
@@ -115,7 +117,7 @@ def test_the_seconds_of_the_processor_are_all_that_the_cores_have(results: dict[
         for found in mode.values():
             seconds, lasted = found["processor_seconds"], found["ms"]["n"] / found["per_second"]
             # Linux counts in hundredths of a second, of each core.
-            assert sum(seconds.values()) == pytest.approx(cores * lasted, rel=0.25, abs=0.2)
+            assert sum(seconds.values()) == pytest.approx(cores * lasted, rel=0.1, abs=0.05)
             assert seconds[processor.ENVIRONMENTS] > 0
             assert seconds[processor.STACK] > 0
 

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.bootstrap import ADMIN
@@ -94,11 +95,12 @@ def test_an_untrusted_one_that_the_admin_may_make_stays_the_admins(
     stack: Stack, empty: StagedJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENANT_EXTENSIONS", "pg_stat_statements")
-    execute(stack, "postgres", f"ALTER ROLE {ADMIN} SUPERUSER")
+    admin = sql.Identifier(ADMIN)
+    execute(stack, "postgres", sql.SQL("ALTER ROLE {} SUPERUSER").format(admin))
     try:
         empty.run(create_schema)
     finally:
-        execute(stack, "postgres", f"ALTER ROLE {ADMIN} NOSUPERUSER")
+        execute(stack, "postgres", sql.SQL("ALTER ROLE {} NOSUPERUSER").format(admin))
     assert ("pg_stat_statements", "extensions", ADMIN) in execute(stack, empty.names.database, INSTALLED)
     with (
         closing(tenant_schema.issued_connection(tenant_secret.read(empty.names.secret))) as tenant,

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg2 import sql
+
 from local.lambda_environment import Handler, load_handler
 from local.stack import Stack
 from local.template import read_template
@@ -97,7 +99,7 @@ def replaced(stack: Stack, function: str, around: Callable[[Handler, Any, Any], 
     return stack.runtime.replaced(function, handler)
 
 
-def execute(stack: Stack, statement: str, dbname: str = "postgres") -> list[tuple[Any, ...]]:
+def execute(stack: Stack, statement: str | sql.Composable, dbname: str = "postgres") -> list[tuple[Any, ...]]:
     """Runs a statement as superuser and returns its rows."""
     with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement)

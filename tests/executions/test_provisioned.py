@@ -63,7 +63,7 @@ def test_the_result_has_exactly_its_shape_and_the_facts(stack: Stack, project_id
     database, (job,) = world.databases[0]["name"], world.jobs
     moments = [key.pop("created_at") for key in ran.output["api_keys"]] + [ran.output["metadata"].pop("provisioned_at")]
     assert all(datetime.fromisoformat(moment).tzinfo for moment in moments)
-    assert ran.output["metadata"].pop("duration_ms") == pytest.approx(_milliseconds(job), abs=2000)
+    assert ran.output["metadata"].pop("duration_ms") == pytest.approx(_milliseconds(job), abs=50)
     assert ran.output == {
         "project_id": project_id,
         "database": {

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 
 from local.postgres import SYSTEM_USER
 from local.stack import Stack
@@ -124,13 +125,13 @@ def full_disk(stack: Stack) -> Iterator[Path]:
     shutil.chown(disk, SYSTEM_USER, SYSTEM_USER)
     disk.chmod(0o700)
     try:
-        execute(stack, f"CREATE TABLESPACE small LOCATION '{disk}'")
+        execute(stack, sql.SQL("CREATE TABLESPACE small LOCATION {}").format(sql.Literal(str(disk))))
         execute(stack, "ALTER DATABASE template0 SET TABLESPACE small")
         yield disk
     finally:
         give_room(disk)
         for (name,) in execute(stack, TENANTS_ON_THE_SMALL_DISK):
-            execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+            execute(stack, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         execute(stack, "ALTER DATABASE template0 SET TABLESPACE pg_default")
         execute(stack, "DROP TABLESPACE small")
         subprocess.run(["umount", disk], check=True)

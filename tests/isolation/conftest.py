@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
@@ -39,7 +40,7 @@ class Tenant:
         return connection
 
 
-def query(connection: Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:
+def query(connection: Connection, statement: str | sql.Composable, *values: object) -> list[tuple[Any, ...]]:
     """Runs a statement and returns its rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)

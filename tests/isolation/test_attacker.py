@@ -4,6 +4,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -48,14 +49,14 @@ def test_it_creates_nothing_in_public(session: Connection, statement: str) -> No
         "ALTER ROLE SESSION_USER SUPERUSER",
         "ALTER ROLE SESSION_USER BYPASSRLS",
         "ALTER ROLE SESSION_USER CONNECTION LIMIT -1",
-        f"GRANT {ADMIN} TO SESSION_USER",
+        "GRANT {admin} TO SESSION_USER",
         "GRANT pg_read_server_files TO SESSION_USER",
-        f"GRANT service_role TO {ADMIN}",
+        "GRANT service_role TO {admin}",
     ],
 )
 def test_it_makes_no_role_and_gives_itself_no_power(session: Connection, statement: str) -> None:
     with pytest.raises(psycopg2.errors.Error) as raised:
-        query(session, statement)
+        query(session, sql.SQL(statement).format(admin=sql.Identifier(ADMIN)))
     assert raised.value.pgcode in {"42501", "0LP01"}, raised.value
 
 

@@ -4,6 +4,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -101,7 +102,7 @@ def test_another_roles_settings_are_those_that_every_tenant_has(
 @pytest.mark.parametrize("what", ["SET statement_timeout = 0", "RESET ALL", "PASSWORD 'mine'", "NOLOGIN"])
 def test_it_cannot_change_another_role(victim: Tenant, session: Connection, what: str) -> None:
     with pytest.raises(InsufficientPrivilege):
-        query(session, f"ALTER ROLE {victim.names.login_role} {what}")
+        query(session, sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(victim.names.login_role), sql.SQL(what)))
 
 
 def test_it_cannot_end_or_cancel_another_tenants_session(victim: Tenant, session: Connection) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import LogicalReplicationConnection, PhysicalReplicationConnection
@@ -63,12 +64,12 @@ def test_a_login_with_replication_would_drop_the_slot_of_another_tenant(
     stack: Stack, attacker: Tenant, slot: str
 ) -> None:
     """PostgreSQL asks for REPLICATION and not for the database: on a shared server no login may have it."""
-    login = attacker.names.login_role
-    execute(stack, "postgres", f"ALTER ROLE {login} REPLICATION")
+    login = sql.Identifier(attacker.names.login_role)
+    execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(login))
     try:
         with closing(attacker.connect()) as session:
             query(session, "SET ROLE NONE")
             query(session, "SELECT pg_drop_replication_slot(%s)", slot)
     finally:
-        execute(stack, "postgres", f"ALTER ROLE {login} NOREPLICATION")
+        execute(stack, "postgres", sql.SQL("ALTER ROLE {} NOREPLICATION").format(login))
     assert execute(stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 
 from local import account, checkup
 from local.findings import Finding
@@ -166,7 +167,7 @@ def test_a_cluster_that_is_not_prepared(stack: Stack, breaking: str, mending: st
     finally:
         execute(stack, mending)
         for (member,) in members:
-            execute(stack, f"GRANT anon TO {member} GRANTED BY provisioner_admin")
+            execute(stack, sql.SQL("GRANT anon TO {} GRANTED BY provisioner_admin").format(sql.Identifier(member)))
 
 
 def test_a_cluster_that_is_full(stack: Stack) -> None:
@@ -179,11 +180,15 @@ def test_a_cluster_that_was_upgraded(stack: Stack) -> None:
         assert "registered as 17" in wrong()["cluster local"].fact
 
 
+def rename(stack: Stack, database: str, name: str) -> None:
+    execute(stack, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(database), sql.Identifier(name)))
+
+
 def test_a_database_that_only_one_side_knows_after_a_restore(stack: Stack, project_id: str) -> None:
     name = run(stack, payload_for(project_id)).output["database"]["name"]
-    execute(stack, f"ALTER DATABASE {name} RENAME TO {name}_away")
+    rename(stack, name, f"{name}_away")
     facts = [one.fact for one in checkup.examine() if one.remedy]
-    execute(stack, f"ALTER DATABASE {name}_away RENAME TO {name}")
+    rename(stack, f"{name}_away", name)
     assert any(name in fact and fact.endswith("is not there") for fact in facts)
     assert any(f"{name}_away" in fact and fact.endswith("unknown to the control plane") for fact in facts)
 
@@ -194,9 +199,9 @@ def test_a_database_of_the_pool_is_known_and_one_that_only_one_side_knows_is_tol
             stack, "SELECT datname FROM pg_database WHERE starts_with(datname::text, 'provisioner_pool_')"
         )
         facts = [one.fact for one in checkup.examine() if one.remedy]
-        execute(stack, f"ALTER DATABASE {name} RENAME TO {name}_away")
+        rename(stack, name, f"{name}_away")
         apart = [one.fact for one in checkup.examine() if one.remedy]
-        execute(stack, f"ALTER DATABASE {name}_away RENAME TO {name}")
+        rename(stack, f"{name}_away", name)
     assert not any(name in fact for fact in facts)
     assert any(name in fact and fact.endswith("is not there") for fact in apart)
     assert any(f"{name}_away" in fact and fact.endswith("unknown to the control plane") for fact in apart)

@@ -1,5 +1,6 @@
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -42,8 +43,8 @@ def test_real_waiting_is_the_asked_one_times_the_scale(machines: Machines) -> No
         raise ValueError("no good")
 
     machines(work, scale=0.0005).run()
-    # However late a busy machine wakes it.
-    assert 0.15 <= attempts[1] - attempts[0] < 30
+    # A busy machine wakes a thread late now and then: it counts only when it was late both times.
+    assert min(later - earlier for earlier, later in pairwise(attempts)) == pytest.approx(0.15, abs=0.1)
 
 
 def test_timeouts_keep_their_length_when_waits_are_scaled(machines: Machines) -> None:
@@ -73,7 +74,7 @@ def test_uninstalling_wakes_who_waits() -> None:
     waiting = threading.Thread(target=clock.sleep, args=(300,))
     waiting.start()
     clock.uninstall()
-    waiting.join(30)
+    waiting.join(1)
     assert not waiting.is_alive()
 
 

@@ -141,7 +141,7 @@ def test_a_dead_environment_is_not_used_again(runtimes: Runtimes) -> None:
 
 
 def test_a_busy_environment_gets_a_neighbour(runtimes: Runtimes) -> None:
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=5)
     runtime = runtimes(lambda *_: together.wait() >= 0)
     with ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(runtime.invoke, "WorkFunction", "{}") for _ in range(3)]
@@ -187,7 +187,7 @@ def test_context_tells_the_time_that_is_left_and_who_is_asked(runtimes: Runtimes
     runtime = runtimes(work, timeout_seconds=50)
     left = int(runtime.invoke("WorkFunction", "{}", "arn:aws:lambda:us-east-1:123456789012:function:Work").payload)
     (context,) = contexts
-    assert 20_000 < left <= 50_000
+    assert 49_000 < left <= 50_000
     assert (context.function_name, context.function_version, context.memory_limit_in_mb) == (
         "WorkFunction",
         "$LATEST",

@@ -105,4 +105,4 @@ def test_stopping_ends_a_wait_of_300_seconds(tmp_path: Path) -> None:
             while not stack.clock.waits:
                 time.sleep(0.01)
         began = time.monotonic()
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 5

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+from psycopg2 import sql
+
 from local.stack import Stack
 from provisioning import cluster, control_plane, service_client
 from provisioning.database_pool import refill_pools
@@ -157,7 +159,7 @@ def refilled(stack: Stack, size: int = 1) -> Iterator[None]:
         refill(0)
 
 
-def execute(stack: Stack, dbname: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+def execute(stack: Stack, dbname: str, statement: str | sql.Composable, *values: object) -> list[tuple[Any, ...]]:
     """Runs a statement as superuser and returns its rows."""
     with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement, values)

@@ -4,6 +4,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning import tenant_database
@@ -80,7 +81,8 @@ def test_of_two_who_create_one_name_at_once_the_slower_one_refuses_what_is_not_i
     stack: Stack, job: StagedJob
 ) -> None:
     def overtaken(session: Any) -> str:
-        execute(stack, "postgres", f"CREATE DATABASE {job.names.database} ALLOW_CONNECTIONS false")
+        database = sql.Identifier(job.names.database)
+        execute(stack, "postgres", sql.SQL("CREATE DATABASE {} ALLOW_CONNECTIONS false").format(database))
         return "create_database"
 
     with patch.object(tenant_database, "creation_statement", overtaken), pytest.raises(ResourceConflict):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extras import LogicalReplicationConnection
 
 from local.stack import Stack
@@ -17,7 +18,7 @@ from tests.stages.jobs import StagedJob, execute, open_job
 @contextmanager
 def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
     """Holds a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
-    execute(stack, "postgres", f"ALTER ROLE {job.names.login_role} REPLICATION")
+    execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
     document = tenant_secret.read(job.names.secret)
     with closing(
         psycopg2.connect(

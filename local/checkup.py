@@ -178,8 +178,8 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         ((admin, superuser, able, version, is_open),) = cursor.fetchall()
         cursor.execute(NOT_GRANTABLE, (list(clusters.SHARED_ROLES),))
         withheld = [row[0] for row in cursor.fetchall()]
-        prepared = cursor.connection.server_version < creator_roles.SINCE or superuser
-        creators = {} if prepared else creator_roles.find(cursor, admin)
+        wanted = 0 if superuser or cursor.connection.server_version < creator_roles.SINCE else creator_roles.NUMBER
+        found = creator_roles.find(cursor, admin) if wanted else {}
         cursor.execute(MARKED)
         there = {row[0] for row in cursor.fetchall()}
     # A database's row is there before it and after it, so rows are read on both sides.
@@ -192,9 +192,9 @@ def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
         yield Finding(subject, f"{admin} may not create roles and databases", f"ALTER ROLE {admin} CREATEROLE CREATEDB")
     if withheld and not superuser:
         yield Finding(subject, f"{admin} may not grant {', '.join(withheld)}", PREPARE)
-    ready = sum(creator_roles.is_creator(role) and whole for role, whole in creators.items())
-    if not prepared and ready < creator_roles.NUMBER:
-        yield Finding(subject, f"{admin} has {ready} of {creator_roles.NUMBER} creators of tenants' roles", PREPARE)
+    creators = sum(creator_roles.is_creator(role) and granted for role, granted in found.items())
+    if creators < wanted:
+        yield Finding(subject, f"{admin} has {creators} of {wanted} creators of tenants' roles", PREPARE)
     if is_open:
         remedy = "REVOKE ALL ON DATABASE postgres FROM PUBLIC, as its owner"
         yield Finding(subject, "every project's login may connect to the database postgres", remedy)

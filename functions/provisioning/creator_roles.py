@@ -10,10 +10,9 @@ A server before 16 has none, nor has one that was not prepared since they came, 
 become: the admin then acts itself.
 """
 
-import contextlib
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -54,7 +53,7 @@ def ensure_object_role(cursor: Cursor) -> None:
     """
     cursor.execute("SELECT to_regrole(%s) IS NOT NULL", (OBJECT_ROLE,))
     if cursor.fetchone() != (True,):
-        with contextlib.suppress(errors.DuplicateObject, errors.UniqueViolation):
+        with suppress(errors.DuplicateObject, errors.UniqueViolation):
             _run(cursor, "create_object_role")
 
 

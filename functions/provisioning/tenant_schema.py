@@ -138,9 +138,9 @@ def _handing_over(cursor: Cursor, owner_role: str, creator: str | None) -> list[
     handed_over = sql.SQL(postgres.statement("hand_over_schema")).format(
         objects=sql.Identifier(OBJECT_ROLE), owner=owner
     )
-    actor = _as_role(creator) if creator is not None else sql.SQL("SET LOCAL ROLE NONE;")
     own = sql.SQL(postgres.statement("close_public_schema", "tenant_default_privileges"))
-    return [actor, *policies, handed_over, _as_role(owner_role), own]
+    actor = [sql.SQL("SET LOCAL ROLE NONE;"), creator_roles.acting(creator)]
+    return [*actor, *policies, handed_over, _as_role(owner_role), own]
 
 
 def issued_connection(document: dict[str, object]) -> Connection:

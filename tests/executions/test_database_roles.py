@@ -1,20 +1,25 @@
 """What a PostgreSQL of RDS grants is enough: no handler ever connects as a superuser."""
 
+from psycopg2 import sql
+
 from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
 from local.stack import Stack
 from tests.executions.running import execute, payload_for, run
 
-POWERS = "SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles"
+POWERS = """
+    SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls
+    FROM pg_roles WHERE rolname = {}
+"""
 
 
 def test_the_clusters_admin_may_create_roles_and_databases_drop_replication_slots_and_is_nothing_more(
     stack: Stack,
 ) -> None:
-    assert execute(stack, f"{POWERS} WHERE rolname = '{ADMIN}'") == [(True, False, True, True, True, False)]
+    assert execute(stack, sql.SQL(POWERS).format(sql.Literal(ADMIN))) == [(True, False, True, True, True, False)]
 
 
 def test_the_control_planes_role_owns_its_database_and_is_nothing_more(stack: Stack) -> None:
-    powers = execute(stack, f"{POWERS} WHERE rolname = '{CONTROL_PLANE_OWNER}'")
+    powers = execute(stack, sql.SQL(POWERS).format(sql.Literal(CONTROL_PLANE_OWNER)))
     assert powers == [(True, False, False, False, False, False)]
 
 

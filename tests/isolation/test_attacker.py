@@ -64,14 +64,14 @@ def test_it_makes_no_role_and_gives_itself_no_power(session: Connection, stateme
 @pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
 def test_it_becomes_nobody_of_the_platform(session: Connection, statement: str, role: str) -> None:
     with pytest.raises(InsufficientPrivilege):
-        query(session, f"{statement} {role}")
+        query(session, sql.SQL("{} {}").format(sql.SQL(statement), sql.Identifier(role)))
 
 
 @pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
 def test_it_does_not_become_another_tenant(victim: Tenant, session: Connection, statement: str) -> None:
     for role in (victim.names.login_role, victim.names.owner_role):
         with pytest.raises(InsufficientPrivilege):
-            query(session, f"{statement} {role}")
+            query(session, sql.SQL("{} {}").format(sql.SQL(statement), sql.Identifier(role)))
 
 
 @pytest.mark.parametrize("role", PREDEFINED_ROLES)
@@ -83,11 +83,12 @@ def test_it_has_no_predefined_role(session: Connection, role: str) -> None:
 def test_no_extension_that_leaves_the_database_can_be_installed(
     stack: Stack, session: Connection, extension: str
 ) -> None:
-    (available,) = execute(stack, f"SELECT count(*) FROM pg_available_extensions WHERE name = '{extension}'")[0]
+    named = sql.SQL("SELECT count(*) FROM pg_available_extensions WHERE name = {}").format(sql.Literal(extension))
+    (available,) = execute(stack, named)[0]
     if not available:
         pytest.skip(f"this PostgreSQL was built without {extension}")
     with pytest.raises(InsufficientPrivilege):
-        query(session, f"CREATE EXTENSION {extension}")
+        query(session, sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_a_function_that_runs_as_its_owner_reaches_no_further_than_the_tenant(se
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 def test_row_level_security_cannot_be_turned_off(session: Connection, role: str) -> None:
-    query(session, f"SET ROLE {role}")
+    query(session, sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
     for statement in (
         "ALTER TABLE tenant.users DISABLE ROW LEVEL SECURITY",
         "ALTER TABLE tenant.users NO FORCE ROW LEVEL SECURITY",

@@ -9,6 +9,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 from moto.logs.models import logs_backends
+from psycopg2 import sql
 
 from local.aws import ACCOUNT
 from local.aws_client import REGION
@@ -67,13 +68,14 @@ def tables(stack: Stack) -> dict[str, bytes]:
     """Returns every row of every table of the control plane."""
     names = execute(
         stack,
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+        "SELECT schemaname::text, tablename::text FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
         "control_plane",
     )
+    rows = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t")
     return {
-        f"table {name}": repr(execute(stack, f"SELECT to_jsonb(t)::text FROM {name} AS t", "control_plane")).encode()
-        for (name,) in names
+        f"table {'.'.join(name)}": repr(execute(stack, rows.format(sql.Identifier(*name)), "control_plane")).encode()
+        for name in names
     }
 
 
@@ -149,7 +151,7 @@ def test_a_secret_inside_base64_is_found_wherever_it_begins(before: str) -> None
 
 def test_a_secret_in_a_statement_or_in_a_log_record_is_found(stack: Stack) -> None:
     secret = "planted-kT3-_9zQpLmW7xVb2NcR5sYd8fGh1JtA"
-    execute(stack, f"SELECT '{secret}'")
+    execute(stack, sql.SQL("SELECT {}").format(sql.Literal(secret)))
     assert found_in(stack.postgres._log.read_bytes(), {"planted": secret}) == ["planted"]
 
 

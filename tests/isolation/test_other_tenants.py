@@ -60,7 +60,7 @@ def test_another_tenants_size_is_not_to_be_seen(victim: Tenant, session: Connect
 @pytest.mark.parametrize("catalog", ["pg_authid", "pg_shadow"])
 def test_verifiers_are_not_to_be_seen(session: Connection, catalog: str) -> None:
     with pytest.raises(InsufficientPrivilege):
-        query(session, f"SELECT * FROM {catalog}")
+        query(session, sql.SQL("SELECT * FROM {}").format(sql.Identifier(catalog)))
 
 
 def test_another_tenants_row_in_the_catalogs_names_it_and_holds_nothing_that_opens_anything(
@@ -109,5 +109,5 @@ def test_it_cannot_end_or_cancel_another_tenants_session(victim: Tenant, session
     with closing(victim.connect()) as other:
         for function in ("pg_terminate_backend", "pg_cancel_backend"):
             with pytest.raises(InsufficientPrivilege):
-                query(session, f"SELECT {function}(%s)", other.info.backend_pid)
+                query(session, sql.SQL("SELECT {}(%s)").format(sql.Identifier(function)), other.info.backend_pid)
         assert query(other, "SELECT 1") == [(1,)]

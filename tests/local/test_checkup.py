@@ -148,6 +148,11 @@ def test_an_admin_that_is_a_superuser(stack: Stack) -> None:
             "has 63 of 64 creators",
         ),
         (
+            "REVOKE provisioner_objects FROM provisioner_creator_0",
+            "GRANT provisioner_objects TO provisioner_creator_0 WITH INHERIT TRUE, SET FALSE",
+            "has 63 of 64 creators",
+        ),
+        (
             "GRANT CONNECT ON DATABASE postgres TO PUBLIC",
             "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC",
             "may connect to the database postgres",

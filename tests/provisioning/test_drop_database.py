@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
@@ -48,7 +49,7 @@ def autovacuum(server: PostgresServer, superuser: Connection, admin: Connection)
     """A worker of autovacuum that stays busy in the tenant's database for longer than a test lasts."""
     with superuser.cursor() as cursor:
         for name, value in SLOWLY.items():
-            cursor.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            cursor.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         cursor.execute("SELECT pg_reload_conf()")
         with closing(server.connect(NAMES.database)) as inside, inside.cursor() as tables:
             tables.execute("CREATE TABLE public.large AS SELECT repeat('x', 500) FROM generate_series(1, 20000)")

@@ -30,9 +30,9 @@ RFC_SERVER_SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 @pytest.fixture
 def login_role(superuser: Connection) -> Iterator[str]:
     with superuser.cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {LOGIN} LOGIN")
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(LOGIN)))
         yield LOGIN
-        cursor.execute(f"DROP ROLE {LOGIN}")
+        cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(LOGIN)))
 
 
 def set_verifier(superuser: Connection, verifier: str) -> str:

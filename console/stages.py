@@ -1,6 +1,5 @@
 """Which stage of the ledger a state of "provision_project" does, and which stages a compensation undoes."""
 
-import json
 from collections.abc import Mapping
 
 from provisioning.stage import STEPS, Service, Stage
@@ -29,15 +28,6 @@ UNDOES: Mapping[str, tuple[Stage, ...]] = {
 """What each compensation undoes."""
 
 RECORD_FAILURE = "Record failure"
-
-
-def not_wanted(verified: str) -> set[str]:
-    """Returns the registrations that a project does not want, from what "Verify project" answered (JSON)."""
-    try:
-        services = json.loads(verified)["Payload"]["services"]
-    except (ValueError, KeyError, TypeError):
-        return set()
-    return {name for service, name in REGISTER.items() if services.get(str(service)) is False}
 
 
 def percent(done: int) -> int:

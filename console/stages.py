@@ -1,5 +1,6 @@
 """Which stage of the ledger a state of "provision_project" does, and which stages a compensation undoes."""
 
+import json
 from collections.abc import Mapping
 
 from provisioning.stage import STEPS, Service, Stage
@@ -28,6 +29,15 @@ UNDOES: Mapping[str, tuple[Stage, ...]] = {
 """What each compensation undoes."""
 
 RECORD_FAILURE = "Record failure"
+
+
+def not_wanted(payload: str) -> set[str]:
+    """Returns the states whose service a project does not want, from the execution's input (JSON)."""
+    try:
+        services = json.loads(payload).get("services", {})
+        return {name for service, name in REGISTER.items() if services.get(str(service)) is not True}
+    except (ValueError, AttributeError):
+        return set()
 
 
 def percent(done: int) -> int:

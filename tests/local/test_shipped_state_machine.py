@@ -118,7 +118,7 @@ def test_every_stage_is_given_its_job_and_the_tenant_that_the_job_has_by_then(ma
 
 def test_a_service_that_is_not_wanted_answers_nulls_and_the_job_continues(machine: Machine, toys: Toys) -> None:
     nulls = {"service": None, "external_id": None, "endpoint": None}
-    toys.answers |= {name: nulls for name in REGISTRATIONS}
+    toys.answers |= dict.fromkeys(REGISTRATIONS, nulls)
     assert machine.run(json.dumps(PAYLOAD))["status"] == "SUCCEEDED"
 
 

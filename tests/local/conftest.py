@@ -99,7 +99,7 @@ def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtim
 
 
 @pytest.fixture
-def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+def machines(tmp_path: Path) -> Iterator[Machines]:
     """Starts a machine whose functions are all the given handler: one of one state, or the one given."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
@@ -108,24 +108,33 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
         def make(
             handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0, shipped: Template | None = None
         ) -> Machine:
-            _install(monkeypatch, handler)
             template = shipped or read_template(tmp_path / "template.yaml")
-            named = tuple(replace(function, handler="sample_handlers.work") for function in template.functions)
-            template = replace(template, functions=named)
-            output = LambdaOutput(tmp_path / "lambda.log")
-            undo.callback(output.close)
-            output.install()
-            aws = LocalAws(template, tmp_path, fsync=False)
-            undo.callback(aws.stop)
-            aws.start()
-            runtime = LambdaRuntime(template.functions, output)
-            undo.callback(runtime.close)
-            runtime.install()
-            clock = undo.enter_context(Clock(scale, timeout_scale=timeout_scale))
-            undo.callback(aws.stop_executions)
-            return Machine(aws, runtime, clock)
+            return undo.enter_context(running_machine(tmp_path, template, handler, scale, timeout_scale))
 
         yield make
+
+
+@contextmanager
+def running_machine(
+    directory: Path, template: Template, handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0
+) -> Iterator[Machine]:
+    """Runs a template's state machine, whose functions are all the given handler."""
+    with ExitStack() as undo:
+        _install(undo.enter_context(pytest.MonkeyPatch.context()), handler)
+        named = tuple(replace(function, handler="sample_handlers.work") for function in template.functions)
+        template = replace(template, functions=named)
+        output = LambdaOutput(directory / "lambda.log")
+        undo.callback(output.close)
+        output.install()
+        aws = LocalAws(template, directory, fsync=False)
+        undo.callback(aws.stop)
+        aws.start()
+        runtime = LambdaRuntime(template.functions, output)
+        undo.callback(runtime.close)
+        runtime.install()
+        clock = undo.enter_context(Clock(scale, timeout_scale=timeout_scale))
+        undo.callback(aws.stop_executions)
+        yield Machine(aws, runtime, clock)
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, handler: Handler) -> None:

@@ -27,9 +27,11 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import configuration, json_web_token, postgres, tenant_secret
+from provisioning import configuration, json_web_token, queries, tenant_secret
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant, tls_enforced
+
+QUERIES = queries.load(__file__)
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
@@ -112,7 +114,7 @@ def _own_login() -> Mapping[str, str] | None:
 def _prepare_database(tenant: Tenant, username: str) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
         names = {"database": sql.Identifier(tenant.job.names.database), "realtime": sql.Identifier(username)}
-        cursor.execute(sql.SQL(postgres.statement("prepare_realtime_schema")).format(**names))
+        cursor.execute(sql.SQL(QUERIES["prepare_realtime_schema"].text).format(**names))
 
 
 def _description(tenant: Tenant, login: Mapping[str, str]) -> dict[str, object]:

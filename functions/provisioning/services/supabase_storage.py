@@ -22,9 +22,11 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import postgres
+from provisioning import queries
 from provisioning.cluster import SHARED_ROLES
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant
+
+QUERIES = queries.load(__file__)
 
 MAXIMUM_CONNECTIONS = 10
 """Of the tenant's limit of 60, so that Storage alone cannot use it up."""
@@ -84,15 +86,15 @@ def _path(tenant: Tenant) -> str:
 def _prepare_schema(tenant: Tenant) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
         roles = sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES))
-        cursor.execute(sql.SQL(postgres.statement("prepare_storage_schema")).format(shared_roles=roles))
+        cursor.execute(sql.SQL(QUERIES["prepare_storage_schema"].text).format(shared_roles=roles))
 
 
 def _open_tables_to_the_service(tenant: Tenant) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(postgres.statement("find_closed_storage_tables"))
+        cursor.execute(QUERIES["find_closed_tables"].text)
         for (table,) in cursor.fetchall():
-            statement = "CREATE POLICY service_role ON {} TO service_role USING (true) WITH CHECK (true)"
-            cursor.execute(sql.SQL(statement).format(sql.Identifier("storage", table)))
+            names = {"table": sql.Identifier("storage", table)}
+            cursor.execute(sql.SQL(QUERIES["open_table_to_service_role"].text).format(**names))
 
 
 def _description(tenant: Tenant) -> dict[str, object]:

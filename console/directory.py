@@ -132,7 +132,7 @@ class Directory:
             "",
             execution.project_id,
             str(Stage.COMPLETED) if one.status == "SUCCEEDED" else stage,
-            timeline.percent,
+            execution.percent,
             timeline.attempts,
             one.started_at,
             one.stopped_at,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console import stages
 from console.definition import Document, Machine, read_definition
 from console.errors import ConsoleError, readable_cause
 from console.history import RUNNING, Event, read_history
@@ -55,6 +56,16 @@ class Execution:
     def project_id(self) -> str:
         """The project that its input names, or nothing."""
         return project_in(self.input)
+
+    @property
+    def not_wanted(self) -> set[str]:
+        """The states whose service its input does not ask for: they answer without having done anything."""
+        return stages.not_wanted(self.input)
+
+    @property
+    def percent(self) -> int:
+        """How far the job is."""
+        return self.timeline.percent(self.not_wanted)
 
 
 class Executions:

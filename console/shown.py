@@ -58,7 +58,7 @@ class Shown:
 
     @property
     def percent(self) -> int:
-        return self.progress.percent if self.progress else self.execution.timeline.percent
+        return self.progress.percent if self.progress else self.execution.percent
 
     @property
     def attempts(self) -> int:

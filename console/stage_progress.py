@@ -1,6 +1,6 @@
 """How far each stage is: from the ledger, with the next attempt that only the history knows; or from the history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from console import stages
 from console.retrying import Retry
@@ -30,7 +30,7 @@ def stage_progress(shown: Shown) -> Progress:
         leftovers=[],
         started_at=execution.started_at,
         completed_at=execution.stopped_at,
-        steps=[_step(stage, states.get(stages.STATES[stage])) for stage in STEPS],
+        steps=[_step(stage, states.get(stages.STATES[stage]), execution.not_wanted) for stage in STEPS],
     )
 
 
@@ -41,11 +41,12 @@ def next_attempts(shown: Shown) -> Mapping[str, Retry]:
     return {stage: retry for stage, retry in found.items() if retry is not None}
 
 
-def _step(stage: Stage, run: StateRun | None) -> StepProgress:
-    if run is None or run.last is None:
-        return StepProgress(
-            str(stage), "skipped" if run and run.status is Status.SKIPPED else "pending", 0, *[None] * 4
-        )
+def _step(stage: Stage, run: StateRun | None, not_wanted: Set[str]) -> StepProgress:
+    skipped = run is not None and (
+        run.status is Status.SKIPPED or (run.name in not_wanted and run.status is not Status.FAILED)
+    )
+    if run is None or run.last is None or skipped:
+        return StepProgress(str(stage), "skipped" if skipped else "pending", 0, *[None] * 4)
     last = run.last
     return StepProgress(
         stage=str(stage),

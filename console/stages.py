@@ -31,13 +31,13 @@ UNDOES: Mapping[str, tuple[Stage, ...]] = {
 RECORD_FAILURE = "Record failure"
 
 
-def not_wanted(verified: str) -> set[str]:
-    """Returns the registrations that a project does not want, from what "Verify project" answered (JSON)."""
+def not_wanted(payload: str) -> set[str]:
+    """Returns the states whose service a project does not want, from the execution's input (JSON)."""
     try:
-        services = json.loads(verified)["Payload"]["services"]
-    except (ValueError, KeyError, TypeError):
+        services = json.loads(payload).get("services", {})
+        return {name for service, name in REGISTER.items() if services.get(str(service)) is not True}
+    except (ValueError, AttributeError):
         return set()
-    return {name for service, name in REGISTER.items() if services.get(str(service)) is False}
 
 
 def percent(done: int) -> int:

@@ -1,6 +1,6 @@
 """An execution as a person follows it: which states ran, when, in how many attempts, and how they stand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -99,13 +99,10 @@ class Timeline:
         """The most attempts that any stage took: 0 before the first."""
         return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
 
-    @property
-    def percent(self) -> int:
-        """How far the job is, counted as the ledger counts it."""
+    def percent(self, not_wanted: Set[str]) -> int:
+        """Returns how far the job is, counted as the ledger counts it: what is not wanted is done when the job opens."""
         done = {name for name in stages.STAGES if self._has_succeeded(name)}
-        if stages.VERIFY_PROJECT not in done:
-            return 0
-        return stages.percent(len(done | stages.not_wanted(self.states[stages.VERIFY_PROJECT].attempts[-1].answered)))
+        return stages.percent(len(done | not_wanted)) if stages.VERIFY_PROJECT in done else 0
 
     @property
     def current(self) -> str:

@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from local.errors import HumanError
-from local.rollback import roll_back_again
 from local.template import REPOSITORY
 
 DEPLOYED_CODE = "/var/task/"
@@ -79,21 +76,6 @@ def find(state_machine_arn: str) -> Deployment:
             for name, one in zip(named, found, strict=True)
         ),
     )
-
-
-def roll_back(job: str, state_machine_arn: str, console: Console) -> bool:
-    """Runs a job's compensations once more, says how it stands now, and tells whether nothing is left of it.
-
-    Raises HumanError for an unknown execution and for one that runs.
-    """
-    arn, step_functions = without_alias(state_machine_arn), client("stepfunctions")
-    try:
-        step_functions.describe_execution(executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:{job}")
-    except step_functions.exceptions.ExecutionDoesNotExist:
-        raise HumanError(f"{arn} has no execution {job}") from None
-    outcome = roll_back_again(step_functions, client("lambda"), arn, job)
-    console.print(f"{outcome.status}: {outcome.cause}" if outcome.cause else outcome.status, soft_wrap=True)
-    return outcome.status != "rollback_incomplete"
 
 
 def _function_names(node: Any) -> Iterator[str]:

@@ -24,7 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
-from local import cloudwatch_logs, definition_cache
+from local import cloudwatch_logs, definition_cache, sdk_integrations
 from local.aws_client import REGION, make_client
 from local.executions import Executions
 from local.http_server import HttpServer, listen
@@ -97,7 +97,11 @@ class LocalAws:
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
             methods = functools.cache(vars(responses)["method_names_from_class"])
             self._patches.enter_context(patch.object(responses, "method_names_from_class", methods))
-            self._patches.enter_context(patch.object(lambda_eval_utils, "boto_client_for", self._interpreter_client()))
+            client_for = functools.cache(self._interpreter_client)
+            self._patches.enter_context(
+                patch.object(lambda_eval_utils, "boto_client_for", lambda service, **_: client_for(service))
+            )
+            self._patches.enter_context(sdk_integrations.install(lambda service, **_: client_for(service)))
             self._patches.callback(sys.setrecursionlimit, sys.getrecursionlimit())
             sys.setrecursionlimit(FRAMES)
             self._reset()
@@ -184,17 +188,16 @@ class LocalAws:
                 self._secrets.save(backend, name)
             return answer
 
-    def _interpreter_client(self) -> Callable[..., Any]:
-        # moto makes a client per invocation, which costs more than the invocation.
-        client = make_client(
-            "lambda",
+    def _interpreter_client(self, service: str) -> Any:
+        # Made once per service: moto makes a client per invocation, which costs more than the invocation.
+        return make_client(
+            service,
             self.endpoint_url,
             parameter_validation=False,
             max_pool_connections=INTERPRETER_CONNECTIONS,
             retries={"max_attempts": 0},
             read_timeout=LONGEST_INVOCATION_SECONDS,
         )
-        return lambda **_: client
 
     @staticmethod
     def _reset() -> None:

@@ -29,6 +29,7 @@ from local.command_line import (
     StateMachineArn,
     stop_on_terminate,
 )
+from local.rollback import print_rollback
 from local.stack import Stack
 from local.template import REPOSITORY
 from local.terminal import console
@@ -161,12 +162,18 @@ def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
 
 @app.command()
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Runs a job's compensations once more, after its execution was stopped or its rollback left something."""
+    """Rolls a job back, after its execution was stopped or its rollback left something.
+
+    Exit code 0: nothing is left of it; 1: something is, or the job is running or has succeeded.
+    """
     if state_machine is None:
         stack = daemon.connect(state_dir)
-        clean = inquiry.roll_back(job, stack.endpoint_url, stack.state_machine_arn, console())
+        inquiry.check_job(job)
+        clean = print_rollback(
+            make_client("stepfunctions", stack.endpoint_url), stack.state_machine_arn, job, console()
+        )
     else:
-        clean = account.roll_back(job, state_machine, console())
+        clean = print_rollback(account.client("stepfunctions"), state_machine, job, console())
     raise typer.Exit(0 if clean else 1)
 
 

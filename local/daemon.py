@@ -19,7 +19,8 @@ from local.stack import Stack
 DEFAULT_PORT = 8083
 """Where AWS's own Step Functions Local listens."""
 
-REFILL_SECONDS = 5
+UPKEEP = ("RefillPoolsFunction", "ReconcileFunction")
+UPKEEP_SECONDS = 5
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 POLL_SECONDS = 0.05
@@ -82,8 +83,9 @@ def run_until_interrupted(
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
             while True:
                 # In an account EventBridge does this, on a schedule and when an execution has ended.
-                stack.runtime.invoke("RefillPoolsFunction", "{}")
-                threading.Event().wait(REFILL_SECONDS)
+                for function in UPKEEP:
+                    stack.runtime.invoke(function, "{}")
+                threading.Event().wait(UPKEEP_SECONDS)
     except KeyboardInterrupt:
         return
 

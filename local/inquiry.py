@@ -8,10 +8,8 @@ from psycopg2.extras import RealDictCursor
 from rich.console import Console
 from rich.table import Table
 
-from local.aws_client import make_client
 from local.errors import HumanError
 from local.progress_view import stage_table
-from local.rollback import roll_back_again
 from provisioning import configuration, control_plane, postgres, tenant_secret
 from provisioning.cluster import prepare_cluster
 from provisioning.errors import ProvisioningError
@@ -46,17 +44,10 @@ def print_status(job: str, console: Console) -> None:
         console.print(f"Still there: {', '.join(progress.leftovers)}", soft_wrap=True)
 
 
-def roll_back(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> bool:
-    """Runs a job's compensations once more, says how it stands now, and tells whether nothing is left of it.
-
-    Raises HumanError for an unknown job and for one whose execution runs.
-    """
+def check_job(job: str) -> None:
+    """Raises HumanError for a job that the ledger does not have."""
     if get_progress(job) is None:
         raise HumanError(f"there is no job {job}")
-    clients = make_client("stepfunctions", endpoint_url), make_client("lambda", endpoint_url)
-    outcome = roll_back_again(*clients, state_machine_arn, job)
-    console.print(f"{outcome.status}: {outcome.cause}" if outcome.cause else outcome.status, soft_wrap=True)
-    return outcome.status != "rollback_incomplete"
 
 
 def migrate() -> str:

@@ -8,26 +8,27 @@ from local.findings import Finding, unchecked
 from provisioning.control_plane import Cluster
 
 READ = "secretsmanager:GetSecretValue"
-CREATE = (READ, "secretsmanager:CreateSecret", "secretsmanager:TagResource")
-DELETE = ("secretsmanager:DescribeSecret", "secretsmanager:DeleteSecret")
+DESCRIBE = "secretsmanager:DescribeSecret"
+CREATE = (READ, DESCRIBE, "secretsmanager:CreateSecret", "secretsmanager:TagResource")
+DELETE = (DESCRIBE, "secretsmanager:DeleteSecret")
 REGISTER = {"service tokens": (READ,)}
-REGISTER_WITH_CREDENTIALS = {**REGISTER, "projects": (READ,)}
+REGISTER_WITH_CREDENTIALS = {**REGISTER, "tenants": (READ,)}
 """Supabase's services are handed the tenant's credentials."""
 
 # Handler → kind of secret → what it does with one. All of them read the control plane's.
 NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "stages.verify_project.verify_project": {},
-    "stages.create_database.create_database": {"clusters": (READ,), "projects": (*CREATE, *DELETE)},
+    "stages.create_database.create_database": {"clusters": (READ,), "tenants": CREATE},
     "stages.create_schema.create_schema": {"clusters": (READ,)},
     "stages.register_services.register_auth": REGISTER,
     "stages.register_services.register_realtime": {**REGISTER_WITH_CREDENTIALS, "Realtime's login": (READ,)},
     "stages.register_services.register_storage": REGISTER_WITH_CREDENTIALS,
     "stages.register_services.register_pooler": REGISTER_WITH_CREDENTIALS,
-    "stages.generate_api_keys.generate_api_keys": {"projects": (READ, "secretsmanager:PutSecretValue")},
-    "stages.finalize.finalize": {"projects": (READ,), "service tokens": (READ,)},
-    "stages.generate_api_keys.revoke_api_keys": {},
+    "stages.generate_api_keys.generate_api_keys": {"tenants": CREATE},
+    "stages.finalize.finalize": {"clusters": (READ,), "tenants": (READ,), "service tokens": (READ,)},
+    "stages.generate_api_keys.revoke_api_keys": {"tenants": DELETE},
     "stages.register_services.deregister_services": REGISTER,
-    "stages.create_database.drop_database": {"clusters": (READ,), "projects": DELETE},
+    "stages.create_database.drop_database": {"clusters": (READ,), "tenants": DELETE},
     "stages.record_failure.record_failure": {},
 }
 
@@ -38,8 +39,10 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
     from botocore.parsers import ResponseParserError
 
     try:
-        invoked = [function.arn for function in deployment.functions]
-        yield _examine(iam, "state machine", deployment.role, [("lambda:InvokeFunction", arn) for arn in invoked])
+        invoked = [("lambda:InvokeFunction", function.arn) for function in deployment.functions]
+        execution = f"{deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:any"
+        asked = ("states:DescribeExecution", execution)
+        yield _examine(iam, "state machine", deployment.role, [*invoked, asked])
         for function in deployment.functions:
             wanted = [(action, arn) for action, arn in _wanted(function, clusters) if arn.startswith("arn:")]
             yield _examine(iam, function.handler.rpartition(".")[2], function.role, wanted)
@@ -50,12 +53,12 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
 def _wanted(function: Function, clusters: Sequence[Cluster]) -> Iterator[tuple[str, str]]:
     control_plane = function.settings.get("CONTROL_PLANE_SECRET_ID", "")
     # AWS ends the ARN of a secret with a hyphen and six characters.
-    project = f"{control_plane.rpartition(':')[0]}:{function.settings.get('TENANT_SECRET_PREFIX')}/any-Abc123"
+    tenant = f"{control_plane.rpartition(':')[0]}:{function.settings.get('TENANT_SECRET_PREFIX')}/any-Abc123"
     secrets = {
         "service tokens": [function.settings.get("SERVICE_TOKENS_SECRET_ID", "")],
         "Realtime's login": [function.settings.get("REALTIME_DATABASE_SECRET_ID", "")],
         "clusters": [cluster.admin_secret_id for cluster in clusters],
-        "projects": [project],
+        "tenants": [tenant],
     }
     yield READ, control_plane
     for kind, actions in NEEDS[function.handler].items():

@@ -1,81 +1,91 @@
-"""Runs the compensations of a job once more: after an execution that was stopped, or a rollback that left something."""
+"""Rolls a job back, after an execution that was stopped or a rollback that left something.
+
+A rollback is an execution of the job's own state machine, on a laptop stack as in an account.
+"""
 
 import json
-from collections.abc import Iterator
+import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+
 from local.errors import HumanError
 
-FIRST_COMPENSATION = "Revoke API keys"
-STOPPED: dict[str, Any] = {}
-"""What a state machine that was stopped has caught."""
+LONGEST_NAME = 80
+POLL_SECONDS = 0.2
+CLEAN = ("rolled_back", "failed")
+"""How "Record failure" closes a job of which nothing is left. One that "failed" had made nothing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the job stands now: rolled_back, rollback_incomplete, failed or provisioned, and why in one line."""
+    """How a rollback ended: as "Record failure" closed the job, or with the error of an execution that closed none."""
 
     status: str
     cause: str
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left of the job."""
+        return self.status in CLEAN
 
-def roll_back_again(step_functions: Any, functions: Any, state_machine_arn: str, job_id: str) -> Outcome:
-    """Invokes the compensations of the deployed state machine in their order and returns what "Record failure" says.
 
-    The clients are boto3's, of a laptop stack or of an account. A compensation that fails does not keep the next from
-    running, as in the state machine. A job that has succeeded is left alone by all of them. Raises HumanError while
-    the execution runs, and when the outcome could not be recorded.
-    """
-    execution_arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"
-    failure = STOPPED
+def execution_name(job_id: str) -> str:
+    """Returns a new name for an execution that rolls a job back: Step Functions takes each name once."""
+    prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
+    return f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
+
+
+def start_rollback(step_functions: Any, state_machine_arn: str, job_id: str) -> str:
+    """Starts an execution that rolls a job back and returns its ARN. Raises HumanError when it cannot be started."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        described = step_functions.describe_execution(executionArn=execution_arn)
-    except step_functions.exceptions.ExecutionDoesNotExist:
-        # Step Functions forgets an execution after 90 days and a laptop stack when it stops; the ledger does not.
-        described = {"status": "FORGOTTEN", "input": "{}"}
-    else:
-        failure = _recorded_failure(step_functions, execution_arn) or STOPPED
-    if described["status"] == "RUNNING":
-        raise HumanError(f"the execution of {job_id} still runs: it rolls back by itself, or stop it first")
-    if described["status"] == "SUCCEEDED":
-        # The ledger would say so too, unless it was restored from a backup that knows the job as running.
-        return Outcome("provisioned", "")
-    definition = json.loads(step_functions.describe_state_machine(stateMachineArn=state_machine_arn)["definition"])
-    event = {
-        "job_id": job_id,
-        "execution_arn": execution_arn,
-        "payload": json.loads(described["input"]),
-        "failure": failure,
-    }
-    *compensations, record_failure = _compensations(definition["States"])
-    for function in compensations:
-        _invoke(functions, function, event)
-    failed, answer = _invoke(functions, record_failure, event)
-    if failed:
-        raise HumanError(f"the outcome was not recorded: {answer.get('errorType')}: {answer.get('errorMessage')}")
-    return Outcome(answer["outcome"], answer["cause"])
+        answer = step_functions.start_execution(
+            stateMachineArn=state_machine_arn,
+            name=execution_name(job_id),
+            input=json.dumps({"rolls_back": job_id}),
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise HumanError(f"{state_machine_arn} cannot be started: {error}") from error
+    return str(answer["executionArn"])
 
 
-def _compensations(states: dict[str, Any]) -> Iterator[str]:
-    """Yields the function of each state of the rollback chain, in order; that of "Record failure" is the last."""
-    name = FIRST_COMPENSATION
-    while states[name]["Type"] == "Task":
-        yield states[name]["Parameters"]["FunctionName"]
-        name = states[name]["Next"]
+def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
+    """Returns how a rollback ended, once it has. It goes on by itself when nobody waits for it."""
+    while (described := step_functions.describe_execution(executionArn=execution_arn))["status"] == "RUNNING":
+        time.sleep(POLL_SECONDS)
+    recorded = _recorded(step_functions, execution_arn)
+    if recorded is not None:
+        return Outcome(recorded["outcome"], recorded["cause"])
+    return Outcome(described.get("error") or described["status"], described.get("cause") or "")
 
 
-def _recorded_failure(step_functions: Any, execution_arn: str) -> dict[str, Any] | None:
-    """Returns what the execution was about to record when it ended, or None when it never came so far."""
+def roll_back_again(step_functions: Any, state_machine_arn: str, job_id: str) -> Outcome:
+    """Rolls a job back and returns how that ended. The client is boto3's, of a laptop stack or of an account.
+
+    A job whose execution is running or has succeeded is left alone: the outcome is JobClosed.
+    """
+    return wait_for_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id))
+
+
+def print_rollback(step_functions: Any, state_machine_arn: str, job_id: str, console: Console) -> bool:
+    """Rolls a job back, prints the execution that does it and how it ended, and returns whether nothing is left."""
+    arn = start_rollback(step_functions, state_machine_arn, job_id)
+    console.print(f"Execution {arn.rpartition(':')[2]}", soft_wrap=True)
+    outcome = wait_for_outcome(step_functions, arn)
+    console.print(f"{outcome.status}: {outcome.cause}" if outcome.cause else outcome.status, soft_wrap=True)
+    return outcome.clean
+
+
+def _recorded(step_functions: Any, execution_arn: str) -> dict[str, Any] | None:
+    """Returns what "Record failure" answered, or None when the execution never came so far."""
     pages = step_functions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
     for event in (event for page in pages for event in page["events"]):
-        parameters = event.get("taskScheduledEventDetails", {}).get("parameters", "{}")
-        failure: dict[str, Any] | None = json.loads(parameters).get("Payload", {}).get("failure")
-        if failure:
-            return failure
+        output = json.loads(event.get("stateExitedEventDetails", {}).get("output") or "null")
+        if isinstance(output, dict) and "recorded" in output:
+            recorded: dict[str, Any] = output["recorded"]
+            return recorded
     return None
-
-
-def _invoke(functions: Any, function: str, event: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
-    answer = functions.invoke(FunctionName=function, Payload=json.dumps(event))
-    return "FunctionError" in answer, json.loads(answer["Payload"].read())

@@ -11,6 +11,9 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
+PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::StackName": "laptop"}
+"""What CloudFormation itself fills in."""
+
 PLACEHOLDER = re.compile(r"\$\{([^}!][^}]*)\}")
 
 
@@ -38,7 +41,9 @@ class Template:
     state_machine: str
     definition: Path
     substitutions: Mapping[str, str]
-    """Placeholder in the definition → resource whose ARN fills it."""
+    """Placeholder in the definition → function whose ARN fills it."""
+    texts: Mapping[str, str]
+    """Placeholder in the definition → text that fills it."""
     _parameters: Mapping[str, Any]
     _environment: Mapping[str, Any]
 
@@ -50,18 +55,19 @@ class Template:
         known = set(self._parameters) | _references(self._environment)
         if unknown := sorted(set(parameters) - known):
             raise TemplateError(f"the template has no parameter {unknown[0]}")
-        values = _defaults(self._parameters) | dict(parameters)
+        values = PSEUDO_PARAMETERS | _defaults(self._parameters) | dict(parameters)
         return {name: _resolve(value, values) for name, value in self._environment.items()}
 
     def state_machine_definition(self, arns: Mapping[str, str]) -> str:
-        """Returns the definition as JSON, each placeholder replaced by the ARN of its resource.
+        """Returns the definition as JSON, each placeholder replaced by the ARN of its function, or by its text.
 
         Raises TemplateError for a placeholder without a substitution.
         """
         text = json.dumps(yaml.load(self.definition.read_text(), Loader=yaml.CSafeLoader))
-        if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in self.substitutions}):
+        filled = {**self.texts, **{name: arns[resource] for name, resource in self.substitutions.items()}}
+        if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in filled}):
             raise TemplateError(f"{self.definition.name} needs a substitution for {missing[0]}")
-        return PLACEHOLDER.sub(lambda found: arns[self.substitutions[found[1]]], text)
+        return PLACEHOLDER.sub(lambda found: filled[found[1]], text)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -100,17 +106,26 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
         raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
     machine = resources[machines[0]]["Properties"]
     parameters = document.get("Parameters", {})
+    functions = tuple(
+        _function(name, {**defaults, **declared["Properties"]}, _defaults(parameters))
+        for name, declared in resources.items()
+        if declared["Type"] == "AWS::Serverless::Function"
+    )
+    substitutions = machine.get("DefinitionSubstitutions", {})
+    invoked = {
+        name: resource
+        for name, value in substitutions.items()
+        if (resource := _resource(value)) in {function.resource for function in functions}
+    }
+    values = PSEUDO_PARAMETERS | _defaults(parameters)
     return Template(
         directory=path.parent,
         code=path.parent / defaults.get("CodeUri", "functions/"),
-        functions=tuple(
-            _function(name, {**defaults, **declared["Properties"]}, _defaults(parameters))
-            for name, declared in resources.items()
-            if declared["Type"] == "AWS::Serverless::Function"
-        ),
+        functions=functions,
         state_machine=machines[0],
         definition=path.parent / machine["DefinitionS3Location"],
-        substitutions={name: _resource(value) for name, value in machine.get("DefinitionSubstitutions", {}).items()},
+        substitutions=invoked,
+        texts={name: _text(value, values) for name, value in substitutions.items() if name not in invoked},
         _parameters=parameters,
         _environment=defaults.get("Environment", {}).get("Variables", {}),
     )
@@ -129,12 +144,18 @@ def _defaults(parameters: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(declared.get("Default", "")) for name, declared in parameters.items()}
 
 
-def _resource(value: Any) -> str:
+def _resource(value: Any) -> str | None:
     match value:
         case {"Fn::GetAtt": [str(resource), "Arn"]} | {"Ref": str(resource)}:
             # The published version of a function is the function itself here.
             return resource.removesuffix(".Version")
-    raise TemplateError(f"a substitution must be a function's Arn or version, not {value!r}")
+    return None
+
+
+def _text(value: Any, values: Mapping[str, str]) -> str:
+    if unknown := sorted(_references(value) - set(values)):
+        raise TemplateError(f"a substitution must be a function's Arn or version, or known here, not {unknown[0]}")
+    return _resolve(value, values)
 
 
 def _resolve(value: Any, values: Mapping[str, str]) -> str:

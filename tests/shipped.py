@@ -80,8 +80,9 @@ def states(machine: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Node
 
 
 def tasks() -> dict[str, Node]:
-    """Every Task state by name."""
-    return {name: state for name, state in states() if state["Type"] == "Task"}
+    """Every Task state that invokes a function, by name."""
+    found = {name: state for name, state in states() if state["Type"] == "Task"}
+    return {name: state for name, state in found.items() if "FunctionName" in state["Parameters"]}
 
 
 def stem(state_name: str) -> str:

@@ -44,10 +44,13 @@ def test_there_is_nothing_that_only_pyyaml_can_read() -> None:
         assert not (isinstance(token, yaml.ScalarToken) and token.plain and token.value == "<<")
 
 
-def test_every_substitution_is_a_quoted_function_arn() -> None:
+def test_every_substitution_is_a_quoted_function_arn_or_the_partition_of_a_resource() -> None:
     text = shipped.DEFINITION.read_text()
-    quoted = re.findall(r'FunctionName: "\$\{(\w+FunctionArn)\}"', text)
-    assert len(quoted) == text.count("${") == len(TASKS)
+    functions = re.findall(r'FunctionName: "\$\{(\w+FunctionArn)\}"', text)
+    partitions = re.findall(r'Resource: "arn:\$\{Partition\}:states:::[\w:-]+"', text)
+    assert len(functions) == len(TASKS)
+    assert len(partitions) == len(TASKS) + 1
+    assert len(functions) + len(partitions) == text.count("${")
 
 
 def test_names_of_states_are_sentences_and_unique() -> None:
@@ -64,13 +67,42 @@ def test_every_state_says_what_it_is_for() -> None:
 def test_a_task_invokes_a_function_and_gives_it_longer_than_lambda_does(name: str) -> None:
     function = shipped.functions()[shipped.resource_name(shipped.stem(name))]
     lambda_timeout = function.get("Timeout", shipped.template()["Globals"]["Function"]["Timeout"])
-    assert TASKS[name]["Resource"] == "arn:aws:states:::lambda:invoke"
+    assert TASKS[name]["Resource"] == "arn:${Partition}:states:::lambda:invoke"
     assert lambda_timeout < TASKS[name]["TimeoutSeconds"] <= 60
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_retries_in_the_given_order(name: str) -> None:
-    permanent, lambda_faults, everything_else = TASKS[name]["Retry"]
+def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(name: str) -> None:
+    """An execution that rolls back another job has a name of its own."""
+    payload = TASKS[name]["Parameters"]["Payload"]
+    assert payload["job_id.$"] == "$.job_id"
+    assert not any("$$" in path for path in payload.values())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_given_what_its_kind_of_function_takes(name: str) -> None:
+    tenant = "$.tenant_id" if name in IN_BRANCHES else "$.tenant.tenant_id"
+    of_the_job = {"job_id.$": "$.job_id", "execution_arn.$": "$.execution_arn", "payload.$": "$.payload"}
+    expected = {
+        "Verify project": of_the_job,
+        **{compensation: {"forgotten.$": "$.forgotten"} for compensation in ROLLBACK[:-1]},
+        "Record failure": of_the_job | {"failure.$": "$.failure"},
+    }.get(name, {})
+    if name != "Verify project":
+        expected = {"job_id.$": "$.job_id", "tenant_id.$": tenant} | expected
+    assert TASKS[name]["Parameters"]["Payload"] == expected
+
+
+def test_the_tenant_that_the_database_stage_answers_replaces_the_one_in_the_state() -> None:
+    assert shipped.definition()["States"]["Receive payload"]["Parameters"]["tenant"] == {"tenant_id": None}
+    for name in ("Verify project", "Create tenant database"):
+        assert TASKS[name]["ResultPath"] == "$.tenant"
+        assert TASKS[name]["ResultSelector"]["tenant_id.$"] == "$.Payload.tenant_id"
+
+
+def check_retry(retry: list[dict[str, Any]]) -> None:
+    """Checks the three retriers that every Task ends with."""
+    permanent, lambda_faults, everything_else = retry
 
     assert set(permanent["ErrorEquals"]) == permanent_errors()
     assert permanent["MaxAttempts"] == 0
@@ -83,8 +115,8 @@ def test_a_task_retries_in_the_given_order(name: str) -> None:
         "Lambda.CodeArtifactUserPendingException",
     }
     assert lambda_faults["JitterStrategy"] == "FULL"
-    assert 2 <= lambda_faults["MaxAttempts"] <= 5
-    assert lambda_faults["MaxDelaySeconds"] <= 10
+    assert len(delays(lambda_faults)) == lambda_faults["MaxAttempts"] <= 30
+    assert max(delays(lambda_faults)) <= 60
 
     assert everything_else == {
         "ErrorEquals": ["States.ALL"],
@@ -92,6 +124,36 @@ def test_a_task_retries_in_the_given_order(name: str) -> None:
         "MaxAttempts": 2,
         "BackoffRate": 1.0,
     }
+
+
+def delays(retrier: dict[str, Any]) -> list[float]:
+    """The longest delay before each retry. FULL jitter draws each between 0 and that: half of it, on average."""
+    exponential = [
+        retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number for number in range(retrier["MaxAttempts"])
+    ]
+    return [min(delay, retrier["MaxDelaySeconds"]) for delay in exponential]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_retries_in_the_given_order(name: str) -> None:
+    check_retry(TASKS[name]["Retry"])
+
+
+def test_every_task_has_the_same_retry_in_three_lines() -> None:
+    every = [state["Retry"][-3:] for _, state in shipped.states() if state["Type"] == "Task"]
+    assert all(retry == every[0] for retry in every)
+    lines = [line.strip() for line in shipped.DEFINITION.read_text().splitlines()]
+    for retrier in every[0]:
+        first = retrier["ErrorEquals"][0]
+        written = [line for line in lines if line.startswith(f"- {{ErrorEquals: [{first}") and "Next" not in line]
+        assert len(written) == len(every)
+        assert [yaml.safe_load(line) for line in written] == [[retrier]] * len(every)
+
+
+def test_faults_of_lambda_itself_are_waited_out_for_minutes() -> None:
+    """An exhausted retrier leads to Catch and never to States.ALL: throttling alone would roll jobs back."""
+    on_average = sum(delays(TASKS["Verify project"]["Retry"][1])) / 2
+    assert 10 * 60 <= on_average <= 15 * 60
 
 
 @pytest.mark.parametrize("name", FORWARD)
@@ -131,4 +193,74 @@ def test_the_services_are_registered_side_by_side() -> None:
         ["Register storage"],
         ["Register pooler"],
     ]
-    assert {branch["States"][branch["StartAt"]]["Type"] for branch in branches} == {"Choice"}
+    assert [branch["StartAt"] for branch in branches] == IN_BRANCHES, "no state of its own skips a service"
+    assert {state["Type"] for branch in branches for state in branch["States"].values()} == {"Task", "Succeed"}
+
+
+@pytest.mark.parametrize("name", IN_BRANCHES)
+def test_a_service_that_is_not_wanted_has_every_field_to_answer_with_null(name: str) -> None:
+    fields = {f"{field}.$": f"$.Payload.{field}" for field in ("service", "external_id", "endpoint")}
+    assert TASKS[name]["ResultSelector"] == fields
+
+
+def test_a_branch_has_no_failure_unless_it_has_failed() -> None:
+    parallel = shipped.definition()["States"]["Register services"]
+    assert set(parallel["Parameters"]) == {"job_id.$", "tenant_id.$"}
+    assert parallel["ResultSelector"]["failures.$"] == "$[*].failure"
+
+
+def test_only_a_string_names_a_job_to_roll_back() -> None:
+    choice = shipped.definition()["States"]["Provision or roll back?"]
+    variable = "$.payload.rolls_back"
+    checks = [{"Variable": variable, "IsPresent": True}, {"Variable": variable, "IsString": True}]
+    assert choice["Choices"] == [{"And": checks, "Next": "Take up the job"}]
+    assert choice["Default"] == "Verify project"
+
+
+def test_a_rollback_begins_as_an_execution_does_but_for_its_job() -> None:
+    states = shipped.definition()["States"]
+    own, other = (dict(states[name]["Parameters"]) for name in ("Receive payload", "Take up the job"))
+    assert (own.pop("job_id.$"), own.pop("execution_arn.$")) == ("$$.Execution.Name", "$$.Execution.Id")
+    assert other.pop("job_id.$") == "$.payload.rolls_back"
+    assert other.pop("execution_arn.$").count("States.") <= 10, "Step Functions nests no more than 10 of them"
+    assert (own.pop("payload.$"), other.pop("payload.$")) == ("$", "$.payload")
+    assert own == other == {"tenant": {"tenant_id": None}, "forgotten": False, "failure": {}}
+
+
+def test_a_rollback_first_asks_step_functions_about_the_job() -> None:
+    """Names of parameters and errors as AWS documents them for SDK integrations: PascalCase, and "Exception" at an
+    error's end although DescribeExecution's own is ExecutionDoesNotExist.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html: its answer is eventually
+    consistent, and METADATA_ONLY needs no key and keeps input and output, of up to 256 KiB each, out of the state.
+    """
+    look = shipped.definition()["States"]["Look at its execution"]
+    assert look["Resource"] == "arn:${Partition}:states:::aws-sdk:sfn:describeExecution"
+    assert look["Parameters"] == {"ExecutionArn.$": "$.execution_arn", "IncludedData": "METADATA_ONLY"}
+    unknown, invalid, *usual = look["Retry"]
+    assert unknown["ErrorEquals"] == ["Sfn.ExecutionDoesNotExistException"]
+    assert 0 < unknown["IntervalSeconds"] * unknown["MaxAttempts"] <= 30
+    assert invalid == {"ErrorEquals": ["Sfn.InvalidArnException"], "MaxAttempts": 0}
+    check_retry(usual)
+    forgotten, otherwise = look["Catch"]
+    assert forgotten["ErrorEquals"] == ["Sfn.ExecutionDoesNotExistException"]
+    assert otherwise["ErrorEquals"] == ["States.ALL"]
+    by_name = dict(shipped.states())
+    assert by_name[otherwise["Next"]]["Type"] == "Fail"
+    flag = by_name[forgotten["Next"]]
+    assert (flag["Type"], flag["Result"], flag["ResultPath"], flag["Next"]) == (
+        "Pass",
+        True,
+        "$.forgotten",
+        ROLLBACK[0],
+    )
+
+
+def test_a_job_that_runs_or_has_succeeded_is_closed_to_a_rollback() -> None:
+    choice = shipped.definition()["States"]["May it be rolled back?"]
+    (rule,) = choice["Choices"]
+    assert {one["StringEquals"] for one in rule["Or"]} == {"SUCCEEDED", "RUNNING"}
+    closed = shipped.definition()["States"][rule["Next"]]
+    assert (closed["Type"], closed["Error"]) == ("Fail", "JobClosed")
+    assert choice["Default"] == ROLLBACK[0]

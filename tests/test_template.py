@@ -30,12 +30,15 @@ WIDE = {
     ("ec2:AssignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
     ("ec2:UnassignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
     ("secretsmanager:GetSecretValue", "secret:${ClusterSecretPrefix}/*"): "clusters are added without a deployment",
-    ("secretsmanager:CreateSecret", "secret:${TenantSecretPrefix}/*"): "one per project, and AWS ends its ARN itself",
-    ("secretsmanager:TagResource", "secret:${TenantSecretPrefix}/*"): "one per project",
-    ("secretsmanager:DescribeSecret", "secret:${TenantSecretPrefix}/*"): "one per project",
-    ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "one per project",
-    ("secretsmanager:PutSecretValue", "secret:${TenantSecretPrefix}/*"): "one per project",
-    ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "one per project",
+    ("secretsmanager:CreateSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant, and AWS ends their ARNs itself",
+    ("secretsmanager:TagResource", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:DescribeSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    (
+        "states:DescribeExecution",
+        "execution:${AWS::StackName}-provision-project:*",
+    ): "any job may have to be rolled back",
     ("secretsmanager:*", "secret:*"): "the endpoint serves the whole VPC, for this account's secrets and principals",
     ("kms:Decrypt", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
     ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
@@ -43,6 +46,31 @@ WIDE = {
 EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
+    "ReconcileFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
+}
+# What each function does with the secrets under the tenants' prefix. Who is not here has no right to them.
+CREATE = {"CreateSecret", "TagResource", "DescribeSecret"}
+READ = {"GetSecretValue"}
+DELETE = {"DescribeSecret", "DeleteSecret"}
+TENANT_SECRETS = {
+    "RefillPoolsRole": CREATE | READ | DELETE,
+    "ReconcileRole": READ | DELETE,
+    "CreateDatabaseRole": CREATE | READ,
+    "RegisterRealtimeRole": READ,
+    "RegisterStorageRole": READ,
+    "RegisterPoolerRole": READ,
+    "GenerateApiKeysRole": CREATE | READ,
+    "FinalizeRole": READ,
+    "RevokeApiKeysRole": DELETE,
+    "DropDatabaseRole": DELETE,
+}
+CLUSTER_ADMINS = {
+    "RefillPoolsRole",
+    "ReconcileRole",
+    "CreateDatabaseRole",
+    "CreateSchemaRole",
+    "FinalizeRole",
+    "DropDatabaseRole",
 }
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
 FUNCTIONS = shipped.functions()
@@ -99,7 +127,8 @@ def test_states_functions_and_substitutions_share_one_stem() -> None:
     expected = {shipped.resource_name(shipped.stem(name)): name for name in shipped.tasks()}
     substitutions = shipped.state_machine()["DefinitionSubstitutions"]
     assert set(STAGES) == set(expected)
-    assert substitutions == {f"{name}Arn": {"Ref": f"{name}.Version"} for name in expected}
+    functions = {f"{name}Arn": {"Ref": f"{name}.Version"} for name in expected}
+    assert substitutions == functions | {"Partition": {"Ref": "AWS::Partition"}}
     for name, state in expected.items():
         assert shipped.tasks()[state]["Parameters"]["FunctionName"] == f"${{{name}Arn}}"
         assert STAGES[name]["Handler"].rpartition(".")[2] == shipped.stem(state)
@@ -170,6 +199,40 @@ def test_nobody_else_may_invoke_a_function() -> None:
     assert invoking == {"ProvisionProjectRole", "DeploymentStepRole"}
 
 
+def secrets_of(role: str, prefix: str) -> set[str]:
+    """What a role may do with the secrets of a prefix."""
+    attached = {policy["Ref"] for policy in RESOURCES[role]["Properties"].get("ManagedPolicyArns", [])}
+    return {
+        action.removeprefix("secretsmanager:")
+        for who, action, on in granted()
+        if who in attached | {role} and written(on) == f"secret:${{{prefix}}}/*"
+    }
+
+
+def test_each_function_does_with_tenants_secrets_what_its_work_needs_and_no_more() -> None:
+    for name in map(role_of, FUNCTIONS.values()):
+        assert secrets_of(name, "TenantSecretPrefix") == TENANT_SECRETS.get(name, set()), name
+
+
+def test_who_works_on_clusters_reads_their_admins_secrets_and_nobody_else_does() -> None:
+    for name in map(role_of, FUNCTIONS.values()):
+        assert secrets_of(name, "ClusterSecretPrefix") == (READ if name in CLUSTER_ADMINS else set()), name
+
+
+def test_the_state_machine_may_ask_about_its_own_executions_and_no_others() -> None:
+    """The resource of states:DescribeExecution is an execution:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+    """
+    asking = [(who, on) for who, action, on in granted() if action.startswith("states:")]
+    own = f":execution:{of_state_machine('StateMachineName')['Fn::Sub']}:*"
+    assert [(who, on["Fn::Sub"].endswith(own)) for who, on in asking] == [("ProvisionProjectRole", True)]
+
+
+def test_functions_know_the_name_of_their_stack() -> None:
+    variables = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
+
+
 def test_executions_are_traced_encrypted_and_logged_without_their_data() -> None:
     machine = shipped.state_machine()
     assert machine["StateMachineType"] == "STANDARD"
@@ -206,7 +269,7 @@ def test_logs_are_encrypted_and_end() -> None:
 def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
-        at_once = 1 if name == "RefillPoolsFunction" else {"Ref": "MaximumParallelJobs"}
+        at_once = 1 if name in {"RefillPoolsFunction", "ReconcileFunction"} else {"Ref": "MaximumParallelJobs"}
         assert function["ReservedConcurrentExecutions"] == at_once
         outside = name == "DeploymentStepFunction"
         inside = {

@@ -15,7 +15,7 @@ STAGES = {name: found for name, found in FUNCTIONS.items() if found["Handler"].s
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
     migration = RESOURCES["ControlPlaneMigration"]["Properties"]
     assert migration["ServiceToken"] == {"Fn::GetAtt": ["DeploymentStepFunction", "Arn"]}
-    for name in (*STAGES, "RefillPoolsFunction"):
+    for name in (*STAGES, "RefillPoolsFunction", "ReconcileFunction"):
         assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
     for name in ("MigrateFunction", "DeploymentStepFunction"):
         assert "DependsOn" not in RESOURCES[name]
@@ -98,7 +98,7 @@ def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None
     ((statement),) = shipped.statements(policy["PolicyDocument"])
     senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(shipped.made("AWS::Events::Rule"))
-    for name in ("DeploymentStepFunction", "RefillPoolsFunction"):
+    for name in ("DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"):
         assert shipped.made("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
 
 
@@ -108,6 +108,12 @@ def test_pools_are_refilled_regularly_and_after_every_job() -> None:
     (nudge,) = (rule["EventPattern"]["detail"] for rule in rules if "EventPattern" in rule)
     assert nudge["stateMachineArn"] == [{"Ref": "ProvisionProjectStateMachine"}]
     assert set(nudge["status"]) == {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+
+def test_removals_are_finished_every_minute() -> None:
+    (rule,) = (rule for rule in shipped.made("AWS::Events::Rule").values() if "Reconcile" in str(rule["Targets"]))
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert FUNCTIONS["ReconcileFunction"]["Handler"] == "upkeep.reconcile.reconcile"
 
 
 def test_every_parameter_is_described_and_bounded() -> None:

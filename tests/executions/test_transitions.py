@@ -3,7 +3,7 @@
 from local.stack import Stack
 from tests.executions.running import SERVICES, entered, history, payload_for, run
 
-MOST_TRANSITIONS = 17
+MOST_TRANSITIONS = 14
 """On the happy path with all services. Standard workflows are billed by them: more is decided, and not by accident."""
 
 

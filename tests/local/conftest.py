@@ -4,7 +4,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from local.clock import Clock
 from local.lambda_environment import Handler
 from local.lambda_output import LambdaOutput
 from local.lambda_runtime import LambdaRuntime
-from local.template import Function, read_template
+from local.template import Function, Template, read_template
 
 TEMPLATE = """
 Globals: {Function: {CodeUri: functions/, Timeout: 50, MemorySize: 512}}
@@ -100,14 +100,18 @@ def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtim
 
 @pytest.fixture
 def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
-    """Starts a machine whose one state calls the given handler."""
+    """Starts a machine whose functions are all the given handler: one of one state, or the one given."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
     with ExitStack() as undo:
 
-        def make(handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0) -> Machine:
+        def make(
+            handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0, shipped: Template | None = None
+        ) -> Machine:
             _install(monkeypatch, handler)
-            template = read_template(tmp_path / "template.yaml")
+            template = shipped or read_template(tmp_path / "template.yaml")
+            named = tuple(replace(function, handler="sample_handlers.work") for function in template.functions)
+            template = replace(template, functions=named)
             output = LambdaOutput(tmp_path / "lambda.log")
             undo.callback(output.close)
             output.install()

@@ -1,12 +1,14 @@
 """A deployment in an account: the stack's own AWS endpoint, called as anybody's boto3 would."""
 
 import io
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
 from local import account
 from local.errors import HumanError
+from local.rollback import print_rollback
 from local.stack import Stack
 from tests.executions.running import SERVICES, eventually, execute, payload_for, run
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
@@ -16,10 +18,12 @@ def live(stack: Stack) -> str:
     return f"{stack.state_machine_arn}:live"
 
 
-def roll_back(stack: Stack, job_id: str) -> str:
+def roll_back(stack: Stack, job_id: str) -> tuple[bool, str]:
     console = Console(file=io.StringIO(), width=400)
-    assert account.roll_back(job_id, live(stack), console)
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+    clean = print_rollback(account.client("stepfunctions"), stack.state_machine_arn, job_id, console)
+    execution, outcome = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert execution.startswith(f"Execution rollback-{job_id}-")
+    return clean, str(outcome)
 
 
 def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) -> None:
@@ -29,13 +33,17 @@ def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) ->
     assert all(function.handler.startswith("stages.") for function in deployment.functions)
 
 
-@pytest.mark.parametrize("call", [account.find, lambda arn: account.roll_back("job", arn, Console())])
-def test_a_state_machine_or_execution_that_is_not_there_is_said_in_one_line(stack: Stack, call: object) -> None:
+def roll_back_by(state_machine_arn: str) -> None:
+    print_rollback(account.client("stepfunctions"), state_machine_arn, "job", Console())
+
+
+@pytest.mark.parametrize("call", [account.find, roll_back_by])
+def test_a_state_machine_that_is_not_there_is_said_in_one_line(stack: Stack, call: Callable[[str], object]) -> None:
     with pytest.raises(HumanError, match="nowhere"):
-        call(f"{stack.state_machine_arn}nowhere")  # type: ignore[operator]
+        call(f"{stack.state_machine_arn}nowhere")
 
 
-def test_a_stopped_execution_is_rolled_back_by_its_alias(stack: Stack, project_id: str) -> None:
+def test_a_stopped_execution_is_rolled_back(stack: Stack, project_id: str) -> None:
     def refused(*_: object) -> None:
         raise ConnectionError
 
@@ -44,7 +52,9 @@ def test_a_stopped_execution_is_rolled_back_by_its_alias(stack: Stack, project_i
         assert eventually(lambda: stack.clock.seconds(execution=f"job-{project_id}") != [])
         stack.client("stepfunctions").stop_execution(executionArn=arn)
         stack.wait(arn)
-    assert "Nothing is left." in roll_back(stack, f"job-{project_id}")
+    clean, outcome = roll_back(stack, f"job-{project_id}")
+    assert clean
+    assert outcome.startswith("rolled_back: ")
     assert problems_of_rolled_back(look(stack, project_id)) == []
 
 
@@ -56,7 +66,8 @@ def test_a_project_is_sacred_even_when_a_restored_ledger_takes_its_job_for_runni
     status = f"UPDATE control_plane.jobs SET status = '{{}}' WHERE job_id = '{ran.job_id}'"
     execute(stack, status.format("running"), "control_plane")
     try:
-        assert roll_back(stack, ran.job_id) == "provisioned\n"
+        clean, outcome = roll_back(stack, ran.job_id)
+        assert (clean, outcome.partition(": ")[0]) == (False, "JobClosed")
     finally:
         execute(stack, status.format("succeeded"), "control_plane")
     assert problems_of_provisioned(look(stack, project_id), payload) == []

@@ -137,7 +137,9 @@ def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"project_id": "live", "region": "us-east-1"}')
     (job,) = re.findall(r"^Execution (\S+)$", provision("run", event, state=up).stdout, re.MULTILINE)
-    assert provision("rollback", job, state=up).stdout == "provisioned\n"
+    execution, outcome = provision("rollback", job, state=up, expect=1).stdout.splitlines()
+    assert execution.startswith(f"Execution rollback-{job}-")
+    assert outcome.startswith("JobClosed: ")
     assert "succeeded, 100 %" in provision("status", job, state=up).stdout
 
 

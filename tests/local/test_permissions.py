@@ -26,15 +26,16 @@ CREATE = Function(
     "arn:aws:iam::123456789012:role/create",
     SETTINGS,
 )
-DEPLOYMENT = Deployment("arn:machine", "arn:aws:iam::123456789012:role/machine", (CREATE,))
+DEPLOYMENT = Deployment(
+    "arn:aws:states:us-east-1:123456789012:stateMachine:m", "arn:aws:iam::123456789012:role/machine", (CREATE,)
+)
 # Policy of the template → kind of secret.
 POLICIES = {
     "ReadClusterSecretsPolicy": "clusters",
     "ReadServiceTokensPolicy": "service tokens",
-    "CreateTenantSecretsPolicy": "projects",
-    "ReadTenantSecretsPolicy": "projects",
-    "ChangeTenantSecretsPolicy": "projects",
-    "DeleteTenantSecretsPolicy": "projects",
+    "CreateTenantSecretsPolicy": "tenants",
+    "ReadTenantSecretsPolicy": "tenants",
+    "DeleteTenantSecretsPolicy": "tenants",
     "ReadRealtimeDatabaseSecret": "Realtime's login",
 }
 
@@ -62,14 +63,16 @@ def test_roles_that_may_do_everything_are_fine(iam: Any) -> None:
     answering(stubber, *["allowed"] * 8)
     machine, function = examine(client)
     assert not machine.remedy
-    assert function.fact == "may do all 7 things that its code does"
+    assert machine.fact == "may do all 2 things that its code does"
+    assert function.fact == "may do all 6 things that its code does"
 
 
 def test_what_a_role_may_not_do_is_named_with_the_resource(iam: Any) -> None:
     client, stubber = iam
-    answering(stubber, "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 5)
+    answering(stubber, "implicitDeny", "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 4)
     machine, function = examine(client)
-    assert machine.fact == f"{DEPLOYMENT.role} may not lambda:InvokeFunction on {CREATE.arn}"
+    asked = "states:DescribeExecution on arn:aws:states:us-east-1:123456789012:execution:m:any"
+    assert machine.fact == f"{DEPLOYMENT.role} may not lambda:InvokeFunction on {CREATE.arn}, nor {asked}"
     assert function.fact == f"{CREATE.role} may not {READ} on {CLUSTER.admin_secret_id}"
 
 

@@ -75,6 +75,36 @@ def test_a_placeholder_without_a_substitution_is_refused(template: Path) -> None
         read_template(template).state_machine_definition({"OneFunction": "arn:one"})
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("!Ref AWS::Partition", "arn:aws:states"),
+        ('!Sub "${AWS::Partition}"', "arn:aws:states"),
+        ("!Ref Prefix", "arn:tenants:states"),
+        ("plain", "arn:plain:states"),
+    ],
+)
+def test_a_substitution_may_be_a_text(template: Path, value: str, expected: str) -> None:
+    template.write_text(TEMPLATE.replace("!GetAtt OneFunction.Arn", f"!GetAtt OneFunction.Arn, Partition: {value}"))
+    (template.parent / "machine.asl.yaml").write_text('States: {A: {Resource: "arn:${Partition}:states"}}\n')
+    read = read_template(template)
+    definition = read.state_machine_definition({"OneFunction": "arn:one"})
+    assert json.loads(definition)["States"]["A"]["Resource"] == expected
+    assert set(read.substitutions) == {"OneFunctionArn"}
+
+
+@pytest.mark.parametrize("value", ["!GetAtt Key.Arn", '!Sub "${Key}"', "!Ref Nothing"])
+def test_a_substitution_that_is_not_known_here_is_refused(template: Path, value: str) -> None:
+    template.write_text(TEMPLATE.replace("!GetAtt OneFunction.Arn", value))
+    with pytest.raises(TemplateError, match="must be a function's Arn or version, or known here"):
+        read_template(template)
+
+
+def test_a_pseudo_parameter_in_the_environment_has_a_value(template: Path) -> None:
+    template.write_text(TEMPLATE.replace("PLAIN: 1", "STACK: !Ref AWS::StackName"))
+    assert read_template(template).environment({})["STACK"] == "laptop"
+
+
 def test_an_intrinsic_function_that_is_not_followed_is_refused(template: Path) -> None:
     template.write_text(TEMPLATE.replace("!Ref Prefix", "!ImportValue Prefix"))
     with pytest.raises(TemplateError, match="does not know Fn::ImportValue"):
@@ -85,3 +115,4 @@ def test_the_shipped_template_names_a_function_for_every_substitution() -> None:
     template = read_template()
     assert set(template.substitutions.values()) <= {function.resource for function in template.functions}
     assert len(template.substitutions) == 13
+    assert template.texts == {"Partition": "aws"}

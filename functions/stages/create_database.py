@@ -35,14 +35,13 @@ def create(attempt: Attempt) -> Output:
     A tenant that the register gives to another job is left to it, and another one is chosen.
     """
     holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
-    while True:
-        tenant = attempt.job.tenant
-        try:
-            is_ready = tenant.prepared is not None and making.claim(tenant, holder)
-            secret_arn = tenant.secret_arn if is_ready else making.make_database(tenant, holder, attempt.check).arn
-            break
-        except making.HeldByAnother:
-            attempt = attempt._replace(job=attempt.job._replace(tenant=holding.dispute(attempt.control, tenant)))
+    tenant = attempt.job.tenant
+    try:
+        is_ready = tenant.prepared is not None and making.claim(tenant, holder)
+        secret_arn = tenant.secret_arn if is_ready else making.make_database(tenant, holder, attempt.check).arn
+    except making.HeldByAnother:
+        other = holding.dispute(attempt.control, tenant)
+        return create(attempt._replace(job=attempt.job._replace(tenant=other)))
     output = {
         "tenant_id": tenant.tenant_id,
         "name": tenant.names.database,
@@ -88,7 +87,8 @@ def _found_in_registers(rollback: Rollback, unknown: list[str]) -> list[Tenant]:
     for cluster in control.clusters():
         identity = control.identity()
         _, rows = sessions.on(
-            cluster, lambda session: register.find(session, identity, tenant_id, job_id)  # noqa: B023 (called here)
+            cluster,
+            lambda session: register.find(session, identity, tenant_id, job_id),  # noqa: B023 (called here)
         )
         found += [(cluster, row) for row in rows if row.job_id == job_id]
     if tenant_id is not None and tenant_id not in {row.tenant_id for _, row in found}:

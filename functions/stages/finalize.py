@@ -33,7 +33,8 @@ def finalize(event: Event, context: LambdaContext) -> Output:
 def prove_and_activate(attempt: Attempt, ends_at: float) -> Output:
     """Mark the project active and the job succeeded, in one transaction, once every proof has passed.
 
-    The register is told before: it is the witness that the tenant is live should the control plane lose its last commit.
+    The register is told before: it is the witness that the tenant is live, should the control plane lose its last
+    commit.
     Raises FinalizationFailed, naming the proof, when one does not pass.
     """
     tenant = attempt.job.tenant

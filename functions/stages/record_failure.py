@@ -8,8 +8,8 @@ from provisioning import control_plane, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.job_registry import JobType
-from provisioning.observability import count_failed_job
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
+from provisioning.observability import count_failed_job
 from provisioning.stage import Stage
 from provisioning.tenant import holding
 
@@ -108,7 +108,7 @@ def close(control: ControlPlane, event: Event) -> Output:
 def _first_failure(
     control: ControlPlane, job_id: str, job: _Job | None, failure: Failure
 ) -> tuple[Failure, _Step | None]:
-    """Return why the job failed in the first place, and its stage: what closed or stopped the execution is not the cause."""
+    """Return why the job failed first, and its stage: what closed or stopped the execution is not the cause."""
     if job is not None and job.last_error_type is not None and job.status != "running":
         # A repeated rollback changes what is left, not why the job failed.
         message = str(job.last_error_message)

@@ -1,4 +1,4 @@
-"""What makes a server ready for tenants: shared roles, closed maintenance databases, the register, the first creators."""
+"""What makes a server ready for tenants: shared roles, closed maintenance databases, register, first creators."""
 
 from collections.abc import Callable
 from contextlib import closing

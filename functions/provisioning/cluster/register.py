@@ -57,7 +57,7 @@ class _Recorded(NamedTuple):
 
 
 def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:
-    """Give a tenant to its holder in the register. One round trip that locks no shared object. Raises psycopg2.Error."""
+    """Give a tenant to its holder in the register. One round trip, no shared object locked. Raises psycopg2.Error."""
     return _claim(session, names, holder, QUERIES["claim_tenant"])
 
 
@@ -99,9 +99,7 @@ def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_i
     return Holder(control.identity(), job_id, project_id)
 
 
-def _hold_and_claim(
-    session: Connection, names: TenantNames, holder: Holder, query: Query, **values: object
-) -> Found:
+def _hold_and_claim(session: Connection, names: TenantNames, holder: Holder, query: Query, **values: object) -> Found:
     """Take the lock with the claim, ending the session of whoever holds it.
 
     The caller holds the tenant in the control plane, so whoever else holds this lock was superseded. The caller then

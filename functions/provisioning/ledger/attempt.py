@@ -136,9 +136,9 @@ class Attempt(NamedTuple):
 def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> Attempt | Recorded | Skipped:
     """Lock and claim the stage for an attempt that ends within the given seconds, and write its intent.
 
-    One round trip, unless an attempt whose time is over has to be ended first. A stage that the job has finished or does
-    not want is not claimed. Raises StageInProgress while another attempt is at work within its time, and JobClosed when
-    the job has ended, is rolling back or does not exist.
+    One round trip, unless an attempt whose time is over has to be ended first. A stage that the job has finished or
+    does not want is not claimed. Raises StageInProgress while another attempt is at work within its time, and JobClosed
+    when the job has ended, is rolling back or does not exist.
     """
     intended = [QUERIES[intent.query]] if intent is not None else []
     sent = (QUERIES["claim_stage"], *intended, QUERIES["find_work"])

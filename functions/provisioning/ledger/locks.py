@@ -29,7 +29,8 @@ def take(
 ) -> tuple[ControlPlane, Found | None]:
     """Take the locks for so long and send the queries, which find out whether they are held, in the same round trip.
 
-    A holder whose own time is over has its session ended. The record has a field `held`. Raises ControlPlaneUnavailable.
+    A holder whose own time is over has its session ended. The record has a field `held`.
+    Raises ControlPlaneUnavailable.
     """
     message = (QUERIES["lock_stages"], *sent)
     parameters |= {"keys": list(keys), "seconds": seconds}

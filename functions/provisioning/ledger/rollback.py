@@ -34,7 +34,9 @@ class Rollback(NamedTuple):
 
     def finish(self, undone: Undone) -> None:
         """Record that nothing of these stages is left, and what was removed."""
-        self.control.execute(QUERIES["record_compensation"], **self._key, removed=list(undone.removed), unknown=list(undone.unknown))
+        self.control.execute(
+            QUERIES["record_compensation"], **self._key, removed=list(undone.removed), unknown=list(undone.unknown)
+        )
 
     def fail(self, error: ProvisioningError) -> None:
         """Record why the compensation did not finish."""
@@ -51,7 +53,7 @@ def begin(
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
 
-    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live, or nobody knows of it.
+    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live, or nobody knows it.
     Raises StageInProgress while a forward attempt is at work within its time.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])

@@ -31,7 +31,7 @@ class LambdaContext(Protocol):
         ...
 
 
-def run_stage(
+def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
     stage: Stage,
     event: Event,
     context: LambdaContext,

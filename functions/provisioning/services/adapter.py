@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration, postgres
+from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.service_client import ServiceClient
 from provisioning.stage import Service
-from provisioning.tenant import secret
 
 if TYPE_CHECKING:
     from provisioning.job import Job
@@ -104,7 +104,7 @@ class ServiceTenant:
 
     @cached_property
     def _document(self) -> dict[str, object]:
-        return secret.read(self.secret_arn)
+        return secrets.read(self.secret_arn)
 
 
 class Adapter(ABC):

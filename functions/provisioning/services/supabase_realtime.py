@@ -28,9 +28,9 @@ from psycopg2 import sql
 from typing_extensions import override
 
 from provisioning import configuration, json_web_token, queries
+from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant, tls_enforced
-from provisioning.tenant import secret
 
 QUERIES = queries.load(__file__)
 
@@ -104,7 +104,7 @@ def _own_login() -> Mapping[str, str] | None:
     secret_id = configuration.optional("REALTIME_DATABASE_SECRET_ID")
     if not secret_id:
         return None
-    document = secret.read(secret_id)
+    document = secrets.read(secret_id)
     if not all(isinstance(document.get(field), str) for field in ("username", "password")):
         raise Misconfigured("the secret of REALTIME_DATABASE_SECRET_ID must hold username and password")
     return document

@@ -23,7 +23,7 @@ from psycopg2 import sql
 from typing_extensions import override
 
 from provisioning import queries
-from provisioning.cluster.preparation import SHARED_ROLES
+from provisioning.cluster.creators import SHARED_ROLES
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant
 
 QUERIES = queries.load(__file__)

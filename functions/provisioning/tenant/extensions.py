@@ -50,7 +50,9 @@ def find_available(connection: Connection) -> list[Available]:
     return sessions.fetch(connection, Available, QUERIES["find_available_extensions"], names=names)
 
 
-def ensure(connection: Connection, available: list[Available], connect_as_admin: Callable[[], Connection]) -> Extensions:
+def ensure(
+    connection: Connection, available: list[Available], connect_as_admin: Callable[[], Connection]
+) -> Extensions:
     """Make every available extension that is missing, over the tenant's connection and, if need be, the admin's.
 
     For a database that nobody else has used yet. Doing it again changes nothing. Raises psycopg2.Error.

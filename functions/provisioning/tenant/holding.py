@@ -12,8 +12,9 @@ from provisioning.tenant.names import new_tenant_id
 
 QUERIES = queries.load(__file__)
 LAST_LOOK_SECONDS = 120
-"""After its removal a tenant is looked at once more. By then the last attempt that could make anything has had to end: a
-function has 50 seconds, and a request that it sent before its end is carried out or refused within the same again."""
+"""After its removal a tenant is looked at once more. By then the last attempt that could make anything has had to end:
+a function has 50 seconds, and a request that it sent before its end is carried out or refused within the same again.
+"""
 
 
 class _Row(NamedTuple):

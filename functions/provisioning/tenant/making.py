@@ -31,7 +31,7 @@ QUERIES = queries.load(__file__, "tenant.sql")
 
 
 class HeldByAnother(Exception):
-    """The register gives this tenant to another job, or to another control plane: it is never used and never removed."""
+    """The register gives this tenant to another job or control plane: it is never used and never removed."""
 
 
 def claim(tenant: Tenant, holder: Holder) -> bool:

@@ -79,7 +79,7 @@ class Pool(NamedTuple):
         for _ in range(found.wanted):
             if time.monotonic() > ends_at - RESERVE_SECONDS:
                 break
-            done.made.append(self._make())
+            done.made.append(self._make_one())
         return done
 
     def _remove_outdated(self, done: Refilled) -> None:
@@ -94,7 +94,7 @@ class Pool(NamedTuple):
             if not removal.refused:
                 done.removed.append(tenant.tenant_id)
 
-    def _make(self) -> str:
+    def _make_one(self) -> str:
         tenant = self._write_down()
         holder = register.holder_of(self.control, None, None)
         try:

@@ -44,8 +44,8 @@ def remove(
 ) -> Removal:
     """Remove the database, the roles and the secrets of a tenant, for whoever holds it in the control plane.
 
-    It begins with the guard of the control plane (holding.claim_removal); nothing is sent to the cluster before that, and
-    nothing is dropped there unless the register agrees: its row names this job, or names nobody or is missing. With
+    It begins with the guard of the control plane (holding.claim_removal); nothing is sent to the cluster before that,
+    and nothing is dropped there unless the register agrees: its row names this job, or names nobody or is missing. With
     must_be_named it has to name the job. A tenant that the register gives to somebody else becomes disputed.
 
     Raises psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
@@ -113,9 +113,7 @@ def _is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
         lambda session: register.find(session, holder.control_plane_id, tenant.tenant_id, str(tenant.job_id)),
     )
     return any(
-        one.tenant_id == tenant.tenant_id
-        and one.job_id == tenant.job_id
-        and (may_be_active or one.state != "active")
+        one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or one.state != "active")
         for one in found
     )
 

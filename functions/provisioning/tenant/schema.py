@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -20,6 +21,8 @@ SCHEMA = "tenant"
 MIGRATIONS = Path(__file__).parents[2] / "tenant_schema"
 QUERIES = queries.load(__file__)
 STATEMENT_TIMEOUT_SECONDS = 30
+LOOKS = 3
+"""How often an upgrade looks again that others have been faster than."""
 
 
 class _Schema(NamedTuple):
@@ -52,17 +55,34 @@ def current_version(connection: Connection) -> int:
 def upgrade(connection: Connection) -> int:
     """Bring the tenant's database to the newest version over its own login, and return the version reached.
 
-    One transaction. Two at once wait for each other, and the second finds nothing to do. Raises psycopg2.Error.
+    A new database takes two round trips and one transaction. Of two at once the second waits, is refused, and looks
+    again. Raises psycopg2.Error.
     """
-    with connection, connection.cursor() as cursor:
-        (found,) = sessions.fetch(connection, _Schema, QUERIES["lock_schema"], QUERIES["find_schema"])
-        reached = current_version(connection) if found.is_there else 0
-        made = [] if found.is_there else [postgres.composed(QUERIES["make_schemas"], shared_roles=creators.shared_roles())]
-        missing = {version: file for version, file in _migrations().items() if version > reached}
-        steps = [_migration(version, file) for version, file in sorted(missing.items())]
-        if made or steps:
-            cursor.execute(sql.Composed([*made, *steps]))
-    return max([reached, *missing])
+    for _ in range(LOOKS):
+        reached = _reached(connection)
+        steps = _steps(reached)
+        if not steps:
+            return newest_version()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql.Composed([postgres.composed(QUERIES["lock_schema"]), *steps]))
+        except (errors.DuplicateSchema, errors.DuplicateTable, errors.UniqueViolation):
+            continue
+        return newest_version()
+    raise psycopg2.OperationalError("others keep changing this tenant's schema")
+
+
+def _reached(connection: Connection) -> int | None:
+    """Return the version of the tenant schema, None where there is none."""
+    (found,) = sessions.fetch(connection, _Schema, QUERIES["find_schema"])
+    return current_version(connection) if found.is_there else None
+
+
+def _steps(reached: int | None) -> list[sql.Composed]:
+    shared_roles = creators.shared_roles()
+    new = [] if reached is not None else [postgres.composed(QUERIES["make_schemas"], shared_roles=shared_roles)]
+    missing = {version: file for version, file in _migrations().items() if version > (reached or 0)}
+    return new + [_migration(version, file) for version, file in sorted(missing.items())]
 
 
 def fingerprint() -> str:

@@ -57,7 +57,7 @@ def drop(rollback: Rollback) -> Undone:
 
     A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job.
     """
-    if rollback.is_forgotten and (refused := removing.refusals(rollback.control, rollback.job_id)):
+    if refused := removing.refusals(rollback):
         return Undone([], refused)
     removed: list[str] = []
     unknown: list[str] = []

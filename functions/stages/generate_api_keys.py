@@ -64,7 +64,7 @@ class _Secret(NamedTuple):
 
 def revoke(rollback: Rollback) -> Undone:
     """Forget the hashes, so that no key is valid any more, and remove the secret with the raw keys."""
-    if rollback.is_forgotten and (refused := removing.refusals(rollback.control, rollback.job_id)):
+    if refused := removing.refusals(rollback):
         return Undone([], refused)
     control, job_id = rollback.control, rollback.job_id
     revoked = control.fetch_all(_Revoked, QUERIES["forget_api_keys"], job_id=job_id)

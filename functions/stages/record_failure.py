@@ -62,6 +62,7 @@ class _Step(NamedTuple):
 
 class _Leftover(NamedTuple):
     leftover: str
+    is_known: bool
 
 
 class _Removed(NamedTuple):
@@ -82,7 +83,7 @@ def close(control: ControlPlane, event: Event) -> Output:
         if job is not None and job.status == "succeeded":
             control.execute(COMMIT)
             return {"outcome": "provisioned", "error": "", "cause": "", "result": job.result}
-        leftovers = [row.leftover for row in control.fetch_all(_Leftover, QUERIES["find_leftovers"], job_id=job_id)]
+        leftovers = control.fetch_all(_Leftover, QUERIES["find_leftovers"], job_id=job_id)
         outcome = _outcome(job, leftovers)
         failure, step = _first_failure(control, job_id, job, failure)
         control.execute(
@@ -97,7 +98,7 @@ def close(control: ControlPlane, event: Event) -> Output:
             current_stage=str(Stage.ROLLED_BACK if outcome == "rolled_back" else Stage.FAILED),
             error_type=str(failure.error_type),
             error_message=failure.message,
-            leftovers=json.dumps(leftovers),
+            leftovers=json.dumps([row.leftover for row in leftovers]),
         )
     removed = [row.removed for row in control.fetch_all(_Removed, QUERIES["find_removed"], job_id=job_id)]
     last_look = control.fetch_one(_LastLook, QUERIES["find_last_look"], job_id=job_id)
@@ -154,7 +155,7 @@ def _message(cause: str) -> str:
     return " ".join(str(message).split())[:LONGEST_MESSAGE]
 
 
-def _outcome(job: _Job | None, leftovers: list[str]) -> str:
+def _outcome(job: _Job | None, leftovers: list[_Leftover]) -> str:
     if leftovers:
         return "rollback_incomplete"
     return "rolled_back" if job is not None and job.rollback_started_at is not None else "failed"
@@ -170,16 +171,18 @@ def _project_id(payload: object) -> str | None:
 
 
 def _cause(
-    failure: Failure, step: _Step | None, removed: list[str], leftovers: list[str], last_look: datetime | None
+    failure: Failure, step: _Step | None, removed: list[str], leftovers: list[_Leftover], last_look: datetime | None
 ) -> str:
-    rolled_back = f"Rolled back: {', '.join(dict.fromkeys(removed))}." if removed else "Nothing had to be rolled back."
-    if leftovers:
-        left = f"Still there: {', '.join(leftovers)}."
-    elif last_look is not None:
-        left = f"Nothing is left; the last look at its secret is due at {last_look:%Y-%m-%dT%H:%M:%SZ}."
-    else:
-        left = "Nothing is left."
-    return f"{_where(failure, step)}: {failure.message}. {rolled_back} {left}"
+    said = [f"{_where(failure, step)}: {failure.message}."]
+    said.append(f"Rolled back: {', '.join(dict.fromkeys(removed))}." if removed else "Nothing had to be rolled back.")
+    if there := [row.leftover for row in leftovers if row.is_known]:
+        said.append(f"Still there: {', '.join(there)}.")
+    if unknown := [row.leftover for row in leftovers if not row.is_known]:
+        said.append(f"Not known whether anything is left: {', '.join(unknown)}.")
+    if not leftovers:
+        due = f"; the last look at its secret is due at {last_look:%Y-%m-%dT%H:%M:%SZ}" if last_look is not None else ""
+        said.append(f"Nothing is left{due}.")
+    return " ".join(said)
 
 
 def _where(failure: Failure, step: _Step | None) -> str:

@@ -15,17 +15,17 @@ LIMIT 1;
 
 -- name: find_leftovers
 -- What has a row may still exist, unless it was looked for and not found; and what the latest compensation did not know.
-SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftover
+SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftover, true AS is_known
 FROM control_plane.tenants
 WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
 UNION ALL
-SELECT service || ' registration of ' || tenant_id
+SELECT service || ' registration of ' || tenant_id, true
 FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
 UNION ALL
-SELECT count(*) || ' API keys of ' || tenant_id
+SELECT count(*) || ' API keys of ' || tenant_id, true
 FROM control_plane.api_keys WHERE job_id = %(job_id)s GROUP BY tenant_id
 UNION ALL
-SELECT DISTINCT unknown
+SELECT DISTINCT unknown, false
 FROM (
     SELECT DISTINCT ON (details -> 'stages') details
     FROM control_plane.audit_log

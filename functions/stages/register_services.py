@@ -58,7 +58,7 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
 
 def deregister(rollback: Rollback, ends_at: float) -> Undone:
     """Remove the registrations that this job declared, and only then their rows in the control plane."""
-    if rollback.is_forgotten and (refused := removing.refusals(rollback.control, rollback.job_id)):
+    if refused := removing.refusals(rollback):
         return Undone([], refused)
     declared = registrations.of_job(rollback.control, rollback.job_id)
     return Undone(registrations.remove(rollback.control, declared, ends_at))

@@ -96,6 +96,14 @@ SELECT format('PostgreSQL %s, %s', current_setting('server_version'), coalesce(s
 FROM pg_available_extensions
 WHERE name = ANY ({extensions});
 
+-- name: find_powers
+-- Whether this admin may make extensions that PostgreSQL does not call trusted.
+SELECT rolsuper OR EXISTS (
+    SELECT FROM pg_roles AS master WHERE master.rolname = 'rds_superuser' AND pg_has_role(master.oid, 'USAGE')
+) AS makes_any_extension
+FROM pg_roles
+WHERE rolname = current_user;
+
 -- name: make_creator
 INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
 CREATE ROLE {creator} NOLOGIN INHERIT CREATEROLE CREATEDB;

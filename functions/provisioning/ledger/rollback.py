@@ -53,12 +53,12 @@ def begin(
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
 
-    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live, or nobody knows it.
+    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live.
     Raises StageInProgress while a forward attempt is at work within its time.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
     job = control_plane.connect().fetch_one(Status, *started, job_id=job_id, stages=_names(stages))
-    if (job is not None and job.status == "succeeded") or (job is None and is_forgotten):
+    if job is not None and job.status == "succeeded":
         return None
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:

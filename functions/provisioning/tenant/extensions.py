@@ -6,7 +6,6 @@ or the admin may not make, is left out, and is in what the stage returns.
 """
 
 import re
-from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration, queries
 from provisioning.cluster import session as sessions
+from provisioning.control_plane import Cluster
 from provisioning.errors import Misconfigured
 
 NAME = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
@@ -26,6 +26,10 @@ class Extensions(NamedTuple):
 
     installed: list[str]
     skipped: list[str]
+
+
+class _Powers(NamedTuple):
+    makes_any_extension: bool
 
 
 class Available(NamedTuple):
@@ -44,26 +48,26 @@ def allowed() -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def find_available(connection: Connection) -> list[Available]:
-    """Return the allowed extensions that the server has, in the settings' order. Raises psycopg2.Error."""
-    names = sql.SQL("{}::text[]").format(sql.Literal(allowed()))
-    return sessions.fetch(connection, Available, QUERIES["find_available_extensions"], names=names)
-
-
-def ensure(
-    connection: Connection, available: list[Available], connect_as_admin: Callable[[], Connection]
-) -> Extensions:
-    """Make every available extension that is missing, over the tenant's connection and, if need be, the admin's.
+def ensure(connection: Connection, cluster: Cluster, database: str) -> Extensions:
+    """Make every allowed extension that the server has, over the tenant's connection and, if need be, the admin's.
 
     For a database that nobody else has used yet. Doing it again changes nothing. Raises psycopg2.Error.
     """
+    names = sql.SQL("{}::text[]").format(sql.Literal(allowed()))
+    available = sessions.fetch(connection, Available, QUERIES["find_available_extensions"], names=names)
     installed = {one.name for one in available if one.installed or (one.trusted and _make(connection, one.name))}
     others = [one.name for one in available if not one.trusted and not one.installed]
-    if others:
-        with closing(connect_as_admin()) as admin:
+    if others and sessions.on(cluster, _makes_any_extension)[1]:
+        with closing(sessions.connect(cluster, dbname=database)) as admin:
             installed |= {name for name in others if _make(admin, name)}
-    names = allowed()
-    return Extensions([name for name in names if name in installed], [name for name in names if name not in installed])
+    return Extensions(
+        [name for name in allowed() if name in installed], [name for name in allowed() if name not in installed]
+    )
+
+
+def _makes_any_extension(session: Connection) -> bool:
+    (powers,) = sessions.fetch(session, _Powers, sessions.QUERIES["find_powers"])
+    return powers.makes_any_extension
 
 
 def _make(connection: Connection, name: str) -> bool:

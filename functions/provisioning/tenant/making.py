@@ -75,11 +75,7 @@ def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
     """
     with closing(schema.connect(document)) as connection:
         version = schema.upgrade(connection)
-        found = extensions.ensure(
-            connection,
-            extensions.find_available(connection),
-            lambda: sessions.connect(tenant.cluster, dbname=tenant.names.database),
-        )
+        found = extensions.ensure(connection, tenant.cluster, tenant.names.database)
     return {"schema": schema.SCHEMA, "version": version, "extensions": found._asdict()}
 
 

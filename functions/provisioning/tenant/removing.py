@@ -16,6 +16,7 @@ from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Found, Holder
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import RollbackFailed
+from provisioning.ledger.rollback import Rollback
 from provisioning.queries import Query
 from provisioning.tenant import holding
 from provisioning.tenant.identity import Tenant
@@ -77,13 +78,18 @@ def remove(
     return Removal(removed)
 
 
-def refusals(control: ControlPlane, job_id: str) -> list[str]:
-    """Return why a job that Step Functions has forgotten is not to be rolled back: a register names it as finished, or
-    does not name it. Only where control plane and registers both name it as unfinished is anything undone.
+def refusals(rollback: Rollback) -> list[str]:
+    """Return why a job that Step Functions has forgotten is not to be rolled back; nothing for any other job.
+
+    Only where control plane and register both name it as unfinished is anything undone. Raises psycopg2.Error.
     """
+    if not rollback.is_forgotten:
+        return []
+    if not rollback.is_known:
+        return ["neither Step Functions nor the control plane knows this job: nothing was looked for"]
     refused = []
-    for tenant in holding.held_by(control, job_id):
-        holder = register.holder_of(control, job_id, tenant.project_id)
+    for tenant in holding.held_by(rollback.control, rollback.job_id):
+        holder = register.holder_of(rollback.control, rollback.job_id, tenant.project_id)
         if not _is_named(tenant, holder, may_be_active=False):
             refused.append(f"the register does not give tenant {tenant.tenant_id} to this job as unfinished")
     return refused
@@ -151,9 +157,10 @@ def _composed(names: TenantNames, *sent: Query) -> sql.Composed:
         database=sql.Identifier(names.database),
         owner=sql.Identifier(names.owner_role),
         login=sql.Identifier(names.login_role),
+        database_name=names.database,
     )
 
 
 def _looking(names: TenantNames) -> sql.Composed:
-    named = {"database": names.database, "owner": names.owner_role, "login": names.login_role}
+    named = {"database_name": names.database, "owner_name": names.owner_role, "login_name": names.login_role}
     return postgres.composed(QUERIES["find_leftovers"], **named)

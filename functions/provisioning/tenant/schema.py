@@ -4,6 +4,7 @@ It is made over the tenant's own login: what a tenant has hung on its tables run
 session of the cluster's admin never changes a tenant's schema.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -87,12 +88,17 @@ def _steps(reached: int | None) -> list[sql.Composed]:
 
 def fingerprint() -> str:
     """Return the newest version with a hash of everything of ours that leads to it; a tenant of another is outdated."""
+    return _fingerprint(",".join(extensions.allowed()))
+
+
+@functools.cache
+def _fingerprint(extensions_allowed: str) -> str:
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())
     for file in ("tenant.sql", "schema.sql"):
         digest.update(Path(__file__).with_name(file).read_bytes())
-    digest.update(",".join(extensions.allowed()).encode())
+    digest.update(extensions_allowed.encode())
     return f"{newest_version()}-{digest.hexdigest()[:16]}"
 
 

@@ -51,22 +51,22 @@ ALTER DATABASE {database} ALLOW_CONNECTIONS false;
 -- in PostgreSQL's procarray.c).
 SELECT pg_terminate_backend(pid, 5000)
 FROM pg_stat_activity
-WHERE datname = {database} AND backend_type <> 'autovacuum worker' AND pid <> pg_backend_pid()
+WHERE datname = {database_name} AND backend_type <> 'autovacuum worker' AND pid <> pg_backend_pid()
     AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
 -- name: end_sessions_of_slots
 SELECT pg_terminate_backend(active_pid, 5000)
 FROM pg_replication_slots
-WHERE database = {database} AND active_pid IS NOT NULL;
+WHERE database = {database_name} AND active_pid IS NOT NULL;
 
 -- name: drop_slots
 -- Names of slots are the whole cluster's: the database of a slot is what proves whose it is.
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database};
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
 
 -- name: drop_role
 DROP ROLE {role};
 
 -- name: find_leftovers
-SELECT datname::text AS name FROM pg_database WHERE datname = {database}
+SELECT datname::text AS name FROM pg_database WHERE datname = {database_name}
 UNION ALL
-SELECT rolname::text FROM pg_roles WHERE rolname IN ({owner}, {login});
+SELECT rolname::text FROM pg_roles WHERE rolname IN ({owner_name}, {login_name});

@@ -76,12 +76,14 @@ def drop(rollback: Rollback) -> Undone:
 
 
 def _found_in_registers(rollback: Rollback, unknown: list[str]) -> list[Tenant]:
-    """Return the tenants of this job that only a register knows; name the one in the state if none gives it to the job.
+    """Return the tenants that a register alone gives to this job; name the one in the state if none does.
 
-    They are looked for when the control plane does not know the job or the tenant, as after its restore from a backup.
+    They are looked for when the control plane does not know the job, or that the tenant is its own, as after its
+    restore from a backup.
     """
     control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
-    if rollback.is_known and (tenant_id is None or holding.find(control, tenant_id) is not None):
+    known = holding.find(control, tenant_id) if tenant_id is not None else None
+    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
         return []
     found: list[tuple[Cluster, Registered]] = []
     for cluster in control.clusters():
@@ -93,5 +95,11 @@ def _found_in_registers(rollback: Rollback, unknown: list[str]) -> list[Tenant]:
         found += [(cluster, row) for row in rows if row.job_id == job_id]
     if tenant_id is not None and tenant_id not in {row.tenant_id for _, row in found}:
         unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
-    recorded = [holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id) for cluster, row in found]
-    return [tenant for tenant in recorded if tenant is not None]
+    recorded = []
+    for cluster, row in found:
+        tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
+        if tenant is not None:
+            recorded.append(tenant)
+        else:
+            unknown.append(f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one")
+    return recorded

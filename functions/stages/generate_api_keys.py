@@ -73,7 +73,6 @@ def revoke(rollback: Rollback) -> Undone:
         name = TenantNames(row.tenant_id).api_keys_secret(job_id)
         if secrets.remove(name, removed_before=row.is_revealed):
             removed.append(name)
-    control.execute(QUERIES["forget_api_key_secrets"], job_id=job_id)
     return Undone(removed)
 
 

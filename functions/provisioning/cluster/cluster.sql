@@ -1,13 +1,10 @@
 -- What is asked of a cluster's register database, over the admin's session. Placeholders are {name}: identifiers and
 -- literals, composed by psycopg2.sql.
---
--- One setting travels inside a round trip, until its transaction ends: provisioner.held says whether the session holds
--- the tenant's lock. A round trip that takes no lock leaves it empty.
 
 -- name: lock_tenant
 -- What the session held before is an ended attempt's: an environment handles one event at a time.
 SELECT pg_advisory_unlock_all();
-SELECT set_config('provisioner.held', pg_try_advisory_lock(hashtextextended({tenant_id}, 0))::text, true);
+SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
 
 -- name: end_sessions_of_lock_holder
 SELECT pg_terminate_backend(holder.pid, 2000)
@@ -29,8 +26,7 @@ SELECT pg_advisory_unlock_all();
 -- another control plane's, stays as it is, and so does one that is being removed.
 WITH claimed AS (
     INSERT INTO register.tenants AS known (tenant_id, control_plane_id, job_id, project_id)
-    SELECT {tenant_id}, {control_plane_id}, {job_id}, {project_id}
-    WHERE coalesce(nullif(current_setting('provisioner.held', true), '')::boolean, true)
+    VALUES ({tenant_id}, {control_plane_id}, {job_id}, {project_id})
     ON CONFLICT (tenant_id) DO UPDATE SET job_id = EXCLUDED.job_id, project_id = EXCLUDED.project_id
         WHERE known.control_plane_id = EXCLUDED.control_plane_id AND known.state <> 'removing'
             AND (known.job_id IS NULL OR known.job_id = EXCLUDED.job_id)
@@ -43,14 +39,13 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 WITH marked AS (
     UPDATE register.tenants
     SET state = 'removing', job_id = coalesce(job_id, {job_id})
-    WHERE current_setting('provisioner.held')::boolean
-        AND tenant_id = {tenant_id} AND control_plane_id = {control_plane_id}
+    WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id}
         AND (job_id = {job_id} OR (job_id IS NULL AND NOT {must_be_named})) AND (state <> 'active' OR {may_be_active})
     RETURNING tenant_id
 ), inserted AS (
     INSERT INTO register.tenants (tenant_id, control_plane_id, job_id, project_id, state)
     SELECT {tenant_id}, {control_plane_id}, {job_id}, {project_id}, 'removing'
-    WHERE current_setting('provisioner.held')::boolean AND NOT {must_be_named}
+    WHERE NOT {must_be_named}
         AND NOT EXISTS (SELECT FROM register.tenants WHERE tenant_id = {tenant_id})
     RETURNING tenant_id
 )
@@ -60,7 +55,6 @@ SELECT EXISTS (SELECT FROM marked) OR EXISTS (SELECT FROM inserted) AS is_ours,
 -- The end of both claims: what the register said before, and what there is on the cluster. A database whose removal was
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is who has created it: the
 -- bootstrap superuser is the grantor of what a creator has of its role, and has the lowest oid.
-       coalesce(nullif(current_setting('provisioner.held', true), '')::boolean, true) AS held,
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
        (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
        coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,

@@ -28,7 +28,6 @@ class Found(NamedTuple):
     """What the register said before a claim, whether it took the claim, and what there is on the cluster."""
 
     is_ours: bool
-    held: bool
     holder: str | None
     database_is_invalid: bool | None
     """None: there is no database. An invalid one is what an interrupted removal leaves."""
@@ -52,8 +51,26 @@ class Registered(NamedTuple):
     state: str
 
 
+class _Lock(NamedTuple):
+    held: bool
+
+
 class _Recorded(NamedTuple):
     tenant_id: str
+
+
+def lock(session: Connection, names: TenantNames) -> None:
+    """Take the tenant's lock, ending the session of whoever holds it. Raises psycopg2.Error.
+
+    The caller holds the tenant in the control plane, so whoever else holds this lock is superseded. The caller then
+    checks its attempt once: from there on the lock guards every statement.
+    """
+    for _ in range(2):
+        (taken,) = sessions.fetch(session, _Lock, QUERIES["lock_tenant"], tenant_id=names.tenant_id)
+        if taken.held:
+            return
+        sessions.send(session, QUERIES["end_sessions_of_lock_holder"], tenant_id=names.tenant_id)
+    raise psycopg2.OperationalError("the tenant's lock is held")
 
 
 def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:
@@ -61,20 +78,15 @@ def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:
     return _claim(session, names, holder, QUERIES["claim_tenant"])
 
 
-def claim_for_making(session: Connection, names: TenantNames, holder: Holder) -> Found:
-    """Take the tenant's lock and give it to its holder, before anything of it is made. Raises psycopg2.Error."""
-    return _hold_and_claim(session, names, holder, QUERIES["claim_tenant"])
-
-
 def claim_removal(
     session: Connection, names: TenantNames, holder: Holder, *, must_be_named: bool, may_be_active: bool
 ) -> Found:
-    """Take the tenant's lock and write into the register that its holder removes it. Raises psycopg2.Error.
+    """Write into the register that the tenant's holder removes it. Raises psycopg2.Error.
 
     The register agrees when its row names this job, or when it names nobody or is missing and need not name the job.
     """
     flags = {"must_be_named": must_be_named, "may_be_active": may_be_active}
-    return _hold_and_claim(session, names, holder, QUERIES["claim_removal"], **flags)
+    return _claim(session, names, holder, QUERIES["claim_removal"], **flags)
 
 
 def record_active(session: Connection, names: TenantNames, holder: Holder) -> bool:
@@ -99,25 +111,10 @@ def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_i
     return Holder(control.identity(), job_id, project_id)
 
 
-def _hold_and_claim(session: Connection, names: TenantNames, holder: Holder, query: Query, **values: object) -> Found:
-    """Take the lock with the claim, ending the session of whoever holds it.
-
-    The caller holds the tenant in the control plane, so whoever else holds this lock was superseded. The caller then
-    checks its attempt once: from there on the lock guards every statement.
-    """
-    found = _claim(session, names, holder, QUERIES["lock_tenant"], query, **values)
-    if not found.held:
-        sessions.send(session, QUERIES["end_sessions_of_lock_holder"], tenant_id=names.tenant_id)
-        found = _claim(session, names, holder, QUERIES["lock_tenant"], query, **values)
-        if not found.held:
-            raise psycopg2.OperationalError("the tenant's lock is held")
-    return found
-
-
-def _claim(session: Connection, names: TenantNames, holder: Holder, *sent: Query, **values: object) -> Found:
+def _claim(session: Connection, names: TenantNames, holder: Holder, claim: Query, **values: object) -> Found:
     values |= {"owner": names.owner_role, "login": names.login_role, "database": names.database}
     values |= {"share": creators.SHARE, **_values(names, holder)}
-    (found,) = sessions.fetch(session, Found, *sent, QUERIES["find_tenant"], **values)
+    (found,) = sessions.fetch(session, Found, claim, QUERIES["find_tenant"], **values)
     return found
 
 

@@ -278,6 +278,3 @@ SELECT tenant_id, revealed_at IS NOT NULL AS is_revealed
 FROM control_plane.api_key_secrets
 WHERE job_id = %(job_id)s
 ORDER BY tenant_id;
-
--- name: forget_api_key_secrets
-DELETE FROM control_plane.api_key_secrets WHERE job_id = %(job_id)s;

@@ -169,12 +169,13 @@ CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON c
     FOR EACH STATEMENT EXECUTE FUNCTION control_plane.refuse_change();
 
 -- How many more tenants a cluster takes. A project's tenant has its place from the moment its job is opened until it is
--- gone; what the pool keeps ready is not counted, because it becomes a project's.
+-- removed; what the pool keeps ready is not counted, because it becomes a project's.
 CREATE VIEW control_plane.cluster_room AS
 SELECT cluster_id,
        capacity - (
            SELECT count(*) FROM control_plane.tenants
-           WHERE tenants.cluster_id = clusters.cluster_id AND state <> 'gone' AND project_id IS NOT NULL
+           WHERE tenants.cluster_id = clusters.cluster_id AND project_id IS NOT NULL
+               AND state <> 'gone' AND removed_at IS NULL
        ) AS room
 FROM control_plane.clusters;
 

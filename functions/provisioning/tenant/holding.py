@@ -87,7 +87,7 @@ def find(control: ControlPlane, tenant_id: str) -> Tenant | None:
 def record_found(
     control: ControlPlane, cluster: Cluster, tenant_id: str, job_id: str, project_id: str | None
 ) -> Tenant | None:
-    """Write down a tenant that only its register knows any more; return None when the control plane knows it."""
+    """Write down a tenant that its register gives to the job, or return None: the control plane gives it to another."""
     facts = {"tenant_id": tenant_id, "cluster_id": cluster.cluster_id, "job_id": job_id, "project_id": project_id}
     control.execute(QUERIES["record_found"], last_look=LAST_LOOK_SECONDS, **facts)
     found = find(control, tenant_id)

@@ -67,10 +67,13 @@ ORDER BY tenants.created_at, tenant_id;
 SELECT document AS tenant FROM control_plane.tenant_documents WHERE tenant_id = %(tenant_id)s;
 
 -- name: record_found
--- A tenant that only a register knows any more, and gives to this job.
+-- A tenant that a register gives to this job, and that the control plane does not know, or gives to nobody.
 INSERT INTO control_plane.tenants (tenant_id, cluster_id, job_id, project_id, state, look_again_at)
 VALUES (%(tenant_id)s, %(cluster_id)s, %(job_id)s, %(project_id)s, 'removing', now() + %(last_look)s * interval '1 second')
-ON CONFLICT DO NOTHING;
+ON CONFLICT (tenant_id) DO UPDATE
+    SET (job_id, project_id, state, look_again_at) =
+        (EXCLUDED.job_id, EXCLUDED.project_id, EXCLUDED.state, EXCLUDED.look_again_at)
+    WHERE tenants.job_id IS NULL AND tenants.state IN ('making', 'ready');
 
 -- name: claim_removal
 -- The guard. Only its holder takes a tenant to removing, and from active or suspended only a job that removes tenants.
@@ -123,6 +126,8 @@ WITH gone AS (
     RETURNING tenant_id, job_id, project_id
 ), forgotten AS (
     DELETE FROM control_plane.service_registrations USING gone WHERE service_registrations.tenant_id = gone.tenant_id
+), forgotten_too AS (
+    DELETE FROM control_plane.api_key_secrets USING gone WHERE api_key_secrets.tenant_id = gone.tenant_id
 )
 INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
 SELECT 'tenant gone', tenant_id, job_id, project_id FROM gone;

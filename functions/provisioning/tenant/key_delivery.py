@@ -8,7 +8,8 @@ from typing_extensions import override
 from provisioning import control_plane, queries
 from provisioning.aws import secrets
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ProjectNotFound
+from provisioning.errors import ProjectNotFound, ProvisioningError
+from provisioning.observability import logger
 from provisioning.tenant.holding import LAST_LOOK_SECONDS
 from provisioning.tenant.names import TenantNames
 
@@ -43,7 +44,8 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     """Return the raw keys of an active project and delete their secret; the second time, or the second of two, none.
 
     The control plane decides who gets them, and notes who asked and when, before the secret is read. A reveal that dies
-    after that has lost the keys: the answer is new ones. Raises ProjectNotFound when no such project is active.
+    after that has lost the keys: the answer is new ones. Raises ProjectNotFound when no such project is active, and
+    SecretsUnavailable to try again.
     """
     control = control_plane.connect()
     asked = {"project_id": project_id, "last_look": LAST_LOOK_SECONDS}
@@ -53,8 +55,16 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     if claim.tenant_id is None or claim.job_id is None:
         return []
     name = TenantNames(claim.tenant_id).api_keys_secret(claim.job_id)
-    document = secrets.read(name)
-    secrets.remove(name, removed_before=False)
+    try:
+        document = secrets.read(name)
+    except ProvisioningError:
+        control.execute(QUERIES["forget_claim"], tenant_id=claim.tenant_id, job_id=claim.job_id)
+        raise
+    try:
+        secrets.remove(name, removed_before=False)
+    except ProvisioningError as error:
+        # The keys have an owner now; look_again removes what could not be removed here.
+        logger().warning("the secret of revealed keys is still there", error=type(error).__name__)
     return [RevealedKey(raw["key_id"], raw["kind"], raw["key"]) for raw in document["api_keys"]]
 
 

@@ -40,7 +40,7 @@ def claim(tenant: Tenant, holder: Holder) -> bool:
     Raises HeldByAnother, JobClosed when the tenant is being removed, and psycopg2.Error.
     """
     _, found = sessions.on(tenant.cluster, lambda session: register.claim(session, tenant.names, holder))
-    _check(found, holder)
+    _refuse_foreign(found, holder)
     return found.database_exists
 
 
@@ -50,15 +50,13 @@ def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> 
     The check is made once the tenant's lock is held, and raises when the attempt is superseded. Raises HeldByAnother,
     JobClosed, SecretsUnavailable and psycopg2.Error.
     """
-    secret = tenant_secret.ensure_credentials(tenant)
-    verifier = scram_verifier(secret.document["password"])
-    session, found = sessions.on(
-        tenant.cluster, lambda session: register.claim_for_making(session, tenant.names, holder)
-    )
-    _check(found, holder)
+    session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
     try:
         check()
-        _make(session, tenant.names, found, verifier)
+        found = register.claim(session, tenant.names, holder)
+        _refuse_foreign(found, holder)
+        secret = tenant_secret.ensure_credentials(tenant)
+        _make(session, tenant.names, found, scram_verifier(secret.document["password"]))
         sessions.release(session)
     except BaseException:
         # It may be acting as a creator.
@@ -79,7 +77,7 @@ def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
     return {"schema": schema.SCHEMA, "version": version, "extensions": found._asdict()}
 
 
-def _check(found: Found, holder: Holder) -> None:
+def _refuse_foreign(found: Found, holder: Holder) -> None:
     if found.is_ours:
         return
     if found.holder == holder.job_id:

@@ -56,23 +56,19 @@ def remove(
         return Removal([], f"the register does not give tenant {tenant.tenant_id} to this job")
     if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id, removes_tenant=removes_tenant):
         return Removal([], f"tenant {tenant.tenant_id} is not this job's to remove")
-    session, found = sessions.on(
-        tenant.cluster,
-        lambda session: register.claim_removal(
-            session, tenant.names, holder, must_be_named=must_be_named, may_be_active=may_be_active
-        ),
-    )
-    if not found.is_ours:
-        sessions.release(session)
-        holding.record_disputed(control, tenant)
-        return Removal([], f"the register gives tenant {tenant.tenant_id} to somebody else")
+    session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
     try:
-        removed = _drop(session, tenant.names, found)
+        flags = {"must_be_named": must_be_named, "may_be_active": may_be_active}
+        found = register.claim_removal(session, tenant.names, holder, **flags)
+        removed = _drop(session, tenant.names, found) if found.is_ours else []
         sessions.release(session)
     except BaseException:
         # It may be acting as a creator.
         session.close()
         raise
+    if not found.is_ours:
+        holding.record_disputed(control, tenant)
+        return Removal([], f"the register gives tenant {tenant.tenant_id} to somebody else")
     removed += remove_secrets(tenant)
     holding.record_removed(control, tenant.tenant_id, found=bool(removed))
     return Removal(removed)

@@ -68,7 +68,7 @@ class Secrets:
 
 def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret) -> None:
     """Makes the roles, sets their passwords as the secrets say, and makes the control plane's database."""
-    from provisioning.cluster import prepare_cluster
+    from provisioning.cluster.preparation import prepare_cluster
 
     superuser = server.connect()
     try:
@@ -80,9 +80,9 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
                 names = sql.Identifier(CONTROL_PLANE), sql.Identifier(CONTROL_PLANE_OWNER)
                 cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
             cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(CONTROL_PLANE)))
-        prepare_cluster(superuser, ADMIN)
     finally:
         superuser.close()
+    prepare_cluster(server.connect, ADMIN)
 
 
 def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
@@ -92,7 +92,7 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
 
     apply_migrations(control_plane.document)
     connected = records.connect()
-    connected.register_cluster(
+    connected.record_cluster(
         records.Cluster(
             cluster_id=CLUSTER_ID,
             region=REGION,
@@ -106,7 +106,7 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
         )
     )
     payload = json.loads(event.read_text())
-    connected.create_project(
+    connected.record_project(
         records.Project(payload["project_id"], payload["organization_id"], payload["owner_id"], payload["region"])
     )
 

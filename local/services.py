@@ -1,8 +1,7 @@
-"""auth, realtime, storage and pooler: the services that a project is registered with, as one small HTTP server."""
+"""auth, realtime, storage and pooler: the services that a tenant is registered with, as one small HTTP server."""
 
 import hmac
 import re
-import secrets
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -17,11 +16,13 @@ from werkzeug.serving import WSGIRequestHandler
 from local.http_server import HttpServer, listen
 
 SERVICES = ("auth", "realtime", "storage", "pooler")
+TENANT_ID = re.compile(r"[a-z]{20}")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAXIMUM_BODY_BYTES = 64 * 1024
 LARGEST_PORT = 65535
 REQUIRED = {
+    "tenant_id": str,
     "project_id": str,
     "region": str,
     "organization_id": str,
@@ -29,7 +30,7 @@ REQUIRED = {
     "database": {"host": str, "port": int, "name": str, "schema": str},
 }
 
-Tenant = dict[str, str]
+Registration = dict[str, str]
 Answer = tuple[Response, int]
 
 
@@ -46,75 +47,76 @@ class RegistrationStore:
         self._database.executescript(
             """
             CREATE TABLE IF NOT EXISTS tenants (
-                service text, project_id text, idempotency_key text NOT NULL,
-                external_id text NOT NULL, endpoint text NOT NULL, registered_at text NOT NULL,
-                PRIMARY KEY (service, project_id)
+                service text, tenant_id text, project_id text NOT NULL, idempotency_key text NOT NULL,
+                endpoint text NOT NULL, registered_at text NOT NULL,
+                PRIMARY KEY (service, tenant_id)
             );
             CREATE TABLE IF NOT EXISTS closed_keys (
-                service text, project_id text, idempotency_key text,
-                PRIMARY KEY (service, project_id, idempotency_key)
+                service text, tenant_id text, idempotency_key text,
+                PRIMARY KEY (service, tenant_id, idempotency_key)
             );
             """
         )
 
-    def find(self, service: str, project_id: str) -> tuple[Tenant, str] | None:
-        """Returns the tenant and the key it was registered under, or None."""
+    def find(self, service: str, tenant_id: str) -> tuple[Registration, str] | None:
+        """Return the tenant's registration and the key it was made under, or None."""
         with self._lock:
-            return self._find(service, project_id)
+            return self._find(service, tenant_id)
 
-    def register(self, service: str, project_id: str, key: str, base_url: str) -> tuple[int, Tenant | str]:
-        """Returns the HTTP status of a registration and the tenant, or why it was refused."""
+    def register(
+        self, service: str, tenant_id: str, project_id: str, key: str, base_url: str
+    ) -> tuple[int, Registration | str]:
+        """Return the HTTP status of a registration, and the registration or why it was refused."""
         with self._lock, self._database:
-            if self._closed(service, project_id, key):
+            if self._closed(service, tenant_id, key):
                 return 409, "idempotency key closed"
-            if found := self._find(service, project_id):
+            if found := self._find(service, tenant_id):
                 return (200, found[0]) if found[1] == key else (409, "registered under another idempotency key")
-            tenant = {
-                "external_id": f"{service}_{secrets.token_hex(8)}",
-                "endpoint": f"{base_url}/tenants/{project_id}",
+            registration = {
+                "endpoint": f"{base_url}/tenants/{tenant_id}",
                 "registered_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             }
             self._database.execute(
-                "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?)", (service, project_id, key, *tenant.values())
+                "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?)",
+                (service, tenant_id, project_id, key, *registration.values()),
             )
-            return 201, tenant
+            return 201, registration
 
-    def deregister(self, service: str, project_id: str, key: str) -> int:
-        """Closes the key for ever and returns the HTTP status of the removal."""
+    def deregister(self, service: str, tenant_id: str, key: str) -> int:
+        """Close the key permanently and return the HTTP status of the removal."""
         with self._lock, self._database:
-            found = self._find(service, project_id)
-            self._database.execute("INSERT OR IGNORE INTO closed_keys VALUES (?, ?, ?)", (service, project_id, key))
+            found = self._find(service, tenant_id)
+            self._database.execute("INSERT OR IGNORE INTO closed_keys VALUES (?, ?, ?)", (service, tenant_id, key))
             if not found:
                 return 404
             if found[1] != key:
                 return 409
-            self._database.execute("DELETE FROM tenants WHERE service = ? AND project_id = ?", (service, project_id))
+            self._database.execute("DELETE FROM tenants WHERE service = ? AND tenant_id = ?", (service, tenant_id))
             return 204
 
-    def tenants(self, service: str) -> dict[str, Tenant]:
-        """Returns every tenant of a service by project id."""
+    def tenants(self, service: str) -> dict[str, Registration]:
+        """Return every registration of a service by tenant_id."""
         with self._lock:
-            ids = [
-                row[0] for row in self._database.execute("SELECT project_id FROM tenants WHERE service = ?", (service,))
-            ]
-            return {project_id: found[0] for project_id in ids if (found := self._find(service, project_id))}
+            rows = self._database.execute(
+                "SELECT tenant_id, endpoint, registered_at FROM tenants WHERE service = ?", (service,)
+            )
+            return {tenant_id: _registration(*answer) for tenant_id, *answer in rows}
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
 
-    def _find(self, service: str, project_id: str) -> tuple[Tenant, str] | None:
+    def _find(self, service: str, tenant_id: str) -> tuple[Registration, str] | None:
         row = self._database.execute(
-            "SELECT external_id, endpoint, registered_at, idempotency_key FROM tenants"
-            " WHERE service = ? AND project_id = ?",
-            (service, project_id),
+            "SELECT endpoint, registered_at, idempotency_key FROM tenants WHERE service = ? AND tenant_id = ?",
+            (service, tenant_id),
         ).fetchone()
-        return (dict(zip(("external_id", "endpoint", "registered_at"), row[:3], strict=True)), row[3]) if row else None
+        return (_registration(*row[:2]), row[2]) if row else None
 
-    def _closed(self, service: str, project_id: str, key: str) -> bool:
+    def _closed(self, service: str, tenant_id: str, key: str) -> bool:
         row = self._database.execute(
-            "SELECT 1 FROM closed_keys WHERE service = ? AND project_id = ? AND idempotency_key = ?",
-            (service, project_id, key),
+            "SELECT 1 FROM closed_keys WHERE service = ? AND tenant_id = ? AND idempotency_key = ?",
+            (service, tenant_id, key),
         ).fetchone()
         return row is not None
 
@@ -123,7 +125,7 @@ class RegistrationServices:
     """The four services on one port, each under its name and with its own bearer token."""
 
     def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
-        """Raises HumanError when the port is taken."""
+        """Raise HumanError when the port is taken."""
         self.store = RegistrationStore(path)
         self._tokens = tokens
         try:
@@ -138,7 +140,7 @@ class RegistrationServices:
         return int(self._server.port)
 
     def url(self, service: str) -> str:
-        """Returns the base URL of a service."""
+        """Return the base URL of a service."""
         return f"{self._server.url}/{service}"
 
     def start(self) -> None:
@@ -153,38 +155,44 @@ class RegistrationServices:
         application.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
         application.register_error_handler(HTTPException, _as_json)
         application.add_url_rule(
-            "/<service>/tenants/<project_id>", view_func=self._tenant, methods=["PUT", "GET", "DELETE"]
+            "/<service>/tenants/<tenant_id>", view_func=self._tenant, methods=["PUT", "GET", "DELETE"]
         )
         return application
 
-    def _tenant(self, service: str, project_id: str) -> Answer:
-        if service not in SERVICES or not PROJECT_ID.fullmatch(project_id):
+    def _tenant(self, service: str, tenant_id: str) -> Answer:
+        if service not in SERVICES or not TENANT_ID.fullmatch(tenant_id):
             return _refuse(404, "not found")
         expected = f"Bearer {self._tokens[service]}".encode()
         if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
             return _refuse(401, "bad token")
         if request.method == "GET":
-            found = self.store.find(service, project_id)
+            found = self.store.find(service, tenant_id)
             return (jsonify(found[0]), 200) if found else _refuse(404, "not registered")
         key = request.headers.get("Idempotency-Key", "")
         if not IDEMPOTENCY_KEY.fullmatch(key):
             return _refuse(422, "the header Idempotency-Key must be 1 to 255 visible ASCII characters")
-        return (self._put if request.method == "PUT" else self._delete)(service, project_id, key)
+        return (self._put if request.method == "PUT" else self._delete)(service, tenant_id, key)
 
-    def _put(self, service: str, project_id: str, key: str) -> Answer:
+    def _put(self, service: str, tenant_id: str, key: str) -> Answer:
         body: Any = request.get_json(silent=True, force=True)
         if problem := _problem(body, REQUIRED):
             return _refuse(422, problem)
-        if body["project_id"] != project_id:
-            return _refuse(422, "project_id differs from the one in the path")
-        status, tenant = self.store.register(service, project_id, key, self.url(service))
-        return (jsonify(tenant), status) if isinstance(tenant, dict) else _refuse(status, tenant)
+        if body["tenant_id"] != tenant_id:
+            return _refuse(422, "tenant_id differs from the one in the path")
+        if not PROJECT_ID.fullmatch(body["project_id"]):
+            return _refuse(422, "project_id must be 1 to 64 letters, digits, _ and -")
+        status, answer = self.store.register(service, tenant_id, body["project_id"], key, self.url(service))
+        return (jsonify(answer), status) if isinstance(answer, dict) else _refuse(status, answer)
 
-    def _delete(self, service: str, project_id: str, key: str) -> Answer:
-        status = self.store.deregister(service, project_id, key)
+    def _delete(self, service: str, tenant_id: str, key: str) -> Answer:
+        status = self.store.deregister(service, tenant_id, key)
         if status == 204:
             return Response(status=204), 204
         return _refuse(status, "not registered" if status == 404 else "registered under another idempotency key")
+
+
+def _registration(endpoint: str, registered_at: str) -> Registration:
+    return {"endpoint": endpoint, "registered_at": registered_at}
 
 
 def _problem(value: Any, shape: Any, name: str = "body") -> str | None:

@@ -9,7 +9,8 @@ import psycopg2
 from yoyo import get_backend, read_migrations
 from yoyo.connections import DatabaseURI
 
-from provisioning import configuration, postgres, tenant_secret
+from provisioning import configuration, postgres
+from provisioning.aws import secrets
 from provisioning.observability import logger
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -24,7 +25,7 @@ class MigrationFailed(Exception):
 def migrate(event: object, context: object) -> dict[str, Any]:
     """Lambda handler: brings the control plane to the newest schema version and names what it applied."""
     del event, context
-    applied = apply_migrations(tenant_secret.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
     logger().info("control plane migrated", applied=applied)
     return {"applied": applied}
 

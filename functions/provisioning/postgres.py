@@ -1,31 +1,31 @@
-"""Connections to PostgreSQL, the statements in sql/, and what its errors mean."""
+"""Connections to PostgreSQL, statements composed of named queries, and what its errors mean."""
 
-import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration
 from provisioning.errors import InsufficientPermissions, ProvisioningError, StatementRejected
+from provisioning.queries import Query
 
 CONNECT_TIMEOUT_SECONDS = 5
 IDLE_IN_TRANSACTION_SECONDS = 2
 """A client that freezes in a transaction holds locks that other tenants wait for; ours never pauses in one."""
-
-STATEMENTS = Path(__file__).with_name("sql")
 
 TRANSIENT_CLASSES = ("08", "53", "57P")
 TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014"})
 """Serialization failure, deadlock, object in use, and a statement that ran into its timeout."""
 
 
-@functools.cache
-def statement(*names: str) -> str:
-    """Returns the texts of sql/{name}.sql one after the other: what is sent together is one round trip."""
-    return "".join((STATEMENTS / f"{name}.sql").read_text() for name in names)
+def composed(*queries: Query, **values: object) -> sql.Composed:
+    """Return the queries as one message, each {name} in them replaced: by an identifier, or by a value as a literal."""
+    filled = {
+        name: value if isinstance(value, sql.Composable) else sql.Literal(value) for name, value in values.items()
+    }
+    return sql.Composed([sql.SQL(query.text).format(**filled) for query in queries])
 
 
 def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None) -> Connection:

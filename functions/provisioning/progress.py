@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from provisioning import control_plane
+from provisioning import control_plane, queries
+from provisioning.control_plane import BEGIN, COMMIT
+from provisioning.tenant.names import TenantNames
+
+QUERIES = queries.load(__file__)
 
 
-@dataclass(frozen=True)
-class StepProgress:
+class StepProgress(NamedTuple):
     """One stage of a job."""
 
     stage: str
@@ -38,8 +42,7 @@ class Progress:
     steps: list[StepProgress]
 
 
-@dataclass(frozen=True)
-class JobSummary:
+class JobSummary(NamedTuple):
     """A job in one line."""
 
     job_id: str
@@ -67,40 +70,67 @@ class Resources:
     removed: list[str]
 
 
+class _Job(NamedTuple):
+    job_id: str
+    project_id: str | None
+    status: str
+    stage: str
+    percent: int
+    attempts: int
+    error_type: str | None
+    error_message: str | None
+    leftovers: list[str]
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class _Tenant(NamedTuple):
+    tenant_id: str
+    state: str
+    secret_arn: str | None
+    is_made: bool
+
+    def resources(self) -> list[Resource]:
+        """Return what the tenant consists of, on its cluster and in Secrets Manager."""
+        names = TenantNames(self.tenant_id)
+        roles = [Resource("role", role, self.is_made) for role in (names.owner_role, names.login_role)]
+        secret = Resource("secret", self.secret_arn or names.secret, self.secret_arn is not None)
+        return [Resource("database", names.database, self.is_made), *roles, secret]
+
+
+class _Other(NamedTuple):
+    kind: str
+    name: str
+    confirmed: bool
+    place: str
+
+
+class _Removed(NamedTuple):
+    removed: str
+
+
 def get_progress(job_id: str) -> Progress | None:
-    """Returns where the job stands, or None when the control plane does not know it. Raises ControlPlaneUnavailable."""
+    """Return where the job stands, or None when the control plane does not know it. Raises ControlPlaneUnavailable."""
     control = control_plane.connect()
     with control.transaction():
-        job = control.fetch_one("find_job", job_id=job_id)
-        steps = control.fetch_all("find_steps", job_id=job_id)
-    if job is None:
-        return None
-    return Progress(
-        job_id=job_id,
-        project_id=job["project_id"],
-        status=job["status"],
-        stage=job["current_stage"],
-        percent=job["progress_percent"],
-        attempts=job["attempts"],
-        error_type=job["last_error_type"],
-        error_message=job["last_error_message"],
-        leftovers=job["leftovers"],
-        started_at=job["started_at"],
-        completed_at=job["completed_at"],
-        steps=[StepProgress(**step) for step in steps],
-    )
+        job = control.fetch_one(_Job, BEGIN, QUERIES["find_job"], job_id=job_id)
+        steps = control.fetch_all(StepProgress, QUERIES["find_steps"], job_id=job_id)
+        control.execute(COMMIT)
+    return Progress(**job._asdict(), steps=steps) if job is not None else None
 
 
 def get_summaries(job_ids: Sequence[str]) -> dict[str, JobSummary]:
-    """Returns those of the jobs that the control plane knows, by their id. Raises ControlPlaneUnavailable."""
-    rows = control_plane.connect().fetch_all("find_jobs", job_ids=list(job_ids))
-    return {row["job_id"]: JobSummary(**row) for row in rows}
+    """Return those of the jobs that the control plane knows, by their id. Raises ControlPlaneUnavailable."""
+    rows = control_plane.connect().fetch_all(JobSummary, QUERIES["find_jobs"], job_ids=list(job_ids))
+    return {row.job_id: row for row in rows}
 
 
 def get_resources(job_id: str) -> Resources:
-    """Returns what the job has created and what was removed again. Raises ControlPlaneUnavailable."""
+    """Return what the job has created and what was removed again. Raises ControlPlaneUnavailable."""
     control = control_plane.connect()
-    with control.transaction():
-        existing = control.fetch_all("find_resources", job_id=job_id)
-        removed = control.fetch_all("find_removed", job_id=job_id)
-    return Resources([Resource(**row) for row in existing], [row["removed"] for row in removed])
+    tenants = control.fetch_all(_Tenant, QUERIES["find_tenants"], job_id=job_id)
+    others = control.fetch_all(_Other, QUERIES["find_registrations_and_keys"], job_id=job_id)
+    removed = control.fetch_all(_Removed, QUERIES["find_removed"], job_id=job_id)
+    existing = [resource for tenant in tenants for resource in tenant.resources()]
+    existing += [Resource(other.kind, other.name, other.confirmed) for other in others]
+    return Resources(existing, list(dict.fromkeys(row.removed for row in removed)))

@@ -49,6 +49,7 @@ class ProvisionResult(TypedDict):
     """What a succeeded execution returns."""
 
     project_id: str
+    tenant_id: str
     database: DatabaseResult
     services: dict[str, ServiceResult]
     api_keys: list[ApiKeyResult]
@@ -57,9 +58,10 @@ class ProvisionResult(TypedDict):
 
 
 def result_from_record(record: dict[str, Any]) -> ProvisionResult:
-    """Returns the result that collect_result.sql put together."""
+    """Return the result that the query record_result has put together."""
     return ProvisionResult(
         project_id=record["project_id"],
+        tenant_id=record["tenant_id"],
         database=record["database"],
         services=record["services"],
         api_keys=record["api_keys"],

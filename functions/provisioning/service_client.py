@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from provisioning import configuration, tenant_secret
+from provisioning import configuration
+from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.stage import Service
 
@@ -231,7 +232,7 @@ def _pool() -> "urllib3.PoolManager":
 
 def _token(service: Service) -> str:
     if not hasattr(_environment, "tokens"):
-        _environment.tokens = tenant_secret.read(configuration.required("SERVICE_TOKENS_SECRET_ID"))
+        _environment.tokens = secrets.read(configuration.required("SERVICE_TOKENS_SECRET_ID"))
     token = _environment.tokens.get(str(service))
     if not isinstance(token, str) or not TOKEN.fullmatch(token):
         raise Misconfigured(f"the secret of the service tokens holds no usable token for {service}")

@@ -1,76 +1,105 @@
-"""Stage 2: the tenant's credentials, roles and database. Compensation: all three are removed again."""
+"""Stage 2: the tenant's database with its roles and credentials. Compensation: the tenant is removed."""
 
-from provisioning import tenant_database, tenant_lookup, tenant_schema, tenant_secret
-from provisioning.cluster import looking_session, tenant_session
-from provisioning.errors import DatabaseCreationFailed, ResourceConflict
-from provisioning.ledger import Attempt, Intent, Rollback
-from provisioning.scram import scram_verifier
+from provisioning.cluster import register
+from provisioning.cluster import session as sessions
+from provisioning.cluster.register import Registered
+from provisioning.control_plane import Cluster
+from provisioning.errors import DatabaseCreationFailed
+from provisioning.ledger.attempt import Attempt
+from provisioning.ledger.rollback import Rollback, Undone
+from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
-from provisioning.stage_runner import Event, LambdaContext, Output, run_compensation, run_stage
-from provisioning.tenant_lookup import Source
+from provisioning.tenant import holding, making, removing
+from provisioning.tenant.identity import Tenant
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id}, returns {name, host, port, secret_arn}."""
+    """Lambda handler. Takes {job_id, tenant_id}, returns {tenant_id, name, host, port, secret_arn}.
+
+    The tenant_id is another than the one in the event where the cluster's register gives that one to another job.
+    """
     return run_stage(
-        Stage.CREATING_DATABASE,
-        event,
-        context,
-        action=create,
-        compensation=drop,
-        failure=DatabaseCreationFailed,
-        intent=Intent({"creates": "database"}, "intend_database", {"schema_version": tenant_schema.fingerprint()}),
+        Stage.CREATING_DATABASE, event, context, action=create, compensation=drop, failure=DatabaseCreationFailed
     )
 
 
 def drop_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Drop tenant database". Takes {job_id}, returns what was removed."""
+    """Lambda handler of "Drop tenant database". Takes {job_id, tenant_id, forgotten}, returns {removed, unknown}."""
     stages = (Stage.CREATING_DATABASE, Stage.CREATING_SCHEMA)
     return run_compensation(stages, event, context, compensation=drop)
 
 
 def create(attempt: Attempt) -> Output:
-    """Creates the secret, the roles and the database, or takes them up where an earlier attempt of this job left them.
+    """Take the tenant that was chosen from the pool, or make it as far as an earlier attempt has not.
 
-    Raises ResourceConflict when one of the names is taken by anything that this job did not create.
+    A tenant that the register gives to another job is left to it, and another one is chosen.
     """
-    job, names = attempt.job, attempt.job.names
-    source = _source(attempt)
-    credentials = tenant_secret.ensure_credentials(job)
-    verifier = scram_verifier(credentials.password)
-    look = tenant_lookup.look(names, source)
-    with looking_session(job.cluster, names.database, "find_tenant", **look) as (session, (_, there)):
-        attempt.check()
-        found = tenant_lookup.read_found(there)
-        claimed = tenant_database.create(session, found, names, job.mark, source, verifier)
+    holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
+    tenant = attempt.job.tenant
+    try:
+        is_ready = tenant.prepared is not None and making.claim(tenant, holder)
+        secret_arn = tenant.secret_arn if is_ready else making.make_database(tenant, holder, attempt.check).arn
+    except making.HeldByAnother:
+        other = holding.dispute(attempt.control, tenant)
+        return create(attempt._replace(job=attempt.job._replace(tenant=other)))
     output = {
-        "name": names.database,
-        "host": job.cluster.host,
-        "port": job.cluster.port,
-        "secret_arn": credentials.secret_arn,
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.names.database,
+        "host": tenant.cluster.host,
+        "port": tenant.cluster.port,
+        "secret_arn": secret_arn,
     }
-    entry = source.entry if claimed else None
-    return attempt.succeed(output, "record_database", secret_arn=credentials.secret_arn, entry=entry)
+    return attempt.succeed(output, "record_database", secret_arn=secret_arn, is_prepared=is_ready)
 
 
-def drop(rollback: Rollback) -> list[str]:
-    """Drops the database and the roles, deletes the secret, and only then frees their names in the control plane."""
-    job, names = rollback.job, rollback.job.names
-    if Stage.CREATING_DATABASE not in rollback.intents:
+def drop(rollback: Rollback) -> Undone:
+    """Remove every tenant that the control plane holds for this job, and the one in the execution's state.
+
+    A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job.
+    """
+    if refused := removing.refusals(rollback):
+        return Undone([], refused)
+    removed: list[str] = []
+    unknown: list[str] = []
+    held = holding.held_by(rollback.control, rollback.job_id)
+    for tenant in [*held, *_found_in_registers(rollback, unknown)]:
+        removal = removing.remove(
+            rollback.control,
+            tenant,
+            must_be_named=rollback.is_forgotten or tenant not in held,
+            may_be_active=not rollback.is_forgotten,
+        )
+        removed += removal.removed
+        if removal.refused:
+            unknown.append(removal.refused)
+    return Undone(removed, unknown)
+
+
+def _found_in_registers(rollback: Rollback, unknown: list[str]) -> list[Tenant]:
+    """Return the tenants that a register alone gives to this job; name the one in the state if none does.
+
+    They are looked for when the control plane does not know the job, or that the tenant is its own, as after its
+    restore from a backup.
+    """
+    control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
+    known = holding.find(control, tenant_id) if tenant_id is not None else None
+    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
         return []
-    claimed = rollback.control.fetch_one("find_claimed_entry", job_id=job.job_id)
-    with tenant_session(job.cluster, names.database) as session:
-        removed = tenant_database.drop_database(session, names, job.mark)
-        if claimed is not None:
-            tenant_database.drop_pooled(session, claimed["database_name"])
-    if tenant_secret.delete(job):
-        removed.append(names.secret)
-    rollback.control.execute("forget_database", project_id=job.project_id, job_id=job.job_id)
-    return removed
-
-
-def _source(attempt: Attempt) -> Source:
-    """Returns what intend_database.sql chose for this job, once and for all its attempts."""
-    if not attempt.declared["held"]:
-        raise ResourceConflict(f"the name {attempt.job.names.database} is held by another job's database")
-    return Source(attempt.declared["entry"], attempt.declared["template"])
+    found: list[tuple[Cluster, Registered]] = []
+    for cluster in control.clusters():
+        identity = control.identity()
+        _, rows = sessions.on(
+            cluster,
+            lambda session: register.find(session, identity, tenant_id, job_id),  # noqa: B023 (called here)
+        )
+        found += [(cluster, row) for row in rows if row.job_id == job_id]
+    if tenant_id is not None and tenant_id not in {row.tenant_id for _, row in found}:
+        unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
+    recorded = []
+    for cluster, row in found:
+        tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
+        if tenant is not None:
+            recorded.append(tenant)
+        else:
+            unknown.append(f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one")
+    return recorded

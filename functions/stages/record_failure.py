@@ -1,15 +1,19 @@
 """The end of a failed job: its cause is recorded and said in one line, with what was rolled back and what is left."""
 
 import json
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from provisioning import control_plane, errors
-from provisioning.control_plane import ControlPlane, Row
+from provisioning import control_plane, errors, queries
+from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.job_registry import JobType
+from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
 from provisioning.stage import Stage
-from provisioning.stage_runner import Event, LambdaContext, Output, reporting
+from provisioning.tenant import holding
+
+QUERIES = queries.load(__file__)
 
 LONGEST_MESSAGE = 300
 EXECUTION_STOPPED = "ExecutionStopped"
@@ -40,40 +44,82 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
     return closed
 
 
+class _Job(NamedTuple):
+    project_id: str | None
+    status: str
+    last_error_type: str | None
+    last_error_message: str | None
+    rollback_started_at: datetime | None
+    result: dict[str, Any] | None
+
+
+class _Step(NamedTuple):
+    stage: str
+    attempt: int
+    error_type: str | None
+    error_message: str | None
+
+
+class _Leftover(NamedTuple):
+    leftover: str
+    is_known: bool
+
+
+class _Removed(NamedTuple):
+    removed: str
+
+
+class _LastLook(NamedTuple):
+    look_again_at: datetime | None
+
+
 def close(control: ControlPlane, event: Event) -> Output:
-    """Closes the job in one transaction; closed already, it is closed the same way again."""
+    """Close the job in one transaction; closed already, it is closed the same way again."""
     job_id = event["job_id"]
     failure = read_failure(event["failure"])
     with control.transaction():
-        job = control.fetch_one("find_job", job_id=job_id)
-        if job is not None and job["status"] == "succeeded":
-            return {"outcome": "provisioned", "error": "", "cause": "", "result": job["result"]}
-        leftovers = [row["leftover"] for row in control.fetch_all("find_leftovers", job_id=job_id)]
+        # Sent before anything is read: a job that came to no cluster holds nothing that has to be removed.
+        job = control.fetch_one(_Job, BEGIN, holding.QUERIES["record_unused"], QUERIES["find_job"], job_id=job_id)
+        if job is not None and job.status == "succeeded":
+            control.execute(COMMIT)
+            return {"outcome": "provisioned", "error": "", "cause": "", "result": job.result}
+        leftovers = control.fetch_all(_Leftover, QUERIES["find_leftovers"], job_id=job_id)
         outcome = _outcome(job, leftovers)
-        if job is not None and job["status"] in ("rolled_back", "rollback_incomplete", "failed"):
-            # A repeated rollback changes what is left, not why the job failed.
-            failure = failure._replace(error_type=ErrorType(job["last_error_type"]), message=job["last_error_message"])
-        # What closed the job is the cause, not the stage that found it closed.
-        stage = "" if failure.error == JobClosed.__name__ else failure.stage
-        step = control.fetch_one("find_failed_step", job_id=job_id, stage=stage, message=failure.message)
-        if failure.error == JobClosed.__name__ and step is not None:
-            failure = failure._replace(error_type=ErrorType(step["error_type"]), message=step["error_message"])
+        failure, step = _first_failure(control, job_id, job, failure)
         control.execute(
-            "close_job",
+            QUERIES["record_closed"],
+            COMMIT,
             job_id=job_id,
             job_type=str(JobType.PROVISION_PROJECT),
-            project_id=job["project_id"] if job is not None else _project_id(event["payload"]),
+            project_id=job.project_id if job is not None else _project_id(event["payload"]),
             execution_arn=event["execution_arn"],
             failed_stage=failure.stage,
             status=outcome,
             current_stage=str(Stage.ROLLED_BACK if outcome == "rolled_back" else Stage.FAILED),
             error_type=str(failure.error_type),
             error_message=failure.message,
-            leftovers=json.dumps(leftovers),
+            leftovers=json.dumps([row.leftover for row in leftovers]),
         )
-        removed = [row["removed"] for row in control.fetch_all("find_removed", job_id=job_id)]
-    cause = _cause(failure, step, removed, leftovers)
+    removed = [row.removed for row in control.fetch_all(_Removed, QUERIES["find_removed"], job_id=job_id)]
+    last_look = control.fetch_one(_LastLook, QUERIES["find_last_look"], job_id=job_id)
+    cause = _cause(failure, step, removed, leftovers, last_look.look_again_at if last_look is not None else None)
     return {"outcome": outcome, "error": failure.error, "cause": cause, "result": {}}
+
+
+def _first_failure(
+    control: ControlPlane, job_id: str, job: _Job | None, failure: Failure
+) -> tuple[Failure, _Step | None]:
+    """Return why the job failed first, and its stage: what closed or stopped the execution is not the cause."""
+    if job is not None and job.last_error_type is not None and job.status != "running":
+        # A repeated rollback changes what is left, not why the job failed.
+        message = str(job.last_error_message)
+        failure = failure._replace(error_type=ErrorType(job.last_error_type), message=message)
+    secondary = failure.error in (JobClosed.__name__, EXECUTION_STOPPED)
+    facts = {"stage": "" if secondary else failure.stage, "message": failure.message}
+    step = control.fetch_one(_Step, QUERIES["find_failed_step"], job_id=job_id, **facts)
+    if failure.error == JobClosed.__name__ and step is not None and step.error_type is not None:
+        failure = failure._replace(error_type=ErrorType(step.error_type), message=str(step.error_message))
+    return failure, step
 
 
 def read_failure(caught: dict[str, dict[str, str]]) -> Failure:
@@ -109,10 +155,10 @@ def _message(cause: str) -> str:
     return " ".join(str(message).split())[:LONGEST_MESSAGE]
 
 
-def _outcome(job: Row | None, leftovers: list[str]) -> str:
+def _outcome(job: _Job | None, leftovers: list[_Leftover]) -> str:
     if leftovers:
         return "rollback_incomplete"
-    return "rolled_back" if job is not None and job["rollback_started_at"] is not None else "failed"
+    return "rolled_back" if job is not None and job.rollback_started_at is not None else "failed"
 
 
 def _project_id(payload: object) -> str | None:
@@ -124,14 +170,23 @@ def _project_id(payload: object) -> str | None:
         return None
 
 
-def _cause(failure: Failure, step: Row | None, removed: list[str], leftovers: list[str]) -> str:
-    rolled_back = f"Rolled back: {', '.join(removed)}." if removed else "Nothing had to be rolled back."
-    left = f"Still there: {', '.join(leftovers)}." if leftovers else "Nothing is left."
-    return f"{_where(failure, step)}: {failure.message}. {rolled_back} {left}"
+def _cause(
+    failure: Failure, step: _Step | None, removed: list[str], leftovers: list[_Leftover], last_look: datetime | None
+) -> str:
+    said = [f"{_where(failure, step)}: {failure.message}."]
+    said.append(f"Rolled back: {', '.join(dict.fromkeys(removed))}." if removed else "Nothing had to be rolled back.")
+    if there := [row.leftover for row in leftovers if row.is_known]:
+        said.append(f"Still there: {', '.join(there)}.")
+    if unknown := [row.leftover for row in leftovers if not row.is_known]:
+        said.append(f"Not known whether anything is left: {', '.join(unknown)}.")
+    if not leftovers:
+        due = f"; the last look at its secret is due at {last_look:%Y-%m-%dT%H:%M:%SZ}" if last_look is not None else ""
+        said.append(f"Nothing is left{due}.")
+    return " ".join(said)
 
 
-def _where(failure: Failure, step: Row | None) -> str:
+def _where(failure: Failure, step: _Step | None) -> str:
     if step is None:
         return f"{failure.stage} failed" if failure.stage else "no stage failed"
-    attempt = f"on attempt {step['attempt']}" if step["attempt"] else "before its first attempt"
-    return f"{step['stage']} failed {attempt}"
+    attempt = f"on attempt {step.attempt}" if step.attempt else "before its first attempt"
+    return f"{step.stage} failed {attempt}"

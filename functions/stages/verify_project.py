@@ -1,13 +1,13 @@
-"""Stage 1: is the payload right, is the project eligible, and which cluster has room? Opens the job if so.
+"""Stage 1: is the payload right, the project eligible, and which cluster has room? Opens the job, with a tenant.
 
-There is no compensation: a job that was not opened has made nothing, and closing one is "Record failure"'s work.
+There is no compensation: a job that came no further has made nothing, and closing one is "Record failure"'s work.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
-from provisioning import control_plane
-from provisioning.control_plane import Row
+from provisioning import control_plane, queries
+from provisioning.control_plane import BEGIN, COMMIT
 from provisioning.errors import (
     ControlPlaneUnavailable,
     JobClosed,
@@ -18,72 +18,81 @@ from provisioning.errors import (
     RegionNotAvailable,
 )
 from provisioning.job_registry import JobType
-from provisioning.naming import tenant_names
+from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import measure_room
 from provisioning.payload import Payload, parse_payload
 from provisioning.stage import STEPS, Service, Stage
-from provisioning.stage_runner import Event, LambdaContext, Output, reporting
+from provisioning.tenant import holding
+
+QUERIES = queries.load(__file__)
+
+
+class Opening(NamedTuple):
+    """What decides whether a job may be opened."""
+
+    project: dict[str, Any] | None
+    opened: dict[str, Any] | None
+    running: str | None
+    clusters: list[dict[str, Any]]
+
+
+class _Opened(NamedTuple):
+    output: dict[str, Any]
 
 
 def verify_project(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, execution_arn, payload}, returns {job_id, project_id, services}."""
+    """Lambda handler. Takes {job_id, execution_arn, payload}, returns {job_id, project_id, tenant_id}."""
     del context
     with reporting(str(Stage.INITIALIZING), str(event["job_id"]), ControlPlaneUnavailable):
         return verify(event["job_id"], event["execution_arn"], event["payload"])
 
 
 def verify(job_id: str, execution_arn: str, document: object) -> Output:
-    """Opens the job, or returns what it returned before when the job is open already. One transaction,
-    in two round trips.
+    """Open the job and choose its tenant, or return what it returned before when the job is open already.
 
-    Raises InvalidPayload, ProjectNotFound, ProjectNotEligible, ProvisioningInProgress, RegionNotAvailable or
-    QuotaExceeded, and JobClosed when this very job has ended without success.
+    One transaction, in two round trips. Raises InvalidPayload, ProjectNotFound, ProjectNotEligible,
+    ProvisioningInProgress, RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without
+    success.
     """
     payload = parse_payload(document)
-    wanted = payload.database
-    control, (found,) = control_plane.begin(
-        "begin",
-        "lock_project",
-        "lock_clusters",
-        "find_opening",
-        project_id=payload.project_id,
-        job_id=job_id,
-        region=payload.region,
-        engine=wanted.engine,
-        version=wanted.version,
-        size=wanted.size,
-    )
-    with control.deciding():
-        if found["opened"] is not None:
-            return _opened_before(found["opened"], payload)
+    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **payload.database._asdict()}
+    asked = (BEGIN, QUERIES["lock_project"], QUERIES["lock_clusters"], QUERIES["find_opening"])
+    control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
+    with control.transaction():
+        if found is None:
+            raise ControlPlaneUnavailable("the control plane gave no answer")
+        if found.opened is not None:
+            return _opened_before(found.opened, payload)
         _check_eligible(found, payload)
-        output = _output(job_id, payload)
-        names = tenant_names(payload.project_id)
-        control.execute(
-            "open_job",
-            "commit",
-            job_id=job_id,
+        opened = control.fetch_one(
+            _Opened,
+            QUERIES["claim_project"],
+            holding.QUERIES["record_superseded"],
+            holding.QUERIES["claim_tenant"],
+            QUERIES["record_steps"],
+            COMMIT,
+            QUERIES["find_opened"],
             job_type=str(JobType.PROVISION_PROJECT),
-            project_id=payload.project_id,
-            cluster_id=_pick_cluster(found["clusters"], payload),
             execution_arn=execution_arn,
             payload=payload.as_document(),
-            tenant_names=names._asdict() | {"secret": names.secret},
             progress_percent=100 // len(STEPS),
             steps=json.dumps(_steps(payload)),
-            output=json.dumps(output),
+            **holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload)),
         )
+    if opened is None:
+        raise ControlPlaneUnavailable("the control plane did not keep the job")
+    return opened.output
+
+
+def _opened_before(job: dict[str, Any], payload: Payload) -> Output:
+    if job["project_id"] != payload.project_id or job["status"] not in ("running", "succeeded"):
+        raise JobClosed(f"the job is {job['status']}: start a new one")
+    output: Output = job["output"]
     return output
 
 
-def _opened_before(job: Row, payload: Payload) -> Output:
-    if job["project_id"] != payload.project_id or job["status"] not in ("running", "succeeded"):
-        raise JobClosed(f"the job is {job['status']}: start a new one")
-    return _output(job["job_id"], payload)
-
-
-def _check_eligible(found: Row, payload: Payload) -> None:
-    project = found["project"]
+def _check_eligible(found: Opening, payload: Payload) -> None:
+    project = found.project
     if (
         project is None
         or payload.organization_id not in (None, project["organization_id"])
@@ -92,13 +101,13 @@ def _check_eligible(found: Row, payload: Payload) -> None:
         raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
     if project["status"] == "active":
         raise ProjectNotEligible(f"the project {payload.project_id} is active already")
-    if found["running"] is not None:
-        raise ProvisioningInProgress(f"the job {found['running']} is provisioning the project {payload.project_id}")
+    if found.running is not None:
+        raise ProvisioningInProgress(f"the job {found.running} is provisioning the project {payload.project_id}")
     if project["status"] not in ("created", "failed"):
         raise ProjectNotEligible(f"the project {payload.project_id} is {project['status']}")
 
 
-def _pick_cluster(matching: list[Row], payload: Payload) -> str:
+def _pick_cluster(matching: list[dict[str, Any]], payload: Payload) -> str:
     wanted = payload.database
     if not matching:
         raise RegionNotAvailable(
@@ -120,11 +129,3 @@ def _steps(payload: Payload) -> list[dict[str, Any]]:
         }
         for position, stage in enumerate(STEPS)
     ]
-
-
-def _output(job_id: str, payload: Payload) -> Output:
-    return {
-        "job_id": job_id,
-        "project_id": payload.project_id,
-        "services": {str(service): wanted for service, wanted in payload.services.items()},
-    }

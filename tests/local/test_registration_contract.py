@@ -30,7 +30,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @schema.parametrize()
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_one_that_the_contract_knows(case: schemathesis.Case[Any], base_url: str) -> None:
-    if isinstance(case.body, dict) and isinstance(case.body.get("project_id"), str) and case.body["project_id"]:
+    if isinstance(case.body, dict) and isinstance(case.body.get("tenant_id"), str) and case.body["tenant_id"]:
         # No schema can say that two values are the same.
-        case.body["project_id"] = case.path_parameters["project_id"]
+        case.body["tenant_id"] = case.path_parameters["tenant_id"]
     case.call_and_validate(base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"})

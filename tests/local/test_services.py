@@ -11,7 +11,10 @@ from local.errors import HumanError
 from local.services import SERVICES, RegistrationServices, RegistrationStore
 
 TOKENS = {service: f"token-of-{service}" for service in SERVICES}
+TENANT_ID = "abcdefghijklmnopqrst"
+ANOTHER = "tsrqponmlkjihgfedcba"
 BODY = {
+    "tenant_id": TENANT_ID,
     "project_id": "p-1",
     "region": "us-east-1",
     "organization_id": "o-1",
@@ -35,7 +38,7 @@ class Caller:
         self._token = token or TOKENS[service]
 
     def __call__(
-        self, method: str, key: str | None = "k-1", body: Any = BODY, path: str = "/tenants/p-1"
+        self, method: str, key: str | None = "k-1", body: Any = BODY, path: str = f"/tenants/{TENANT_ID}"
     ) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self._token}"} | ({"Idempotency-Key": key} if key else {})
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -54,8 +57,8 @@ def call(services: RegistrationServices) -> Caller:
 def test_a_new_tenant_is_created(call: Caller, services: RegistrationServices) -> None:
     status, tenant = call("PUT")
     assert status == 201
-    assert set(tenant) == {"external_id", "endpoint", "registered_at"}
-    assert tenant["endpoint"] == f"{services.url('auth')}/tenants/p-1"
+    assert set(tenant) == {"endpoint", "registered_at"}
+    assert tenant["endpoint"] == f"{services.url('auth')}/tenants/{TENANT_ID}"
 
 
 def test_the_same_key_again_gives_the_same_tenant(call: Caller) -> None:
@@ -96,10 +99,18 @@ def test_delete_under_another_key_leaves_the_tenant_and_closes_that_key(call: Ca
     assert call("PUT", "k-2") == (409, {"error": "idempotency key closed"})
 
 
-def test_a_closed_key_leaves_other_projects_alone(call: Caller) -> None:
+def test_a_closed_key_leaves_other_tenants_alone(call: Caller) -> None:
     call("DELETE")
-    body = BODY | {"project_id": "p-2"}
-    assert call("PUT", body=body, path="/tenants/p-2")[0] == 201
+    body = BODY | {"tenant_id": ANOTHER}
+    assert call("PUT", body=body, path=f"/tenants/{ANOTHER}")[0] == 201
+
+
+def test_a_project_can_have_another_tenant_while_its_first_is_registered(
+    call: Caller, services: RegistrationServices
+) -> None:
+    first = call("PUT")[1]
+    second = call("PUT", "k-2", BODY | {"tenant_id": ANOTHER}, f"/tenants/{ANOTHER}")[1]
+    assert services.store.tenants("auth") == {TENANT_ID: first, ANOTHER: second}
 
 
 def test_a_new_key_can_register_after_a_removal(call: Caller) -> None:
@@ -117,7 +128,23 @@ def test_the_token_of_another_service_is_refused(services: RegistrationServices)
     assert Caller(services, token=TOKENS["storage"])("GET")[0] == 401
 
 
-@pytest.mark.parametrize("path", ["", "/tenants", "/tenants/", "/tenants/p 1", "/tenants/-p", "/tenants/p/q", "/other"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/tenants",
+        "/tenants/",
+        "/tenants/p-1",
+        f"/tenants/{TENANT_ID[:-1]}",
+        f"/tenants/{TENANT_ID}u",
+        f"/tenants/{TENANT_ID.upper()}",
+        f"/tenants/{TENANT_ID[:-1]}0",
+        f"/tenants/{TENANT_ID[:-1]}%20",
+        f"/tenants/{TENANT_ID}%0A",
+        f"/tenants/{TENANT_ID}/q",
+        "/other",
+    ],
+)
 def test_unknown_paths_are_not_found(call: Caller, path: str) -> None:
     status, answer = call("GET", path=path)
     assert status == 404
@@ -137,7 +164,10 @@ def test_another_method_is_refused_in_json(call: Caller) -> None:
         (BODY | {"secret_arn": ""}, "secret_arn must be a text"),
         (BODY | {"database": "d"}, "database must be an object"),
         (BODY | {"database": {"host": "h", "port": True, "name": "d", "schema": "s"}}, "port must be a number"),
-        (BODY | {"project_id": "p-2"}, "project_id differs from the one in the path"),
+        ({name: value for name, value in BODY.items() if name != "tenant_id"}, "tenant_id must be a text"),
+        (BODY | {"tenant_id": ANOTHER}, "tenant_id differs from the one in the path"),
+        (BODY | {"project_id": "-p"}, "project_id must be 1 to 64 letters, digits, _ and -"),
+        (BODY | {"project_id": "p\ud800"}, "project_id must be 1 to 64 letters, digits, _ and -"),
     ],
 )
 def test_malformed_bodies_are_refused(call: Caller, body: Any, problem: str) -> None:
@@ -152,7 +182,7 @@ def test_a_missing_key_is_refused(call: Caller, method: str) -> None:
 def test_services_do_not_share_tenants(services: RegistrationServices) -> None:
     Caller(services, "auth")("PUT")
     assert Caller(services, "storage")("GET")[0] == 404
-    assert list(services.store.tenants("auth")) == ["p-1"]
+    assert list(services.store.tenants("auth")) == [TENANT_ID]
     assert services.store.tenants("storage") == {}
 
 
@@ -161,9 +191,9 @@ def test_registrations_survive_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         services = RegistrationServices(tmp_path / "registrations.sqlite3", TOKENS)
         services.start()
-        created.append(Caller(services)("PUT")[1]["external_id"])
+        created.append(Caller(services)("PUT"))
         services.stop()
-    assert created[0] == created[1]
+    assert created == [(201, created[0][1]), (200, created[0][1])]
 
 
 def test_a_registration_is_in_the_files_before_its_caller_hears_of_it(
@@ -175,7 +205,7 @@ def test_a_registration_is_in_the_files_before_its_caller_hears_of_it(
     for file in tmp_path.glob("registrations.sqlite3*"):
         shutil.copy(file, left)
     store = RegistrationStore(left / "registrations.sqlite3")
-    assert store.tenants("auth") == {"p-1": created}
+    assert store.tenants("auth") == {TENANT_ID: created}
     store.close()
 
 

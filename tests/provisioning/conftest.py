@@ -1,6 +1,7 @@
 import functools
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +32,9 @@ hypothesis.settings.load_profile("provisioner")
 
 REGION = "us-east-1"
 TOKEN = "t0k3n-of-the-auth-service"
-KEY = "job-1/auth"
-KNOWN = {"external_id": "auth_1", "endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
+TENANT_ID = "abcdefghijklmnopqrst"
+KEY = str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{TENANT_ID}/auth"))
+KNOWN = {"endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
 """A registration as the service answers it."""
 
 

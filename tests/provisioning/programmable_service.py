@@ -116,7 +116,7 @@ def reset(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
 def cut_off(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
     """Promises a longer body than it sends."""
     _begin(connection, 200, {"Content-Length": "1000"})
-    connection.wfile.write(b'{"external_id": ')
+    connection.wfile.write(b'{"endpoint": ')
     connection.close_connection = True
 
 

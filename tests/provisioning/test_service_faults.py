@@ -11,7 +11,7 @@ from provisioning.service_client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.services.adapter import Registration
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import KEY, KNOWN, TOKEN
+from tests.provisioning.conftest import KEY, KNOWN, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import (
     Behaviour,
     ProgrammableService,
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 0.3
 GARBAGE: dict[str, object] = {
     "nothing": b"",
     "no JSON": b"<html>it works</html>",
-    "half of a document": b'{"external_id": "auth_1", ',
+    "half of a document": b'{"endpoint": "https://auth/demo", ',
     "bytes that are no text": b"\xff\xfe\x00",
     "null": None,
     "a number": 7,
@@ -35,14 +35,14 @@ GARBAGE: dict[str, object] = {
     "an array": [KNOWN],
     "an empty object": {},
     "a field missing": {name: value for name, value in KNOWN.items() if name != "endpoint"},
-    "a field null": KNOWN | {"external_id": None},
-    "a field that is a number": KNOWN | {"external_id": 7},
+    "a field null": KNOWN | {"endpoint": None},
+    "a field that is a number": KNOWN | {"registered_at": 7},
     "a field that is an array": KNOWN | {"endpoint": ["https://auth/demo"]},
     "a field with a newline": KNOWN | {"endpoint": "https://auth/demo\nX: y"},
-    "a field with NUL": KNOWN | {"external_id": "auth\x00"},
-    "a field with a lone surrogate": KNOWN | {"external_id": "auth\ud800"},
-    "a field that is too long": KNOWN | {"external_id": "a" * 513},
-    "a huge number": b'{"external_id": ' + b"9" * 5000 + b"}",
+    "a field with NUL": KNOWN | {"endpoint": "auth\x00"},
+    "a field with a lone surrogate": KNOWN | {"endpoint": "auth\ud800"},
+    "a field that is too long": KNOWN | {"endpoint": "a" * 513},
+    "a huge number": b'{"endpoint": ' + b"9" * 5000 + b"}",
 }
 TOO_LARGE = KNOWN | {"note": "x" * LARGEST_ANSWER_BYTES}
 
@@ -68,7 +68,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def failure(client: Generic) -> ServiceRegistrationFailed:
     with pytest.raises(ServiceRegistrationFailed) as failed:
-        client.put("demo", KEY, {"project_id": "demo"})
+        client.put(TENANT_ID, {"project_id": "demo"})
     return failed.value
 
 
@@ -104,7 +104,7 @@ def test_a_service_that_is_busy_is_asked_again_at_once(
 ) -> None:
     service.will(answer(status), answer(201, KNOWN))
     with within(1):
-        assert client.put("demo", KEY, {}) == Registration(**KNOWN)
+        assert client.put(TENANT_ID, {}) == Registration(TENANT_ID, **KNOWN)
 
 
 def test_a_service_that_is_gone_for_good_is_asked_three_times(service: ProgrammableService, client: Generic) -> None:
@@ -122,14 +122,14 @@ def test_every_try_carries_the_same_idempotency_key(service: ProgrammableService
 def test_retry_after_is_honoured(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(503, headers={"Retry-After": "1"}), answer(201, KNOWN))
     started = time.monotonic()
-    client.put("demo", KEY, {})
+    client.put(TENANT_ID, {})
     assert time.monotonic() - started >= 1
 
 
 def test_retry_after_is_not_honoured_beyond_the_limit(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(429, headers={"Retry-After": "3600"}), answer(201, KNOWN))
     with within(4):
-        client.put("demo", KEY, {})
+        client.put(TENANT_ID, {})
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-1", "1e9", ""])
@@ -154,8 +154,8 @@ def test_an_answer_nested_without_end_is_transient(service: ProgrammableService,
     failure(client)
 
 
-def test_an_answer_without_an_external_id_is_transient(service: ProgrammableService, client: Generic) -> None:
-    service.will(answer(200, KNOWN | {"external_id": ""}))
+def test_an_answer_without_an_endpoint_is_transient(service: ProgrammableService, client: Generic) -> None:
+    service.will(answer(200, KNOWN | {"endpoint": ""}))
     failure(client)
 
 
@@ -170,13 +170,13 @@ def test_an_answer_that_is_too_large_is_transient(service: ProgrammableService, 
 def test_an_answer_without_end_is_left_early(service: ProgrammableService, client: Generic, status: int) -> None:
     service.will(endless(status))
     with within(4), pytest.raises((ServiceRegistrationFailed, ServiceRejectedRegistration)):
-        client.put("demo", KEY, {})
+        client.put(TENANT_ID, {})
 
 
 def test_a_refusal_without_end_is_left_early(service: ProgrammableService, client: Generic) -> None:
     service.will(endless(503, seconds=0.6), endless(503, seconds=0.6), answer(201, KNOWN))
     with within(1):
-        client.put("demo", KEY, {})
+        client.put(TENANT_ID, {})
 
 
 @pytest.mark.usefixtures("impatient")
@@ -193,7 +193,7 @@ def test_an_answer_that_drips_is_left_early(service: ProgrammableService, client
 def test_a_failure_never_holds_the_token(service: ProgrammableService, client: Generic, behaviour: Behaviour) -> None:
     service.will(behaviour)
     with pytest.raises((ServiceRegistrationFailed, ServiceRejectedRegistration)) as failed:
-        client.put("demo", KEY, {})
+        client.put(TENANT_ID, {})
     assert TOKEN not in "".join(traceback.format_exception(failed.value))
     assert TOKEN not in repr(failed.value.__context__)
 
@@ -202,7 +202,7 @@ def test_a_service_is_asked_anew_after_it_has_failed(service: ProgrammableServic
     service.will(reset)
     failure(client)
     service.will(answer(201, KNOWN))
-    assert client.put("demo", KEY, {}) == Registration(**KNOWN)
+    assert client.put(TENANT_ID, {}) == Registration(TENANT_ID, **KNOWN)
 
 
 def client_until(seconds: float) -> Generic:
@@ -233,5 +233,5 @@ def test_a_request_may_take_longer_where_it_says_so(service: ProgrammableService
     client = ServiceClient(Service.AUTH)
     started = time.monotonic()
     with pytest.raises(ServiceRegistrationFailed):
-        client.request("PUT", "/tenants/demo", lambda _: {}, seconds=4 * PATIENCE_SECONDS)
+        client.request("PUT", f"/tenants/{TENANT_ID}", lambda _: {}, seconds=4 * PATIENCE_SECONDS)
     assert time.monotonic() - started > PATIENCE_SECONDS

@@ -1,7 +1,13 @@
--- The control plane: what exists, for whom, and which job made it.
--- Names of tenant resources are unique over all projects, so that no two can ever meet in one name.
+-- The control plane: what exists, for whom, and which job holds it.
 
 CREATE SCHEMA IF NOT EXISTS control_plane;
+
+-- Who this control plane is, for the registers of its clusters: several may share a server.
+CREATE TABLE control_plane.identity (
+    control_plane_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row)
+);
+INSERT INTO control_plane.identity DEFAULT VALUES;
 
 CREATE TABLE control_plane.projects (
     project_id      text PRIMARY KEY CHECK (project_id ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
@@ -23,7 +29,9 @@ CREATE TABLE control_plane.clusters (
     host            text NOT NULL,
     port            integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
     admin_secret_id text NOT NULL,
-    capacity        integer NOT NULL CHECK (capacity >= 0)
+    capacity        integer NOT NULL CHECK (capacity >= 0),
+    -- How many tenants are kept ready; NULL: what the setting POOL_SIZE says.
+    pool_size       integer CHECK (pool_size >= 0)
 );
 
 CREATE TABLE control_plane.jobs (
@@ -52,7 +60,6 @@ CREATE TABLE control_plane.jobs (
 CREATE UNIQUE INDEX jobs_one_running_per_project ON control_plane.jobs (project_id)
     WHERE status IN ('pending', 'running');
 CREATE INDEX jobs_by_project ON control_plane.jobs (project_id, created_at DESC);
-CREATE INDEX jobs_running_by_cluster ON control_plane.jobs (cluster_id) WHERE status IN ('pending', 'running');
 
 CREATE TABLE control_plane.provisioning_steps (
     job_id        text NOT NULL REFERENCES control_plane.jobs,
@@ -66,44 +73,72 @@ CREATE TABLE control_plane.provisioning_steps (
     error_type    text,
     error_message text,
     error_details jsonb,
-    intent        jsonb,
     output        jsonb,
     PRIMARY KEY (job_id, stage)
 );
 
-CREATE TABLE control_plane.tenant_databases (
-    project_id     text PRIMARY KEY REFERENCES control_plane.projects,
-    job_id         text NOT NULL REFERENCES control_plane.jobs,
-    cluster_id     text NOT NULL REFERENCES control_plane.clusters,
-    database_name  text NOT NULL UNIQUE CHECK (octet_length(database_name) <= 63),
-    owner_role     text NOT NULL UNIQUE CHECK (octet_length(owner_role) <= 63),
-    login_role     text NOT NULL UNIQUE CHECK (octet_length(login_role) <= 63),
-    secret_name    text NOT NULL UNIQUE,
-    secret_arn     text,
-    storage_gb     integer NOT NULL,
-    schema_version integer,
-    status         text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'created')),
-    created_at     timestamptz NOT NULL DEFAULT now()
+-- The data-plane half of a project. The row is committed before anything of the tenant is made, and says who holds it:
+-- the job, or without one the refill of its cluster's pool. Every name derives from tenant_id and never changes.
+CREATE TABLE control_plane.tenants (
+    tenant_id          text PRIMARY KEY CHECK (tenant_id ~ '^[a-z]{20}$'),
+    cluster_id         text NOT NULL REFERENCES control_plane.clusters,
+    project_id         text,
+    job_id             text,
+    state              text NOT NULL CHECK (state IN
+                           ('making', 'ready', 'claimed', 'active', 'suspended', 'removing', 'disputed', 'gone')),
+    -- What it was made of: the schema of this code, and the server. One that differs is not given to a new job.
+    schema_version     integer,
+    fingerprint        text,
+    server_fingerprint text,
+    -- What "Create tenant schema" answers once the schema is there.
+    prepared           jsonb,
+    secret_arn         text,
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    claimed_at         timestamptz,
+    -- When everything of it was looked for and not found, and when the last look is due at what a late attempt can make.
+    removed_at         timestamptz,
+    look_again_at      timestamptz,
+    gone_at            timestamptz,
+    CHECK (state <> 'ready' OR (job_id IS NULL AND project_id IS NULL)),
+    CHECK (state NOT IN ('claimed', 'active', 'suspended') OR (job_id IS NOT NULL AND project_id IS NOT NULL))
 );
-CREATE INDEX tenant_databases_by_cluster ON control_plane.tenant_databases (cluster_id);
+CREATE UNIQUE INDEX tenants_one_live_per_project ON control_plane.tenants (project_id)
+    WHERE state IN ('active', 'suspended');
+CREATE UNIQUE INDEX tenants_one_unfinished_per_project ON control_plane.tenants (project_id)
+    WHERE state IN ('making', 'claimed');
+CREATE INDEX tenants_by_job ON control_plane.tenants (job_id);
+CREATE INDEX tenants_by_cluster ON control_plane.tenants (cluster_id, state, created_at) WHERE state <> 'gone';
+CREATE INDEX tenants_to_look_at ON control_plane.tenants (look_again_at) WHERE state = 'removing';
 
+-- A removed one keeps its row until its tenant is gone: a request that was sent before may arrive after the removal.
 CREATE TABLE control_plane.service_registrations (
-    project_id      text NOT NULL REFERENCES control_plane.projects,
-    service         text NOT NULL,
-    job_id          text NOT NULL REFERENCES control_plane.jobs,
-    idempotency_key text NOT NULL,
-    external_id     text,
-    endpoint        text,
-    status          text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'registered')),
-    registered_at   timestamptz,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (project_id, service)
+    tenant_id     text NOT NULL REFERENCES control_plane.tenants,
+    service       text NOT NULL,
+    job_id        text NOT NULL,
+    endpoint      text,
+    status        text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'registered', 'removed')),
+    registered_at timestamptz,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, service)
 );
+CREATE INDEX service_registrations_by_job ON control_plane.service_registrations (job_id);
+
+-- Where the raw API keys of a job are until somebody has them revealed: decided by one update of revealed_at.
+CREATE TABLE control_plane.api_key_secrets (
+    tenant_id     text NOT NULL REFERENCES control_plane.tenants,
+    job_id        text NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    revealed_at   timestamptz,
+    look_again_at timestamptz,
+    PRIMARY KEY (tenant_id, job_id)
+);
+CREATE INDEX api_key_secrets_by_job ON control_plane.api_key_secrets (job_id);
+CREATE INDEX api_key_secrets_to_look_at ON control_plane.api_key_secrets (look_again_at) WHERE look_again_at IS NOT NULL;
 
 CREATE TABLE control_plane.api_keys (
     key_id     uuid PRIMARY KEY,
-    project_id text NOT NULL REFERENCES control_plane.projects,
-    job_id     text NOT NULL REFERENCES control_plane.jobs,
+    tenant_id  text NOT NULL REFERENCES control_plane.tenants,
+    job_id     text NOT NULL,
     position   integer NOT NULL,
     kind       text NOT NULL CHECK (kind IN ('publishable', 'secret', 'service_role')),
     prefix     text NOT NULL,
@@ -112,7 +147,7 @@ CREATE TABLE control_plane.api_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (job_id, position)
 );
-CREATE INDEX api_keys_by_project ON control_plane.api_keys (project_id);
+CREATE INDEX api_keys_by_tenant ON control_plane.api_keys (tenant_id);
 
 CREATE TABLE control_plane.audit_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -121,6 +156,7 @@ CREATE TABLE control_plane.audit_log (
     action      text NOT NULL,
     job_id      text,
     project_id  text,
+    tenant_id   text,
     stage       text,
     details     jsonb NOT NULL DEFAULT '{}'
 );
@@ -131,3 +167,29 @@ $$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insuffi
 
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON control_plane.audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION control_plane.refuse_change();
+
+-- How many more tenants a cluster takes. A project's tenant has its place from the moment its job is opened until it is
+-- removed; what the pool keeps ready is not counted, because it becomes a project's.
+CREATE VIEW control_plane.cluster_room AS
+SELECT cluster_id,
+       capacity - (
+           SELECT count(*) FROM control_plane.tenants
+           WHERE tenants.cluster_id = clusters.cluster_id AND project_id IS NOT NULL
+               AND state <> 'gone' AND removed_at IS NULL
+       ) AS room
+FROM control_plane.clusters;
+
+-- A tenant in the one shape in which code reads it: columns named one by one, so that a new one disturbs nobody.
+CREATE VIEW control_plane.tenant_documents AS
+SELECT tenants.tenant_id,
+       json_build_object(
+           'tenant_id', tenants.tenant_id, 'state', tenants.state, 'job_id', tenants.job_id,
+           'project_id', tenants.project_id, 'secret_arn', tenants.secret_arn, 'prepared', tenants.prepared,
+           'created_at', tenants.created_at, 'removed_at', tenants.removed_at,
+           'cluster', json_build_object(
+               'cluster_id', clusters.cluster_id, 'region', clusters.region, 'engine', clusters.engine,
+               'version', clusters.version, 'size', clusters.size, 'host', clusters.host, 'port', clusters.port,
+               'admin_secret_id', clusters.admin_secret_id, 'capacity', clusters.capacity)
+       ) AS document
+FROM control_plane.tenants
+JOIN control_plane.clusters USING (cluster_id);

@@ -1,4 +1,4 @@
-"""The services that a project is registered with. A new kind of service is one file here and one line in ADAPTERS."""
+"""The services that a tenant is registered with. A new kind of service is one file here and one line in ADAPTERS."""
 
 import functools
 import importlib
@@ -21,9 +21,9 @@ ADAPTERS = {
 
 
 def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
-    """Returns the adapter that the settings name for a service, whose requests end by that monotonic time.
+    """Return the adapter that the settings name for a service, whose requests end by that monotonic time.
 
-    Raises Misconfigured for an adapter that does not exist.
+    Raise Misconfigured for an adapter that does not exist.
     """
     name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", "generic")
     if name not in ADAPTERS:
@@ -33,6 +33,6 @@ def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
 
 @functools.cache
 def adapter_class(name: str) -> type[Adapter]:
-    """Returns the class of the adapter of that name."""
+    """Return the class of the adapter of that name."""
     file, _, class_name = ADAPTERS[name].partition(".")
     return cast("type[Adapter]", getattr(importlib.import_module(f"{__name__}.{file}"), class_name))

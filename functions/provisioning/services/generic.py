@@ -1,22 +1,23 @@
 """The `generic` adapter: the contract of docs/registration-service.openapi.yaml.
 
-    PUT    {base}/tenants/{project_id}   201 created, 200 already registered under this key, 409 under another one
-    GET    {base}/tenants/{project_id}   200, or 404
-    DELETE {base}/tenants/{project_id}   204 removed, 404 absent, 409 registered under another key; closes the key
+    PUT    {base}/tenants/{tenant_id}   201 created, 200 already registered under this key, 409 under another one
+    GET    {base}/tenants/{tenant_id}   200, or 404
+    DELETE {base}/tenants/{tenant_id}   204 removed, 404 absent, 409 registered under another key; closes the key
 
-Every PUT and DELETE carries an Idempotency-Key; a service takes no PUT under a key that a DELETE has closed, so a
-request of an attempt that was given up does no harm when it arrives late.
+Every PUT and DELETE carries an Idempotency-Key. A service answers 409 to a PUT under a key that a DELETE has closed, so
+a late request of a superseded attempt registers nothing.
 """
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from typing_extensions import override
 
-from provisioning import tenant_schema
 from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
-from provisioning.services.adapter import Adapter, Registration, Tenant
+from provisioning.services.adapter import Adapter, Registration, ServiceTenant
+from provisioning.stage import Service
+from provisioning.tenant.schema import SCHEMA
 
 LONGEST_TEXT = 512
 
@@ -25,87 +26,87 @@ class Generic(Adapter):
     """Registers tenants with a service that keeps the contract above."""
 
     @override
-    def register(self, tenant: Tenant) -> Registration:
+    def register(self, tenant: ServiceTenant) -> Registration:
         """In this contract 200 and 201 say that the tenant is ready."""
         job = tenant.job
         return self.put(
-            job.project_id,
-            job.idempotency_key(self.service),
+            tenant.external_id,
             {
+                "tenant_id": tenant.external_id,
                 "project_id": job.project_id,
                 "region": job.cluster.region,
                 "organization_id": job.organization_id,
                 "database": {
                     "host": job.cluster.host,
                     "port": job.cluster.port,
-                    "name": job.names.database,
-                    "schema": tenant_schema.SCHEMA,
+                    "name": tenant.database,
+                    "schema": SCHEMA,
                 },
-                "secret_arn": job.secret_arn,
+                "secret_arn": tenant.secret_arn,
             },
         )
 
     @override
-    def deregister(self, tenant: Tenant) -> bool:
-        return self.delete(tenant.job.project_id, tenant.job.idempotency_key(self.service))
+    def deregister(self, tenant_id: str) -> bool:
+        """Remove what was registered under the tenant's key and close the key. Return whether anything was removed.
 
-    @override
-    def exists(self, tenant: Tenant) -> bool:
-        return self.find(tenant.job.project_id) is not None
-
-    @override
-    def ready(self, tenant: Tenant) -> bool:
-        """In this contract a service that knows the tenant serves it."""
-        return self.exists(tenant)
-
-    def put(self, project_id: str, idempotency_key: str, tenant: Mapping[str, Any]) -> Registration:
-        """Registers the tenant; doing it again under the same key changes nothing and answers the same.
-
-        Raises ResourceConflict when the tenant is registered under another key.
+        A registration under another key was made by somebody else and stays.
         """
-        status, body = self._request("PUT", project_id, idempotency_key, tenant)
-        if status == 409:
-            raise ResourceConflict(f"{self.service} has a registration of this tenant that is not this job's")
-        if status not in (200, 201):
-            raise self.client.refusal(status)
-        return self._registration(body)
-
-    def find(self, project_id: str) -> Registration | None:
-        """Returns the tenant's registration, or None."""
-        status, body = self._request("GET", project_id)
-        if status == 404:
-            return None
-        if status != 200:
-            raise self.client.refusal(status)
-        return self._registration(body)
-
-    def delete(self, project_id: str, idempotency_key: str) -> bool:
-        """Removes what was registered under the key and closes the key. Tells whether there was anything to remove.
-
-        A registration under another key is not this job's and stays.
-        """
-        status, _ = self._request("DELETE", project_id, idempotency_key)
+        status, _ = self._request("DELETE", tenant_id)
         if status not in (204, 404, 409):
             raise self.client.refusal(status)
         return status == 204
 
-    def _request(
-        self, method: str, project_id: str, idempotency_key: str = "", body: Mapping[str, Any] | None = None
-    ) -> tuple[int, bytes]:
+    @override
+    def exists(self, tenant_id: str) -> bool:
+        return self.find(tenant_id) is not None
+
+    @override
+    def ready(self, tenant_id: str) -> bool:
+        """In this contract a service that knows the tenant serves it."""
+        return self.exists(tenant_id)
+
+    def put(self, tenant_id: str, description: Mapping[str, Any]) -> Registration:
+        """Register the tenant; a repeated call changes nothing and returns the same.
+
+        Raise ResourceConflict when the tenant is registered under another key, or its key is closed.
+        """
+        status, body = self._request("PUT", tenant_id, description)
+        if status == 409:
+            raise ResourceConflict(f"{self.service} has another registration of this tenant, or has removed it")
+        if status not in (200, 201):
+            raise self.client.refusal(status)
+        return self._registration(tenant_id, body)
+
+    def find(self, tenant_id: str) -> Registration | None:
+        """Return the tenant's registration, or None."""
+        status, body = self._request("GET", tenant_id)
+        if status == 404:
+            return None
+        if status != 200:
+            raise self.client.refusal(status)
+        return self._registration(tenant_id, body)
+
+    def _request(self, method: str, tenant_id: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
         return self.client.request(
             method,
-            f"/tenants/{quote(project_id, safe='')}",
+            self._path(tenant_id),
             lambda token: {"Authorization": f"Bearer {token}"},
-            headers={"Idempotency-Key": idempotency_key} if idempotency_key else None,
+            headers={"Idempotency-Key": idempotency_key(tenant_id, self.service)} if method != "GET" else None,
             body=body,
         )
 
-    def _registration(self, content: bytes) -> Registration:
+    def _registration(self, tenant_id: str, content: bytes) -> Registration:
         body = self.client.document(content)
         try:
-            return Registration(*(_text(body[name]) for name in ("external_id", "endpoint", "registered_at")))
+            return Registration(tenant_id, _text(body["endpoint"]), _text(body["registered_at"]))
         except (ValueError, KeyError):
             raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know") from None
+
+
+def idempotency_key(tenant_id: str, service: Service) -> str:
+    """Return the key under which the tenant is registered with the service, whichever job or attempt asks."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{tenant_id}/{service}"))
 
 
 def _text(value: object) -> str:

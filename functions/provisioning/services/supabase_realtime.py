@@ -27,9 +27,12 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import configuration, json_web_token, postgres, tenant_secret
+from provisioning import configuration, json_web_token, queries
+from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
-from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant, tls_enforced
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant, tls_enforced
+
+QUERIES = queries.load(__file__)
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
@@ -40,33 +43,35 @@ UNAUTHORIZED = 403
 class SupabaseRealtime(Adapter):
     """Registers tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
 
+    tenants_path = "/api/tenants"
+
     @override
-    def register(self, tenant: Tenant) -> Registration:
+    def register(self, tenant: ServiceTenant) -> Registration:
         login = _own_login()
         if login is not None:
             _prepare_database(tenant, login["username"])
         description = _description(tenant, login or {"username": tenant.username, "password": tenant.password})
-        if self._put(tenant, description) == 200 and not self.ready(tenant):
-            self._delete(tenant)
-            self._put(tenant, description)
-        return self._registered(tenant, _path(tenant))
+        if self._put(tenant.external_id, description) == 200 and not self.ready(tenant.external_id):
+            self._delete(tenant.external_id)
+            self._put(tenant.external_id, description)
+        return self._registered(tenant)
 
     @override
-    def deregister(self, tenant: Tenant) -> bool:
-        existed = self.exists(tenant)
-        self._delete(tenant)
+    def deregister(self, tenant_id: str) -> bool:
+        existed = self.exists(tenant_id)
+        self._delete(tenant_id)
         return existed
 
     @override
-    def exists(self, tenant: Tenant) -> bool:
-        status, _ = self._request("GET", _path(tenant))
+    def exists(self, tenant_id: str) -> bool:
+        status, _ = self._request("GET", self._path(tenant_id))
         if status not in (200, 404):
             raise self.client.refusal(status)
         return status == 200
 
     @override
-    def ready(self, tenant: Tenant) -> bool:
-        status, body = self._request("GET", f"{_path(tenant)}/health")
+    def ready(self, tenant_id: str) -> bool:
+        status, body = self._request("GET", f"{self._path(tenant_id)}/health")
         if status == 404:
             return False
         if status != 200:
@@ -75,16 +80,16 @@ class SupabaseRealtime(Adapter):
         data = answer.get("data", answer)
         return isinstance(data, dict) and data.get("healthy") is True
 
-    def _put(self, tenant: Tenant, description: Mapping[str, object]) -> int:
-        status, _ = self._request("PUT", _path(tenant), {"tenant": description}, MIGRATION_SECONDS)
+    def _put(self, tenant_id: str, description: Mapping[str, object]) -> int:
+        status, _ = self._request("PUT", self._path(tenant_id), {"tenant": description}, MIGRATION_SECONDS)
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
         if status not in (200, 201):
             raise self.client.refusal(status)
         return status
 
-    def _delete(self, tenant: Tenant) -> None:
-        status, _ = self._request("DELETE", _path(tenant))
+    def _delete(self, tenant_id: str) -> None:
+        status, _ = self._request("DELETE", self._path(tenant_id))
         if status not in (204, 404):
             raise self.client.refusal(status)
 
@@ -94,28 +99,24 @@ class SupabaseRealtime(Adapter):
         )
 
 
-def _path(tenant: Tenant) -> str:
-    return f"/api/tenants/{tenant.external_id}"
-
-
 def _own_login() -> Mapping[str, str] | None:
-    """Returns the credentials of the login that only Realtime has, or None without one. Raises Misconfigured."""
+    """Return the credentials of the login that only Realtime has, or None without one. Raise Misconfigured."""
     secret_id = configuration.optional("REALTIME_DATABASE_SECRET_ID")
     if not secret_id:
         return None
-    document = tenant_secret.read(secret_id)
+    document = secrets.read(secret_id)
     if not all(isinstance(document.get(field), str) for field in ("username", "password")):
         raise Misconfigured("the secret of REALTIME_DATABASE_SECRET_ID must hold username and password")
     return document
 
 
-def _prepare_database(tenant: Tenant, username: str) -> None:
+def _prepare_database(tenant: ServiceTenant, username: str) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
-        names = {"database": sql.Identifier(tenant.job.names.database), "realtime": sql.Identifier(username)}
-        cursor.execute(sql.SQL(postgres.statement("prepare_realtime_schema")).format(**names))
+        names = {"database": sql.Identifier(tenant.database), "realtime": sql.Identifier(username)}
+        cursor.execute(sql.SQL(QUERIES["prepare_realtime_schema"].text).format(**names))
 
 
-def _description(tenant: Tenant, login: Mapping[str, str]) -> dict[str, object]:
+def _description(tenant: ServiceTenant, login: Mapping[str, str]) -> dict[str, object]:
     cluster = tenant.job.cluster
     return {
         "external_id": tenant.external_id,
@@ -128,7 +129,7 @@ def _description(tenant: Tenant, login: Mapping[str, str]) -> dict[str, object]:
                     "region": cluster.region,
                     "db_host": cluster.host,
                     "db_port": str(cluster.port),
-                    "db_name": tenant.job.names.database,
+                    "db_name": tenant.database,
                     "db_user": login["username"],
                     "db_password": login["password"],
                     "slot_name": tenant.slot_name,

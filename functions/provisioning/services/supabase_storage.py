@@ -2,14 +2,14 @@
 
 Read in src/http/routes/admin/tenants.ts at 029d0f5edc69b62f8e9a7a9a2105c456df3a4402.
 
-    PUT    {base}/tenants/{id}              204, an upsert, also when its migrations on the tenant database failed
-    GET    {base}/tenants/{id}/migrations   200 {"isLatest": ...}, or 404
-    GET    {base}/tenants/{id}/health       200 {"healthy": ...}
-    DELETE {base}/tenants/{id}              204, also when absent
+    PUT    {base}/tenants/{tenant_id}              204, an upsert, also when its migrations on the database failed
+    GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ...}, or 404
+    GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}
+    DELETE {base}/tenants/{tenant_id}              204, also when absent
 
 The header `apikey` holds the token; a wrong one is answered 401. POST is insert-only and answers 500 to a duplicate, so
-it is not used; GET {base}/tenants/{id} answers with every secret of the tenant, so it is not asked. Each PUT migrates
-anew. Objects and the storage schema stay after a DELETE: the schema goes with the database.
+it is not used; GET {base}/tenants/{tenant_id} answers with every secret of the tenant, so it is not asked. Each PUT
+migrates again. Objects and the storage schema stay after a DELETE: the schema goes with the database.
 
 Its migrations run with the tenant's own login, in a service that has DB_INSTALL_ROLES=false and as DB_SUPER_USER a role
 of the cluster, for example service_role: to create roles and to be granted postgres takes a superuser. What they then
@@ -22,9 +22,11 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import postgres
-from provisioning.cluster import SHARED_ROLES
-from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, Tenant
+from provisioning import queries
+from provisioning.cluster.creators import SHARED_ROLES
+from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant
+
+QUERIES = queries.load(__file__)
 
 MAXIMUM_CONNECTIONS = 10
 """Of the tenant's limit of 60, so that Storage alone cannot use it up."""
@@ -36,33 +38,33 @@ class SupabaseStorage(Adapter):
     """Registers tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
 
     @override
-    def register(self, tenant: Tenant) -> Registration:
+    def register(self, tenant: ServiceTenant) -> Registration:
         _prepare_schema(tenant)
-        status, _ = self._request("PUT", _path(tenant), _description(tenant), MIGRATION_SECONDS)
+        status, _ = self._request("PUT", self._path(tenant.external_id), _description(tenant), MIGRATION_SECONDS)
         if status != 204:
             raise self.client.refusal(status)
-        registration = self._registered(tenant, _path(tenant))
+        registration = self._registered(tenant)
         _open_tables_to_the_service(tenant)
         return registration
 
     @override
-    def deregister(self, tenant: Tenant) -> bool:
-        existed = self.exists(tenant)
-        status, _ = self._request("DELETE", _path(tenant))
+    def deregister(self, tenant_id: str) -> bool:
+        existed = self.exists(tenant_id)
+        status, _ = self._request("DELETE", self._path(tenant_id))
         if status not in (204, 404):
             raise self.client.refusal(status)
         return existed
 
     @override
-    def exists(self, tenant: Tenant) -> bool:
-        return self._asked(f"{_path(tenant)}/migrations") is not None
+    def exists(self, tenant_id: str) -> bool:
+        return self._asked(f"{self._path(tenant_id)}/migrations") is not None
 
     @override
-    def ready(self, tenant: Tenant) -> bool:
-        migrations = self._asked(f"{_path(tenant)}/migrations")
+    def ready(self, tenant_id: str) -> bool:
+        migrations = self._asked(f"{self._path(tenant_id)}/migrations")
         if migrations is None or migrations.get("isLatest") is not True:
             return False
-        health = self._asked(f"{_path(tenant)}/health")
+        health = self._asked(f"{self._path(tenant_id)}/health")
         return health is not None and health.get("healthy") is True
 
     def _asked(self, path: str) -> dict[str, object] | None:
@@ -77,25 +79,21 @@ class SupabaseStorage(Adapter):
         return self.client.request(method, path, lambda token: {"apikey": token}, body=body, seconds=seconds)
 
 
-def _path(tenant: Tenant) -> str:
-    return f"/tenants/{tenant.external_id}"
-
-
-def _prepare_schema(tenant: Tenant) -> None:
+def _prepare_schema(tenant: ServiceTenant) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
         roles = sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES))
-        cursor.execute(sql.SQL(postgres.statement("prepare_storage_schema")).format(shared_roles=roles))
+        cursor.execute(sql.SQL(QUERIES["prepare_storage_schema"].text).format(shared_roles=roles))
 
 
-def _open_tables_to_the_service(tenant: Tenant) -> None:
+def _open_tables_to_the_service(tenant: ServiceTenant) -> None:
     with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(postgres.statement("find_closed_storage_tables"))
+        cursor.execute(QUERIES["find_closed_tables"].text)
         for (table,) in cursor.fetchall():
-            statement = "CREATE POLICY service_role ON {} TO service_role USING (true) WITH CHECK (true)"
-            cursor.execute(sql.SQL(statement).format(sql.Identifier("storage", table)))
+            names = {"table": sql.Identifier("storage", table)}
+            cursor.execute(sql.SQL(QUERIES["open_table_to_service_role"].text).format(**names))
 
 
-def _description(tenant: Tenant) -> dict[str, object]:
+def _description(tenant: ServiceTenant) -> dict[str, object]:
     return {
         "anonKey": tenant.key("anon"),
         "serviceKey": tenant.key("service_role"),

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from provisioning import configuration, json_web_token
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.services.adapter import Adapter, Registration, Tenant, tls_enforced
+from provisioning.services.adapter import Adapter, Registration, ServiceTenant, tls_enforced
 
 POOL_SIZE = 20
 """Of the tenant's limit of 60 connections, so that direct ones and other services find room."""
@@ -35,48 +35,47 @@ BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 class Supavisor(Adapter):
     """Registers tenants with Supavisor. The service's token is its API_JWT_SECRET."""
 
+    tenants_path = "/api/tenants"
+
     @override
-    def register(self, tenant: Tenant) -> Registration:
-        status, body = self._request("PUT", tenant, {"tenant": _description(tenant)})
+    def register(self, tenant: ServiceTenant) -> Registration:
+        status, body = self._request("PUT", tenant.external_id, {"tenant": _description(tenant)})
         if status == 400:
             if UNUSABLE_CERTIFICATE in body:
                 raise ServiceRejectedRegistration(f"{self.service} has no CA for the database's certificate")
             raise ServiceRegistrationFailed(f"{self.service} could not sign in to the tenant database")
         if status not in (200, 201):
             raise self.client.refusal(status)
-        return self._registered(tenant, _path(tenant))
+        return self._registered(tenant)
 
     @override
-    def deregister(self, tenant: Tenant) -> bool:
-        status, _ = self._request("DELETE", tenant)
+    def deregister(self, tenant_id: str) -> bool:
+        status, _ = self._request("DELETE", tenant_id)
         if status not in (204, 404):
             raise self.client.refusal(status)
         return status == 204
 
     @override
-    def exists(self, tenant: Tenant) -> bool:
-        status, _ = self._request("GET", tenant)
+    def exists(self, tenant_id: str) -> bool:
+        status, _ = self._request("GET", tenant_id)
         if status not in (200, 404):
             raise self.client.refusal(status)
         return status == 200
 
     @override
-    def ready(self, tenant: Tenant) -> bool:
-        return self.exists(tenant)
+    def ready(self, tenant_id: str) -> bool:
+        return self.exists(tenant_id)
 
-    def _request(self, method: str, tenant: Tenant, body: object = None) -> tuple[int, bytes]:
-        return self.client.request(method, _path(tenant), json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
-
-
-def _path(tenant: Tenant) -> str:
-    return f"/api/tenants/{tenant.external_id}"
+    def _request(self, method: str, tenant_id: str, body: object = None) -> tuple[int, bytes]:
+        path = self._path(tenant_id)
+        return self.client.request(method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
 
 
-def _description(tenant: Tenant) -> dict[str, object]:
+def _description(tenant: ServiceTenant) -> dict[str, object]:
     description: dict[str, object] = {
         "db_host": tenant.job.cluster.host,
         "db_port": tenant.job.cluster.port,
-        "db_database": tenant.job.names.database,
+        "db_database": tenant.database,
         "require_user": True,
         "users": [
             {
@@ -96,7 +95,7 @@ def _description(tenant: Tenant) -> dict[str, object]:
 
 
 def _certificate() -> str | None:
-    """Returns the configured root certificate in PEM, or None when there is none or several."""
+    """Return the configured root certificate in PEM, or None when there is none or several."""
     path = configuration.optional("DATABASE_SSL_ROOT_CERT")
     try:
         text = Path(path).read_text(encoding="ascii", errors="ignore") if path else ""

@@ -1,0 +1,1 @@
+"""The few calls of AWS that are made."""

@@ -1,0 +1,134 @@
+"""Secrets of Secrets Manager: each a JSON object that is written once, read, and removed at once."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from typing_extensions import override
+
+from provisioning import configuration
+from provisioning.aws import secrets_manager
+from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError, SecretsUnavailable
+
+Answer = TypeVar("Answer")
+
+
+class Secret(NamedTuple):
+    """A secret's ARN and its document. The document is not in the object's text."""
+
+    arn: str
+    document: dict[str, Any]
+
+    @override
+    def __repr__(self) -> str:
+        return f"Secret(arn={self.arn!r})"
+
+
+def read(secret_id: str) -> dict[str, Any]:
+    """Return a secret's JSON document. Raises Misconfigured when there is none, SecretsUnavailable to try again."""
+    document = read_if_exists(secret_id)
+    if document is None:
+        raise Misconfigured(f"the secret {secret_id} does not exist")
+    return document
+
+
+def read_if_exists(secret_id: str) -> dict[str, Any] | None:
+    """Return a secret's JSON document, or None when there is no such secret, or one that is being deleted."""
+    found = _read(secret_id)
+    return found.document if found is not None else None
+
+
+def create(name: str, document: dict[str, Any], *, description: str, tags: Mapping[str, str]) -> Secret:
+    """Create a secret, or return the one of that name that an earlier attempt created, with its document.
+
+    Every attempt sends one token, which derives from the name: the first write counts, whoever sends it. For names that
+    hold a random tenant id, which nobody else's secret can have.
+    """
+    request: dict[str, Any] = {
+        "Name": name,
+        "Description": description,
+        "SecretString": json.dumps(document),
+        "ClientRequestToken": str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{name}")),
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    if key := configuration.optional("TENANT_SECRET_KMS_KEY_ID"):
+        request["KmsKeyId"] = key
+    try:
+        return Secret(_call(lambda: secrets_manager.client().create_secret(**request))["ARN"], document)
+    except _AlreadyExists:
+        found = _read(name)
+        if found is None:
+            raise SecretsUnavailable(f"the secret {name} exists and cannot be read yet") from None
+        return found
+
+
+def remove(name: str, *, removed_before: bool) -> bool:
+    """Remove a secret permanently and look that it is absent. Return whether there was anything to remove.
+
+    A secret is absent when Secrets Manager does not find it, or answers with the date of a deletion. A forced deletion
+    is carried out in the background, and succeeds as well for a secret that never was (API reference, DeleteSecret):
+    so DescribeSecret is asked before and after. A date that is there before counts when we have removed this secret
+    before; it may otherwise be somebody's deletion that can still be taken back.
+
+    Raises SecretsUnavailable when it is still there.
+    """
+    found = _describe(name)
+    if found is None or (found.get("DeletedDate") is not None and removed_before):
+        return False
+    _call(lambda: secrets_manager.client().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
+    left = _describe(name)
+    if left is not None and left.get("DeletedDate") is None:
+        raise SecretsUnavailable(f"the secret {name} is still there after its deletion")
+    return True
+
+
+def _describe(name: str) -> Mapping[str, Any] | None:
+    try:
+        return _call(lambda: secrets_manager.client().describe_secret(SecretId=name))
+    except _NotFound:
+        return None
+
+
+def _read(secret_id: str) -> Secret | None:
+    try:
+        answer = _call(lambda: secrets_manager.client().get_secret_value(SecretId=secret_id))
+    except _NotFound:
+        return None
+    try:
+        document = json.loads(answer["SecretString"])
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Misconfigured(f"the secret {secret_id} is not a JSON object")
+    return Secret(answer["ARN"], document)
+
+
+class _NotFound(Exception):
+    """There is no such secret."""
+
+
+class _AlreadyExists(Exception):
+    """There is such a secret already."""
+
+
+def _call(request: Callable[[], Answer]) -> Answer:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return request()
+    except ClientError as error:
+        raise _translate(error.response["Error"]["Code"]) from None
+    except BotoCoreError as error:
+        raise SecretsUnavailable(f"Secrets Manager could not be reached ({type(error).__name__})") from None
+
+
+def _translate(code: str) -> Exception:
+    known: dict[str, Exception] = {
+        "ResourceNotFoundException": _NotFound(),
+        "ResourceExistsException": _AlreadyExists(),
+        "AccessDeniedException": InsufficientPermissions("Secrets Manager denied access"),
+        "AccessDenied": InsufficientPermissions("Secrets Manager denied access"),
+    }
+    unknown: ProvisioningError = SecretsUnavailable(f"Secrets Manager answered {code}")
+    return known.get(code, unknown)

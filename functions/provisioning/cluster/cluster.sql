@@ -1,0 +1,142 @@
+-- What is asked of a cluster's register database, over the admin's session. Placeholders are {name}: identifiers and
+-- literals, composed by psycopg2.sql.
+
+-- name: lock_tenant
+-- What the session held before is an ended attempt's: an environment handles one event at a time.
+SELECT pg_advisory_unlock_all();
+SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
+
+-- name: end_sessions_of_lock_holder
+SELECT pg_terminate_backend(holder.pid, 2000)
+FROM (SELECT hashtextextended({tenant_id}, 0) AS key) AS named
+JOIN pg_locks AS holder
+    ON holder.locktype = 'advisory'
+    AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND holder.classid = ((named.key >> 32) & 4294967295)::oid
+    AND holder.objid = (named.key & 4294967295)::oid
+    AND holder.objsubid = 1
+    AND holder.granted
+    AND holder.pid <> pg_backend_pid();
+
+-- name: release_locks
+SELECT pg_advisory_unlock_all();
+
+-- name: claim_tenant
+-- The register's row of a tenant becomes this job's, or the refill's, which has no job. One that names another job, or is
+-- another control plane's, stays as it is, and so does one that is being removed.
+WITH claimed AS (
+    INSERT INTO register.tenants AS known (tenant_id, control_plane_id, job_id, project_id)
+    VALUES ({tenant_id}, {control_plane_id}, {job_id}, {project_id})
+    ON CONFLICT (tenant_id) DO UPDATE SET job_id = EXCLUDED.job_id, project_id = EXCLUDED.project_id
+        WHERE known.control_plane_id = EXCLUDED.control_plane_id AND known.state <> 'removing'
+            AND (known.job_id IS NULL OR known.job_id = EXCLUDED.job_id)
+    RETURNING tenant_id
+)
+SELECT EXISTS (SELECT FROM claimed) AS is_ours,
+
+-- name: claim_removal
+-- The row stays until the last attempt that could make anything has had to end: a late maker meets it and stops.
+WITH marked AS (
+    UPDATE register.tenants
+    SET state = 'removing', job_id = coalesce(job_id, {job_id})
+    WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id}
+        AND (job_id = {job_id} OR (job_id IS NULL AND NOT {must_be_named})) AND (state <> 'active' OR {may_be_active})
+    RETURNING tenant_id
+), inserted AS (
+    INSERT INTO register.tenants (tenant_id, control_plane_id, job_id, project_id, state)
+    SELECT {tenant_id}, {control_plane_id}, {job_id}, {project_id}, 'removing'
+    WHERE NOT {must_be_named}
+        AND NOT EXISTS (SELECT FROM register.tenants WHERE tenant_id = {tenant_id})
+    RETURNING tenant_id
+)
+SELECT EXISTS (SELECT FROM marked) OR EXISTS (SELECT FROM inserted) AS is_ours,
+
+-- name: find_tenant
+-- The end of both claims: what the register said before, and what there is on the cluster. A database whose removal was
+-- interrupted has the connection limit -2 and can only be dropped. A role's administrator is who has created it: the
+-- bootstrap superuser is the grantor of what a creator has of its role, and has the lowest oid.
+       (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
+       (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
+       coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,
+       (
+           SELECT pg_get_userbyid(member)
+           FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
+           WHERE rolname = {owner} AND admin_option
+           ORDER BY grantor
+           LIMIT 1
+       ) AS administrator,
+       (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator;
+
+-- name: record_active
+UPDATE register.tenants
+SET state = 'active'
+WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND job_id = {job_id} AND state <> 'removing'
+RETURNING tenant_id;
+
+-- name: find_registered
+SELECT tenant_id, job_id, project_id, state
+FROM register.tenants
+WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR job_id = {job_id})
+ORDER BY tenant_id;
+
+-- name: forget_tenant
+DELETE FROM register.tenants
+WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND state = 'removing';
+
+-- name: find_server
+-- What a tenant that is made now is made of, besides our own schema: one made of something else is not for a new job.
+SELECT format('PostgreSQL %s, %s', current_setting('server_version'), coalesce(string_agg(
+           format('%s %s', name, default_version), ', ' ORDER BY name), 'no extensions')) AS fingerprint
+FROM pg_available_extensions
+WHERE name = ANY ({extensions});
+
+-- name: find_powers
+-- Whether this admin may make extensions that PostgreSQL does not call trusted.
+SELECT rolsuper OR EXISTS (
+    SELECT FROM pg_roles AS master WHERE master.rolname = 'rds_superuser' AND pg_has_role(master.oid, 'USAGE')
+) AS makes_any_extension
+FROM pg_roles
+WHERE rolname = current_user;
+
+-- name: make_creator
+INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
+CREATE ROLE {creator} NOLOGIN INHERIT CREATEROLE CREATEDB;
+-- To be granted on to its tenants' logins; a creator uses none of them.
+GRANT {shared_roles} TO {creator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+GRANT {creator} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+
+-- name: record_creator_taken
+UPDATE register.creators SET tenants = tenants + 1 WHERE name = {name};
+
+-- name: record_creator_freed
+UPDATE register.creators SET tenants = tenants - 1 WHERE name = {name};
+
+-- name: find_shared_role
+SELECT to_regrole({role}) IS NOT NULL AS is_there, EXISTS (
+    SELECT FROM pg_auth_members
+    WHERE roleid = to_regrole({role})::oid AND member = to_regrole(quote_ident({admin}))::oid AND admin_option
+) AS may_be_granted;
+
+-- name: find_maintenance_databases
+-- Those that this role may close to everyone: a superuser both, the master user of RDS both, another admin none.
+SELECT datname FROM pg_database
+WHERE datname IN ('postgres', 'template1') AND pg_has_role(datdba, 'USAGE')
+ORDER BY datname;
+
+-- name: make_register
+-- The admin's own record of the tenants on its server: the witness after a failover or a restore of the control plane,
+-- and what a lost control plane is rebuilt from. Nobody else can connect here, or reach the locks that are taken here.
+CREATE SCHEMA IF NOT EXISTS register;
+CREATE TABLE IF NOT EXISTS register.tenants (
+    tenant_id        text PRIMARY KEY,
+    control_plane_id uuid NOT NULL,
+    job_id           text,
+    project_id       text,
+    state            text NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'active', 'removing')),
+    recorded_at      timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS tenants_by_job ON register.tenants (job_id);
+CREATE TABLE IF NOT EXISTS register.creators (
+    name    text PRIMARY KEY,
+    tenants integer NOT NULL
+);

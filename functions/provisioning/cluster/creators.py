@@ -1,0 +1,77 @@
+"""The roles that create tenants' roles in the admin's place, each for a share that does not grow with the fleet.
+
+Since PostgreSQL 16 who creates a role is its member permanently, with ADMIN OPTION, and whenever a role is altered the
+server walks through all roles that the current user is a member of (is_admin_of_role in its acl.c): what an admin of
+thousands of tenants does becomes slower with each of them. A creator has at most 32 tenants, and SET ROLE makes it the
+current user. It joins a tenant's roles only while it makes or removes them, so the admin's SET ROLE to a creator finds
+few memberships to follow. A server before 16 has no creators: the admin acts itself.
+"""
+
+import secrets
+import string
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning.cluster import session as sessions
+from provisioning.cluster.session import QUERIES
+
+SHARE = 32
+"""How many tenants one creator makes roles for, at most."""
+
+SINCE = 160000
+PREFIX = "provisioner_creator_"
+SHARED_ROLES = ("anon", "authenticated", "service_role")
+"""What every tenant's login may become, as the claims of a request ask."""
+
+
+def shared_roles() -> sql.Composable:
+    """Return the shared roles as a list of identifiers."""
+    return sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES))
+
+
+def for_new_tenant(session: Connection, free: str | None) -> str | None:
+    """Return the creator that makes the next tenant's roles: the free one that was found, or else a new one.
+
+    None where the admin acts itself. Raises psycopg2.Error.
+    """
+    if session.server_version < SINCE:
+        return None
+    return free if free is not None else make(session)
+
+
+def make(session: Connection) -> str:
+    """Make a creator that the admin may become, and return its name. Raises psycopg2.Error."""
+    name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
+    names = {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
+    sessions.send(session, QUERIES["make_creator"], **names)
+    return name
+
+
+def is_creator(role: str | None) -> bool:
+    """Return whether it is the name of a creator."""
+    return role is not None and role.startswith(PREFIX)
+
+
+def becoming(creator: str | None) -> sql.Composable:
+    """Return what makes the creator the current user of the session; nothing without a creator."""
+    return sql.SQL("SET ROLE {};").format(sql.Identifier(creator)) if creator is not None else sql.SQL("")
+
+
+ADMIN_AGAIN = sql.SQL("RESET ROLE;")
+
+
+def taken(creator: str | None) -> sql.Composable:
+    """Return what counts one more tenant of the creator, in the transaction that creates its roles."""
+    return _counted("record_creator_taken", creator)
+
+
+def freed(creator: str | None) -> sql.Composable:
+    """Return what counts one tenant of the creator less, in the transaction that drops its roles."""
+    return _counted("record_creator_freed", creator)
+
+
+def _counted(query: str, creator: str | None) -> sql.Composable:
+    if creator is None:
+        return sql.SQL("")
+    return sql.SQL(QUERIES[query].text).format(name=sql.Literal(creator))

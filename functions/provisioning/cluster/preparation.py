@@ -1,0 +1,74 @@
+"""What makes a server ready for tenants: shared roles, closed maintenance databases, register, first creators."""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import NamedTuple
+
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning.cluster import creators
+from provisioning.cluster import session as sessions
+from provisioning.cluster.session import QUERIES, REGISTER
+
+FIRST_CREATORS = 4
+"""So that jobs which make tenants at once do not wait for each other's count."""
+
+
+class _SharedRole(NamedTuple):
+    is_there: bool
+    may_be_granted: bool
+
+
+class _Database(NamedTuple):
+    datname: str
+
+
+def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> None:
+    """Make a server ready for tenants; doing it again changes nothing.
+
+    The function opens a connection to a database of the server: as the admin itself, or as a superuser. The admin may
+    afterwards grant the shared roles, and owns the register and the creators. Only their owner can close the
+    maintenance databases. Raises psycopg2.Error.
+    """
+    admin = sql.Identifier(admin_role)
+    with closing(connect("postgres")) as session:
+        for role in creators.SHARED_ROLES:
+            _ensure_shared_role(session, role, admin_role)
+        for (database,) in sessions.fetch(session, _Database, QUERIES["find_maintenance_databases"]):
+            _close(session, database, admin)
+        with session.cursor() as cursor:
+            try:
+                statement = "CREATE DATABASE {} OWNER {} TEMPLATE template0 CONNECTION LIMIT -1"
+                cursor.execute(sql.SQL(statement).format(sql.Identifier(REGISTER), admin))
+            except errors.DuplicateDatabase:
+                pass
+        _close(session, REGISTER, admin)
+    with closing(connect(REGISTER)) as session:
+        with session.cursor() as cursor:
+            cursor.execute(sql.SQL("SET ROLE {}").format(admin))
+        sessions.send(session, QUERIES["make_register"])
+        if session.server_version >= creators.SINCE:
+            with session.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM register.creators")
+                ((there,),) = cursor.fetchall()
+            for _ in range(FIRST_CREATORS - there):
+                creators.make(session)
+
+
+def _ensure_shared_role(session: Connection, role: str, admin_role: str) -> None:
+    (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], role=role, admin=admin_role)
+    with session.cursor() as cursor:
+        if not found.is_there:
+            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
+            (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], role=role, admin=admin_role)
+        if not found.may_be_granted:
+            statement = sql.SQL("GRANT {} TO {} WITH ADMIN OPTION")
+            cursor.execute(statement.format(sql.Identifier(role), sql.Identifier(admin_role)))
+
+
+def _close(session: Connection, database: str, admin: sql.Identifier) -> None:
+    names = sql.Identifier(database), admin
+    with session.cursor() as cursor:
+        cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*names))

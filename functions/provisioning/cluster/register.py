@@ -1,0 +1,122 @@
+"""A cluster's own record of the tenants on it, readable by its admin only.
+
+A tenant that the register gives to another job is never used and never removed, whatever the control plane says.
+"""
+
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import control_plane
+from provisioning.cluster import creators
+from provisioning.cluster import session as sessions
+from provisioning.cluster.session import QUERIES
+from provisioning.queries import Query
+from provisioning.tenant.names import TenantNames
+
+
+class Holder(NamedTuple):
+    """Who claims a tenant: a job of this control plane, or without one the refill of the cluster's pool."""
+
+    control_plane_id: str
+    job_id: str | None
+    project_id: str | None
+
+
+class Found(NamedTuple):
+    """What the register said before a claim, whether it took the claim, and what there is on the cluster."""
+
+    is_ours: bool
+    holder: str | None
+    database_is_invalid: bool | None
+    """None: there is no database. An invalid one is what an interrupted removal leaves."""
+    roles: list[str]
+    administrator: str | None
+    """Who has created the owner role, if it is there."""
+    free_creator: str | None
+
+    @property
+    def database_exists(self) -> bool:
+        """Whether there is a database that can be used."""
+        return self.database_is_invalid is False
+
+
+class Registered(NamedTuple):
+    """A tenant in the register."""
+
+    tenant_id: str
+    job_id: str | None
+    project_id: str | None
+    state: str
+
+
+class _Lock(NamedTuple):
+    held: bool
+
+
+class _Recorded(NamedTuple):
+    tenant_id: str
+
+
+def lock(session: Connection, names: TenantNames) -> None:
+    """Take the tenant's lock, ending the session of whoever holds it. Raises psycopg2.Error.
+
+    The caller holds the tenant in the control plane, so whoever else holds this lock is superseded. The caller then
+    checks its attempt once: from there on the lock guards every statement.
+    """
+    for _ in range(2):
+        (taken,) = sessions.fetch(session, _Lock, QUERIES["lock_tenant"], tenant_id=names.tenant_id)
+        if taken.held:
+            return
+        sessions.send(session, QUERIES["end_sessions_of_lock_holder"], tenant_id=names.tenant_id)
+    raise psycopg2.OperationalError("the tenant's lock is held")
+
+
+def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:
+    """Give a tenant to its holder in the register. One round trip, no shared object locked. Raises psycopg2.Error."""
+    return _claim(session, names, holder, QUERIES["claim_tenant"])
+
+
+def claim_removal(
+    session: Connection, names: TenantNames, holder: Holder, *, must_be_named: bool, may_be_active: bool
+) -> Found:
+    """Write into the register that the tenant's holder removes it. Raises psycopg2.Error.
+
+    The register agrees when its row names this job, or when it names nobody or is missing and need not name the job.
+    """
+    flags = {"must_be_named": must_be_named, "may_be_active": may_be_active}
+    return _claim(session, names, holder, QUERIES["claim_removal"], **flags)
+
+
+def record_active(session: Connection, names: TenantNames, holder: Holder) -> bool:
+    """Write that the holder's job has finished this tenant; return whether the register still gives it to the job."""
+    return bool(sessions.fetch(session, _Recorded, QUERIES["record_active"], **_values(names, holder)))
+
+
+def find(session: Connection, control_plane_id: str, tenant_id: str | None, job_id: str) -> list[Registered]:
+    """Return the tenant of this id and every tenant that the register gives to the job. Raises psycopg2.Error."""
+    values = {"control_plane_id": control_plane_id, "tenant_id": tenant_id, "job_id": job_id}
+    return sessions.fetch(session, Registered, QUERIES["find_registered"], **values)
+
+
+def forget(session: Connection, names: TenantNames, control_plane_id: str) -> None:
+    """Delete the row of a tenant that was removed. Raises psycopg2.Error."""
+    values = {"tenant_id": names.tenant_id, "control_plane_id": control_plane_id}
+    sessions.send(session, QUERIES["forget_tenant"], **values)
+
+
+def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_id: str | None) -> Holder:
+    """Return the holder for the registers: a job of this control plane, or its refill."""
+    return Holder(control.identity(), job_id, project_id)
+
+
+def _claim(session: Connection, names: TenantNames, holder: Holder, claim: Query, **values: object) -> Found:
+    values |= {"owner": names.owner_role, "login": names.login_role, "database": names.database}
+    values |= {"share": creators.SHARE, **_values(names, holder)}
+    (found,) = sessions.fetch(session, Found, claim, QUERIES["find_tenant"], **values)
+    return found
+
+
+def _values(names: TenantNames, holder: Holder) -> dict[str, object]:
+    return {"tenant_id": names.tenant_id, **holder._asdict()}

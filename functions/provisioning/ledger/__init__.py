@@ -1,0 +1,1 @@
+"""The ledger: who works on a stage, how it ended, and what its rollback removed."""

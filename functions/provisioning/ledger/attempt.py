@@ -1,0 +1,168 @@
+"""One attempt at a stage: it claims the stage, checks that it still holds it, and records how it ended."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
+
+from provisioning import control_plane
+from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
+from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
+from provisioning.job import Job
+from provisioning.ledger import locks
+from provisioning.ledger.locks import QUERIES
+from provisioning.queries import Query
+from provisioning.stage import Stage
+from provisioning.tenant.identity import tenant_from
+
+
+class Intent(NamedTuple):
+    """What a stage is about to create, as a row of its own, written with the claim of the stage.
+
+    The job is not known yet where it is written: the query takes what it needs from the tenant's own row.
+    """
+
+    query: str
+    parameters: Mapping[str, object] = MappingProxyType({})
+
+
+class Recorded(NamedTuple):
+    """A stage that this job has already finished, with the output it had."""
+
+    output: dict[str, Any]
+
+
+class Skipped(NamedTuple):
+    """A stage that this job does not want."""
+
+
+class Work(NamedTuple):
+    """A row of find_work: a job with its tenant and one of its stages, and what the claim before it has got."""
+
+    job_id: str
+    project_id: str
+    job_status: str
+    payload: dict[str, Any]
+    organization_id: str
+    owner_id: str
+    tenant: dict[str, Any] | None
+    step_status: str | None
+    output: dict[str, Any] | None
+    held: bool
+    attempt: int | None
+
+    def job(self) -> Job:
+        """Return the job. Raises JobClosed when it has no tenant any more."""
+        if self.tenant is None:
+            raise JobClosed("the job has no tenant any more")
+        tenant = tenant_from(self.tenant)
+        return Job(self.job_id, self.project_id, self.organization_id, self.owner_id, self.payload, tenant)
+
+
+class Status(NamedTuple):
+    """How a job stands."""
+
+    status: str
+    is_rolling_back: bool
+
+
+class _Current(NamedTuple):
+    attempt: int
+
+
+class _Finished(NamedTuple):
+    recorded: bool
+    result: dict[str, Any] | None
+
+
+class Attempt(NamedTuple):
+    """One attempt at a stage, holding its lock."""
+
+    control: ControlPlane
+    stage: Stage
+    number: int
+    job: Job
+
+    def check(self) -> None:
+        """Guarantee that this attempt still holds its stage. To be called before every effect that no lock guards.
+
+        Raises JobClosed when the attempt is superseded, and ControlPlaneUnavailable when its session is gone.
+        """
+        if self.control.fetch_one(_Current, QUERIES["find_current_attempt"], **self._key) is None:
+            raise self._superseded()
+
+    def succeed(self, output: dict[str, Any], *records: str, **parameters: object) -> dict[str, Any]:
+        """Record the outcome and, by the queries named, the work itself, give the lock back and return the outcome.
+
+        One transaction in one round trip, and the last that an attempt makes. Raises JobClosed when the attempt is
+        superseded, and then nothing is recorded.
+        """
+        self._finish(("record_success", *records), output=output, **parameters)
+        return output
+
+    def complete(self, **parameters: object) -> dict[str, Any]:
+        """Record the outcome of the last stage, which is the job's: its project is active from here on.
+
+        Return the result. Raises JobClosed when the job is being rolled back, and then nothing is recorded.
+        """
+        finished = self._finish(("record_result", "record_success", "record_provisioned"), output=None, **parameters)
+        return cast("dict[str, Any]", finished.result)
+
+    def fail(self, error: ProvisioningError) -> None:
+        """Record the error, unless a later attempt has superseded this one."""
+        self.control.execute(
+            QUERIES["record_failed_attempt"],
+            **self._key,
+            error_type=str(error.error_type),
+            error_message=str(error),
+            error_details={"error": type(error).__name__, "transient": not error.permanent},
+        )
+
+    def _finish(self, names: Sequence[str], **parameters: object) -> _Finished:
+        sent: list[Query] = [BEGIN, *(QUERIES[name] for name in names), COMMIT, QUERIES["release_recorded"]]
+        tenant_id = self.job.tenant.tenant_id
+        finished = self.control.fetch_one(_Finished, *sent, tenant_id=tenant_id, **self._key, **parameters)
+        if finished is None or not finished.recorded:
+            raise self._superseded()
+        return finished
+
+    @property
+    def _key(self) -> dict[str, Any]:
+        return {"job_id": self.job.job_id, "stage": str(self.stage), "attempt": self.number}
+
+    def _superseded(self) -> JobClosed:
+        return JobClosed(f"attempt {self.number} at {self.stage} is superseded")
+
+
+def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> Attempt | Recorded | Skipped:
+    """Lock and claim the stage for an attempt that ends within the given seconds, and write its intent.
+
+    One round trip, unless an attempt whose time is over has to be ended first. A stage that the job has finished or
+    does not want is not claimed. Raises StageInProgress while another attempt is at work within its time, and JobClosed
+    when the job has ended, is rolling back or does not exist.
+    """
+    intended = [QUERIES[intent.query]] if intent is not None else []
+    sent = (QUERIES["claim_stage"], *intended, QUERIES["find_work"])
+    parameters = {**(intent.parameters if intent is not None else {}), "job_id": job_id, "stage": str(stage)}
+    control, work = locks.take([f"{job_id}/{stage}"], seconds, Work, *sent, **parameters)
+    try:
+        if work is not None and not work.held:
+            raise StageInProgress(f"another attempt at {stage} is still running")
+        if work is not None and work.attempt is not None:
+            return Attempt(control, stage, work.attempt, work.job())
+    except BaseException:
+        locks.release(control)
+        raise
+    locks.release(control)
+    if work is None:
+        raise JobClosed(f"there is no job {job_id}")
+    if work.step_status == "succeeded":
+        return Recorded(cast("dict[str, Any]", work.output))
+    if work.step_status == "skipped":
+        return Skipped()
+    raise JobClosed(f"the job is {work.job_status} and takes no more attempts at {stage}")
+
+
+def was_rolled_back(job_id: str) -> bool:
+    """Return whether the job was rolled back or is being rolled back. Only for an attempt that is over."""
+    job = control_plane.connect().fetch_one(Status, QUERIES["find_job_status"], job_id=job_id)
+    return job is not None and job.status != "succeeded" and job.is_rolling_back

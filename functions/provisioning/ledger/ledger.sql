@@ -1,0 +1,280 @@
+-- The queries of attempts and rollbacks. Placeholders are %(name)s; a query with typed parameters is prepared.
+--
+-- Several are sent in one round trip, which is one transaction unless BEGIN and COMMIT stand in it. What they tell each
+-- other is in settings of the session:
+--
+--   provisioner.held      whether the session holds the locks that lock_stages has asked for    until the transaction ends
+--   provisioner.attempt   the number of the attempt that claim_stage has begun, or ''           until the transaction ends
+--   provisioner.recorded  whether record_success has recorded the outcome: what follows in the  until it is set again
+--                         same transaction records its work only then
+--   provisioner.result    the job's result, as text that keeps the order of its fields          until it is set again
+
+-- name: lock_stages
+-- What the session still holds is an ended attempt's: an environment handles one event at a time. The session says until
+-- when its attempt may run, in the same breath in which it takes the lock.
+SELECT pg_advisory_unlock_all();
+SELECT set_config(
+           'application_name',
+           'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false),
+       set_config('provisioner.held', bool_and(pg_try_advisory_lock(hashtextextended(key, 0)))::text, true)
+FROM unnest(%(keys)s) AS key;
+
+-- name: find_held
+SELECT current_setting('provisioner.held')::boolean AS held;
+
+-- name: end_sessions_of_overdue_holders
+-- An attempt whose time is over is superseded, and its Lambda is dead or frozen: ending its session is what keeps it from
+-- acting, because an attempt never reconnects.
+SELECT pg_terminate_backend(holder.pid, 2000)
+FROM unnest(%(keys)s) AS stage
+CROSS JOIN LATERAL (SELECT hashtextextended(stage, 0) AS key) AS named
+JOIN pg_locks AS holder
+    ON holder.locktype = 'advisory'
+    AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND holder.classid = ((named.key >> 32) & 4294967295)::oid
+    AND holder.objid = (named.key & 4294967295)::oid
+    AND holder.objsubid = 1
+    AND holder.granted
+    AND holder.pid <> pg_backend_pid()
+JOIN pg_stat_activity AS session
+    ON session.pid = holder.pid
+    AND substring(session.application_name FROM '^provisioner until ([0-9.]+)$')::numeric
+        < extract(epoch FROM clock_timestamp());
+
+-- name: claim_stage (job_id text, stage text)
+-- A statement of its own after the one that took the lock: it sees what was committed while the lock was not yet held.
+WITH claimed AS (
+    UPDATE control_plane.provisioning_steps AS step
+    SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL
+    FROM control_plane.jobs
+    WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.status IN ('pending', 'running', 'failed')
+        AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
+        AND current_setting('provisioner.held')::boolean
+    RETURNING step.attempt
+), noted AS (
+    UPDATE control_plane.jobs
+    SET current_stage = %(stage)s, attempts = greatest(jobs.attempts, claimed.attempt)
+    FROM claimed
+    WHERE jobs.job_id = %(job_id)s
+), recorded AS (
+    INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
+    SELECT 'attempt started', jobs.job_id, jobs.project_id, %(stage)s, jsonb_build_object('attempt', claimed.attempt)
+    FROM claimed, control_plane.jobs
+    WHERE jobs.job_id = %(job_id)s
+)
+SELECT set_config('provisioner.attempt', coalesce(max(attempt)::text, ''), true) FROM claimed;
+
+-- name: record_intended_registration
+INSERT INTO control_plane.service_registrations (tenant_id, service, job_id)
+SELECT tenant_id, %(service)s, job_id
+FROM control_plane.tenants
+WHERE job_id = %(job_id)s AND state IN ('making', 'claimed') AND current_setting('provisioner.attempt') <> ''
+ON CONFLICT DO NOTHING;
+
+-- name: record_intended_api_keys
+INSERT INTO control_plane.api_key_secrets (tenant_id, job_id)
+SELECT tenant_id, job_id
+FROM control_plane.tenants
+WHERE job_id = %(job_id)s AND state IN ('making', 'claimed') AND current_setting('provisioner.attempt') <> ''
+ON CONFLICT DO NOTHING;
+
+-- name: find_work (job_id text, stage text)
+-- The job with its tenant and the stage, as the claim that may stand before it has left them.
+SELECT jobs.job_id, jobs.project_id, jobs.status AS job_status, jobs.payload,
+       projects.organization_id, projects.owner_id, chosen.document AS tenant,
+       step.status AS step_status, step.output,
+       coalesce(nullif(current_setting('provisioner.held', true), '')::boolean, false) AS held,
+       nullif(current_setting('provisioner.attempt', true), '')::integer AS attempt
+FROM control_plane.jobs
+LEFT JOIN control_plane.projects USING (project_id)
+LEFT JOIN control_plane.tenants
+    ON tenants.job_id = jobs.job_id AND tenants.state IN ('making', 'claimed', 'active', 'suspended')
+LEFT JOIN control_plane.tenant_documents AS chosen ON chosen.tenant_id = tenants.tenant_id
+LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = %(stage)s
+WHERE jobs.job_id = %(job_id)s;
+
+-- name: find_current_attempt (job_id text, stage text, attempt integer)
+SELECT step.attempt
+FROM control_plane.provisioning_steps AS step
+JOIN control_plane.jobs USING (job_id)
+WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s AND step.status = 'running'
+    AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL;
+
+-- name: record_success (job_id text, stage text, attempt integer, output jsonb)
+WITH succeeded AS (
+    UPDATE control_plane.provisioning_steps AS step
+    SET status = 'succeeded', completed_at = clock_timestamp(), output = %(output)s,
+        error_type = NULL, error_message = NULL, error_details = NULL
+    FROM control_plane.jobs
+    JOIN control_plane.projects ON projects.project_id = jobs.project_id AND projects.job_id = jobs.job_id
+        AND projects.status = 'provisioning'
+    WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s
+        AND step.status = 'running'
+        AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
+    RETURNING step.attempt
+), recorded AS (
+    INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
+    SELECT 'stage succeeded', jobs.job_id, jobs.project_id, %(stage)s, jsonb_build_object('attempt', succeeded.attempt)
+    FROM succeeded, control_plane.jobs
+    WHERE jobs.job_id = %(job_id)s
+), progressed AS (
+    -- The steps of one statement do not see each other's changes: this one is counted by hand.
+    UPDATE control_plane.jobs
+    SET progress_percent = greatest(jobs.progress_percent, done.percent)
+    FROM succeeded, (
+        SELECT 100 * count(*) FILTER (WHERE status IN ('succeeded', 'skipped') OR stage = %(stage)s) / count(*) AS percent
+        FROM control_plane.provisioning_steps
+        WHERE job_id = %(job_id)s
+    ) AS done
+    WHERE jobs.job_id = %(job_id)s
+)
+SELECT set_config('provisioner.recorded', EXISTS (SELECT FROM succeeded)::text, false);
+
+-- name: record_database
+UPDATE control_plane.tenants
+SET secret_arn = %(secret_arn)s, prepared = CASE WHEN %(is_prepared)s THEN prepared END
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+
+-- name: record_schema
+UPDATE control_plane.tenants
+SET schema_version = %(version)s, prepared = %(prepared)s
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+
+-- name: record_registration
+UPDATE control_plane.service_registrations
+SET status = 'registered', endpoint = %(endpoint)s, registered_at = %(registered_at)s
+WHERE tenant_id = %(tenant_id)s AND service = %(service)s AND current_setting('provisioner.recorded')::boolean;
+
+-- name: record_api_keys
+INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
+SELECT key.key_id, %(tenant_id)s, %(job_id)s, key.position, key.kind, %(prefix)s, key.hint, decode(key.hash, 'hex')
+FROM jsonb_to_recordset(%(keys)s::jsonb) AS key (key_id uuid, position integer, kind text, hint text, hash text)
+WHERE current_setting('provisioner.recorded')::boolean
+ON CONFLICT (job_id, position) DO NOTHING;
+
+-- name: find_api_keys
+SELECT key_id::text, encode(key_hash, 'hex') AS hash
+FROM control_plane.api_keys
+WHERE job_id = %(job_id)s
+ORDER BY position;
+
+-- name: record_result
+SELECT set_config('provisioner.result', row_to_json(collected)::text, false)
+FROM (
+    SELECT jobs.project_id, tenants.tenant_id,
+           json_build_object(
+               'host', clusters.host, 'port', clusters.port, 'name', %(database)s, 'schema', %(schema)s,
+               'engine', clusters.engine, 'version', clusters.version, 'size', clusters.size
+           ) AS database,
+           coalesce((
+               SELECT json_object_agg(service, json_build_object(
+                   'external_id', tenant_id, 'endpoint', endpoint, 'registered_at', registered_at) ORDER BY service)
+               FROM control_plane.service_registrations
+               WHERE service_registrations.tenant_id = tenants.tenant_id AND status = 'registered'
+           ), '{}') AS services,
+           (
+               SELECT coalesce(json_agg(json_build_object(
+                   'key_id', key_id, 'kind', kind, 'prefix', prefix, 'hint', hint, 'created_at', created_at
+               ) ORDER BY position), '[]')
+               FROM control_plane.api_keys
+               WHERE job_id = jobs.job_id
+           ) AS api_keys,
+           tenants.secret_arn,
+           json_build_object(
+               'provisioned_at', clock_timestamp(), 'region', clusters.region, 'owner_id', projects.owner_id,
+               'organization_id', projects.organization_id, 'job_id', jobs.job_id,
+               'duration_ms', round(extract(epoch FROM clock_timestamp() - jobs.started_at) * 1000)::bigint,
+               'attempts', jobs.attempts
+           ) AS metadata
+    FROM control_plane.jobs
+    JOIN control_plane.projects USING (project_id)
+    JOIN control_plane.clusters USING (cluster_id)
+    JOIN control_plane.tenants ON tenants.job_id = jobs.job_id AND tenants.tenant_id = %(tenant_id)s
+    WHERE jobs.job_id = %(job_id)s
+) AS collected;
+
+-- name: record_provisioned
+UPDATE control_plane.jobs
+SET status = 'succeeded', current_stage = 'completed', completed_at = clock_timestamp(),
+    last_error_type = NULL, last_error_message = NULL, result = current_setting('provisioner.result')::jsonb
+WHERE job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+
+UPDATE control_plane.provisioning_steps
+SET output = current_setting('provisioner.result')::jsonb
+WHERE job_id = %(job_id)s AND stage = %(stage)s AND current_setting('provisioner.recorded')::boolean;
+
+UPDATE control_plane.tenants
+SET state = 'active'
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+
+UPDATE control_plane.projects
+SET status = 'active', updated_at = now()
+FROM control_plane.jobs
+WHERE projects.project_id = jobs.project_id AND jobs.job_id = %(job_id)s
+    AND current_setting('provisioner.recorded')::boolean;
+
+-- name: release_recorded
+-- After the commit: whoever gets the lock next sees what was recorded.
+SELECT pg_advisory_unlock_all();
+SELECT current_setting('provisioner.recorded')::boolean AS recorded,
+       nullif(current_setting('provisioner.result', true), '')::json AS result;
+
+-- name: record_failed_attempt
+WITH failed AS (
+    UPDATE control_plane.provisioning_steps
+    SET status = 'failed', completed_at = clock_timestamp(), error_type = %(error_type)s,
+        error_message = %(error_message)s, error_details = %(error_details)s
+    WHERE job_id = %(job_id)s AND stage = %(stage)s AND attempt = %(attempt)s AND status = 'running'
+    RETURNING attempt
+)
+INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
+SELECT 'attempt failed', jobs.job_id, jobs.project_id, %(stage)s,
+       jsonb_build_object('attempt', failed.attempt, 'error_type', %(error_type)s, 'error_message', %(error_message)s)
+FROM failed, control_plane.jobs
+WHERE jobs.job_id = %(job_id)s;
+
+-- name: record_rollback_started
+-- From here on no forward attempt of this job can claim a stage or record an outcome.
+WITH closed AS (
+    UPDATE control_plane.jobs
+    SET rollback_started_at = coalesce(rollback_started_at, now()), current_stage = 'rolling_back'
+    WHERE job_id = %(job_id)s AND status = 'running'
+    RETURNING job_id, project_id
+)
+INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
+SELECT 'compensation started', job_id, project_id, jsonb_build_object('stages', %(stages)s::text[])
+FROM closed;
+
+UPDATE control_plane.provisioning_steps AS step
+SET status = 'failed', completed_at = clock_timestamp(), error_type = 'UNKNOWN_ERROR',
+    error_message = 'the attempt ended without recording an outcome'
+FROM control_plane.jobs
+WHERE step.job_id = %(job_id)s AND step.status = 'running'
+    AND jobs.job_id = step.job_id AND jobs.rollback_started_at IS NOT NULL;
+
+-- name: find_job_status
+SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back FROM control_plane.jobs WHERE job_id = %(job_id)s;
+
+-- name: record_compensation
+UPDATE control_plane.provisioning_steps
+SET status = 'compensated', completed_at = clock_timestamp()
+WHERE job_id = %(job_id)s AND stage = ANY (%(stages)s) AND status IN ('running', 'succeeded', 'failed')
+    AND %(unknown)s::text[] = '{}';
+
+INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
+VALUES ('compensated', %(job_id)s, (SELECT project_id FROM control_plane.jobs WHERE job_id = %(job_id)s),
+        jsonb_build_object('stages', %(stages)s::text[], 'removed', %(removed)s::text[], 'unknown', %(unknown)s::text[]));
+
+-- name: record_failed_compensation
+INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
+VALUES ('compensation failed', %(job_id)s, (SELECT project_id FROM control_plane.jobs WHERE job_id = %(job_id)s),
+        jsonb_build_object('stages', %(stages)s::text[], 'error_type', %(error_type)s, 'error_message', %(error_message)s));
+
+-- name: forget_api_keys
+DELETE FROM control_plane.api_keys WHERE job_id = %(job_id)s RETURNING key_id::text;
+
+-- name: find_api_key_secrets
+SELECT tenant_id, revealed_at IS NOT NULL AS is_revealed
+FROM control_plane.api_key_secrets
+WHERE job_id = %(job_id)s
+ORDER BY tenant_id;

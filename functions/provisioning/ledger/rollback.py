@@ -1,0 +1,70 @@
+"""A compensation at work: it closes the job to forward attempts, and records what it removed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from provisioning import control_plane
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ProvisioningError, StageInProgress
+from provisioning.ledger import locks
+from provisioning.ledger.attempt import Status
+from provisioning.ledger.locks import QUERIES
+from provisioning.stage import Stage
+
+
+class Undone(NamedTuple):
+    """What a compensation removed, and what nobody knows whether it is left."""
+
+    removed: Sequence[str]
+    unknown: Sequence[str] = ()
+
+
+class Rollback(NamedTuple):
+    """A compensation at work, holding the locks of the stages that it undoes."""
+
+    control: ControlPlane
+    stages: Sequence[Stage]
+    job_id: str
+    is_known: bool
+    """False where the control plane does not know the job, as after its restore from a backup."""
+    tenant_id: str | None = None
+    """The tenant in the execution's state."""
+    is_forgotten: bool = False
+    """Step Functions does not know the job's execution any more, so only a register that names the job counts."""
+
+    def finish(self, undone: Undone) -> None:
+        """Record that nothing of these stages is left, and what was removed."""
+        self.control.execute(
+            QUERIES["record_compensation"], **self._key, removed=list(undone.removed), unknown=list(undone.unknown)
+        )
+
+    def fail(self, error: ProvisioningError) -> None:
+        """Record why the compensation did not finish."""
+        facts = {"error_type": str(error.error_type), "error_message": str(error)}
+        self.control.execute(QUERIES["record_failed_compensation"], **self._key, **facts)
+
+    @property
+    def _key(self) -> dict[str, object]:
+        return {"job_id": self.job_id, "stages": _names(self.stages)}
+
+
+def begin(
+    job_id: str, stages: Sequence[Stage], seconds: float, *, tenant_id: str | None = None, is_forgotten: bool = False
+) -> Rollback | None:
+    """Close the job to every forward attempt and claim the stages for their compensation.
+
+    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live.
+    Raises StageInProgress while a forward attempt is at work within its time.
+    """
+    started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
+    job = control_plane.connect().fetch_one(Status, *started, job_id=job_id, stages=_names(stages))
+    if job is not None and job.status == "succeeded":
+        return None
+    control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
+    if control is None:
+        raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
+    return Rollback(control, stages, job_id, job is not None, tenant_id, is_forgotten)
+
+
+def _names(stages: Sequence[Stage]) -> list[str]:
+    return [str(stage) for stage in stages]

@@ -1,0 +1,152 @@
+"""Runs a stage's action or compensation: claims it in the ledger, maps its errors, logs it and records the outcome."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import psycopg2
+
+from provisioning import postgres
+from provisioning.errors import ProvisioningError, RollbackFailed, UnexpectedFailure
+from provisioning.ledger import attempt as attempts
+from provisioning.ledger import locks
+from provisioning.ledger import rollback as rollbacks
+from provisioning.ledger.attempt import Attempt, Intent, Recorded, Skipped
+from provisioning.ledger.rollback import Rollback, Undone
+from provisioning.observability import count_stage, describe_exception, logger
+from provisioning.stage import Stage
+
+Event = dict[str, Any]
+Output = dict[str, Any]
+Action = Callable[[Attempt], Output]
+Compensation = Callable[[Rollback], Undone]
+
+
+class LambdaContext(Protocol):
+    """What a stage needs to know of its Lambda invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends this invocation."""
+        ...
+
+
+def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
+    stage: Stage,
+    event: Event,
+    context: LambdaContext,
+    *,
+    action: Action,
+    failure: type[ProvisioningError],
+    compensation: Compensation | None = None,
+    intent: Intent | None = None,
+    unwanted: Output | None = None,
+) -> Output:
+    """Run one attempt of a stage and return its output; a stage that has succeeded returns what it had recorded.
+
+    The action records its own outcome (Attempt.succeed), in one transaction with the record of its work. The intent is
+    written with the claim, before the action begins. A stage that the job does not want returns what it answers then.
+
+    Raises the typed error of what went wrong; a transient one of the given type when PostgreSQL or AWS may answer
+    differently later. An attempt that resumes after its job was rolled back undoes what it may still have done.
+    """
+    job_id = str(event["job_id"])
+    with reporting(str(stage), job_id, failure):
+        claim = attempts.begin(job_id, stage, _seconds_left(context), intent)
+        if isinstance(claim, Recorded):
+            return claim.output
+        if isinstance(claim, Skipped):
+            return unwanted or {}
+        try:
+            with _recorded_failure(claim, failure):
+                return action(claim)
+        except BaseException as error:
+            if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
+                undone = rollbacks.begin(job_id, [stage], _seconds_left(context), tenant_id=event.get("tenant_id"))
+                _undo(undone, compensation)
+            locks.release(claim.control)
+            raise
+
+
+def run_compensation(
+    stages: Sequence[Stage], event: Event, context: LambdaContext, *, compensation: Compensation
+) -> Output:
+    """Undo what this job's stages created and return {removed, unknown}; doing it again removes nothing more.
+
+    Raises RollbackFailed, StageInProgress or ControlPlaneUnavailable when it has to be tried again.
+    """
+    job_id = str(event["job_id"])
+    with reporting("compensation", job_id, RollbackFailed):
+        rollback = rollbacks.begin(
+            job_id,
+            stages,
+            _seconds_left(context),
+            tenant_id=event.get("tenant_id"),
+            is_forgotten=event.get("forgotten") is True,
+        )
+        undone = _undo(rollback, compensation)
+        return {"removed": list(undone.removed), "unknown": list(undone.unknown)}
+
+
+@contextmanager
+def reporting(stage: str, job_id: str, failure: type[ProvisioningError]) -> Iterator[None]:
+    """Log and count one attempt, and let only typed errors out of it."""
+    started = time.monotonic()
+    log = logger()
+    log.set_correlation_id(job_id)
+    log.info("attempt started", stage=stage)
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 whatever was raised leaves as a type the state machine knows
+        typed = typed_error(error, failure)
+        log.warning(str(typed), stage=stage, error=type(typed).__name__, raised=describe_exception(error))
+        count_stage(stage, "failed", time.monotonic() - started)
+        raise typed from None
+    log.info("attempt succeeded", stage=stage, seconds=round(time.monotonic() - started, 3))
+    count_stage(stage, "succeeded", time.monotonic() - started)
+
+
+def typed_error(error: Exception, failure: type[ProvisioningError]) -> ProvisioningError:
+    """Return the error itself when it is typed, and otherwise the type that its facts give it."""
+    if isinstance(error, ProvisioningError):
+        return error
+    if isinstance(error, psycopg2.Error):
+        return postgres.translate(error, failure)
+    return UnexpectedFailure(f"an unexpected {type(error).__name__} was raised")
+
+
+def _undo(rollback: Rollback | None, compensation: Compensation) -> Undone:
+    if rollback is None:
+        return Undone([])
+    try:
+        undone = compensation(rollback)
+        rollback.finish(undone)
+        return undone
+    except Exception as error:
+        typed = typed_error(error, RollbackFailed)
+        _best_effort(lambda: rollback.fail(typed))
+        raise
+    finally:
+        locks.release(rollback.control)
+
+
+@contextmanager
+def _recorded_failure(attempt: Attempt, failure: type[ProvisioningError]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        typed = typed_error(error, failure)
+        _best_effort(lambda: attempt.fail(typed))
+        raise
+
+
+def _best_effort(record: Callable[[], None]) -> None:
+    """The error that is being recorded matters more than that it could not be recorded: it reaches the caller."""
+    try:
+        record()
+    except ProvisioningError as error:
+        logger().warning("the failure could not be recorded", error=type(error).__name__)
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000

@@ -1,0 +1,41 @@
+-- How far a job is, for whoever shows it. Placeholders are %(name)s.
+
+-- name: find_job
+SELECT jobs.job_id, jobs.project_id, jobs.status, jobs.current_stage AS stage, jobs.progress_percent AS percent,
+       jobs.attempts, jobs.last_error_type AS error_type, jobs.last_error_message AS error_message, jobs.leftovers,
+       jobs.started_at, jobs.completed_at
+FROM control_plane.jobs
+WHERE jobs.job_id = %(job_id)s;
+
+-- name: find_steps
+SELECT stage, status, attempt, started_at, completed_at, error_type, error_message
+FROM control_plane.provisioning_steps
+WHERE job_id = %(job_id)s
+ORDER BY position;
+
+-- name: find_jobs
+SELECT job_id, project_id, status, current_stage AS stage, progress_percent AS percent, attempts
+FROM control_plane.jobs
+WHERE job_id = ANY (%(job_ids)s);
+
+-- name: find_tenants
+-- What is not gone and was not looked for and not found.
+SELECT tenant_id, state, secret_arn, prepared IS NOT NULL AS is_made
+FROM control_plane.tenants
+WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed', 'active', 'suspended')
+    OR (state = 'removing' AND removed_at IS NULL))
+ORDER BY created_at;
+
+-- name: find_registrations_and_keys
+SELECT service || ' registration' AS kind, tenant_id AS name, status = 'registered' AS confirmed, service AS place
+FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
+UNION ALL
+SELECT kind || ' key', key_id || ', ends in ' || hint, true, 'z' || position
+FROM control_plane.api_keys WHERE job_id = %(job_id)s
+ORDER BY place;
+
+-- name: find_removed
+SELECT removed
+FROM control_plane.audit_log, jsonb_array_elements_text(details -> 'removed') AS removed
+WHERE job_id = %(job_id)s AND action = 'compensated'
+ORDER BY id;

@@ -1,0 +1,11 @@
+-- name: prepare_realtime_schema
+-- As the tenant's owner, for the login that only Realtime has: what its migrations and its readers take for granted. The
+-- publication is the tenant's, who adds the tables that Realtime tells of.
+GRANT CONNECT, CREATE ON DATABASE {database} TO {realtime};
+CREATE SCHEMA IF NOT EXISTS realtime;
+GRANT ALL ON SCHEMA realtime TO {realtime} WITH GRANT OPTION;
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'supabase_realtime') THEN
+        CREATE PUBLICATION supabase_realtime;
+    END IF;
+END $$;

@@ -1,0 +1,21 @@
+-- name: prepare_storage_schema
+-- As the tenant's owner. With DB_INSTALL_ROLES=false, without which only a superuser can run them, Storage's migrations
+-- leave out these grants, and what they create would be closed to the roles of the tokens.
+CREATE SCHEMA IF NOT EXISTS storage;
+GRANT USAGE ON SCHEMA storage TO {shared_roles};
+ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {shared_roles};
+ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT USAGE, SELECT ON SEQUENCES TO {shared_roles};
+ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT EXECUTE ON FUNCTIONS TO {shared_roles};
+ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT USAGE ON TYPES TO {shared_roles};
+
+-- name: find_closed_tables
+-- Those of Storage's tables that row level security closes to the service's own role.
+SELECT relname::text
+FROM pg_class
+WHERE relnamespace = to_regnamespace('storage') AND relkind IN ('r', 'p') AND relrowsecurity
+    AND has_table_privilege('service_role', oid, 'SELECT')
+    AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'service_role')
+ORDER BY relname;
+
+-- name: open_table_to_service_role
+CREATE POLICY service_role ON {table} TO service_role USING (true) WITH CHECK (true);

@@ -1,1 +1,0 @@
-CREATE DATABASE {database} OWNER {owner} TEMPLATE {template} CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;

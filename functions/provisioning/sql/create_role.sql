@@ -1,2 +1,0 @@
-CREATE ROLE {role} NOLOGIN NOINHERIT;
-COMMENT ON ROLE {role} IS {mark};

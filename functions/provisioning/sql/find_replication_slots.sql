@@ -1,3 +1,0 @@
-SELECT slot_name
-FROM pg_replication_slots
-WHERE database = %(database)s;

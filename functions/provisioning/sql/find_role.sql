@@ -1,1 +1,0 @@
-SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %(role)s;

@@ -1,2 +1,0 @@
-GRANT {creator} TO {admin} WITH INHERIT TRUE, SET TRUE;
-GRANT {objects} TO {creator} WITH INHERIT TRUE, SET FALSE;

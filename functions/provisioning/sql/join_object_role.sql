@@ -1,1 +1,0 @@
-GRANT {objects} TO {admin} WITH INHERIT TRUE, SET TRUE;

@@ -1,1 +1,0 @@
-SELECT FROM control_plane.projects WHERE project_id = %(project_id)s FOR UPDATE;

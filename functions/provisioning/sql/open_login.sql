@@ -1,1 +1,0 @@
-ALTER ROLE {login} LOGIN PASSWORD {verifier};

@@ -1,0 +1,78 @@
+"""The extensions that a tenant database gets, in a schema of their own: those of the setting TENANT_EXTENSIONS.
+
+One that PostgreSQL calls trusted is made over the tenant's login, and belongs to the tenant. Any other needs an admin
+who may make it (a superuser, on RDS a member of rds_superuser), and stays the admin's. What the server does not have,
+or the admin may not make, is left out, and is in what the stage returns.
+"""
+
+import re
+from contextlib import closing
+from typing import NamedTuple
+
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import configuration, queries
+from provisioning.cluster import session as sessions
+from provisioning.control_plane import Cluster
+from provisioning.errors import Misconfigured
+
+NAME = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
+QUERIES = queries.load(__file__, "schema.sql")
+
+
+class Extensions(NamedTuple):
+    """Of the allowed extensions, those that a database has and those that it does not."""
+
+    installed: list[str]
+    skipped: list[str]
+
+
+class _Powers(NamedTuple):
+    makes_any_extension: bool
+
+
+class Available(NamedTuple):
+    """An allowed extension that the server has."""
+
+    name: str
+    trusted: bool
+    installed: bool
+
+
+def allowed() -> list[str]:
+    """Return the names that the settings allow, in their order. Raises Misconfigured for what is no name."""
+    names = [name.strip() for name in configuration.optional("TENANT_EXTENSIONS").split(",") if name.strip()]
+    if not all(NAME.fullmatch(name) for name in names):
+        raise Misconfigured("TENANT_EXTENSIONS must be names of extensions, with commas between them")
+    return list(dict.fromkeys(names))
+
+
+def ensure(connection: Connection, cluster: Cluster, database: str) -> Extensions:
+    """Make every allowed extension that the server has, over the tenant's connection and, if need be, the admin's.
+
+    For a database that nobody else has used yet. Doing it again changes nothing. Raises psycopg2.Error.
+    """
+    names = sql.SQL("{}::text[]").format(sql.Literal(allowed()))
+    available = sessions.fetch(connection, Available, QUERIES["find_available_extensions"], names=names)
+    installed = {one.name for one in available if one.installed or (one.trusted and _make(connection, one.name))}
+    others = [one.name for one in available if not one.trusted and not one.installed]
+    if others and sessions.on(cluster, _makes_any_extension)[1]:
+        with closing(sessions.connect(cluster, dbname=database)) as admin:
+            installed |= {name for name in others if _make(admin, name)}
+    return Extensions(
+        [name for name in allowed() if name in installed], [name for name in allowed() if name not in installed]
+    )
+
+
+def _makes_any_extension(session: Connection) -> bool:
+    (powers,) = sessions.fetch(session, _Powers, sessions.QUERIES["find_powers"])
+    return powers.makes_any_extension
+
+
+def _make(connection: Connection, name: str) -> bool:
+    try:
+        sessions.send(connection, QUERIES["make_extension"], extension=sql.Identifier(name))
+    except errors.InsufficientPrivilege:
+        return False
+    return True

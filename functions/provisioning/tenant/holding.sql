@@ -1,0 +1,176 @@
+-- Who holds a tenant, in the control plane. Placeholders are %(name)s.
+
+-- name: claim_tenant
+-- Chooses a tenant for a job: one that its cluster keeps ready and that no other job is about to take, or else a new one,
+-- whose id was made up for it.
+WITH ready AS (
+    SELECT tenant_id
+    FROM control_plane.tenants
+    WHERE cluster_id = %(cluster_id)s AND state = 'ready' AND fingerprint = %(fingerprint)s
+    ORDER BY created_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE control_plane.tenants
+    SET state = 'claimed', job_id = %(job_id)s, project_id = %(project_id)s, claimed_at = now()
+    FROM ready
+    WHERE tenants.tenant_id = ready.tenant_id
+)
+INSERT INTO control_plane.tenants (tenant_id, cluster_id, job_id, project_id, state, fingerprint)
+SELECT %(new_tenant_id)s, %(cluster_id)s, %(job_id)s, %(project_id)s, 'making', %(fingerprint)s
+WHERE NOT EXISTS (SELECT FROM ready);
+
+-- name: find_chosen
+SELECT document AS tenant
+FROM control_plane.tenant_documents
+WHERE tenant_id = (
+    SELECT tenant_id FROM control_plane.tenants
+    WHERE job_id = %(job_id)s AND state IN ('making', 'claimed', 'active', 'suspended'));
+
+-- name: record_disputed
+WITH disputed AS (
+    UPDATE control_plane.tenants
+    SET state = 'disputed'
+    WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s AND state <> 'active'
+    RETURNING tenant_id, job_id, project_id
+)
+INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
+SELECT 'tenant disputed', tenant_id, job_id, project_id FROM disputed;
+
+-- name: record_superseded
+-- What an earlier job of the project left, and has closed: reconcile removes it, and the project's next tenant is its own.
+UPDATE control_plane.tenants
+SET state = 'removing', look_again_at = now()
+WHERE project_id = %(project_id)s AND state IN ('making', 'claimed') AND job_id <> %(job_id)s;
+
+-- name: record_unused
+-- A job that never came to "Create tenant database" has written nothing to a cluster: what it chose from the pool is
+-- ready for the next, and what it was going to make never was.
+UPDATE control_plane.tenants
+SET state = CASE state WHEN 'claimed' THEN 'ready' ELSE 'gone' END, claimed_at = NULL,
+    job_id = CASE state WHEN 'claimed' THEN NULL ELSE job_id END,
+    project_id = CASE state WHEN 'claimed' THEN NULL ELSE project_id END,
+    gone_at = CASE state WHEN 'making' THEN now() END
+WHERE job_id = %(job_id)s AND state IN ('claimed', 'making')
+    AND NOT EXISTS (
+        SELECT FROM control_plane.provisioning_steps AS step
+        WHERE step.job_id = %(job_id)s AND step.attempt > 0 AND step.position > 0);
+
+-- name: find_held
+SELECT document AS tenant
+FROM control_plane.tenants
+JOIN control_plane.tenant_documents USING (tenant_id)
+WHERE tenants.job_id = %(job_id)s AND tenants.state IN ('making', 'claimed', 'removing')
+ORDER BY tenants.created_at, tenant_id;
+
+-- name: find_tenant
+SELECT document AS tenant FROM control_plane.tenant_documents WHERE tenant_id = %(tenant_id)s;
+
+-- name: record_found
+-- A tenant that a register gives to this job, and that the control plane does not know, or gives to nobody.
+INSERT INTO control_plane.tenants (tenant_id, cluster_id, job_id, project_id, state, look_again_at)
+VALUES (%(tenant_id)s, %(cluster_id)s, %(job_id)s, %(project_id)s, 'removing', now() + %(last_look)s * interval '1 second')
+ON CONFLICT (tenant_id) DO UPDATE
+    SET (job_id, project_id, state, look_again_at) =
+        (EXCLUDED.job_id, EXCLUDED.project_id, EXCLUDED.state, EXCLUDED.look_again_at)
+    WHERE tenants.job_id IS NULL AND tenants.state IN ('making', 'ready');
+
+-- name: claim_removal
+-- The guard. Only its holder takes a tenant to removing, and from active or suspended only a job that removes tenants.
+UPDATE control_plane.tenants
+SET state = 'removing', look_again_at = coalesce(look_again_at, now() + %(last_look)s * interval '1 second')
+WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s
+    AND (state IN ('making', 'ready', 'claimed', 'removing')
+        OR (state IN ('active', 'suspended') AND %(removes_tenant)s AND job_id IS NOT NULL))
+RETURNING tenant_id;
+
+-- name: record_removed
+UPDATE control_plane.tenants
+SET look_again_at = CASE
+        WHEN removed_at IS NULL OR %(found)s THEN now() + %(last_look)s * interval '1 second' ELSE look_again_at END,
+    removed_at = coalesce(removed_at, now())
+WHERE tenant_id = %(tenant_id)s AND state = 'removing';
+
+-- name: find_due
+-- What is to be looked at: left by a removal that did not finish, or due for its last look. A job that runs does it itself.
+SELECT document AS tenant, removed_at IS NOT NULL AS was_removed
+FROM control_plane.tenants
+JOIN control_plane.tenant_documents USING (tenant_id)
+WHERE state = 'removing' AND look_again_at <= now()
+    AND NOT EXISTS (
+        SELECT FROM control_plane.jobs
+        WHERE jobs.job_id = tenants.job_id AND jobs.status IN ('pending', 'running'))
+ORDER BY look_again_at
+LIMIT %(limit)s;
+
+-- name: record_looked
+-- Of a look that found something, or failed: the next one comes later.
+WITH looked AS (
+    UPDATE control_plane.tenants
+    SET look_again_at = now() + %(last_look)s * interval '1 second'
+    WHERE tenant_id = %(tenant_id)s AND state = 'removing'
+    RETURNING tenant_id, job_id, project_id
+)
+INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id, details)
+SELECT 'tenant looked at again', tenant_id, job_id, project_id,
+       jsonb_build_object('removed', %(removed)s::text[], 'error_message', %(error_message)s::text)
+FROM looked;
+
+-- name: record_gone
+WITH gone AS (
+    UPDATE control_plane.tenants
+    SET state = 'gone', gone_at = now(), look_again_at = NULL
+    WHERE tenant_id = %(tenant_id)s AND state = 'removing' AND removed_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM control_plane.service_registrations AS left_over
+                        WHERE left_over.tenant_id = tenants.tenant_id AND status <> 'removed')
+    RETURNING tenant_id, job_id, project_id
+), forgotten AS (
+    DELETE FROM control_plane.service_registrations USING gone WHERE service_registrations.tenant_id = gone.tenant_id
+), forgotten_too AS (
+    DELETE FROM control_plane.api_key_secrets USING gone WHERE api_key_secrets.tenant_id = gone.tenant_id
+)
+INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
+SELECT 'tenant gone', tenant_id, job_id, project_id FROM gone;
+
+-- name: record_rolled_back
+-- A rollback that was incomplete is finished once nothing of its job's tenants is left.
+UPDATE control_plane.jobs
+SET status = 'rolled_back', current_stage = 'rolled_back', leftovers = '[]'
+WHERE job_id = %(job_id)s AND status = 'rollback_incomplete'
+    AND NOT EXISTS (
+        SELECT FROM control_plane.tenants
+        WHERE tenants.job_id = jobs.job_id AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL)))
+    AND NOT EXISTS (
+        SELECT FROM control_plane.service_registrations AS left_over
+        WHERE left_over.job_id = jobs.job_id AND left_over.status <> 'removed');
+
+-- name: record_making
+INSERT INTO control_plane.tenants (tenant_id, cluster_id, state, fingerprint)
+VALUES (%(tenant_id)s, %(cluster_id)s, 'making', %(fingerprint)s);
+
+-- name: record_ready
+UPDATE control_plane.tenants
+SET state = 'ready', schema_version = %(schema_version)s, server_fingerprint = %(server_fingerprint)s,
+    prepared = %(prepared)s, secret_arn = %(secret_arn)s
+WHERE tenant_id = %(tenant_id)s AND state = 'making' AND job_id IS NULL
+RETURNING tenant_id;
+
+-- name: find_outdated
+-- Of a cluster's pool: what an interrupted refill left, and what is made of something else than a tenant is made of now.
+SELECT document AS tenant
+FROM control_plane.tenants
+JOIN control_plane.tenant_documents USING (tenant_id)
+WHERE cluster_id = %(cluster_id)s AND tenants.job_id IS NULL
+    AND (tenants.state = 'making' OR (tenants.state = 'removing' AND tenants.removed_at IS NULL) OR (tenants.state = 'ready'
+        AND (fingerprint, server_fingerprint) IS DISTINCT FROM (%(fingerprint)s, %(server_fingerprint)s)))
+ORDER BY tenants.created_at, tenant_id;
+
+-- name: find_pool
+-- Tenants wanted beyond those that are ready: never more than the room that projects leave.
+SELECT ready, least(coalesce(pool_size, %(size)s), room) - ready AS wanted
+FROM control_plane.clusters
+JOIN control_plane.cluster_room USING (cluster_id),
+    LATERAL (
+        SELECT count(*) AS ready FROM control_plane.tenants
+        WHERE tenants.cluster_id = clusters.cluster_id AND state = 'ready') AS kept
+WHERE cluster_id = %(cluster_id)s;

@@ -1,0 +1,79 @@
+"""Shows a project's raw API keys once, and never again."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from typing_extensions import override
+
+from provisioning import control_plane, queries
+from provisioning.aws import secrets
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ProjectNotFound, ProvisioningError
+from provisioning.observability import logger
+from provisioning.tenant.holding import LAST_LOOK_SECONDS
+from provisioning.tenant.names import TenantNames
+
+QUERIES = queries.load(__file__)
+
+
+@dataclass(frozen=True)
+class RevealedKey:
+    """A raw key on its way to its owner. Its text does not appear in the object's own."""
+
+    key_id: str
+    kind: str
+    key: str
+
+    @override
+    def __repr__(self) -> str:
+        return f"RevealedKey(key_id={self.key_id!r}, kind={self.kind!r})"
+
+
+class _Claim(NamedTuple):
+    is_active: bool
+    tenant_id: str | None
+    job_id: str | None
+
+
+class _Revealed(NamedTuple):
+    tenant_id: str
+    job_id: str
+
+
+def reveal_api_keys(project_id: str) -> list[RevealedKey]:
+    """Return the raw keys of an active project and delete their secret; the second time, or the second of two, none.
+
+    The control plane decides who gets them, and notes who asked and when, before the secret is read. A reveal that dies
+    after that has lost the keys: the answer is new ones. Raises ProjectNotFound when no such project is active, and
+    SecretsUnavailable to try again.
+    """
+    control = control_plane.connect()
+    asked = {"project_id": project_id, "last_look": LAST_LOOK_SECONDS}
+    claim = control.fetch_one(_Claim, QUERIES["claim_api_keys"], **asked)
+    if claim is None or not claim.is_active:
+        raise ProjectNotFound(f"there is no active project {project_id}")
+    if claim.tenant_id is None or claim.job_id is None:
+        return []
+    name = TenantNames(claim.tenant_id).api_keys_secret(claim.job_id)
+    try:
+        document = secrets.read(name)
+    except ProvisioningError:
+        control.execute(QUERIES["forget_claim"], tenant_id=claim.tenant_id, job_id=claim.job_id)
+        raise
+    try:
+        secrets.remove(name, removed_before=False)
+    except ProvisioningError as error:
+        # The keys have an owner now; look_again removes what could not be removed here.
+        logger().warning("the secret of revealed keys is still there", error=type(error).__name__)
+    return [RevealedKey(raw["key_id"], raw["kind"], raw["key"]) for raw in document["api_keys"]]
+
+
+def look_again(control: ControlPlane, limit: int) -> list[str]:
+    """Remove the secrets of revealed keys that a superseded attempt has created once more, and name them."""
+    found = []
+    for row in control.fetch_all(_Revealed, QUERIES["find_revealed_secrets"], limit=limit):
+        name = TenantNames(row.tenant_id).api_keys_secret(row.job_id)
+        is_found = secrets.remove(name, removed_before=True)
+        control.execute(QUERIES["record_looked"], found=is_found, last_look=LAST_LOOK_SECONDS, **row._asdict())
+        found += [name] if is_found else []
+    return found

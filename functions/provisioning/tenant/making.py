@@ -1,0 +1,122 @@
+"""One way to make a tenant: its secret, roles, database and schema, as steps that can each be repeated.
+
+A job makes its own tenant this way, and the refill of a pool makes tenants early. Nothing is adopted by its looks: what
+bears a name that holds a random tenant_id was made for that tenant, and the register says for whom.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, queries
+from provisioning.aws.secrets import Secret
+from provisioning.cluster import creators, register
+from provisioning.cluster import session as sessions
+from provisioning.cluster.register import Found, Holder
+from provisioning.errors import JobClosed
+from provisioning.queries import Query
+from provisioning.tenant import extensions, schema
+from provisioning.tenant import secret as tenant_secret
+from provisioning.tenant.identity import Tenant
+from provisioning.tenant.names import TenantNames
+from provisioning.tenant.scram import scram_verifier
+
+CONNECTION_LIMIT = 60
+STATEMENT_TIMEOUT = "60s"
+IDLE_IN_TRANSACTION_TIMEOUT = "60s"
+QUERIES = queries.load(__file__, "tenant.sql")
+
+
+class HeldByAnother(Exception):
+    """The register gives this tenant to another job or control plane: it is never used and never removed."""
+
+
+def claim(tenant: Tenant, holder: Holder) -> bool:
+    """Make a tenant that is ready the holder's, and return whether its database is there. One round trip.
+
+    Raises HeldByAnother, JobClosed when the tenant is being removed, and psycopg2.Error.
+    """
+    _, found = sessions.on(tenant.cluster, lambda session: register.claim(session, tenant.names, holder))
+    _refuse_foreign(found, holder)
+    return found.database_exists
+
+
+def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> Secret:
+    """Make the secret, the roles and the database, as far as an earlier attempt has not, and return the secret.
+
+    The check is made once the tenant's lock is held, and raises when the attempt is superseded. Raises HeldByAnother,
+    JobClosed, SecretsUnavailable and psycopg2.Error.
+    """
+    session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
+    try:
+        check()
+        found = register.claim(session, tenant.names, holder)
+        _refuse_foreign(found, holder)
+        secret = tenant_secret.ensure_credentials(tenant)
+        _make(session, tenant.names, found, scram_verifier(secret.document["password"]))
+        sessions.release(session)
+    except BaseException:
+        # It may be acting as a creator.
+        session.close()
+        raise
+    return secret
+
+
+def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
+    """Bring the database to the newest schema version with its extensions, and return what there is then.
+
+    Over the tenant's own login, whose credentials the document holds: that they work is proven with it. Raises
+    psycopg2.Error.
+    """
+    with closing(schema.connect(document)) as connection:
+        version = schema.upgrade(connection)
+        found = extensions.ensure(connection, tenant.cluster, tenant.names.database)
+    return {"schema": schema.SCHEMA, "version": version, "extensions": found._asdict()}
+
+
+def _refuse_foreign(found: Found, holder: Holder) -> None:
+    if found.is_ours:
+        return
+    if found.holder == holder.job_id:
+        raise JobClosed("the tenant is being removed")
+    raise HeldByAnother
+
+
+def _make(session: Connection, names: TenantNames, found: Found, verifier: str) -> None:
+    missing = names.owner_role not in found.roles
+    if missing:
+        creator = creators.for_new_tenant(session, found.free_creator)
+    else:
+        creator = found.administrator if creators.is_creator(found.administrator) else None
+    roles = [*([QUERIES["make_roles"]] if missing else []), QUERIES["join_roles"]]
+    counted = creators.taken(creator) if missing else sql.SQL("")
+    with session.cursor() as cursor:
+        cursor.execute(sql.Composed([counted, creators.becoming(creator), _composed(names, *roles, verifier=verifier)]))
+        # Neither runs in a transaction, so each is a round trip of its own.
+        if found.database_is_invalid:
+            cursor.execute(_composed(names, QUERIES["drop_database"]))
+        if not found.database_exists:
+            cursor.execute(_composed(names, QUERIES[_creation(session)]))
+        opened = _composed(names, QUERIES["open_database"], QUERIES["leave_roles"])
+        cursor.execute(sql.Composed([opened, creators.ADMIN_AGAIN]))
+
+
+def _creation(session: Connection) -> str:
+    return "make_database" if session.server_version >= 170000 else "make_database_before_17"
+
+
+def _composed(names: TenantNames, *sent: Query, **values: object) -> sql.Composed:
+    return postgres.composed(
+        *sent,
+        database=sql.Identifier(names.database),
+        owner=sql.Identifier(names.owner_role),
+        login=sql.Identifier(names.login_role),
+        shared_roles=creators.shared_roles(),
+        connection_limit=CONNECTION_LIMIT,
+        statement_timeout=STATEMENT_TIMEOUT,
+        idle_in_transaction_timeout=IDLE_IN_TRANSACTION_TIMEOUT,
+        **values,
+    )

@@ -1,0 +1,48 @@
+"""A tenant's id and the names that derive from it, and from nothing else."""
+
+import secrets
+import string
+import uuid
+from typing import NamedTuple
+
+from provisioning import configuration
+
+LENGTH = 20
+
+
+def new_tenant_id() -> str:
+    """Return 20 random letters a-z: 94 bits, in the form that Supabase gives the ref of a project."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LENGTH))
+
+
+class TenantNames(NamedTuple):
+    """What belongs to one tenant. A name says nothing of its project: every login of a cluster can read it."""
+
+    tenant_id: str
+
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+        return f"tenant_{self.tenant_id}"
+
+    @property
+    def owner_role(self) -> str:
+        """The role that owns the database and everything in it; nobody logs in as it."""
+        return f"{self.database}_owner"
+
+    @property
+    def login_role(self) -> str:
+        """The role whose credentials are issued; it acts as the owner."""
+        return f"{self.database}_login"
+
+    @property
+    def secret(self) -> str:
+        """The name of the secret with the credentials and the JWT secret."""
+        return f"{configuration.optional('TENANT_SECRET_PREFIX', 'provisioner/tenants')}/{self.tenant_id}"
+
+    def api_keys_secret(self, job_id: str) -> str:
+        """Return the name of the secret with the raw API keys that a job makes.
+
+        A job's id may hold characters that Secrets Manager takes in no name.
+        """
+        return f"{self.secret}/api-keys/{uuid.uuid5(uuid.NAMESPACE_URL, f'provisioner/{job_id}')}"

@@ -1,0 +1,72 @@
+-- How a tenant is made and removed. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
+-- Over the admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
+
+-- name: make_roles
+CREATE ROLE {owner} NOLOGIN NOINHERIT;
+CREATE ROLE {login} LOGIN NOINHERIT;
+GRANT {owner}, {shared_roles} TO {login};
+
+-- name: join_roles
+GRANT {owner}, {login} TO CURRENT_USER;
+ALTER ROLE {login} LOGIN CONNECTION LIMIT {connection_limit} PASSWORD {verifier};
+ALTER ROLE {login} SET statement_timeout = {statement_timeout};
+ALTER ROLE {login} SET idle_in_transaction_session_timeout = {idle_in_transaction_timeout};
+
+-- name: make_database
+-- Closed to everybody until its privileges are set: a new database lets PUBLIC in.
+CREATE DATABASE {database}
+    OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'
+    CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
+
+-- name: make_database_before_17
+-- The builtin provider came with PostgreSQL 17; before it, C is the one locale that every server has.
+CREATE DATABASE {database}
+    OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'
+    CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
+
+-- name: open_database
+REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {login};
+GRANT CONNECT ON DATABASE {database} TO SESSION_USER;
+ALTER ROLE {login} IN DATABASE {database} SET search_path = tenant, public, extensions;
+-- The login acts as the owner, so that what it creates belongs to the owner and outlives a change of credentials.
+ALTER ROLE {login} IN DATABASE {database} SET role = {owner};
+ALTER DATABASE {database} ALLOW_CONNECTIONS true;
+
+-- name: leave_roles
+REVOKE {owner}, {login} FROM CURRENT_USER;
+
+-- name: drop_database
+DROP DATABASE {database};
+
+-- name: close_roles
+GRANT {owner}, {login} TO CURRENT_USER;
+ALTER ROLE {login} NOLOGIN;
+
+-- name: close_database
+ALTER DATABASE {database} ALLOW_CONNECTIONS false;
+
+-- name: end_sessions_of_database
+-- Those that the current user may end. DROP DATABASE ends autovacuum workers itself, and nobody else (CountOtherDBBackends
+-- in PostgreSQL's procarray.c).
+SELECT pg_terminate_backend(pid, 5000)
+FROM pg_stat_activity
+WHERE datname = {database_name} AND backend_type <> 'autovacuum worker' AND pid <> pg_backend_pid()
+    AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
+
+-- name: end_sessions_of_slots
+SELECT pg_terminate_backend(active_pid, 5000)
+FROM pg_replication_slots
+WHERE database = {database_name} AND active_pid IS NOT NULL;
+
+-- name: drop_slots
+-- Names of slots are the whole cluster's: the database of a slot is what proves whose it is.
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
+
+-- name: drop_role
+DROP ROLE {role};
+
+-- name: find_leftovers
+SELECT datname::text AS name FROM pg_database WHERE datname = {database_name}
+UNION ALL
+SELECT rolname::text FROM pg_roles WHERE rolname IN ({owner_name}, {login_name});

@@ -1,0 +1,66 @@
+-- What "Verify project" asks and writes, in one transaction and two round trips. Placeholders are %(name)s.
+
+-- name: lock_project
+SELECT FROM control_plane.projects WHERE project_id = %(project_id)s FOR UPDATE;
+
+-- name: lock_clusters
+-- So that two jobs cannot both take the last place. What follows counts in a statement of its own: one that had waited
+-- for the lock itself would still see what there was before it waited.
+SELECT
+FROM control_plane.clusters
+WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
+ORDER BY cluster_id
+FOR UPDATE;
+
+-- name: find_opening
+-- What decides whether a job may be opened; the cluster with the most room comes first.
+SELECT (
+           SELECT json_build_object('organization_id', organization_id, 'owner_id', owner_id, 'status', status)
+           FROM control_plane.projects WHERE project_id = %(project_id)s
+       ) AS project,
+       (
+           SELECT json_build_object('job_id', jobs.job_id, 'project_id', jobs.project_id, 'status', jobs.status, 'output', step.output)
+           FROM control_plane.jobs
+           LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.position = 0
+           WHERE jobs.job_id = %(job_id)s
+       ) AS opened,
+       (
+           SELECT job_id FROM control_plane.jobs
+           WHERE project_id = %(project_id)s AND status IN ('pending', 'running')
+       ) AS running,
+       (
+           SELECT coalesce(json_agg(json_build_object('cluster_id', cluster_id, 'room', room) ORDER BY room DESC, cluster_id), '[]')
+           FROM control_plane.clusters
+           JOIN control_plane.cluster_room USING (cluster_id)
+           WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
+       ) AS clusters;
+
+-- name: claim_project
+INSERT INTO control_plane.jobs
+    (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, attempts, current_stage,
+     progress_percent, started_at)
+VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(cluster_id)s, %(execution_arn)s, %(payload)s, 'running', 1,
+        'initializing', %(progress_percent)s, now());
+
+UPDATE control_plane.projects
+SET status = 'provisioning', job_id = %(job_id)s, updated_at = now()
+WHERE project_id = %(project_id)s;
+
+INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
+VALUES ('job opened', %(job_id)s, %(project_id)s, 'initializing', jsonb_build_object('cluster_id', %(cluster_id)s));
+
+-- name: record_steps
+INSERT INTO control_plane.provisioning_steps
+    (job_id, stage, position, status, attempt, started_at, completed_at, output)
+SELECT %(job_id)s, step.stage, step.position, step.status,
+       CASE step.status WHEN 'succeeded' THEN 1 ELSE 0 END,
+       CASE step.status WHEN 'succeeded' THEN now() END,
+       CASE step.status WHEN 'succeeded' THEN clock_timestamp() END,
+       CASE step.status WHEN 'succeeded' THEN jsonb_build_object(
+           'job_id', chosen.job_id, 'project_id', chosen.project_id, 'tenant_id', chosen.tenant_id) END
+FROM jsonb_to_recordset(%(steps)s::jsonb) AS step (stage text, position integer, status text),
+    control_plane.tenants AS chosen
+WHERE chosen.job_id = %(job_id)s;
+
+-- name: find_opened
+SELECT output FROM control_plane.provisioning_steps WHERE job_id = %(job_id)s AND position = 0;

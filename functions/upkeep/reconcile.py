@@ -1,0 +1,72 @@
+"""Finishes the removal of tenants: those that a rollback could not remove, and the last look at those that it did.
+
+A tenant is gone once a look, made when the last attempt that could make anything of it has had to end, finds nothing:
+its database, roles, secrets and registrations.
+"""
+
+import time
+
+import psycopg2
+
+from provisioning import control_plane
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ProvisioningError, RollbackFailed
+from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
+from provisioning.observability import logger
+from provisioning.service_client import deadline
+from provisioning.services import registrations
+from provisioning.tenant import holding, key_delivery, removing
+from provisioning.tenant.holding import Due
+
+AT_MOST = 100
+"""Tenants that one run looks at, and secrets of revealed keys."""
+
+
+def reconcile(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Returns {finished, found, failed}: tenants that are gone, what a last look found, and failures.
+
+    A tenant that cannot be removed keeps no other from its turn; it is looked at again later. What a last look finds is
+    removed and reported. Raises the first failure once every tenant has had its turn.
+    """
+    del event
+    ends_at = deadline(context.get_remaining_time_in_millis())
+    control = control_plane.connect()
+    output: Output = {"finished": [], "found": [], "failed": []}
+    failures: list[ProvisioningError] = []
+    for due in holding.find_due(control, AT_MOST):
+        if time.monotonic() > ends_at:
+            break
+        tenant_id = due.tenant.tenant_id
+        try:
+            found = finish(control, due, ends_at)
+        except (psycopg2.Error, ProvisioningError) as error:
+            failures.append(typed_error(error, RollbackFailed))
+            output["failed"].append(tenant_id)
+            holding.record_looked(control, tenant_id, [], str(failures[-1]))
+        else:
+            output["finished"] += [] if found else [tenant_id]
+            output["found"] += found
+    output["found"] += key_delivery.look_again(control, AT_MOST)
+    log = logger()
+    (log.warning if output["found"] or failures else log.info)("tenants reconciled", **output)
+    if failures:
+        raise failures[0]
+    return output
+
+
+def finish(control: ControlPlane, due: Due, ends_at: float) -> list[str]:
+    """Remove what is left of a tenant, by that monotonic time, and return what a last look found.
+
+    Nothing found: the tenant is gone. Raises psycopg2.Error and ProvisioningError.
+    """
+    tenant = due.tenant
+    removed = registrations.remove(control, registrations.of_tenant(control, tenant.tenant_id), ends_at)
+    removal = removing.remove(control, tenant)
+    removed += removal.removed
+    if removal.refused:
+        raise RollbackFailed(removal.refused)
+    if not removed and due.was_removed:
+        removing.forget(control, tenant)
+        return []
+    holding.record_looked(control, tenant.tenant_id, removed, None)
+    return removed if due.was_removed else []

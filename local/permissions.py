@@ -9,8 +9,10 @@ from provisioning.control_plane import Cluster
 
 READ = "secretsmanager:GetSecretValue"
 DESCRIBE = "secretsmanager:DescribeSecret"
-CREATE = (READ, DESCRIBE, "secretsmanager:CreateSecret", "secretsmanager:TagResource")
 DELETE = (DESCRIBE, "secretsmanager:DeleteSecret")
+MAKE = (READ, "secretsmanager:CreateSecret", "secretsmanager:TagResource", *DELETE)
+"""An attempt that wakes up after its job was rolled back removes what it has just made."""
+
 REGISTER = {"service tokens": (READ,)}
 REGISTER_WITH_CREDENTIALS = {**REGISTER, "tenants": (READ,)}
 """Supabase's services are handed the tenant's credentials."""
@@ -18,13 +20,13 @@ REGISTER_WITH_CREDENTIALS = {**REGISTER, "tenants": (READ,)}
 # Handler → kind of secret → what it does with one. All of them read the control plane's.
 NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "stages.verify_project.verify_project": {},
-    "stages.create_database.create_database": {"clusters": (READ,), "tenants": CREATE},
-    "stages.create_schema.create_schema": {"clusters": (READ,)},
+    "stages.create_database.create_database": {"clusters": (READ,), "tenants": MAKE},
+    "stages.create_schema.create_schema": {"clusters": (READ,), "tenants": (READ,)},
     "stages.register_services.register_auth": REGISTER,
     "stages.register_services.register_realtime": {**REGISTER_WITH_CREDENTIALS, "Realtime's login": (READ,)},
     "stages.register_services.register_storage": REGISTER_WITH_CREDENTIALS,
     "stages.register_services.register_pooler": REGISTER_WITH_CREDENTIALS,
-    "stages.generate_api_keys.generate_api_keys": {"tenants": CREATE},
+    "stages.generate_api_keys.generate_api_keys": {"tenants": MAKE},
     "stages.finalize.finalize": {"clusters": (READ,), "tenants": (READ,), "service tokens": (READ,)},
     "stages.generate_api_keys.revoke_api_keys": {"tenants": DELETE},
     "stages.register_services.deregister_services": REGISTER,

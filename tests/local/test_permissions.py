@@ -60,16 +60,16 @@ def examine(client: Any) -> list[Finding]:
 
 def test_roles_that_may_do_everything_are_fine(iam: Any) -> None:
     client, stubber = iam
-    answering(stubber, *["allowed"] * 8)
+    answering(stubber, *["allowed"] * 9)
     machine, function = examine(client)
     assert not machine.remedy
     assert machine.fact == "may do all 2 things that its code does"
-    assert function.fact == "may do all 6 things that its code does"
+    assert function.fact == "may do all 7 things that its code does"
 
 
 def test_what_a_role_may_not_do_is_named_with_the_resource(iam: Any) -> None:
     client, stubber = iam
-    answering(stubber, "implicitDeny", "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 4)
+    answering(stubber, "implicitDeny", "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 5)
     machine, function = examine(client)
     asked = "states:DescribeExecution on arn:aws:states:us-east-1:123456789012:execution:m:any"
     assert machine.fact == f"{DEPLOYMENT.role} may not lambda:InvokeFunction on {CREATE.arn}, nor {asked}"

@@ -1,6 +1,6 @@
 """The result of a provision_project job: ids and references, never a secret."""
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 
 class DatabaseResult(TypedDict):
@@ -55,16 +55,3 @@ class ProvisionResult(TypedDict):
     api_keys: list[ApiKeyResult]
     secret_arn: str
     metadata: ResultMetadata
-
-
-def result_from_record(record: dict[str, Any]) -> ProvisionResult:
-    """Return the result that the query record_result has put together."""
-    return ProvisionResult(
-        project_id=record["project_id"],
-        tenant_id=record["tenant_id"],
-        database=record["database"],
-        services=record["services"],
-        api_keys=record["api_keys"],
-        secret_arn=record["secret_arn"],
-        metadata=record["metadata"],
-    )

@@ -1,7 +1,7 @@
 """Stage 9: proves that everything works as issued, then marks the project active. There is nothing to compensate."""
 
 from contextlib import closing
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from provisioning.aws import secrets
 from provisioning.cluster import register
@@ -11,7 +11,6 @@ from provisioning.job import Job
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.locks import QUERIES
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
-from provisioning.result import result_from_record
 from provisioning.service_client import deadline
 from provisioning.services import adapter_for
 from provisioning.stage import Service, Stage
@@ -19,7 +18,7 @@ from provisioning.tenant import api_keys, schema
 
 
 def finalize(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns the job's result."""
+    """Lambda handler. Takes {job_id, tenant_id}, returns the job's result (provisioning.result)."""
     ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         Stage.FINALIZING,
@@ -42,8 +41,7 @@ def prove_and_activate(attempt: Attempt, ends_at: float) -> Output:
     prove_services(attempt.job, ends_at)
     prove_api_keys(attempt)
     record_active(attempt)
-    completed = attempt.complete(database=tenant.names.database, schema=schema.SCHEMA)
-    return cast("Output", result_from_record(completed))
+    return attempt.complete(database=tenant.names.database, schema=schema.SCHEMA)
 
 
 def prove_database(document: dict[str, Any]) -> None:

@@ -94,13 +94,13 @@ def _make(session: Connection, names: TenantNames, found: Found, verifier: str) 
     roles = [*([QUERIES["make_roles"]] if missing else []), QUERIES["join_roles"]]
     counted = creators.taken(creator) if missing else sql.SQL("")
     with session.cursor() as cursor:
-        cursor.execute(sql.Composed([counted, creators.becoming(creator), _composed(names, *roles, verifier=verifier)]))
+        cursor.execute(sql.Composed([counted, creators.becoming(creator), composed(names, *roles, verifier=verifier)]))
         # Neither runs in a transaction, so each is a round trip of its own.
         if found.database_is_invalid:
-            cursor.execute(_composed(names, QUERIES["drop_database"]))
+            cursor.execute(composed(names, QUERIES["drop_database"]))
         if not found.database_exists:
-            cursor.execute(_composed(names, QUERIES[_creation(session)]))
-        opened = _composed(names, QUERIES["open_database"], QUERIES["leave_roles"])
+            cursor.execute(composed(names, QUERIES[_creation(session)]))
+        opened = composed(names, QUERIES["open_database"], QUERIES["leave_roles"])
         cursor.execute(sql.Composed([opened, creators.ADMIN_AGAIN]))
 
 
@@ -108,12 +108,12 @@ def _creation(session: Connection) -> str:
     return "make_database" if session.server_version >= 170000 else "make_database_before_17"
 
 
-def _composed(names: TenantNames, *sent: Query, **values: object) -> sql.Composed:
+def composed(names: TenantNames, *sent: Query, **values: object) -> sql.Composed:
+    """Return queries of tenant.sql with a tenant's names in them, as identifiers and, for catalogs, as literals."""
+    for name in ("database", "owner_role", "login_role"):
+        values |= {name: sql.Identifier(getattr(names, name)), f"{name}_name": getattr(names, name)}
     return postgres.composed(
         *sent,
-        database=sql.Identifier(names.database),
-        owner=sql.Identifier(names.owner_role),
-        login=sql.Identifier(names.login_role),
         shared_roles=creators.shared_roles(),
         connection_limit=CONNECTION_LIMIT,
         statement_timeout=STATEMENT_TIMEOUT,

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import postgres
 from provisioning.aws import secrets
 from provisioning.cluster import creators, register
 from provisioning.cluster import session as sessions
@@ -17,10 +16,9 @@ from provisioning.cluster.register import Found, Holder
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import RollbackFailed
 from provisioning.ledger.rollback import Rollback
-from provisioning.queries import Query
 from provisioning.tenant import holding
 from provisioning.tenant.identity import Tenant
-from provisioning.tenant.making import QUERIES
+from provisioning.tenant.making import QUERIES, composed
 from provisioning.tenant.names import TenantNames
 
 
@@ -125,38 +123,19 @@ def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:
     acting = creators.becoming(creator)
     with session.cursor() as cursor:
         if found.roles:
-            cursor.execute(sql.Composed([acting, _composed(names, QUERIES["close_roles"])]))
+            cursor.execute(sql.Composed([acting, composed(names, QUERIES["close_roles"])]))
         if found.database_is_invalid is not None:
             if found.database_exists:
-                cursor.execute(_composed(names, QUERIES["close_database"], QUERIES["end_sessions_of_database"]))
+                cursor.execute(composed(names, QUERIES["close_database"], QUERIES["end_sessions_of_database"]))
             # Slots and the sessions of logins that are not the tenant's are the admin's to end.
             ended = [QUERIES[name] for name in ("end_sessions_of_database", "end_sessions_of_slots", "drop_slots")]
-            cursor.execute(sql.Composed([creators.ADMIN_AGAIN, _composed(names, *ended), acting]))
-            cursor.execute(_composed(names, QUERIES["drop_database"]))
+            cursor.execute(sql.Composed([creators.ADMIN_AGAIN, composed(names, *ended), acting]))
+            cursor.execute(composed(names, QUERIES["drop_database"]))
         if found.roles:
-            dropped = [
-                postgres.composed(QUERIES["drop_role"], role=sql.Identifier(role))
-                for role in (names.login_role, names.owner_role)
-                if role in found.roles
-            ]
-            cursor.execute(sql.Composed([*dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
-    left = sessions.fetch_composed(session, _Name, _looking(names))
+            dropped = composed(names, QUERIES["drop_roles"])
+            cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
+    left = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
     if left:
         raise RollbackFailed(f"still there: {', '.join(one.name for one in left)}")
     database = [names.database] if found.database_is_invalid is not None else []
-    return [*database, *(role for role in (names.login_role, names.owner_role) if role in found.roles)]
-
-
-def _composed(names: TenantNames, *sent: Query) -> sql.Composed:
-    return postgres.composed(
-        *sent,
-        database=sql.Identifier(names.database),
-        owner=sql.Identifier(names.owner_role),
-        login=sql.Identifier(names.login_role),
-        database_name=names.database,
-    )
-
-
-def _looking(names: TenantNames) -> sql.Composed:
-    named = {"database_name": names.database, "owner_name": names.owner_role, "login_name": names.login_role}
-    return postgres.composed(QUERIES["find_leftovers"], **named)
+    return [*database, *([names.login_role, names.owner_role] if found.roles else [])]

@@ -2,46 +2,46 @@
 -- Over the admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
 
 -- name: make_roles
-CREATE ROLE {owner} NOLOGIN NOINHERIT;
-CREATE ROLE {login} LOGIN NOINHERIT;
-GRANT {owner}, {shared_roles} TO {login};
+CREATE ROLE {owner_role} NOLOGIN NOINHERIT;
+CREATE ROLE {login_role} LOGIN NOINHERIT;
+GRANT {owner_role}, {shared_roles} TO {login_role};
 
 -- name: join_roles
-GRANT {owner}, {login} TO CURRENT_USER;
-ALTER ROLE {login} LOGIN CONNECTION LIMIT {connection_limit} PASSWORD {verifier};
-ALTER ROLE {login} SET statement_timeout = {statement_timeout};
-ALTER ROLE {login} SET idle_in_transaction_session_timeout = {idle_in_transaction_timeout};
+GRANT {owner_role}, {login_role} TO CURRENT_USER;
+ALTER ROLE {login_role} LOGIN CONNECTION LIMIT {connection_limit} PASSWORD {verifier};
+ALTER ROLE {login_role} SET statement_timeout = {statement_timeout};
+ALTER ROLE {login_role} SET idle_in_transaction_session_timeout = {idle_in_transaction_timeout};
 
 -- name: make_database
 -- Closed to everybody until its privileges are set: a new database lets PUBLIC in.
 CREATE DATABASE {database}
-    OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'
     CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
 
 -- name: make_database_before_17
 -- The builtin provider came with PostgreSQL 17; before it, C is the one locale that every server has.
 CREATE DATABASE {database}
-    OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'
     CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
 
 -- name: open_database
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {login};
+GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {login_role};
 GRANT CONNECT ON DATABASE {database} TO SESSION_USER;
-ALTER ROLE {login} IN DATABASE {database} SET search_path = tenant, public, extensions;
+ALTER ROLE {login_role} IN DATABASE {database} SET search_path = tenant, public, extensions;
 -- The login acts as the owner, so that what it creates belongs to the owner and outlives a change of credentials.
-ALTER ROLE {login} IN DATABASE {database} SET role = {owner};
+ALTER ROLE {login_role} IN DATABASE {database} SET role = {owner_role};
 ALTER DATABASE {database} ALLOW_CONNECTIONS true;
 
 -- name: leave_roles
-REVOKE {owner}, {login} FROM CURRENT_USER;
+REVOKE {owner_role}, {login_role} FROM CURRENT_USER;
 
 -- name: drop_database
 DROP DATABASE {database};
 
 -- name: close_roles
-GRANT {owner}, {login} TO CURRENT_USER;
-ALTER ROLE {login} NOLOGIN;
+GRANT {owner_role}, {login_role} TO CURRENT_USER;
+ALTER ROLE {login_role} NOLOGIN;
 
 -- name: close_database
 ALTER DATABASE {database} ALLOW_CONNECTIONS false;
@@ -63,10 +63,11 @@ WHERE database = {database_name} AND active_pid IS NOT NULL;
 -- Names of slots are the whole cluster's: the database of a slot is what proves whose it is.
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
 
--- name: drop_role
-DROP ROLE {role};
+-- name: drop_roles
+-- Both or none: they were made in one transaction.
+DROP ROLE {login_role}, {owner_role};
 
 -- name: find_leftovers
 SELECT datname::text AS name FROM pg_database WHERE datname = {database_name}
 UNION ALL
-SELECT rolname::text FROM pg_roles WHERE rolname IN ({owner_name}, {login_name});
+SELECT rolname::text FROM pg_roles WHERE rolname IN ({owner_role_name}, {login_role_name});

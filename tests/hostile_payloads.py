@@ -220,4 +220,4 @@ HARMLESS_PROJECT_IDS = [
     *("a-b", "a_b", "A-B", "A_B", "a--b", "a__b", "a-", "a_", "ab", "AB"),
     *("b" * 64, "b" * 63, "B" * 64, "b" * 63 + "c", "b-" * 32, "b_" * 32),
 ]
-"""Ids that look dangerous and are not: a tenant's names are never an id as it came."""
+"""Ids that look dangerous and are not: no name of a tenant is made of one."""

@@ -21,6 +21,7 @@ from provisioning.payload import parse_payload
 from provisioning.service_client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
+from provisioning.tenant.identity import Tenant
 from tests.provisioning.programmable_service import ProgrammableService
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator["SecretsManager
     """An empty Secrets Manager in this process, and a client of its own to look into it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("TENANT_SECRET_PREFIX", raising=False)
-    monkeypatch.delenv("TENANT_SECRET_KMS_KEY_ID", raising=False)
+    for setting in ("TENANT_SECRET_PREFIX", "TENANT_SECRET_KMS_KEY_ID", "STACK_NAME"):
+        monkeypatch.delenv(setting, raising=False)
     with mock_aws():
         yield _secrets_client()
 
@@ -75,18 +76,24 @@ def _secrets_client() -> "SecretsManagerClient":
     return boto3.client("secretsmanager", region_name=REGION)
 
 
-def make_job(job_id: str, project_id: str = "demo") -> Job:
-    """A job that was opened on a cluster which nobody connects to."""
-    return Job(
+def make_tenant(tenant_id: str = TENANT_ID, job_id: str = "job-1", project_id: str = "demo") -> Tenant:
+    """A tenant that a job was given, on a cluster which nobody connects to."""
+    return Tenant(
+        tenant_id=tenant_id,
+        cluster=Cluster("c-1", REGION, "postgresql", "18", "db.t3.micro", "db.internal", 5432, "admin", 10),
+        state="making",
         job_id=job_id,
         project_id=project_id,
-        organization_id="org",
-        owner_id="owner",
-        document=parse_payload({"project_id": project_id, "region": REGION}).as_document(),
-        cluster=Cluster("c-1", REGION, "postgresql", "18", "db.t3.micro", "db.internal", 5432, "admin", 10),
-        created_at=datetime(2025, 1, 1, tzinfo=UTC),
         secret_arn=None,
+        prepared=None,
+        created_at=datetime(2025, 1, 1, tzinfo=UTC),
     )
+
+
+def make_job(job_id: str, project_id: str = "demo") -> Job:
+    """A job that was opened with that tenant."""
+    document = parse_payload({"project_id": project_id, "region": REGION}).as_document()
+    return Job(job_id, project_id, "org", "owner", document, make_tenant(job_id=job_id, project_id=project_id))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from provisioning import secrets_manager
+from provisioning.aws import secrets_manager
 
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://secretsmanager.us-east-1.amazonaws.com")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning import api_keys
-from provisioning.api_keys import (
+from provisioning.tenant import api_keys
+from provisioning.tenant.api_keys import (
     ALPHABET,
     CHECKSUM_CHARACTERS,
     RANDOM_CHARACTERS,

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.errors import InvalidPayload
-from provisioning.naming import tenant_names
 from provisioning.payload import METADATA_MAXIMUM_BYTES, METADATA_MAXIMUM_DEPTH, parse_payload, payload_from_record
 from provisioning.stage import Service
 from tests.hostile_payloads import DEEPEST_METADATA, HARMLESS_PROJECT_IDS, HOSTILE, METADATA_BYTES, Hostile, nested
@@ -99,20 +98,6 @@ def test_a_refusal_says_the_rule() -> None:
 @pytest.mark.parametrize("project_id", HARMLESS_PROJECT_IDS)
 def test_an_id_that_only_looks_dangerous_is_accepted(project_id: str) -> None:
     assert parse_payload(MINIMAL | {"project_id": project_id}).project_id == project_id
-
-
-@pytest.mark.parametrize("project_id", HARMLESS_PROJECT_IDS)
-def test_the_names_made_of_a_dangerous_looking_id_are_prefixed_and_need_no_quotes(project_id: str) -> None:
-    names = tenant_names(parse_payload(MINIMAL | {"project_id": project_id}).project_id)
-    for name in (names.database, names.owner_role, names.login_role):
-        assert name.startswith("tenant_")
-        assert name.replace("_", "a").isalnum()
-        assert name == name.lower()
-
-
-def test_dangerous_looking_ids_never_meet_in_a_name() -> None:
-    databases = {tenant_names(project_id).database for project_id in HARMLESS_PROJECT_IDS}
-    assert len(databases) == len(set(HARMLESS_PROJECT_IDS)) == len(HARMLESS_PROJECT_IDS)
 
 
 @pytest.mark.parametrize("partition", boto3.Session().get_available_partitions())

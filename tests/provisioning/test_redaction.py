@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning import api_keys, observability
+from provisioning import observability
 from provisioning.redaction import DEEPEST, REDACTED, redact, redact_text
-from provisioning.scram import scram_verifier
+from provisioning.tenant import api_keys
+from provisioning.tenant.scram import scram_verifier
 
 SECRET = "c0rrect-horse-battery"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer
-from provisioning.scram import scram_verifier
+from provisioning.tenant.scram import scram_verifier
 
 LOGIN = "scram_login"
 PRINTABLE = "".join(map(chr, range(32, 127)))

@@ -5,14 +5,6 @@ SELECT project_id, status, last_error_type, last_error_message, rollback_started
 FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 
--- name: find_failed_step
--- The stage that is named, or else the one whose error is the given one, or else the latest that has an error.
-SELECT stage, attempt, error_type, error_message
-FROM control_plane.provisioning_steps
-WHERE job_id = %(job_id)s AND CASE %(stage)s WHEN '' THEN error_type IS NOT NULL ELSE stage = %(stage)s END
-ORDER BY error_message = %(message)s DESC, started_at DESC NULLS LAST
-LIMIT 1;
-
 -- name: find_leftovers
 -- What has a row may still exist, unless it was looked for and not found; and what the latest compensation did not know.
 SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftover, true AS is_known
@@ -34,16 +26,13 @@ FROM (
 ) AS latest, jsonb_array_elements_text(latest.details -> 'unknown') AS unknown
 ORDER BY leftover;
 
--- name: find_removed
-SELECT removed
-FROM control_plane.audit_log, jsonb_array_elements_text(details -> 'removed') AS removed
-WHERE job_id = %(job_id)s AND action = 'compensated'
-ORDER BY id;
-
--- name: find_last_look
-SELECT max(look_again_at) AS look_again_at
-FROM control_plane.tenants
-WHERE job_id = %(job_id)s AND state = 'removing' AND removed_at IS NOT NULL;
+-- name: find_failed_step
+-- The stage that is named, or else the one whose error is the given one, or else the latest that has an error.
+SELECT stage, attempt, error_type, error_message
+FROM control_plane.provisioning_steps
+WHERE job_id = %(job_id)s AND CASE %(stage)s WHEN '' THEN error_type IS NOT NULL ELSE stage = %(stage)s END
+ORDER BY error_message = %(message)s DESC, started_at DESC NULLS LAST
+LIMIT 1;
 
 -- name: record_closed
 -- A job that failed before it was opened (a bad payload, an ineligible project) has no row yet: it gets one here.
@@ -75,3 +64,14 @@ WHERE job_id = %(job_id)s AND status = 'provisioning';
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('job closed', %(job_id)s, %(project_id)s,
         jsonb_build_object('status', %(status)s, 'error_type', %(error_type)s, 'leftovers', %(leftovers)s::jsonb));
+
+-- name: find_removed
+SELECT removed
+FROM control_plane.audit_log, jsonb_array_elements_text(details -> 'removed') AS removed
+WHERE job_id = %(job_id)s AND action = 'compensated'
+ORDER BY id;
+
+-- name: find_last_look
+SELECT max(look_again_at) AS look_again_at
+FROM control_plane.tenants
+WHERE job_id = %(job_id)s AND state = 'removing' AND removed_at IS NOT NULL;

@@ -1,3 +1,5 @@
+-- What Storage needs of a tenant's database, over the tenant's own login. Placeholders are {name}, composed by psycopg2.sql.
+
 -- name: prepare_storage_schema
 -- As the tenant's owner. With DB_INSTALL_ROLES=false, without which only a superuser can run them, Storage's migrations
 -- leave out these grants, and what they create would be closed to the roles of the tokens.

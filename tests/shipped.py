@@ -12,6 +12,9 @@ from typing import Any, cast
 import yaml
 from cfnlint.decode import cfn_yaml
 
+from provisioning import queries
+from provisioning.queries import Query
+
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 DEFINITION = ROOT / "statemachine" / "provision_project.asl.yaml"
@@ -83,6 +86,12 @@ def tasks() -> dict[str, Node]:
     """Every Task state that invokes a function, by name."""
     found = {name: state for name, state in states() if state["Type"] == "Task"}
     return {name: state for name, state in found.items() if "FunctionName" in state["Parameters"]}
+
+
+def sql_files() -> dict[Path, Mapping[str, Query]]:
+    """The queries of every .sql file that a module sends, by file and name; migrations are no queries."""
+    found = sorted(file for file in FUNCTIONS.rglob("*.sql") if not re.match(r"\d{4}_", file.name))
+    return {file: queries.load(str(file)) for file in found}
 
 
 def stem(state_name: str) -> str:

@@ -1,4 +1,4 @@
-"""A session plans the ledger's statements once; after a round trip that failed it plans them anew."""
+"""A session plans the ledger's statements once; after a round trip that failed it plans them again."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,11 +6,14 @@ from contextlib import closing
 import pytest
 
 from local.stack import Stack
-from provisioning import kept_plans, postgres
+from provisioning import control_plane, prepared_statements
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import StatementRejected
+from provisioning.ledger.attempt import Work
+from provisioning.ledger.locks import QUERIES
 
-ATTEMPT = {"job_id": "nobody", "stage": "finalizing", "attempt": 1}
+PREPARED, REFUSED = QUERIES["find_work"], control_plane.QUERIES["record_project"]
+KEY = {"job_id": "nobody", "stage": "finalizing"}
 
 
 @pytest.fixture
@@ -21,37 +24,47 @@ def control(stack: Stack) -> Iterator[ControlPlane]:
         yield ControlPlane(session)
 
 
-def planned(control: ControlPlane) -> list[str]:
+def prepared(control: ControlPlane) -> list[str]:
     with control.connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements ORDER BY name")
         return [name for (name,) in cursor.fetchall()]
 
 
-@pytest.mark.parametrize("name", sorted(kept_plans.KEPT))
-def test_what_is_kept_is_one_statement_of_known_parameters(name: str) -> None:
-    text = postgres.statement(name)
-    assert sum(line.rstrip().endswith(";") for line in text.splitlines()) == 1
-    assert set(kept_plans.PARAMETER.findall(text)) <= set(kept_plans.TYPES)
-
-
-def test_a_statement_is_planned_once(control: ControlPlane) -> None:
+def test_a_statement_is_prepared_once(control: ControlPlane) -> None:
     for _ in range(2):
-        assert control.fetch_one("check_attempt", **ATTEMPT) is None
-    assert planned(control) == ["check_attempt_0"]
+        assert control.fetch_one(Work, PREPARED, **KEY) is None
+    assert prepared(control) == ["find_work_0"]
 
 
-def test_after_a_failure_it_is_planned_anew_whether_it_had_been_planned_or_not(control: ControlPlane) -> None:
+def test_a_statement_without_typed_parameters_is_not_prepared(control: ControlPlane) -> None:
+    control.execute(QUERIES["find_job_status"], **KEY)
+    assert prepared(control) == []
+
+
+def test_each_session_prepares_its_own(stack: Stack, control: ControlPlane) -> None:
+    control.execute(PREPARED, **KEY)
+    with closing(stack.postgres.connect("control_plane")) as session:
+        session.autocommit = True
+        assert ControlPlane(session).fetch_one(Work, PREPARED, **KEY) is None
+
+
+def test_a_prepared_statement_takes_every_value_as_it_is(control: ControlPlane) -> None:
+    for job_id in ("it's", "%s", "a\\b", "$1", '"'):
+        assert control.fetch_one(Work, PREPARED, job_id=job_id, stage="finalizing") is None
+
+
+def test_after_a_failure_it_is_prepared_again_whether_it_had_been_or_not(control: ControlPlane) -> None:
     refused = {"project_id": None, "organization_id": None, "owner_id": None, "region": None}
     with pytest.raises(StatementRejected):
-        control.fetch_one("create_project", "check_attempt", **ATTEMPT, **refused)
-    assert control.fetch_one("check_attempt", **ATTEMPT) is None
+        control.execute(REFUSED, PREPARED, **KEY, **refused)
+    assert control.fetch_one(Work, PREPARED, **KEY) is None
     with pytest.raises(StatementRejected):
-        control.fetch_one("check_attempt", "create_project", **ATTEMPT, **refused)
-    assert control.fetch_one("check_attempt", **ATTEMPT) is None
-    assert planned(control) == ["check_attempt_0", "check_attempt_1", "check_attempt_2"]
+        control.execute(PREPARED, REFUSED, **KEY, **refused)
+    assert control.fetch_one(Work, PREPARED, **KEY) is None
+    assert prepared(control) == ["find_work_0", "find_work_1", "find_work_2"]
 
 
-def test_an_attempt_that_dies_on_its_way_leaves_nothing_that_could_be_taken_for_planned(control: ControlPlane) -> None:
-    with pytest.raises(KeyboardInterrupt), kept_plans.round_trip(control.connection, ["check_attempt"]):
+def test_an_attempt_that_dies_on_its_way_leaves_nothing_taken_for_prepared(control: ControlPlane) -> None:
+    with pytest.raises(KeyboardInterrupt), prepared_statements.round_trip(control.connection, [PREPARED]):
         raise KeyboardInterrupt
-    assert control.fetch_one("check_attempt", **ATTEMPT) is None
+    assert control.fetch_one(Work, PREPARED, **KEY) is None

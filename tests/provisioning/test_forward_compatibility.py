@@ -101,7 +101,7 @@ def test_no_shipped_migration_takes_anything_away(empty: Connection) -> None:
         "ALTER TABLE control_plane.jobs ADD COLUMN priority integer NOT NULL",
         "ALTER TABLE control_plane.jobs ADD CHECK (attempts < 3)",
         "ALTER TABLE control_plane.jobs DROP CONSTRAINT jobs_status_check, ADD CHECK (status <> 'failed')",
-        "CREATE UNIQUE INDEX ON control_plane.api_keys (project_id)",
+        "CREATE UNIQUE INDEX ON control_plane.api_keys (prefix)",
     ],
 )
 def test_the_check_sees_what_old_code_would_stumble_over(empty: Connection, statement: str) -> None:

@@ -1,0 +1,45 @@
+-- One row and more of every kind that a query of the functions reads: no column that code reads is NULL in all of them.
+
+INSERT INTO control_plane.clusters (cluster_id, region, engine, version, size, host, port, admin_secret_id, capacity)
+VALUES ('c-1', 'us-east-1', 'postgresql', '18', 'db.t3.micro', 'db.internal', 5432, 'admin', 10);
+
+INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region, status, job_id)
+VALUES ('p-running', 'org', 'owner', 'us-east-1', 'provisioning', 'running'),
+       ('p-active', 'org', 'owner', 'us-east-1', 'active', 'succeeded'),
+       ('p-failed', 'org', 'owner', 'us-east-1', 'failed', 'failed');
+
+INSERT INTO control_plane.jobs (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, result, leftovers,
+                                last_error_type, last_error_message, started_at, rollback_started_at, completed_at)
+SELECT job_id, 'provision_project', 'p-' || project, 'c-1', 'arn', '{"project_id": "p"}', status, '{"project_id": "p"}',
+       '["database"]', 'TIMEOUT', 'it did not end', now(), CASE WHEN job_id = 'failed' THEN now() END, now()
+FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeeded'),
+             ('failed', 'failed', 'rollback_incomplete')) AS row (job_id, project, status);
+
+INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, started_at, completed_at, error_type,
+                                              error_message, output)
+SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}'
+FROM control_plane.jobs, (VALUES ('initializing', 0, 'succeeded', 1), ('creating_database', 1, 'running', 1),
+                                 ('creating_schema', 2, 'failed', 1)) AS step (stage, position, status, attempt);
+
+INSERT INTO control_plane.tenants (tenant_id, cluster_id, project_id, job_id, state, fingerprint, server_fingerprint, prepared,
+                                   secret_arn, removed_at, look_again_at)
+VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
+       ('bbbbbbbbbbbbbbbbbbbb', 'c-1', 'p-active', 'succeeded', 'active', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
+       ('cccccccccccccccccccc', 'c-1', 'p-failed', 'failed', 'removing', 'f', 's', '{"schema": "tenant"}', 'arn', now(), now()),
+       ('dddddddddddddddddddd', 'c-1', NULL, NULL, 'ready', 'old', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
+       ('eeeeeeeeeeeeeeeeeeee', 'c-1', NULL, NULL, 'making', 'f', NULL, NULL, NULL, NULL, NULL),
+       ('ffffffffffffffffffff', 'c-1', 'p-failed', 'failed', 'making', 'f', NULL, NULL, NULL, NULL, NULL);
+
+INSERT INTO control_plane.service_registrations (tenant_id, service, job_id, endpoint, status, registered_at)
+SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
+
+INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, look_again_at)
+SELECT tenant_id, job_id, now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
+
+INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
+SELECT gen_random_uuid(), min(tenant_id), job_id, 0, 'secret', 'p', 'abcd', sha256(job_id::bytea)
+FROM control_plane.tenants WHERE job_id IS NOT NULL GROUP BY job_id;
+
+INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
+SELECT 'compensated', job_id, project_id, '{"stages": ["creating_database"], "removed": ["database"], "unknown": ["secret"]}'
+FROM control_plane.jobs;

@@ -1,0 +1,209 @@
+"""Old code reads the new schema: a column that a migration adds to any table changes no answer to any query.
+
+Every query of the .sql files that reads is sent to a database with rows, before and after each table has got one more
+column, nullable and with a value. An answer that differs breaks every job that is running during a deployment.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.postgres import PostgresServer
+from provisioning.cluster import register
+from provisioning.cluster import session as sessions
+from provisioning.cluster.register import Holder
+from provisioning.migrate import MIGRATIONS
+from provisioning.queries import Query
+from provisioning.tenant.names import TenantNames
+from tests import shipped
+
+ROWS = Path(__file__).with_name("control_plane_rows.sql")
+CONTROL = ("BEGIN;", "COMMIT;", "ROLLBACK;")
+SENT = [
+    query
+    for file, found in shipped.sql_files().items()
+    for query in found.values()
+    if "control_plane." in query.text and "Placeholders are %(name)s" in file.read_text()
+]
+CASES = [
+    ("running", "aaaaaaaaaaaaaaaaaaaa", "creating_database"),
+    ("running", "aaaaaaaaaaaaaaaaaaaa", "creating_schema"),
+    ("succeeded", "bbbbbbbbbbbbbbbbbbbb", "creating_schema"),
+    ("failed", "cccccccccccccccccccc", "creating_schema"),
+    (None, "eeeeeeeeeeeeeeeeeeee", "creating_schema"),
+]
+"""A job, its tenant and a stage that a query asks for; the refill has no job."""
+
+PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
+FLAGS = dict.fromkeys(("found", "is_prepared", "removes_tenant"), True)
+NUMBERS = dict.fromkeys(
+    ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "seconds"), 1
+)
+DOCUMENTS = dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}")
+LISTS = dict.fromkeys(("leftovers", "steps"), "[]") | {
+    name: [name] for name in ("removed", "unknown", "stages", "keys")
+}
+VALUES: dict[str, object] = FLAGS | NUMBERS | DOCUMENTS | LISTS
+VALUES |= {"cluster_id": "c-1", "region": "us-east-1", "engine": "postgresql", "version": "18", "size": "db.t3.micro"}
+VALUES |= {"registered_at": "2025-01-01T00:00:00Z", "new_tenant_id": "g" * 20, "job_ids": ["running", "succeeded"]}
+OWN_VALUES: dict[str, dict[str, object]] = {"record_api_keys": {"keys": "[]"}, "find_pool": {"size": 3}}
+SETTINGS = """
+    SELECT set_config('provisioner.held', 'true', true), set_config('provisioner.attempt', '1', true),
+           set_config('provisioner.recorded', 'true', true), set_config('provisioner.result', '{"a": 1}', true)
+"""
+TABLES = """
+    SELECT format('ALTER TABLE %I.%I ADD COLUMN a_later_one text DEFAULT ''later''', table_schema, table_name)
+    FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'
+"""
+
+Answers = dict[str, list[Any]]
+
+
+class Parameters(dict[str, object]):
+    """What is not given is some text."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def shape(value: Any) -> Any:
+    """What a reader takes apart: the names in objects and the forms of values; the values may be of the moment."""
+    if isinstance(value, dict):
+        return {key: shape(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [shape(below) for below in value]
+    if isinstance(value, str) and value.startswith("{"):
+        return shape(json.loads(value))
+    return type(value).__name__
+
+
+def parameters(query: Query, case: tuple[str | None, str, str]) -> Parameters:
+    job_id, tenant_id, stage = case
+    asked = {"job_id": job_id, "tenant_id": tenant_id, "stage": stage, "project_id": PROJECTS[job_id]}
+    return Parameters(VALUES | asked | OWN_VALUES.get(query.name, {}))
+
+
+def answer(connection: Connection, query: Query, case: tuple[str | None, str, str]) -> Any:
+    """The columns and rows that a query answers, None where it returns none; nothing of it stays."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            cursor.execute(SETTINGS)
+            cursor.execute(query.text, parameters(query, case))
+            if cursor.description is None:
+                return None
+            columns = [column.name for column in cursor.description]
+            return [shape(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
+        except psycopg2.IntegrityError:
+            return None
+        finally:
+            cursor.execute("ROLLBACK")
+
+
+def answers(connection: Connection, queries: list[Query]) -> Answers:
+    asked = [query for query in queries if query.text.strip() not in CONTROL]
+    return {query.text: [answer(connection, query, case) for case in CASES] for query in asked}
+
+
+def widen(connection: Connection, schema: str) -> None:
+    """Add a column to every table of a schema, as a later migration may."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES.replace("%I", "%%I"), (schema,))
+        cursor.execute(";".join(statement for (statement,) in cursor.fetchall()))
+
+
+@pytest.fixture
+def database(server: PostgresServer, superuser: Connection) -> Iterator[Connection]:
+    """A connection to an empty database."""
+    with superuser.cursor() as cursor:
+        cursor.execute("CREATE DATABASE new_columns")
+        with closing(server.connect("new_columns")) as connection:
+            yield connection
+        cursor.execute("DROP DATABASE new_columns WITH (FORCE)")
+
+
+@pytest.fixture
+def control_plane(database: Connection) -> Connection:
+    """A control plane with rows of every kind."""
+    with database.cursor() as cursor:
+        for file in (*sorted(MIGRATIONS.glob("*.sql")), ROWS):
+            cursor.execute(file.read_text())
+    return database
+
+
+def test_every_query_answers_as_before_when_every_table_has_a_new_column(control_plane: Connection) -> None:
+    before = answers(control_plane, SENT)
+    widen(control_plane, "control_plane")
+    assert answers(control_plane, SENT) == before
+
+
+def test_the_rows_have_something_for_every_query_that_reads_and_for_every_document(control_plane: Connection) -> None:
+    reading = {text: [one for one in found if one is not None] for text, found in answers(control_plane, SENT).items()}
+    found = {text: [row for rows in cases for row in rows] for text, cases in reading.items() if cases}
+    assert len(found) > 25
+    assert [text for text, rows in found.items() if not rows] == []
+    empty = {
+        (text, column)
+        for text, rows in found.items()
+        for column in rows[0]
+        if all(row[column] in ("NoneType", [], {}) for row in rows)
+    }
+    assert empty == set()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM control_plane.clusters",
+        "SELECT row_to_json(clusters) AS cluster FROM control_plane.clusters",
+        "SELECT to_jsonb(jobs) - 'payload' AS job FROM control_plane.jobs",
+        "SELECT json_build_object('all', json_agg(tenants)) AS tenants FROM control_plane.tenants",
+        "SELECT steps.* FROM control_plane.provisioning_steps AS steps",
+        "UPDATE control_plane.projects SET status = 'failed' RETURNING *",
+        "SELECT row_to_json(projects)::text AS project FROM control_plane.projects",
+    ],
+)
+def test_the_check_sees_a_query_that_names_no_columns(control_plane: Connection, statement: str) -> None:
+    careless = [Query("find_carelessly", statement)]
+    before = answers(control_plane, careless)
+    widen(control_plane, "control_plane")
+    assert answers(control_plane, careless) != before
+
+
+def test_the_check_sees_a_view_that_names_no_columns(control_plane: Connection) -> None:
+    with control_plane.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE VIEW control_plane.tenant_documents AS"
+            " SELECT tenant_id, row_to_json(tenants) AS document FROM control_plane.tenants"
+        )
+    before = answers(control_plane, SENT)
+    widen(control_plane, "control_plane")
+    assert answers(control_plane, SENT) != before
+
+
+def test_a_register_with_a_new_column_is_read_as_before(database: Connection) -> None:
+    names, holder = TenantNames("abcdefghijklmnopqrst"), Holder("00000000-0000-0000-0000-000000000001", "job-1", "p")
+    with database.cursor() as cursor:
+        cursor.execute(sql.SQL(sessions.QUERIES["make_register"].text))
+        cursor.execute("INSERT INTO register.creators VALUES ('creator', 0)")
+
+    def read() -> Mapping[str, Any]:
+        return {
+            "claim": register.claim(database, names, holder),
+            "claim for making": register.claim_for_making(database, names, holder),
+            "active": register.record_active(database, names, holder),
+            "find": register.find(database, holder.control_plane_id, None, "job-1"),
+        }
+
+    register.claim(database, names, holder)
+    before = read()
+    widen(database, "register")
+    assert read() == before
+    assert before["find"] != []

@@ -1,7 +1,6 @@
 """Secrets of Secrets Manager: each a JSON object that is written once, read, and removed at once."""
 
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,7 +33,7 @@ def read(secret_id: str) -> dict[str, Any]:
 
 
 def read_if_exists(secret_id: str) -> dict[str, Any] | None:
-    """Return a secret's JSON document, or None when there is no such secret, or one that is being deleted."""
+    """Return a secret's JSON document, or None when there is no such secret."""
     found = _read(secret_id)
     return found.document if found is not None else None
 
@@ -45,6 +44,8 @@ def create(name: str, document: dict[str, Any], *, description: str, tags: Mappi
     Every attempt sends one token, which derives from the name: the first write counts, whoever sends it. For names that
     hold a random tenant id, which nobody else's secret can have.
     """
+    import uuid
+
     request: dict[str, Any] = {
         "Name": name,
         "Description": description,

@@ -7,7 +7,6 @@ current user. It joins a tenant's roles only while it makes or removes them, so 
 few memberships to follow. A server before 16 has no creators: the admin acts itself.
 """
 
-import secrets
 import string
 
 from psycopg2 import sql
@@ -42,6 +41,8 @@ def for_new_tenant(session: Connection, free: str | None) -> str | None:
 
 def make(session: Connection) -> str:
     """Make a creator that the admin may become, and return its name. Raises psycopg2.Error."""
+    import secrets
+
     name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
     names = {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
     sessions.send(session, QUERIES["make_creator"], **names)

@@ -22,7 +22,6 @@ from provisioning.tenant import extensions, schema
 from provisioning.tenant import secret as tenant_secret
 from provisioning.tenant.identity import Tenant
 from provisioning.tenant.names import TenantNames
-from provisioning.tenant.scram import scram_verifier
 
 CONNECTION_LIMIT = 60
 STATEMENT_TIMEOUT = "60s"
@@ -50,6 +49,8 @@ def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> 
     The check is made once the tenant's lock is held, and raises when the attempt is superseded. Raises HeldByAnother,
     JobClosed, SecretsUnavailable and psycopg2.Error.
     """
+    from provisioning.tenant.scram import scram_verifier
+
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
     try:
         check()

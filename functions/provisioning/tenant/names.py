@@ -1,8 +1,6 @@
 """A tenant's id and the names that derive from it, and from nothing else."""
 
-import secrets
 import string
-import uuid
 from typing import NamedTuple
 
 from provisioning import configuration
@@ -12,6 +10,8 @@ LENGTH = 20
 
 def new_tenant_id() -> str:
     """Return 20 random letters a-z: 94 bits, in the form that Supabase gives the ref of a project."""
+    import secrets
+
     return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LENGTH))
 
 
@@ -45,4 +45,6 @@ class TenantNames(NamedTuple):
 
         A job's id may hold characters that Secrets Manager takes in no name.
         """
+        import uuid
+
         return f"{self.secret}/api-keys/{uuid.uuid5(uuid.NAMESPACE_URL, f'provisioner/{job_id}')}"

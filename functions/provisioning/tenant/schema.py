@@ -5,7 +5,6 @@ session of the cluster's admin never changes a tenant's schema.
 """
 
 import functools
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +92,8 @@ def fingerprint() -> str:
 
 @functools.cache
 def _fingerprint(extensions_allowed: str) -> str:
+    import hashlib
+
     digest = hashlib.sha256()
     for _, migration in sorted(_migrations().items()):
         digest.update(migration.read_bytes())

@@ -16,32 +16,41 @@ POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extension
 
 LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
 LOGGING |= {"provisioning.redaction"}
-POSTGRES = {"psycopg2", "provisioning.postgres", "provisioning.secrets_manager", "provisioning.tenant_secret"}
-LEDGER = {
-    f"provisioning.{name}"
-    for name in ("control_plane", "job", "kept_plans", "ledger", "naming", "stage", "stage_runner")
-}
+
+
+def of(package: str, *modules: str) -> set[str]:
+    """The modules of a package, and the package itself."""
+    return {f"provisioning.{package}", *(f"provisioning.{package}.{module}" for module in modules)}
+
+
+POSTGRES = of("aws", "secrets", "secrets_manager") | {"psycopg2", "provisioning.postgres", "provisioning.queries"}
+LEDGER = of("ledger", "attempt", "locks", "rollback", "runner") | of("tenant", "identity", "names")
+LEDGER |= {f"provisioning.{name}" for name in ("control_plane", "job", "prepared_statements", "stage")}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
-TENANT_SCHEMA = {f"provisioning.{name}" for name in ("cluster", "creator_roles", "tenant_extensions", "tenant_schema")}
-TENANT_DATABASE = TENANT_SCHEMA | {"provisioning.tenant_database", "provisioning.tenant_lookup"}
-SERVICES = TENANT_SCHEMA | {"provisioning.service_client", "provisioning.services", "provisioning.services.adapter"}
+SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
+MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
+HOLDING = SCHEMA | of("tenant", "holding")
+REMOVING = MAKING | HOLDING | of("tenant", "removing")
+SERVICES = of("services", "adapter") | {"provisioning.service_client"}
 """And of the adapters none: which one it is, the settings say."""
 
-API_KEYS = {"provisioning.api_keys", "hashlib", "secrets"}
+REGISTRATIONS = SERVICES | of("services", "registrations")
+API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {
-    "provisioning.database_pool": EVERY_STAGE | TENANT_DATABASE | {"uuid"},
     "provisioning.deployment": LOGGING | {"urllib3", "hashlib"},
     "provisioning.migrate": LOGGING
     | POSTGRES
     | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
-    "stages.create_database": EVERY_STAGE | TENANT_DATABASE | {"provisioning.scram", "hashlib", "secrets"},
-    "stages.create_schema": EVERY_STAGE | TENANT_SCHEMA,
-    "stages.finalize": EVERY_STAGE | SERVICES | API_KEYS | {"provisioning.result"},
-    "stages.generate_api_keys": EVERY_STAGE | API_KEYS,
-    "stages.record_failure": EVERY_STAGE | {"provisioning.job_registry"},
-    "stages.register_services": EVERY_STAGE | SERVICES,
-    "stages.verify_project": EVERY_STAGE | {"provisioning.job_registry", "provisioning.payload"},
+    "stages.create_database": EVERY_STAGE | REMOVING,
+    "stages.create_schema": EVERY_STAGE | MAKING,
+    "stages.finalize": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | {"provisioning.result"},
+    "stages.generate_api_keys": EVERY_STAGE | REMOVING | API_KEYS,
+    "stages.record_failure": EVERY_STAGE | HOLDING | {"provisioning.job_registry"},
+    "stages.register_services": EVERY_STAGE | REMOVING | REGISTRATIONS,
+    "stages.verify_project": EVERY_STAGE | HOLDING | {"provisioning.job_registry", "provisioning.payload"},
+    "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
+    "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}
 """What of Python's own library takes a millisecond or more at import and is not in the floor (bench/imports.py).
@@ -66,7 +75,7 @@ def imported(module: str) -> set[str]:
 
 def named(module: str) -> str:
     """Of this repository each module counts by itself, and of others the package."""
-    own = module.startswith(("provisioning.", "stages."))
+    own = module.startswith(("provisioning.", "stages.", "upkeep."))
     return module if own else module.partition(".")[0]
 
 
@@ -78,15 +87,13 @@ def test_every_handler_of_the_template_has_its_list() -> None:
 @pytest.mark.parametrize("module", ALLOWED)
 def test_a_handler_imports_what_is_on_its_list_and_no_more(module: str) -> None:
     found = imported(module)
-    assert {named(one) for one in found} - {"provisioning", "stages", module} <= ALLOWED[module]
+    assert {named(one) for one in found} - {"provisioning", "stages", "upkeep", module} <= ALLOWED[module]
     if module != "provisioning.migrate":
         assert not found & NEVER_AT_IMPORT
 
 
 @pytest.mark.parametrize("module", ALLOWED)
-def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be_started_many_times(
-    module: str,
-) -> None:
+def test_importing_a_handler_connects_to_nothing_that_a_snapshot_would_share(module: str) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); seen = []; sys.addaudithook(lambda name, _: seen.append(name));"
         "__import__(sys.argv[2]);"
@@ -98,7 +105,7 @@ def test_importing_a_handler_connects_to_nothing_so_that_a_snapshot_of_it_can_be
 
 def test_the_client_of_secrets_manager_is_made_without_boto3() -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from provisioning import secrets_manager;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from provisioning.aws import secrets_manager;"
         "secrets_manager.client(); print(*{'boto3', 'botocore.client'}.intersection(sys.modules))"
     )
     command = [sys.executable, "-c", program, str(FUNCTIONS)]

@@ -13,8 +13,16 @@ from packaging.utils import canonicalize_name
 
 from tests import shipped
 
-# Each may import itself and what comes after it.
-LAYERS = ["local", "console", "stages", "provisioning"]
+MAY_IMPORT = {
+    "local": {"console", "stages", "upkeep", "provisioning"},
+    "console": {"stages", "upkeep", "provisioning"},
+    "stages": {"provisioning"},
+    "upkeep": {"provisioning"},
+    "provisioning": set[str](),
+}
+"""What each layer may import besides itself."""
+
+LONGEST_FILE = 250
 # Read by code that runs outside Lambda, or by none that is deployed.
 NOT_IN_TEMPLATE = {
     "STATE_MACHINE_ARN": "only who starts an execution needs it",
@@ -78,14 +86,57 @@ def with_dependencies(names: set[str]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+def module(source: Path) -> str:
+    name = ".".join(source.relative_to(shipped.FUNCTIONS).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def needed_at_import(source: Path) -> set[str]:
+    """The modules of the functions that one needs while it is imported itself."""
+    own = {module(one) for layer in ("stages", "upkeep", "provisioning") for one in sources(layer)}
+    found = set()
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            # A name of a package is a module of its own, or else something that the package's __init__ defines.
+            found |= {name if (name := f"{node.module}.{one.name}") in own else str(node.module) for one in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & own
+
+
+def circle(needs: dict[str, set[str]]) -> list[str]:
+    """The modules of which each needs another of them; none when they can be put into an order."""
+    left = dict(needs)
+    while ready := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in ready:
+            del left[name]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
 def test_imports_run_one_way(layer: str) -> None:
-    above = set(LAYERS[: LAYERS.index(layer)]) | {"tests"}
+    others = {*MAY_IMPORT, "tests", "bench"} - MAY_IMPORT[layer] - {layer}
     for source in sources(layer):
-        assert not above & set(imported(ast.parse(source.read_text()))), source
+        assert not others & set(imported(ast.parse(source.read_text()))), source
 
 
-@pytest.mark.parametrize("layer", ["stages", "provisioning"])
+def test_no_module_of_the_functions_is_needed_by_what_it_needs() -> None:
+    files = [source for layer in ("stages", "upkeep", "provisioning") for source in sources(layer)]
+    assert circle({module(source): needed_at_import(source) for source in files}) == []
+
+
+def test_the_check_of_circles_sees_one() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}) == ["a", "b", "c", "d"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
+def test_a_source_file_fits_into_a_readers_head(layer: str) -> None:
+    lengths = {source: len(source.read_text().splitlines()) for source in sources(layer)}
+    assert {source: lines for source, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+@pytest.mark.parametrize("layer", ["stages", "upkeep", "provisioning"])
 def test_nothing_reads_the_environment_when_it_is_imported(layer: str) -> None:
     for source in sources(layer):
         early = [node for node in run_at_import(ast.parse(source.read_text())) if reads_environment(node)]
@@ -107,17 +158,17 @@ def test_all_handlers_are_imported_without_any_setting() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_stage_file_begins_with_a_handler() -> None:
+@pytest.mark.parametrize("layer", ["stages", "upkeep"])
+def test_a_file_of_handlers_begins_with_one(layer: str) -> None:
     handlers = {function["Handler"] for function in shipped.functions().values()}
-    for source in sources("stages"):
-        if source.name == "__init__.py":
-            continue
-        defined = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
-        assert f"stages.{source.stem}.{defined[0]}" in handlers, source
+    for source in sources(layer):
+        if source.name != "__init__.py":
+            defined = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
+            assert f"{module(source)}.{defined[0]}" in handlers, source
 
 
 def test_what_the_functions_read_is_what_the_template_sets() -> None:
-    text = "\n".join(source.read_text() for layer in ("stages", "provisioning") for source in sources(layer))
+    text = "\n".join(source.read_text() for layer in ("stages", "upkeep", "provisioning") for source in sources(layer))
     read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
     services = ("AUTH", "REALTIME", "STORAGE", "POOLER")
     read |= {f"{service}_SERVICE_{setting}" for service in services for setting in ("URL", "ADAPTER")}
@@ -150,11 +201,12 @@ def test_what_is_imported_is_declared() -> None:
     for layer, declared in (
         ("provisioning", runtime),
         ("stages", runtime),
+        ("upkeep", runtime),
         ("local", runtime | local),
         ("console", runtime | console),
     ):
         modules = {name for source in sources(layer) for name in imported(ast.parse(source.read_text()))}
-        for name in modules - sys.stdlib_module_names - set(LAYERS):
+        for name in modules - sys.stdlib_module_names - set(MAY_IMPORT):
             # Types only, behind TYPE_CHECKING, or what boto3 is made of.
             if not name.startswith("mypy_boto3") and name != "botocore":
                 assert {canonicalize_name(one) for one in by_module[name]} & declared, (layer, name)

@@ -85,7 +85,7 @@ class QuotaExceeded(PermanentError):
 
 
 class ResourceConflict(PermanentError):
-    """Something of that name exists and does not carry this job's mark, so it is left untouched."""
+    """Something of that name exists and is not this tenant's, so it is left untouched."""
 
     error_type = ErrorType.RESOURCE_CONFLICT
 

@@ -79,9 +79,9 @@ def uses(file: Path) -> Iterator[tuple[str, Mapping[str, Query]]]:
     module = importlib.import_module(module_name(file))
     for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] == "QUERIES":
-            owner = getattr(module, node.value.value.id) if isinstance(node.value, ast.Attribute) else module
+            owner = ast.unparse(node.value).rpartition(".")[0]
             if isinstance(node.slice, ast.Constant):
-                yield node.slice.value, owner.QUERIES
+                yield str(node.slice.value), (getattr(module, owner) if owner else module).QUERIES
 
 
 def constants(file: Path) -> set[str]:

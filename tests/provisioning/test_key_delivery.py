@@ -54,7 +54,7 @@ class Delivery(NamedTuple):
 
     def actions(self) -> list[str]:
         statement = "SELECT action FROM control_plane.audit_log WHERE tenant_id = %s"
-        return [row[0] for row in self._execute(statement, self.tenant.tenant_id)]
+        return [str(row[0]) for row in self._execute(statement, self.tenant.tenant_id)]
 
     def has_look_ahead(self) -> bool:
         statement = "SELECT look_again_at IS NOT NULL FROM control_plane.api_key_secrets WHERE tenant_id = %s"

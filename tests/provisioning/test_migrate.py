@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg2 import sql
+from psycopg2 import IntegrityError, sql
 
 from local.stack import Stack
 from provisioning import migrate
@@ -51,6 +51,27 @@ def test_missing_migrations_are_named_then_applied_then_no_longer_missing(
     assert apply_migrations(database) == ["0001_one", "0002_two"]
     assert pending_migrations(database) == []
     assert apply_migrations(database) == []
+
+
+def test_the_shipped_migrations_make_a_control_plane_that_knows_who_it_is(
+    stack: Stack, database: dict[str, Any]
+) -> None:
+    shipped = sorted(file.stem for file in migrate.MIGRATIONS.glob("*.sql"))
+    assert [name.partition("_")[0] for name in shipped] == [f"{number + 1:04}" for number in range(len(shipped))]
+    assert apply_migrations(database) == shipped
+    found = set()
+    for name in (database["dbname"], "control_plane"):
+        with closing(stack.postgres.connect(name)) as superuser, superuser.cursor() as cursor:
+            cursor.execute("SELECT control_plane_id FROM control_plane.identity")
+            found |= set(cursor.fetchall())
+    assert len(found) == 2
+
+
+def test_a_control_plane_never_gets_a_second_identity(stack: Stack) -> None:
+    with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+        for values in ("DEFAULT VALUES", "(only_row) VALUES (false)"):
+            with pytest.raises(IntegrityError):
+                cursor.execute(f"INSERT INTO control_plane.identity {values}")
 
 
 def test_a_migration_that_takes_its_time_is_applied_once_by_two_at_once(

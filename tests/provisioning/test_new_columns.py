@@ -42,17 +42,21 @@ CASES = [
 """A job, its tenant and a stage that a query asks for; the refill has no job."""
 
 PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
-FLAGS = dict.fromkeys(("found", "is_prepared", "removes_tenant"), True)
-NUMBERS = dict.fromkeys(
-    ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "seconds"), 1
-)
-DOCUMENTS = dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}")
-LISTS = dict.fromkeys(("leftovers", "steps"), "[]") | {
-    name: [name] for name in ("removed", "unknown", "stages", "keys")
+VALUES: dict[str, object] = {
+    **dict.fromkeys(("found", "is_prepared", "removes_tenant"), True),
+    **dict.fromkeys(("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"), 1),
+    **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
+    **dict.fromkeys(("leftovers", "steps"), "[]"),
+    **{name: [name] for name in ("removed", "unknown", "stages", "keys")},
+    "cluster_id": "c-1",
+    "region": "us-east-1",
+    "engine": "postgresql",
+    "version": "18",
+    "size": "db.t3.micro",
+    "registered_at": "2025-01-01T00:00:00Z",
+    "new_tenant_id": "g" * 20,
+    "job_ids": ["running", "succeeded"],
 }
-VALUES: dict[str, object] = FLAGS | NUMBERS | DOCUMENTS | LISTS
-VALUES |= {"cluster_id": "c-1", "region": "us-east-1", "engine": "postgresql", "version": "18", "size": "db.t3.micro"}
-VALUES |= {"registered_at": "2025-01-01T00:00:00Z", "new_tenant_id": "g" * 20, "job_ids": ["running", "succeeded"]}
 OWN_VALUES: dict[str, dict[str, object]] = {"record_api_keys": {"keys": "[]"}, "find_pool": {"size": 3}}
 SETTINGS = """
     SELECT set_config('provisioner.held', 'true', true), set_config('provisioner.attempt', '1', true),

@@ -102,7 +102,17 @@ def autovacuum(server: PostgresServer, tenant: Tenant, secret: Secret) -> Iterat
         cursor.execute("SELECT pg_reload_conf()")
 
 
-@pytest.mark.usefixtures("autovacuum")
+@pytest.fixture(params=[False, True], ids=["that signals its own", "that signals every session"])
+def admin(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[None]:
+    """The admin, once as the laptop has it and once with what the master user of RDS has."""
+    with closing(server.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+        if request.param:
+            cursor.execute("GRANT pg_signal_backend TO admin")
+        yield
+        cursor.execute("REVOKE pg_signal_backend FROM admin")
+
+
+@pytest.mark.usefixtures("admin", "autovacuum")
 @pytest.mark.parametrize("connected", [False, True])
 def test_a_database_that_autovacuum_is_at_work_in_is_removed(
     control: ControlPlane, tenant: Tenant, secret: Secret, connected: bool

@@ -43,9 +43,13 @@ def for_new_tenant(session: Connection, free: str | None) -> str | None:
 def make(session: Connection) -> str:
     """Make a creator that the admin may become, and return its name. Raises psycopg2.Error."""
     name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
-    names = {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
-    sessions.send(session, QUERIES["make_creator"], **names)
+    sessions.send(session, QUERIES["make_creator"], QUERIES["grant_creator"], **_names(name))
     return name
+
+
+def grant(session: Connection, name: str) -> None:
+    """Let the admin become a creator, and the creator grant the shared roles, as make does. Raises psycopg2.Error."""
+    sessions.send(session, QUERIES["grant_creator"], **_names(name))
 
 
 def is_creator(role: str | None) -> bool:
@@ -69,6 +73,10 @@ def taken(creator: str | None) -> sql.Composable:
 def freed(creator: str | None) -> sql.Composable:
     """Return what counts one tenant of the creator less, in the transaction that drops its roles."""
     return _counted("record_creator_freed", creator)
+
+
+def _names(name: str) -> dict[str, object]:
+    return {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
 
 
 def _counted(query: str, creator: str | None) -> sql.Composable:

@@ -9,14 +9,13 @@ import typer
 
 from local import (
     account,
-    checkup,
     connection,
     daemon,
     history_view,
     inquiry,
+    operator_commands,
     outcome_view,
     progress_view,
-    rotation,
 )
 from local.aws_client import make_client
 from local.command_line import (
@@ -177,80 +176,10 @@ def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine:
     raise typer.Exit(0 if clean else 1)
 
 
-@app.command()
-def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Checks settings, secrets, databases, services and permissions, and says what to put right."""
-    if state_machine is None:
-        daemon.connect(state_dir)
-        healthy = checkup.print_findings(None, console())
-    else:
-        healthy = checkup.print_findings(account.find(state_machine), console())
-    raise typer.Exit(0 if healthy else 1)
-
-
-@app.command()
-def rotate(
-    secret: Annotated[str, typer.Argument(help="Its ARN, or its name.")],
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """Changes the password of the control plane's role or of a cluster's admin, in its secret and on its server."""
-    if state_machine is None:
-        secrets = make_client("secretsmanager", daemon.connect(state_dir).endpoint_url)
-    else:
-        account.find(state_machine).use_settings()
-        secrets = account.client("secretsmanager")
-    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
-
-
-@app.command()
-def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Brings the control plane to the newest schema version."""
-    daemon.connect(state_dir)
-    console().print(inquiry.migrate())
-
-
-@app.command()
-def keys(
-    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
-    state_dir: StateDirectory = DEFAULT_STATE,
-    *,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
-) -> None:
-    """Lists a project's API keys."""
-    daemon.connect(state_dir)
-    (inquiry.print_revealed_keys if reveal else inquiry.print_keys)(project_id, console())
-
-
-@project.command("add")
-def add_project(
-    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
-    organization: Annotated[str, typer.Option()],
-    owner: Annotated[str, typer.Option()],
-    region: Annotated[str, typer.Option()] = "us-east-1",
-    state_dir: StateDirectory = DEFAULT_STATE,
-) -> None:
-    """Makes a project known, so that it can be provisioned."""
-    daemon.connect(state_dir)
-    console().print(inquiry.add_project(project_id, organization, owner, region))
-
-
-@cluster.command("add")
-def add_cluster(
-    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
-    secret: Annotated[str, typer.Option(help="Secret of its admin: its ARN, or its name.")],
-    capacity: Annotated[int, typer.Option(min=0, help="Databases that it may have.")],
-    size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
-    region: Annotated[str, typer.Option()] = "us-east-1",
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """Prepares a server for projects and makes it known; doing it again changes its size, region and capacity."""
-    if state_machine is None:
-        daemon.connect(state_dir)
-    else:
-        account.find(state_machine).use_settings()
-    console().print(inquiry.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
+for command in operator_commands.COMMANDS:
+    app.command()(command)
+project.command("add")(operator_commands.add_project)
+cluster.command("add")(operator_commands.add_cluster)
 
 
 if __name__ == "__main__":

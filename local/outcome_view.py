@@ -36,6 +36,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     table.add_row("Project", f"{result['project_id']} in {metadata['region']}")
+    table.add_row("Tenant", result["tenant_id"])
     table.add_row(
         "Database", f"{database['name']} on {database['host']}:{database['port']}, schema {database['schema']}"
     )

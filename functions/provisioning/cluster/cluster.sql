@@ -102,7 +102,7 @@ WHERE rolname = current_user;
 INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
 CREATE ROLE {creator} NOLOGIN INHERIT CREATEROLE CREATEDB;
 
--- name: grant_creator
+-- name: prepare_creator
 -- To be granted on to its tenants' logins; a creator uses none of them.
 GRANT {shared_roles} TO {creator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
 GRANT {creator} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;

@@ -43,13 +43,13 @@ def for_new_tenant(session: Connection, free: str | None) -> str | None:
 def make(session: Connection) -> str:
     """Make a creator that the admin may become, and return its name. Raises psycopg2.Error."""
     name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
-    sessions.send(session, QUERIES["make_creator"], QUERIES["grant_creator"], **_names(name))
+    sessions.send(session, QUERIES["make_creator"], QUERIES["prepare_creator"], **_names(name))
     return name
 
 
 def grant(session: Connection, name: str) -> None:
     """Let the admin become a creator, and the creator grant the shared roles, as make does. Raises psycopg2.Error."""
-    sessions.send(session, QUERIES["grant_creator"], **_names(name))
+    sessions.send(session, QUERIES["prepare_creator"], **_names(name))
 
 
 def is_creator(role: str | None) -> bool:

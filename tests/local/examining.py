@@ -87,8 +87,7 @@ def changed_registered(stack: Stack, tenant_id: str, **columns: object) -> Any:
 @contextmanager
 def pooled(stack: Stack) -> Iterator[str]:
     """The id of a tenant that is ready in the pool, which is empty afterwards."""
-    with patch.dict(os.environ, {"POOL_SIZE": "1"}):
-        invoke(stack, "RefillPoolsFunction", {})
+    _refill(stack, 1)
     ((tenant_id,),) = execute(
         stack, "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready'", "control_plane"
     )
@@ -96,6 +95,11 @@ def pooled(stack: Stack) -> Iterator[str]:
         yield tenant_id
     finally:
         execute(stack, "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'", "control_plane")
+        _refill(stack, 0)
+
+
+def _refill(stack: Stack, size: int) -> None:
+    with patch.dict(os.environ, {"POOL_SIZE": str(size)}):
         invoke(stack, "RefillPoolsFunction", {})
 
 

@@ -25,7 +25,7 @@ Printing = Callable[[str, Console], None]
 def printed(printing: Printing, name: str) -> list[tuple[str, str]]:
     """The rows that are printed, each with what it is about."""
     text = io.StringIO()
-    printing(name, Console(file=text, width=300))
+    printing(name, Console(file=text, width=300, emoji=False, markup=False))
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
     width = len(lines[0]) - len(lines[0].partition(" ")[2].lstrip())
     return [(line[:width].strip(), line[width:]) for line in lines]
@@ -72,7 +72,7 @@ def test_a_project_is_shown_with_all_that_it_has(stack: Stack, ran: Ran) -> None
 def test_keys_are_shown_as_revealed_once_they_are(stack: Stack, ran: Ran) -> None:
     reveal_api_keys(ran.output["project_id"])
     keys = [text for about, text in shown(ran.output["project_id"]) if about == "API key"]
-    assert len(keys) == 3
+    assert len(keys) == 2
     assert all(", revealed 20" in key for key in keys)
 
 
@@ -150,7 +150,7 @@ def test_no_secret_is_shown(stack: Stack, ran: Ran) -> None:
     ]
     secrets = [kept[0]["password"], kept[0]["jwt_secret"], *(key["key"] for key in kept[1]["api_keys"])]
     text = str([shown(ran.output["project_id"]), whose(tenant_id)])
-    assert len(secrets) == 5
+    assert len(secrets) == 4
     assert not [secret for secret in secrets if secret in text]
 
 

@@ -40,15 +40,15 @@ REQUIRED = (
     "POOLER_SERVICE_URL",
 )
 CONNECTION_REMEDY = (
-    "run this where the functions' network is; then check that the server runs, its security group, its certificate"
+    "run this in the functions' network; then check that the server runs, its security group, its certificate,"
     " and the username and password in the secret"
 )
 REMEDIES: dict[type[ProvisioningError], str] = {
-    Misconfigured: "put right what it names, the setting in the template's parameters, the secret in Secrets Manager",
+    Misconfigured: "correct what it names: the setting in the template's parameters, the secret in Secrets Manager",
     InsufficientPermissions: "use credentials that may read the secret, and its key",
     ControlPlaneUnavailable: CONNECTION_REMEDY,
     ServiceRejectedRegistration: "put the service's current token into the secret of the service tokens",
-    ProvisioningError: "run this where the functions' network is; then check that it runs, and its address",
+    ProvisioningError: "run this in the functions' network; then check that the service runs, and its address",
 }
 
 QUERIES = queries.load(__file__)
@@ -96,7 +96,9 @@ def examine_settings() -> Iterator[Finding]:
     if mode not in {"verify-full", "verify-ca"} and not on_laptop:
         yield Finding("settings", f"PostgreSQL is reached with sslmode {mode}", "set DatabaseSslMode to verify-full")
     if root and not Path(root).exists():
-        yield Finding("settings", f"there is no file {root}", "let DatabaseSslRootCert name the CAs of PostgreSQL")
+        yield Finding(
+            "settings", f"there is no file {root}", "set DatabaseSslRootCert to the file with PostgreSQL's CAs"
+        )
     if not missing:
         yield Finding("settings", f"complete; sslmode {mode}, plain HTTP {'allowed' if on_laptop else 'refused'}")
 

@@ -168,12 +168,15 @@ def _facts_of_tenants(
     for one in (one for one in after if one.cluster_id == cluster.cluster_id):
         if one.state == "disputed":
             holder = register[one.tenant_id].holder if one.tenant_id in register else "nobody"
-            yield f"tenant {one.tenant_id} is disputed: the register gives it to {holder}", f"leave it; {RESTORE}"
+            yield (
+                f"tenant {one.tenant_id} is disputed: the register gives it to {holder}",
+                f"leave it as it is; {RESTORE}",
+            )
         if one.is_overdue:
-            remedy = "look whether the function Reconcile is invoked, and at its log"
+            remedy = "check that the function Reconcile is invoked, and read its log"
             yield f"tenant {one.tenant_id} is being removed and overdue for its look", remedy
         if one.refusal is not None:
-            remedy = "put right what it names; the removal is then finished by itself"
+            remedy = "correct what it names; Reconcile then finishes the removal"
             yield f"tenant {one.tenant_id} cannot be removed: {one.refusal}", remedy
     both = {one.tenant_id for one in before if one.has_database}
     made = [one for one in after if one.tenant_id in both and one.has_database and one.cluster_id == cluster.cluster_id]

@@ -1,4 +1,4 @@
-"""What the provision command's subcommands have in common: their options, and how they end with a person's mistake."""
+"""What the subcommands share: their options, and how they end with an error that the reader can fix."""
 
 import signal
 import sys
@@ -13,14 +13,14 @@ from local.errors import HumanError
 from provisioning.errors import ProvisioningError
 
 StateDirectory = Annotated[
-    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Where the stack keeps what it makes.")
+    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
 ]
 StateMachine = Annotated[
     str | None,
     typer.Option(
         "--state-machine-arn",
         metavar="ARN",
-        help="Of a deployment in an AWS account instead of the stack here. Your own credentials are used.",
+        help="A deployment in an AWS account instead of the stack here, with your own credentials.",
     ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"

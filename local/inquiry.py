@@ -1,4 +1,4 @@
-"""What the provision command asks the control plane of a running stack."""
+"""What the provision command reads from the control plane and records in it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -37,7 +37,7 @@ def print_status(job: str, console: Console) -> None:
         message = f"{progress.error_type}: {progress.error_message}"
         console.print(message, style="red", soft_wrap=True)
     if progress.leftovers:
-        console.print(f"Still there: {', '.join(progress.leftovers)}", soft_wrap=True)
+        console.print(f"Left, or not known to be gone: {', '.join(progress.leftovers)}", soft_wrap=True)
 
 
 def check_job(job: str) -> None:

@@ -1,4 +1,4 @@
-"""The commands of whoever runs Provisioner: what is there, whose it is, what is wrong, and how it is set up."""
+"""The operator's commands: look up projects and tenants, examine a deployment, rotate, migrate, add."""
 
 from typing import Annotated
 
@@ -12,17 +12,17 @@ from local.terminal import console
 
 
 def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Shows what a project has: tenant, database, secret, registrations, API keys and job. Never a secret itself."""
+    """Show what a project has: tenant, database, secret, registrations, API keys and job. Never a secret itself."""
     use_deployment(state_dir, state_machine)
     lookup_view.print_project(project_id, console())
 
 
 def whose(
-    name: Annotated[str, typer.Argument(metavar="TENANT_ID", help="Or the name of its database, a role, its secret.")],
+    name: Annotated[str, typer.Argument(metavar="TENANT_ID", help="Or the name of its database, role or secret.")],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
 ) -> None:
-    """Shows whose a tenant is: project, organization, owner, job and cluster."""
+    """Show whose a tenant is: project, organization, owner, job and cluster."""
     use_deployment(state_dir, state_machine)
     lookup_view.print_owner(name, console())
 
@@ -33,23 +33,23 @@ def keys(
     *,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
 ) -> None:
-    """Lists a project's API keys."""
+    """List a project's API keys."""
     connect(state_dir)
     (inquiry.print_revealed_keys if reveal else inquiry.print_keys)(project_id, console())
 
 
 def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Checks settings, secrets, databases, services and permissions, and says what to put right."""
+    """Check settings, secrets, databases, services and permissions. Exit code 1: something is to put right."""
     healthy = checkup.print_findings(use_deployment(state_dir, state_machine), console())
     raise typer.Exit(0 if healthy else 1)
 
 
 def rotate(
-    secret: Annotated[str, typer.Argument(help="Its ARN, or its name.")],
+    secret: Annotated[str, typer.Argument(help="ARN or name.")],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
 ) -> None:
-    """Changes the password of the control plane's role or of a cluster's admin, in its secret and on its server."""
+    """Change the password of the control plane's role or a cluster's admin, in the secret and on the server."""
     if state_machine is None:
         secrets = make_client("secretsmanager", connect(state_dir).endpoint_url)
     else:
@@ -59,7 +59,7 @@ def rotate(
 
 
 def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Brings the control plane to the newest schema version."""
+    """Bring the control plane to the newest schema version."""
     connect(state_dir)
     console().print(inquiry.migrate())
 
@@ -71,21 +71,21 @@ def add_project(
     region: Annotated[str, typer.Option()] = "us-east-1",
     state_dir: StateDirectory = DEFAULT_STATE,
 ) -> None:
-    """Records a project, so that it can be provisioned."""
+    """Record a project, so that it can be provisioned."""
     connect(state_dir)
     console().print(inquiry.add_project(project_id, organization, owner, region))
 
 
 def add_cluster(
     cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
-    secret: Annotated[str, typer.Option(help="Secret of its admin: its ARN, or its name.")],
-    capacity: Annotated[int, typer.Option(min=0, help="Databases that it may have.")],
+    secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
+    capacity: Annotated[int, typer.Option(min=0, help="Maximum number of databases.")],
     size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
     region: Annotated[str, typer.Option()] = "us-east-1",
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
 ) -> None:
-    """Prepares a server for tenants and records it; doing it again changes its size, region and capacity."""
+    """Prepare a server for tenants and record it; doing it again changes its size, region and capacity."""
     use_deployment(state_dir, state_machine)
     console().print(inquiry.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 

@@ -25,7 +25,7 @@ class RefusedField(ConsoleError):
 
 
 def check_payload(document: object) -> None:
-    """Raises RefusedField for a payload that "Verify project" would refuse, by the same rules."""
+    """Raise RefusedField for a payload that "Verify project" would refuse, by the same rules."""
     try:
         parse_payload(document)
     except InvalidPayload as refused:
@@ -34,18 +34,18 @@ def check_payload(document: object) -> None:
 
 
 def start(executions: Executions, document: dict[str, Any]) -> str:
-    """Starts an execution with a payload and returns its name, which is the job's id."""
+    """Start an execution with a payload and return its name, which is the job's id."""
     check_payload(document)
     return _start(executions, json.dumps(document), document["project_id"])
 
 
 def stop(executions: Executions, execution: Execution, who: str = "the console") -> None:
-    """Stops a running execution. What its job has created stays until the job is rolled back."""
+    """Stop a running execution. What its job has created stays until the job is rolled back."""
     _call(executions.client.stop_execution, executionArn=execution.arn, error=STOPPED, cause=f"stopped in {who}")
 
 
 def redrives(execution: Execution, job_status: str | None) -> bool:
-    """Tells whether trying again means to go on where the execution was, instead of starting another.
+    """Return whether trying again means to go on where the execution was, instead of starting another.
 
     A rolled back job takes no more attempts, and one that failed has been rolled back or has nothing to go on with.
     """
@@ -53,7 +53,7 @@ def redrives(execution: Execution, job_status: str | None) -> bool:
 
 
 def retry(executions: Executions, execution: Execution, job_status: str | None) -> str:
-    """Tries a failed job again and returns the name of the execution that does it."""
+    """Try a failed job again and return the name of the execution that does it."""
     if redrives(execution, job_status):
         _call(executions.client.redrive_execution, executionArn=execution.arn)
         return execution.name

@@ -46,7 +46,7 @@ class Machine:
     states: Mapping[str, State] = field(default_factory=dict)
 
     def every_state(self) -> Iterator[State]:
-        """Yields every state, each before the states that it holds. Names are unique in one definition."""
+        """Yield every state, each before the states that it holds. Names are unique in one definition."""
         for state in self.states.values():
             yield state
             for machine in state.inner:
@@ -54,7 +54,7 @@ class Machine:
 
 
 def read_definition(document: Document) -> Machine:
-    """Returns the machine that a definition describes. Raises KeyError where it is not the States Language."""
+    """Return the machine that a definition describes. Raises KeyError where it is not the States Language."""
     states = {name: _state(name, state) for name, state in document["States"].items()}
     return Machine(document["StartAt"], states)
 
@@ -84,7 +84,7 @@ def _transitions(name: str, document: Document) -> Iterator[Transition]:
 
 
 def describe_rule(rule: Document) -> str:
-    """Returns a Choice's rule as a person reads it: "services.auth is true"."""
+    """Return a Choice's rule as a person reads it: "services.auth is true"."""
     for word in ("And", "Or"):
         if word in rule:
             return f" {word.lower()} ".join(describe_rule(each) for each in rule[word])

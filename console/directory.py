@@ -75,7 +75,7 @@ class Directory:
         self._lock = threading.Lock()
 
     def look(self, query: Query) -> Page:
-        """Returns the page that the query asks for, or the last one when there are fewer."""
+        """Return the page that the query asks for, or the last one when there are fewer."""
         listed, older = self._executions.list(query.most)
         found = [one for one in listed if query.status in {"", one.status}]
         unread = 0

@@ -8,7 +8,7 @@ class ConsoleError(Exception):
 
 
 def readable_cause(cause: str) -> str:
-    """Returns the one line in an error's cause that a person reads: Lambda's errorMessage, or the first line."""
+    """Return the one line in an error's cause that a person reads: Lambda's errorMessage, or the first line."""
     try:
         document = json.loads(cause)
         message = document["errorMessage"]

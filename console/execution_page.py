@@ -27,7 +27,7 @@ MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, 
 
 
 async def execution_page(setting: Setting, name: str) -> None:
-    """Builds the page. Raises HTTPException where there is no such execution."""
+    """Build the page. Raises HTTPException where there is no such execution."""
     try:
         shown = await asyncio.to_thread(setting.sources.read, name)
     except ConsoleError as error:
@@ -94,7 +94,7 @@ class _ExecutionPage:
         )
         retry = confirm(
             "Retry this job?",
-            "Goes on where it stopped, or starts a new execution with the same payload.",
+            "Resumes where it stopped, or starts a new execution with the same payload.",
             "Retry",
             self._retry,
         )

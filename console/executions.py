@@ -85,11 +85,11 @@ class Executions:
         self._inputs: dict[str, str] = {}
 
     def arn(self, name: str) -> str:
-        """Returns the ARN of an execution of this state machine."""
+        """Return the ARN of an execution of this state machine."""
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
     def list(self, most: int = PAGE) -> tuple[Sequence[Listed], bool]:
-        """Returns the newest executions, newest first, and whether there are older ones."""
+        """Return the newest executions, newest first, and whether there are older ones."""
         found: list[Listed] = []
         token: dict[str, str] = {}
         while len(found) < most:
@@ -109,18 +109,18 @@ class Executions:
         return found, True
 
     def project_id(self, name: str) -> str:
-        """Returns the project that an execution's input names, or nothing; asked for once."""
+        """Return the project that an execution's input names, or nothing; asked for once."""
         if name not in self._inputs:
             described = self._call(self.client.describe_execution, executionArn=self.arn(name))
             self._inputs[name] = project_in(described.get("input", ""))
         return self._inputs[name]
 
     def knows_project_id(self, name: str) -> bool:
-        """Tells whether project_id() answers without asking AWS."""
+        """Return whether project_id() answers without asking AWS."""
         return name in self._inputs
 
     def read(self, name: str) -> Execution | None:
-        """Returns the execution as it is now, or None when there is none of that name."""
+        """Return the execution as it is now, or None when there is none of that name."""
         try:
             described = self.client.describe_execution(executionArn=self.arn(name))
         except self.client.exceptions.ExecutionDoesNotExist:
@@ -193,7 +193,7 @@ class Executions:
 
 
 def project_in(text: str) -> str:
-    """Returns the project that an execution's input names, or nothing."""
+    """Return the project that an execution's input names, or nothing."""
     try:
         found = json.loads(text)["project_id"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -202,7 +202,7 @@ def project_in(text: str) -> str:
 
 
 def in_one_line(error: Exception) -> str:
-    """Returns what AWS said, without a line break and at most 300 characters."""
+    """Return what AWS said, without a line break and at most 300 characters."""
     if isinstance(error, ClientError):
         said = error.response.get("Error", {})
         text = f"{said.get('Code', 'Error')}: {said.get('Message', '')}"

@@ -15,7 +15,7 @@ POLL_SECONDS = 2.0
 
 
 def executions_page(setting: Setting) -> None:
-    """Builds the page."""
+    """Build the page."""
     with frame(setting, "Executions"):
         with ui.element("div").classes("heading"):
             html("<h1>Executions</h1>").classes("grow")

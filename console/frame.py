@@ -27,13 +27,13 @@ class Setting:
 
 
 def execution_link(name: str) -> str:
-    """Returns the address of an execution's page. Its name has no character that an address gives a meaning."""
+    """Return the address of an execution's page. Its name has no character that an address gives a meaning."""
     return f"/executions/{name}"
 
 
 @contextmanager
 def frame(setting: Setting, title: str) -> Iterator[None]:
-    """Lays out a page around what is built within."""
+    """Lay out a page around what is built within."""
     ui.page_title(f"{title} · Provisioner")
     version = max(int(file.stat().st_mtime) for file in STATIC.iterdir())
     ui.add_head_html(
@@ -53,24 +53,24 @@ class Section:
         self._element = html("").classes(css_class)
 
     def show(self, template: str, **context: Any) -> None:
-        """Fills it. Raises jinja2.UndefinedError for what the template misses."""
+        """Fill it. Raises jinja2.UndefinedError for what the template misses."""
         filled = render(template, **context)
         if filled != self._element.content:
             self._element.content = filled
 
     def clear(self) -> None:
-        """Empties it."""
+        """Empty it."""
         self._element.content = ""
 
 
 def html(content: str, tag: str = "div") -> ui.html:
-    """Puts markup on the page that the templates have made, which escape everything that others named."""
+    """Put markup on the page that the templates have made, which escape everything that others named."""
     return ui.html(content, sanitize=False, tag=tag)
 
 
 @contextmanager
 def panel(title: str, css_class: str = "") -> Iterator[ui.element]:
-    """Lays out a titled panel around what is built within, and yields its head."""
+    """Lay out a titled panel around what is built within, and yield its head."""
     with ui.element("section").classes(f"panel {css_class}").props(f'aria-label="{title}"'):
         with ui.element("div").classes("panel-head") as head:
             html(title, "h2")
@@ -78,7 +78,7 @@ def panel(title: str, css_class: str = "") -> Iterator[ui.element]:
 
 
 def button(text: str, action: Any, css_class: str = "") -> ui.element:
-    """Puts a button on the page."""
+    """Put a button on the page."""
     made = ui.element("button").classes(f"button {css_class}").props("type=button").on("click", action)
     with made:
         html(text, "span")
@@ -86,7 +86,7 @@ def button(text: str, action: Any, css_class: str = "") -> ui.element:
 
 
 def confirm(title: str, text: str, act: str, action: Any) -> ui.dialog:
-    """Returns a dialog that asks before the action, which returns what is to be said of it. Closed at first."""
+    """Return a dialog that asks before the action, which returns what is to be said of it. Closed at first."""
     with ui.dialog().props(f'aria-label="{title}"') as dialog, ui.card():
         html(render("question", title=title, text=text))
         problem = Section()

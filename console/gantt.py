@@ -43,7 +43,7 @@ class Gantt:
 
 
 def gantt(timeline: Timeline, now: datetime) -> Gantt:
-    """Returns the bars of every task that was entered, drawn from the execution's start to its end, or to now."""
+    """Return the bars of every task that was entered, drawn from the execution's start to its end, or to now."""
     start, end = timeline.started_at, timeline.ended_at or now
     total = max((end - start).total_seconds(), 0.001)
     rows = [

@@ -31,7 +31,7 @@ class Mark:
 
 
 def mermaid(definition: Document, marks: Mapping[str, Mark] | None = None, taken: Collection[Transition] = ()) -> str:
-    """Returns the picture of a definition as Mermaid's text, the same text for the same arguments.
+    """Return the picture of a definition as Mermaid's text, the same text for the same arguments.
 
     States stand under their names, the branches of a Parallel side by side, catches dashed. With marks, states carry
     these classes and notes, and the transitions taken the class "taken". Raises KeyError where the definition is not
@@ -41,12 +41,12 @@ def mermaid(definition: Document, marks: Mapping[str, Mark] | None = None, taken
 
 
 def node_ids(definition: Document) -> dict[str, str]:
-    """Returns the id that each state's node has in the picture, by the state's name."""
+    """Return the id that each state's node has in the picture, by the state's name."""
     return _ids(read_definition(definition))
 
 
 def taken_edges(definition: Document, taken: Collection[Transition]) -> list[str]:
-    """Returns the ids that the arrows of these transitions have in a picture with marks."""
+    """Return the ids that the arrows of these transitions have in a picture with marks."""
     return list(_Picture(read_definition(definition), {}, taken).taken_edges())
 
 

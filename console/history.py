@@ -26,7 +26,7 @@ RUNNING = "RUNNING"
 def read_history(
     machine: Machine, events: Iterable[Event], status: str, started_at: datetime, time_scale: float = 1.0
 ) -> Timeline:
-    """Returns the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
+    """Return the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
 
     A history that has just begun, without an event yet, or is cut off, is read as far as it goes.
     """
@@ -116,7 +116,7 @@ class _Reader:
 
 
 def details_of(event: Event) -> Mapping[str, Any]:
-    """Returns what an event says beyond its type and time."""
+    """Return what an event says beyond its type and time."""
     return next((value for name, value in event.items() if name.endswith("EventDetails")), {})
 
 

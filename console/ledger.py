@@ -36,7 +36,7 @@ class Ledger:
         return bool(os.environ.get(SETTING))
 
     def read(self, job_id: str) -> Record:
-        """Returns what is known of a job; an unknown one has no progress."""
+        """Return what is known of a job; an unknown one has no progress."""
         if not self.connected:
             return Record(problem=NOT_CONNECTED)
         try:
@@ -47,7 +47,7 @@ class Ledger:
         return Record(progress, resources)
 
     def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
-        """Returns those of the jobs that the ledger knows; none of them while it cannot be asked."""
+        """Return those of the jobs that the ledger knows; none of them while it cannot be asked."""
         if not self.connected or not job_ids:
             return {}
         try:

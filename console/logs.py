@@ -50,7 +50,7 @@ class Logs:
         self._groups: dict[str, str] = {}
 
     def lines(self, job_id: str, state: str, attempt: Attempt) -> Lines:
-        """Returns what was logged for the job by the attempt's function while the attempt ran, at most 200 lines."""
+        """Return what was logged for the job by the attempt's function while the attempt ran, at most 200 lines."""
         end = attempt.ended_at or datetime.now(UTC)
         request = {
             "startTime": int(attempt.started_at.timestamp() * 1000) - 1,
@@ -81,7 +81,7 @@ class Logs:
 
 
 def _of_state(state: str, job_id: str, attempt: Attempt, events: Sequence[dict[str, Any]]) -> Iterator[LogLine]:
-    """Leaves out what other stages of the job logged at the same time, where all share one group."""
+    """Leave out what other stages of the job logged at the same time, where all share one group."""
     expected = {str(stages.STAGES[state])} if state in stages.STAGES else None
     if state in stages.UNDOES:
         expected = {COMPENSATION}

@@ -27,7 +27,7 @@ class Retry:
 def next_retry(
     state: Mapping[str, Any], errors: Sequence[str], failed_at: datetime, time_scale: float = 1.0
 ) -> Retry | None:
-    """Returns the next attempt after these errors of the attempts so far, in order, or None when there will be none.
+    """Return the next attempt after these errors of the attempts so far, in order, or None when there will be none.
 
     Each retrier counts its own retries, as in the States Language. Waits are multiplied by time_scale, as a laptop
     stack does it.
@@ -52,7 +52,7 @@ def next_retry(
 
 
 def allowed_attempts(state: Mapping[str, Any]) -> int:
-    """Returns how many attempts a state has when each fails with an error of its own code."""
+    """Return how many attempts a state has when each fails with an error of its own code."""
     found = _matching(state.get("Retry", ()), "States.TaskFailed")
     return 1 if found is None else 1 + _maximum(state["Retry"][found])
 

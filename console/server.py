@@ -28,7 +28,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def new_token() -> str:
-    """Returns a token of 256 random bits."""
+    """Return a token of 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
@@ -85,7 +85,7 @@ def _cookie(headers: dict[str, str]) -> str:
 
 
 def serve(setting: Setting, host: str, port: int, token: str | None, ready: Callable[[str], None]) -> None:
-    """Serves until it is interrupted, and calls ready with its address. Raises ConsoleError when the port is taken.
+    """Serve until it is interrupted, and call ready with its address. Raises ConsoleError when the port is taken.
 
     Port 0 is a free one. One console per process.
     """

@@ -23,12 +23,12 @@ class Sources:
 
     @classmethod
     def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":
-        """Returns the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
+        """Return the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
         executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
         return cls(executions, ledger, Logs(logs), Directory(executions, ledger))
 
     def read(self, name: str) -> "Shown | None":
-        """Returns the job as it is now, or None when there is no such execution. Raises ConsoleError."""
+        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError."""
         execution = self.executions.read(name)
         return None if execution is None else Shown(execution, self.ledger.read(name))
 

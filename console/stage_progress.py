@@ -13,7 +13,7 @@ STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
 
 
 def stage_progress(shown: Shown) -> Progress:
-    """Returns what `provision status` shows; where no ledger is connected, the same as the history tells it."""
+    """Return what `provision status` shows; where no ledger is connected, the same as the history tells it."""
     if shown.progress is not None:
         return shown.progress
     execution = shown.execution
@@ -35,7 +35,7 @@ def stage_progress(shown: Shown) -> Progress:
 
 
 def next_attempts(shown: Shown) -> Mapping[str, Retry]:
-    """Returns the next attempt of every stage that waits for one, by the stage."""
+    """Return the next attempt of every stage that waits for one, by the stage."""
     states = shown.execution.timeline.states
     found = {str(stage): states[name].retry for stage, name in stages.STATES.items() if name in states}
     return {stage: retry for stage, retry in found.items() if retry is not None}

@@ -32,7 +32,7 @@ RECORD_FAILURE = "Record failure"
 
 
 def not_wanted(payload: str) -> set[str]:
-    """Returns the states whose service a project does not want, from the execution's input (JSON)."""
+    """Return the states whose service a project does not want, from the execution's input (JSON)."""
     try:
         services = json.loads(payload).get("services", {})
         return {name for service, name in REGISTER.items() if services.get(str(service)) is not True}
@@ -41,5 +41,5 @@ def not_wanted(payload: str) -> set[str]:
 
 
 def percent(done: int) -> int:
-    """Returns the share of stages that are done or skipped, as the ledger counts it."""
+    """Return the share of stages that are done or skipped, as the ledger counts it."""
     return 100 * done // len(STEPS)

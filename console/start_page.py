@@ -25,7 +25,7 @@ NUMBERS = {"database.storage_gb", "api_keys.count"}
 
 
 def start_page(setting: Setting) -> None:
-    """Builds the page."""
+    """Build the page."""
     with frame(setting, "Start a job"):
         html('<div class="heading"><h1>Start a job</h1></div>')
         _Form(setting).build()
@@ -91,7 +91,7 @@ class _Form:
         self._question.open()
 
     def _read(self) -> dict[str, Any]:
-        """Returns the payload that is written in the form. Raises RefusedField for what is no number or no JSON."""
+        """Return the payload that is written in the form. Raises RefusedField for what is no number or no JSON."""
         document: dict[str, Any] = {}
         for name, field in self._fields.items():
             value = field.value.strip() if isinstance(field.value, str) else field.value

@@ -24,7 +24,7 @@ class StatePanel:
         """The attempts of which no more lines can come."""
 
     def choose(self, state: str) -> None:
-        """Chooses the state of this name."""
+        """Choose the state of this name."""
         self._picked = state
 
     @property
@@ -39,7 +39,7 @@ class StatePanel:
         return timeline.current
 
     def show(self, shown: Shown) -> None:
-        """Fills the panel with the state as it is now."""
+        """Fill the panel with the state as it is now."""
         self._shown = shown
         state_run = self._run
         self._section.show(
@@ -57,7 +57,7 @@ class StatePanel:
         return [(attempt, self._logs.get((self.chosen, attempt.number))) for attempt in attempts]
 
     async def read_logs(self) -> None:
-        """Reads the log lines of the chosen state's attempts that are not known yet, and shows them."""
+        """Read the log lines of the chosen state's attempts that are not known yet, and show them."""
         state_run, shown = self._run, self._shown
         if state_run is None or shown is None:
             return

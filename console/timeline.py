@@ -100,7 +100,7 @@ class Timeline:
         return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
 
     def percent(self, not_wanted: Set[str]) -> int:
-        """Returns how far the job is, as the ledger counts it: what is not wanted is done when the job opens."""
+        """Return how far the job is, as the ledger counts it: what is not wanted is done when the job opens."""
         done = {name for name in stages.STAGES if self._has_succeeded(name)}
         return stages.percent(len(done | not_wanted)) if stages.VERIFY_PROJECT in done else 0
 

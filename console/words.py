@@ -40,24 +40,24 @@ SIGNS = {
 
 
 def status_word(status: str) -> str:
-    """Returns a status of Step Functions or of the ledger as a person says it."""
+    """Return a status of Step Functions or of the ledger as a person says it."""
     return STATUS_WORDS.get(status, status.replace("_", " ").lower())
 
 
 def status_class(status: str) -> str:
-    """Returns the CSS class that colours a status."""
+    """Return the CSS class that colours a status."""
     return STATUS_CLASSES.get(status, status.lower())
 
 
 def stage_words(stage: str) -> str:
-    """Returns a stage as a person says it: "Generating API keys"; a state's own name is left as it is."""
+    """Return a stage as a person says it: "Generating API keys"; a state's own name is left as it is."""
     if stage not in set(Stage):
         return stage
     return stage.replace("_", " ").capitalize().replace("api", "API")
 
 
 def seconds(value: float) -> str:
-    """Returns a duration: "0.12 s", "42 s", "4:12" (minutes and seconds), "1:04:12"."""
+    """Return a duration: "0.12 s", "42 s", "4:12" (minutes and seconds), "1:04:12"."""
     value = max(0.0, value)
     if value < 9.995:
         return f"{value:.2f} s"
@@ -67,42 +67,42 @@ def seconds(value: float) -> str:
 
 
 def countdown(value: float) -> str:
-    """Returns the time that is left: "4:12" or "1:04:12", never below "0:00"."""
+    """Return the time that is left: "4:12" or "1:04:12", never below "0:00"."""
     minutes, rest = divmod(round(max(0.0, value)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def step_seconds(step: StepProgress) -> str:
-    """Returns how long a step of the ledger took; nothing for one that has not ended."""
+    """Return how long a step of the ledger took; nothing for one that has not ended."""
     if step.started_at is None or step.completed_at is None:
         return ""
     return f"{(step.completed_at - step.started_at).total_seconds():.2f}"
 
 
 def clock(moment: datetime | None) -> str:
-    """Returns the time of day here, to the second."""
+    """Return the time of day here, to the second."""
     return moment.astimezone().strftime("%H:%M:%S") if moment else ""
 
 
 def precise_clock(moment: datetime | None) -> str:
-    """Returns the time of day here, to the millisecond."""
+    """Return the time of day here, to the millisecond."""
     return moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if moment else ""
 
 
 def date_and_clock(moment: datetime | None) -> str:
-    """Returns date and time here, to the second."""
+    """Return date and time here, to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
 def next_attempt(retry: Retry, now: datetime) -> str:
-    """Returns "attempt 2 of 3, next in 4:12"."""
+    """Return "attempt 2 of 3, next in 4:12"."""
     word = "within" if retry.jitter else "in"
     return f"attempt {retry.attempt} of {retry.allowed}, next {word} {countdown((retry.due - now).total_seconds())}"
 
 
 def note(run: StateRun, now: datetime) -> str:
-    """Returns what is to be said of a state in a few words, its status first of all."""
+    """Return what is to be said of a state in a few words, its status first of all."""
     count = len(run.attempts)
     if run.status is Status.RETRYING and run.retry:
         return next_attempt(run.retry, now)

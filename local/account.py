@@ -31,7 +31,7 @@ class Deployment:
     functions: tuple[Function, ...]
 
     def use_settings(self) -> None:
-        """Puts the functions' settings into os.environ; the caller's own AWS settings stay."""
+        """Put the functions' settings into os.environ; the caller's own AWS settings stay."""
         for name, value in self.functions[0].settings.items():
             if not name.startswith(("AWS_", "_")):
                 os.environ[name] = value
@@ -41,7 +41,7 @@ class Deployment:
 
 
 def client(service: str) -> Any:
-    """Returns a client with the caller's own credentials. Raises HumanError when no region is set."""
+    """Return a client with the caller's own credentials. Raises HumanError when no region is set."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -52,12 +52,12 @@ def client(service: str) -> Any:
 
 
 def without_alias(state_machine_arn: str) -> str:
-    """Returns the state machine's own ARN for one of its alias or its version."""
+    """Return the state machine's own ARN for one of its alias or its version."""
     return ":".join(state_machine_arn.split(":")[:7])
 
 
 def find(state_machine_arn: str) -> Deployment:
-    """Returns the deployment of a state machine, or of its alias. Raises HumanError when it cannot be read."""
+    """Return the deployment of a state machine, or of its alias. Raises HumanError when it cannot be read."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     arn = without_alias(state_machine_arn)

@@ -38,18 +38,18 @@ class Secrets:
         self.service_tokens_arn = ""
 
     def service_tokens(self) -> dict[str, str]:
-        """Returns the bearer token of each service."""
+        """Return the bearer token of each service."""
         names = ("auth", "realtime", "storage", "pooler")
         tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in names})
         self.service_tokens_arn = tokens.arn
         return dict(tokens.document)
 
     def control_plane(self, host: str, port: int) -> DatabaseSecret:
-        """Returns the control plane's credentials."""
+        """Return the control plane's credentials."""
         return self._ensure("provisioner/control-plane", _credentials(host, port, CONTROL_PLANE, CONTROL_PLANE_OWNER))
 
     def cluster_admin(self, host: str, port: int) -> DatabaseSecret:
-        """Returns the credentials of the cluster's admin."""
+        """Return the credentials of the cluster's admin."""
         return self._ensure(f"provisioner/clusters/{CLUSTER_ID}", _credentials(host, port, "postgres", ADMIN))
 
     def _ensure(self, name: str, document: Mapping[str, Any]) -> DatabaseSecret:
@@ -67,7 +67,7 @@ class Secrets:
 
 
 def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret) -> None:
-    """Makes the roles, sets their passwords as the secrets say, and makes the control plane's database."""
+    """Make the roles, set their passwords as the secrets say, and make the control plane's database."""
     from provisioning.cluster.preparation import prepare_cluster
 
     superuser = server.connect()
@@ -86,7 +86,7 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
 
 
 def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
-    """Migrates the control plane and makes known to it the cluster and the project that the sample event names."""
+    """Migrate the control plane and make known to it the cluster and the project that the sample event names."""
     from provisioning import control_plane as records
     from provisioning.migrate import apply_migrations
 
@@ -112,7 +112,7 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
 
 
 def unfinished_jobs() -> list[tuple[str, Any]]:
-    """Returns (job id, payload) of every job that was under way when the stack was last stopped or killed."""
+    """Return (job id, payload) of every job that was under way when the stack was last stopped or killed."""
     from provisioning import control_plane
 
     with control_plane.connect().connection.cursor() as cursor:

@@ -1,34 +1,37 @@
-"""Examines a deployment: its settings, and whether what they name is there, answers, and is as the stages need it.
+"""Examines a deployment: its settings, and whether what they name exists, answers, and is as the stages need it.
 
 Everything here only reads. The settings are in os.environ, a laptop stack's or those of deployed functions.
 """
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import psycopg2
-from psycopg2 import sql
 from rich.console import Console
 
 from local.account import Deployment, client
+from local.cluster_checkup import Known, KnownTenant, credentials, examine_cluster
 from local.findings import Finding, print_finding, unchecked
 from local.permissions import examine_permissions
-from provisioning import cluster as clusters
-from provisioning import configuration, creator_roles, migrate, postgres, tenant_secret
-from provisioning.control_plane import Cluster
-from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError, ServiceRejectedRegistration
-from provisioning.job import Job
-from provisioning.payload import parse_payload
+from provisioning import configuration, control_plane, migrate, postgres, queries
+from provisioning.control_plane import ControlPlane, Identity
+from provisioning.errors import (
+    ControlPlaneUnavailable,
+    InsufficientPermissions,
+    Misconfigured,
+    ProvisioningError,
+    ServiceRejectedRegistration,
+)
 from provisioning.services import adapter_for
-from provisioning.services.adapter import Tenant
 from provisioning.stage import Service
+from provisioning.tenant.names import new_tenant_id
 
+CONTROL_PLANE = "CONTROL_PLANE_SECRET_ID"
 REQUIRED = (
-    "CONTROL_PLANE_SECRET_ID",
+    CONTROL_PLANE,
     "SERVICE_TOKENS_SECRET_ID",
     "TENANT_SECRET_PREFIX",
     "AUTH_SERVICE_URL",
@@ -36,56 +39,31 @@ REQUIRED = (
     "STORAGE_SERVICE_URL",
     "POOLER_SERVICE_URL",
 )
-CREDENTIALS = ("host", "port", "dbname", "username", "password")
-PROBE = "provisioner-doctor"
-"""No project has it: the services are only asked whether they know it."""
-
 CONNECTION_REMEDY = (
-    "run this where the functions' network is; then check that the server runs, its security group, its certificate"
+    "run this in the functions' network; then check that the server runs, its security group, its certificate,"
     " and the username and password in the secret"
 )
 REMEDIES: dict[type[ProvisioningError], str] = {
-    Misconfigured: "put right what it names, the setting in the template's parameters, the secret in Secrets Manager",
+    Misconfigured: "correct what it names: the setting in the template's parameters, the secret in Secrets Manager",
     InsufficientPermissions: "use credentials that may read the secret, and its key",
+    ControlPlaneUnavailable: CONNECTION_REMEDY,
     ServiceRejectedRegistration: "put the service's current token into the secret of the service tokens",
-    ProvisioningError: "run this where the functions' network is; then check that it runs, and its address",
+    ProvisioningError: "run this in the functions' network; then check that the service runs, and its address",
 }
 
-PREPARE = "run provision cluster add for it again, which makes these roles and lets the admin use them"
-POWERS = """
-    SELECT current_user, rolsuper, rolcreaterole AND rolcreatedb,
-           current_setting('server_version_num')::integer / 10000,
-           has_database_privilege('public', 'postgres', 'CONNECT')
-    FROM pg_roles WHERE rolname = current_user
-"""
-NOT_GRANTABLE = """
-    SELECT wanted FROM unnest(%s) AS wanted WHERE NOT EXISTS (
-        SELECT FROM pg_auth_members JOIN pg_roles AS shared ON shared.oid = roleid
-        WHERE shared.rolname = wanted AND member = current_user::regrole AND admin_option)
-"""
-CLUSTERS = """
-    SELECT {}, capacity - (SELECT count(*) FROM control_plane.tenant_databases AS made
-                           WHERE made.cluster_id = known.cluster_id)
-    FROM control_plane.clusters AS known ORDER BY cluster_id
-"""
+QUERIES = queries.load(__file__)
 
-RECORDED = """
-    SELECT database_name, cluster_id, status = 'created' FROM control_plane.tenant_databases
-    UNION ALL
-    SELECT database_name, cluster_id, status = 'ready' AND job_id IS NULL FROM control_plane.pool_databases
-"""
-MARKED = """
-    SELECT datname FROM pg_database
-    WHERE shobj_description(oid, 'pg_database') LIKE ANY (ARRAY['provisioner project=%', 'provisioner pool=%'])
-"""
+
+class _Room(NamedTuple):
+    cluster_id: str
+    room: int
+
 
 Examination = Callable[[], Iterator[Finding]]
 
 
 def print_findings(deployment: Deployment | None, console: Console) -> bool:
-    """Prints what is found, and tells whether nothing has to be put right. None is the laptop stack in os.environ."""
-    if deployment is not None:
-        deployment.use_settings()
+    """Print what is found, and return whether nothing has to be put right. None is the laptop stack."""
     wrong = 0
     for finding in examine(deployment):
         print_finding(finding, console)
@@ -95,7 +73,7 @@ def print_findings(deployment: Deployment | None, console: Console) -> bool:
 
 
 def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
-    """Yields a finding for each part of the deployment; a part that fails keeps none of the others from its turn."""
+    """Yield a finding for each part of the deployment; a part that fails keeps no other from its turn."""
     yield from _guarded("settings", examine_settings)
     yield from _guarded("control plane", examine_control_plane)
     yield from _guarded("clusters", examine_clusters)
@@ -108,7 +86,7 @@ def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
 
 
 def examine_settings() -> Iterator[Finding]:
-    """Yields what is wrong with the settings themselves."""
+    """Yield what is wrong with the settings themselves."""
     missing = [name for name in REQUIRED if not configuration.optional(name)]
     if missing:
         yield Finding("settings", f"{', '.join(missing)} missing", "deploy template.yaml, which sets all of them")
@@ -118,125 +96,72 @@ def examine_settings() -> Iterator[Finding]:
     if mode not in {"verify-full", "verify-ca"} and not on_laptop:
         yield Finding("settings", f"PostgreSQL is reached with sslmode {mode}", "set DatabaseSslMode to verify-full")
     if root and not Path(root).exists():
-        yield Finding("settings", f"there is no file {root}", "let DatabaseSslRootCert name the CAs of PostgreSQL")
+        yield Finding(
+            "settings", f"there is no file {root}", "set DatabaseSslRootCert to the file with PostgreSQL's CAs"
+        )
     if not missing:
         yield Finding("settings", f"complete; sslmode {mode}, plain HTTP {'allowed' if on_laptop else 'refused'}")
 
 
 def examine_control_plane() -> Iterator[Finding]:
-    """Yields whether the control plane answers and is at the schema version of this code."""
-    document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
+    """Yield whether the control plane answers and is at the schema version of this code, and which one it is."""
+    document = credentials(configuration.required(CONTROL_PLANE))
     where = f"{document['host']}:{document['port']}"
     if pending := migrate.pending_migrations(document):
         remedy = "run provision migrate; in an account invoke the function that the stack's MigrateFunctionName names"
         yield Finding("control plane", f"the schema on {where} lacks {', '.join(pending)}", remedy)
-    else:
-        yield Finding("control plane", f"reached on {where}, its schema is the newest")
+        return
+    with _control_plane() as control:
+        yield Finding("control plane", f"{_identity(control)}, reached on {where}, its schema is the newest")
 
 
 def examine_clusters() -> Iterator[Finding]:
-    """Yields for each cluster whether its admin gets in, may do what the stages do, and finds room."""
-    found = known_clusters()
-    if not found:
-        yield Finding(
-            "clusters", "none is known, so no project can be provisioned", "add one to control_plane.clusters"
-        )
-    for cluster, room in found:
-        yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(_examine_cluster, cluster, room))
-
-
-def known_clusters() -> list[tuple[Cluster, int]]:
-    """Returns each cluster that the control plane knows, with the databases that it has room for."""
-    document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
-    columns = sql.SQL(", ").join(map(sql.Identifier, Cluster._fields))
-    with (
-        closing(postgres.connect(document, statement_timeout_seconds=10)) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(sql.SQL(CLUSTERS).format(columns))
-        return [(Cluster(*known), room) for *known, room in cursor.fetchall()]
+    """Yield for each cluster whether its admin gets in, what only one side knows, and whether there is room."""
+    with _control_plane() as control:
+        clusters, identity = control.clusters(), _identity(control)
+        rooms = {row.cluster_id: row.room for row in control.fetch_all(_Room, QUERIES["find_rooms"])}
+    if not clusters:
+        yield Finding("clusters", "none is known, so no project can be provisioned", "run provision cluster add")
+    for cluster in clusters:
+        known = Known(identity, rooms[cluster.cluster_id], _find_tenants)
+        yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
 
 
 def examine_service(service: Service) -> Iterator[Finding]:
-    """Yields whether a service answers and takes its token. It is asked for a tenant that nobody has."""
-    adapter_for(service).exists(Tenant(_job_that_never_was()))
+    """Yield whether a service answers and takes its token. It is asked for a tenant that nobody has."""
+    adapter_for(service).exists(new_tenant_id())
     yield Finding(f"service {service}", "answers, and takes its token")
 
 
-def _job_that_never_was() -> Job:
-    nowhere = Cluster(PROBE, "us-east-1", "postgresql", "18", "db.t3.micro", "", 0, "", 0)
-    payload = parse_payload({"project_id": PROBE, "region": nowhere.region})
-    return Job(PROBE, PROBE, PROBE, PROBE, payload.as_document(), nowhere, datetime.now(UTC), None)
+@contextmanager
+def _control_plane() -> Iterator[ControlPlane]:
+    """Yield the control plane over a connection of its own, with what its secret says now. Raises psycopg2.Error."""
+    document = credentials(configuration.required(CONTROL_PLANE))
+    with closing(postgres.connect(document, statement_timeout_seconds=10)) as connection:
+        yield ControlPlane(connection)
 
 
-def _examine_cluster(cluster: Cluster, room: int) -> Iterator[Finding]:
-    subject, where = f"cluster {cluster.cluster_id}", f"{cluster.host}:{cluster.port}"
-    _credentials(cluster.admin_secret_id)
-    recorded = _recorded()
-    with closing(clusters.connect(cluster)) as connection, connection.cursor() as cursor:
-        cursor.execute(POWERS)
-        ((admin, superuser, able, version, is_open),) = cursor.fetchall()
-        cursor.execute(NOT_GRANTABLE, (list(clusters.SHARED_ROLES),))
-        withheld = [row[0] for row in cursor.fetchall()]
-        wanted = 0 if superuser or cursor.connection.server_version < creator_roles.SINCE else creator_roles.NUMBER
-        found = creator_roles.find(cursor, admin) if wanted else {}
-        cursor.execute(MARKED)
-        there = {row[0] for row in cursor.fetchall()}
-    # A database's row is there before it and after it, so rows are read on both sides.
-    made = {name for name, at in recorded.items() if at == (cluster.cluster_id, True)}
-    lost, unknown = sorted(made - there), sorted(there - _recorded().keys())
-    if superuser:
-        remedy = "give its secret an admin that is none: CREATEROLE and CREATEDB are enough"
-        yield Finding(subject, f"{admin} is a superuser on {where}", remedy)
-    if not (able or superuser):
-        yield Finding(subject, f"{admin} may not create roles and databases", f"ALTER ROLE {admin} CREATEROLE CREATEDB")
-    if withheld and not superuser:
-        yield Finding(subject, f"{admin} may not grant {', '.join(withheld)}", PREPARE)
-    creators = sum(creator_roles.is_creator(role) and granted for role, granted in found.items())
-    if creators < wanted:
-        yield Finding(subject, f"{admin} has {creators} of {wanted} creators of tenants' roles", PREPARE)
-    if is_open:
-        remedy = "REVOKE ALL ON DATABASE postgres FROM PUBLIC, as its owner"
-        yield Finding(subject, "every project's login may connect to the database postgres", remedy)
-    if str(version) != cluster.version:
-        remedy = "run provision cluster add for it again, which registers what the server is"
-        yield Finding(subject, f"the server is PostgreSQL {version}, registered as {cluster.version}", remedy)
-    for what, names in (("is not there", lost), ("is unknown to the control plane", unknown)):
-        if names:
-            yield Finding(subject, f"{', '.join(names)} {what}", "see Restore in docs/operations.md")
-    if room <= 0:
-        yield Finding(subject, f"all {cluster.capacity} places are taken", "add a cluster, or raise its capacity")
-    yield Finding(subject, f"reached on {where} as {admin}, room for {max(room, 0)} of {cluster.capacity} databases")
+def _identity(control: ControlPlane) -> str:
+    found = control.fetch_one(Identity, control_plane.QUERIES["find_identity"])
+    return found.control_plane_id if found is not None else "without an id"
 
 
-def _recorded() -> dict[str, tuple[str, bool]]:
-    """Returns each database's cluster, and whether it must be there: it is not about to be made, moved or removed."""
-    document = _credentials(configuration.required("CONTROL_PLANE_SECRET_ID"))
-    with (
-        closing(postgres.connect(document, statement_timeout_seconds=10)) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(RECORDED)
-        return {name: (cluster_id, there) for name, cluster_id, there in cursor.fetchall()}
+def _find_tenants() -> list[KnownTenant]:
+    with _control_plane() as control:
+        return control.fetch_all(KnownTenant, QUERIES["find_tenants"])
 
 
 def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:
     try:
-        known = [cluster for cluster, _ in known_clusters()]
+        with _control_plane() as control:
+            known = control.clusters()
     except (psycopg2.Error, ProvisioningError):
         known = []
     yield from examine_permissions(client("iam"), deployment, known)
 
 
-def _credentials(secret_id: str) -> dict[str, Any]:
-    document = tenant_secret.read(secret_id)
-    if missing := [name for name in CREDENTIALS if not document.get(name)]:
-        raise Misconfigured(f"the secret {secret_id} has no {', '.join(missing)}")
-    return document
-
-
 def _guarded(subject: str, examination: Examination) -> Iterator[Finding]:
-    """Yields what the examination yields, and the error that ends it as a finding with its remedy."""
+    """Yield what the examination yields, and the error that ends it as a finding with its remedy."""
     try:
         yield from examination()
     except psycopg2.Error as error:

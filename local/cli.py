@@ -9,14 +9,13 @@ import typer
 
 from local import (
     account,
-    checkup,
     connection,
     daemon,
     history_view,
     inquiry,
+    operator_commands,
     outcome_view,
     progress_view,
-    rotation,
 )
 from local.aws_client import make_client
 from local.command_line import (
@@ -41,11 +40,11 @@ app = OneLineErrors(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Provisions projects on a stack that runs on this machine.",
+    help="Provision projects on a stack on this machine, and operate a deployment.",
 )
-project = typer.Typer(no_args_is_help=True, help="Projects that can be provisioned.")
+project = typer.Typer(no_args_is_help=True, help="Projects to provision.")
 app.add_typer(project, name="project")
-cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers that projects' databases are created on.")
+cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers for tenants' databases.")
 app.add_typer(cluster, name="cluster")
 
 
@@ -53,7 +52,7 @@ app.add_typer(cluster, name="cluster")
 def demo(
     time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
 ) -> None:
-    """Provisions the sample project on a stack that is thrown away afterwards."""
+    """Provision the sample project on a temporary stack."""
     out, started = console(), time.monotonic()
     stop_on_terminate()
     with tempfile.TemporaryDirectory(prefix="provisioner-") as directory:
@@ -79,10 +78,12 @@ def up(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help=PORT_HELP)] = None,
     time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
     *,
-    containers: Annotated[bool, typer.Option("--containers", help="Let Docker's containers reach it.")] = False,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="Make it reachable from Docker's containers.")
+    ] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
 ) -> None:
-    """Starts the stack and keeps it running in the background, on loopback."""
+    """Start the stack in the background, on loopback."""
     if foreground:
         stop_on_terminate()
         daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers)
@@ -93,19 +94,19 @@ def up(
 
 @app.command()
 def sam_template(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Writes the template with which `sam local invoke` runs the built functions against the stack."""
+    """Write the template with which `sam local invoke` runs the built functions against the stack."""
     outcome_view.print_how_to_invoke(daemon.write_template_for_containers(state_dir), SAMPLE_EVENT, console())
 
 
 @app.command()
 def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Stops the stack. What was made stays for the next start."""
+    """Stop the stack. Its data stays for the next start."""
     console().print(daemon.stop(state_dir))
 
 
 @app.command()
 def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Starts an execution with the event in the file and follows it to its end."""
+    """Start an execution with the event in the file and follow it to its end."""
     out = console()
     sources, _ = connection.sources(state_dir)
     outcome = progress_view.run_and_follow(sources, event, out)
@@ -115,7 +116,7 @@ def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: St
 
 @app.command()
 def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Shows how far a job is."""
+    """Show how far a job is."""
     daemon.connect(state_dir)
     inquiry.print_status(job, console())
 
@@ -129,7 +130,7 @@ def watch(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
 ) -> None:
-    """Follows a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
+    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
     sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
     progress = progress_view.follow(sources, job, console(), as_json=as_json)
     raise typer.Exit(0 if progress.status == "succeeded" else 1)
@@ -140,31 +141,31 @@ def serve_console(
     state_dir: StateDirectory = DEFAULT_STATE,
     endpoint_url: EndpointUrl = None,
     state_machine_arn: StateMachineArn = None,
-    host: Annotated[str, typer.Option(help="Anything but loopback asks for a token.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="An address other than loopback requires a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8084,
     token: Annotated[
-        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Made up when there is none.")
+        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Generated when none is given.")
     ] = None,
     *,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Show, and never start, stop or retry.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show only: no start, stop or retry.")] = False,
 ) -> None:
-    """Serves the execution view as a web page, of the running stack or of a state machine on AWS."""
+    """Serve the execution view as a web page, of the running stack or of a state machine on AWS."""
     sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
     connection.serve(sources, where, host, port, token, read_only=read_only)
 
 
 @app.command()
 def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Shows what happened in a job, attempt by attempt."""
+    """Show the attempts of a job, one by one."""
     stack = daemon.connect(state_dir)
     history_view.print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
 
 
 @app.command()
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Rolls a job back, after its execution was stopped or its rollback left something.
+    """Roll a job back after its execution was stopped or its rollback was incomplete.
 
-    Exit code 0: nothing is left of it; 1: something is, or the job is running or has succeeded.
+    Exit code 0: nothing is left of it; 1: something is, or the job runs or has succeeded.
     """
     if state_machine is None:
         stack = daemon.connect(state_dir)
@@ -177,80 +178,10 @@ def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine:
     raise typer.Exit(0 if clean else 1)
 
 
-@app.command()
-def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Checks settings, secrets, databases, services and permissions, and says what to put right."""
-    if state_machine is None:
-        daemon.connect(state_dir)
-        healthy = checkup.print_findings(None, console())
-    else:
-        healthy = checkup.print_findings(account.find(state_machine), console())
-    raise typer.Exit(0 if healthy else 1)
-
-
-@app.command()
-def rotate(
-    secret: Annotated[str, typer.Argument(help="Its ARN, or its name.")],
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """Changes the password of the control plane's role or of a cluster's admin, in its secret and on its server."""
-    if state_machine is None:
-        secrets = make_client("secretsmanager", daemon.connect(state_dir).endpoint_url)
-    else:
-        account.find(state_machine).use_settings()
-        secrets = account.client("secretsmanager")
-    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
-
-
-@app.command()
-def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Brings the control plane to the newest schema version."""
-    daemon.connect(state_dir)
-    console().print(inquiry.migrate())
-
-
-@app.command()
-def keys(
-    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
-    state_dir: StateDirectory = DEFAULT_STATE,
-    *,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
-) -> None:
-    """Lists a project's API keys."""
-    daemon.connect(state_dir)
-    (inquiry.print_revealed_keys if reveal else inquiry.print_keys)(project_id, console())
-
-
-@project.command("add")
-def add_project(
-    project_id: Annotated[str, typer.Argument(metavar="PROJECT")],
-    organization: Annotated[str, typer.Option()],
-    owner: Annotated[str, typer.Option()],
-    region: Annotated[str, typer.Option()] = "us-east-1",
-    state_dir: StateDirectory = DEFAULT_STATE,
-) -> None:
-    """Makes a project known, so that it can be provisioned."""
-    daemon.connect(state_dir)
-    console().print(inquiry.add_project(project_id, organization, owner, region))
-
-
-@cluster.command("add")
-def add_cluster(
-    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
-    secret: Annotated[str, typer.Option(help="Secret of its admin: its ARN, or its name.")],
-    capacity: Annotated[int, typer.Option(min=0, help="Databases that it may have.")],
-    size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
-    region: Annotated[str, typer.Option()] = "us-east-1",
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """Prepares a server for projects and makes it known; doing it again changes its size, region and capacity."""
-    if state_machine is None:
-        daemon.connect(state_dir)
-    else:
-        account.find(state_machine).use_settings()
-    console().print(inquiry.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
+for command in operator_commands.COMMANDS:
+    app.command()(command)
+project.command("add")(operator_commands.add_project)
+cluster.command("add")(operator_commands.add_cluster)
 
 
 if __name__ == "__main__":

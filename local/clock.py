@@ -43,7 +43,7 @@ class Clock:
         self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
-        """Returns the unscaled seconds asked for, of one execution (its name) or state if told."""
+        """Return the unscaled seconds asked for, of one execution (its name) or state if told."""
         return [
             wait.seconds
             for wait in list(self.waits)
@@ -51,13 +51,13 @@ class Clock:
         ]
 
     def sleep(self, seconds: float) -> None:
-        """Waits seconds * scale, or until the clock is uninstalled, and records what was asked for."""
+        """Wait seconds * scale, or until the clock is uninstalled, and record what was asked for."""
         execution, state = getattr(self._current, "place", ("", ""))
         self.waits.append(Wait(execution, state, seconds))
         self._stopped.wait(seconds * self.scale)
 
     def install(self) -> None:
-        """Puts this clock in the place of the interpreter's own. Raises RuntimeError when one is installed already."""
+        """Put this clock in the place of the interpreter's own. Raises RuntimeError when one is installed already."""
         if vars(retrier_decl)["time"] is not time:
             raise RuntimeError("a clock is installed already")
         clock, evaluate = self, vars(RetrierDecl)["_eval_body"]
@@ -78,7 +78,7 @@ class Clock:
         self._patches.enter_context(patch.object(RetrierDecl, "_eval_body", evaluate_in_place))
 
     def uninstall(self) -> None:
-        """Gives the interpreter its own clock back and wakes whoever waits on this one."""
+        """Give the interpreter its own clock back and wake whoever waits on this one."""
         if self._patches is not None:
             self._patches.close()
             self._patches = None

@@ -8,12 +8,12 @@ LINES_PER_STREAM = 20_000
 
 
 def log_group(function_name: str) -> str:
-    """Returns the log group of a function that is told no other."""
+    """Return the log group of a function that is told no other."""
     return f"/aws/lambda/{function_name}"
 
 
 def deliver(output: LambdaOutput, backend: LogsBackend) -> None:
-    """Moves the lines that were written since the last time into CloudWatch Logs, the newest 20,000 of a stream.
+    """Move the lines that were written since the last time into CloudWatch Logs, the newest 20,000 of a stream.
 
     Called when somebody asks for logs: executions that nobody looks at do not pay for them.
     """

@@ -1,4 +1,4 @@
-"""What the provision command's subcommands have in common: their options, and how they end with a person's mistake."""
+"""What the subcommands share: their options, and how they end with an error that the reader can fix."""
 
 import signal
 import sys
@@ -8,18 +8,19 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from local import daemon
+from local import account, daemon
 from local.errors import HumanError
+from provisioning.errors import ProvisioningError
 
 StateDirectory = Annotated[
-    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Where the stack keeps what it makes.")
+    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
 ]
 StateMachine = Annotated[
     str | None,
     typer.Option(
         "--state-machine-arn",
         metavar="ARN",
-        help="Of a deployment in an AWS account instead of the stack here. Your own credentials are used.",
+        help="A deployment in an AWS account instead of the stack here, with your own credentials.",
     ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
@@ -32,20 +33,33 @@ StateMachineArn = Annotated[
 ]
 
 
+Project = Annotated[str, typer.Argument(metavar="PROJECT")]
+
+
 class OneLineErrors(typer.Typer):
-    """Says in one line on stderr what the reader can put right, and ends with exit code 2."""
+    """Say in one line on stderr what the reader can put right, and end with exit code 2."""
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
-        except HumanError as error:
+        except (HumanError, ProvisioningError) as error:
             print(f"provision: {error}", file=sys.stderr)
             sys.exit(2)
 
 
+def use_deployment(state_directory: Path, state_machine_arn: str | None) -> account.Deployment | None:
+    """Point this process at a deployment and return it, or without an ARN at the running stack. Raises HumanError."""
+    if state_machine_arn is None:
+        daemon.connect(state_directory)
+        return None
+    deployment = account.find(state_machine_arn)
+    deployment.use_settings()
+    return deployment
+
+
 def stop_on_terminate() -> None:
-    """Lets SIGTERM end the process as Ctrl-C does, so that a stack is stopped first."""
+    """Let SIGTERM end the process as Ctrl-C does, so that a stack is stopped first."""
 
     def interrupt(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ BUILT_TEMPLATE = REPOSITORY / ".aws-sam" / "build" / "template.yaml"
 
 
 def bridge_gateway() -> str:
-    """Returns this machine's address in Docker's bridge network. Raises HumanError when Docker does not answer."""
+    """Return this machine's address in Docker's bridge network. Raises HumanError when Docker does not answer."""
     docker = shutil.which("docker")
     if docker is None:
         raise HumanError("there is no Docker on this machine")
@@ -28,7 +28,7 @@ def bridge_gateway() -> str:
 
 
 def write_container_template(environment: Mapping[str, str], built: Path = BUILT_TEMPLATE) -> Path:
-    """Writes laptop.json beside the template that `sam build` made: the same functions with these settings.
+    """Write laptop.json beside the template that `sam build` made: the same functions with these settings.
 
     SAM passes no variable to a container that its template does not declare, and AWS_ENDPOINT_URL is no setting of
     the template that ships. Raises HumanError when nothing is built.

@@ -35,7 +35,7 @@ class RunningStack:
 
 
 def start(state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False) -> None:
-    """Starts a stack in the background and returns when it is ready. Without a port it is the last one's, or 8083.
+    """Start a stack in the background and return when it is ready. Without a port it is the last one's, or 8083.
 
     Raises HumanError with the reason when it does not start.
     """
@@ -70,7 +70,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
 def run_until_interrupted(
     state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False
 ) -> None:
-    """Runs a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers reach it.
+    """Run a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers reach it.
 
     Raises HumanError when it does not start.
     """
@@ -91,7 +91,7 @@ def run_until_interrupted(
 
 
 def stop(state_directory: Path) -> str:
-    """Stops the stack, or what a killed one left running, and says so. Raises HumanError when there is nothing."""
+    """Stop the stack, or what a killed one left running, and say so. Raises HumanError when there is nothing."""
     process = record.holder(state_directory)
     if process is None:
         server = PostgresServer(state_directory.resolve() / "postgres")
@@ -109,7 +109,7 @@ def stop(state_directory: Path) -> str:
 
 
 def connect(state_directory: Path) -> RunningStack:
-    """Points this process at the running stack. Raises HumanError when there is none."""
+    """Point this process at the running stack. Raises HumanError when there is none."""
     recorded = record.read(state_directory)
     if recorded is None or record.holder(state_directory) is None:
         raise HumanError("the stack is not up: start it with `provision up`")
@@ -118,7 +118,7 @@ def connect(state_directory: Path) -> RunningStack:
 
 
 def write_template_for_containers(state_directory: Path) -> Path:
-    """Writes the template with which `sam local` reaches the running stack, and returns its path.
+    """Write the template with which `sam local` reaches the running stack, and return its path.
 
     Raises HumanError when there is no stack that containers reach, or nothing is built.
     """

@@ -17,7 +17,7 @@ from moto.stepfunctions.parser.asl.utils import json_path
 
 
 def install() -> ExitStack:
-    """Keeps what is read from here on, until the result is closed."""
+    """Keep what is read from here on, until the result is closed."""
     undo = ExitStack()
     undo.enter_context(patch.object(AmazonStateLanguageParser, "parse", staticmethod(_parse_once())))
     for module in (json_path, result_path):

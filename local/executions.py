@@ -22,7 +22,7 @@ class Executions:
         self._ending = threading.Condition()
 
     def install(self) -> ExitStack:
-        """Gives executions without a name one, refuses what is not JSON by AWS's name for it, and lets two starts under
+        """Give executions without a name one, refuse what is not JSON by AWS's name for it, and let two starts under
         one name find each other, until the result is closed.
         """
         undo = ExitStack()
@@ -31,16 +31,16 @@ class Executions:
         return undo
 
     def ended(self, arn: str) -> bool:
-        """Tells whether an execution has ended, without the cost of a request."""
+        """Return whether an execution has ended, without the cost of a request."""
         return str(self._backend.describe_execution(arn).status) != "RUNNING"
 
     def wait(self, arn: str, seconds: float) -> bool:
-        """Returns when an execution has ended, or after so many seconds. Tells whether it has."""
+        """Return when an execution has ended, or after so many seconds. Return whether it has."""
         with self._ending:
             return self._ending.wait_for(lambda: self.ended(arn), seconds)
 
     def stop(self) -> None:
-        """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
+        """Abort the executions that run: each ends with the attempt, or the wait, that it is in."""
         executions: list[Any] = [one for machine in self._backend.state_machines for one in machine.executions]
         for execution in executions:
             if execution.status == "RUNNING" and execution.exec_worker and execution.exec_worker.env:

@@ -16,12 +16,12 @@ class Finding:
 
 
 def unchecked(subject: str, why: str) -> Finding:
-    """Returns the finding that something could not be looked at from here."""
+    """Return the finding that something could not be looked at from here."""
     return Finding(subject, why, checked=False)
 
 
 def print_finding(finding: Finding, console: Console) -> None:
-    """Prints a finding, and its remedy below it."""
+    """Print a finding, and its remedy below it."""
     mark, style = ("fix ", "red") if finding.remedy else ("ok  ", "green") if finding.checked else ("?   ", "yellow")
     console.print(mark, style=style, end="")
     console.print(f"{finding.subject}: {finding.fact}", soft_wrap=True)

@@ -3,17 +3,18 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from psycopg2.extras import RealDictCursor
 from rich.console import Console
 from rich.table import Table
 
 from local.aws_client import make_client
 from local.errors import HumanError
 from local.outcome_view import clock_time
-from provisioning import control_plane
+from provisioning import control_plane, queries
 
+QUERIES = queries.load(__file__)
 Row = tuple[str, str, str, str]
 FAILURES = {"TaskFailed": "taskFailedEventDetails", "TaskTimedOut": "taskTimedOutEventDetails"}
 ENDS = {
@@ -24,8 +25,15 @@ ENDS = {
 }
 
 
+class _Recorded(NamedTuple):
+    recorded_at: datetime
+    action: str
+    stage: str | None
+    details: dict[str, Any]
+
+
 def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> None:
-    """Prints the job's events. Raises HumanError for a job that neither Step Functions nor the ledger knows."""
+    """Print the job's events. Raises HumanError for a job that neither Step Functions nor the ledger knows."""
     client = make_client("stepfunctions", endpoint_url)
     arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{job}"
     try:
@@ -44,7 +52,7 @@ def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: 
 
 
 def condense(events: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """Yields (time, state, event, error) for what a person follows: attempts, their outcomes, and the ways taken."""
+    """Yield (time, state, event, error) for what a person follows: attempts, their outcomes, and the ways taken."""
     states: dict[int, str] = {}
     attempts: Counter[str] = Counter()
     for event in events:
@@ -77,17 +85,13 @@ def _error(event: dict[str, Any], details: str) -> str:
 
 
 def _from_audit_log(job: str) -> list[Row]:
-    with control_plane.connect().connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(
-            "SELECT recorded_at, action, stage, details FROM control_plane.audit_log WHERE job_id = %s ORDER BY id",
-            (job,),
+    events = control_plane.connect().fetch_all(_Recorded, QUERIES["find_events"], job_id=job)
+    return [
+        (
+            clock_time(event.recorded_at),
+            event.stage or "",
+            event.action,
+            ", ".join(f"{name}: {value}" for name, value in event.details.items()),
         )
-        return [
-            (
-                clock_time(row["recorded_at"]),
-                row["stage"] or "",
-                row["action"],
-                ", ".join(f"{name}: {value}" for name, value in row["details"].items()),
-            )
-            for row in cursor.fetchall()
-        ]
+        for event in events
+    ]

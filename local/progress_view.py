@@ -36,11 +36,11 @@ class View(Protocol):
     """How progress is shown."""
 
     def show(self, progress: Progress, retries: Retries) -> None:
-        """Shows the job as it is now, with the next attempts of the stages that wait for one."""
+        """Show the job as it is now, with the next attempts of the stages that wait for one."""
 
 
 def run_and_follow(sources: Sources, event: Path, console: Console) -> dict[str, Any]:
-    """Starts an execution with the event and shows its stages until it ends; returns DescribeExecution's answer.
+    """Start an execution with the event and show its stages until it ends; returns DescribeExecution's answer.
 
     Raises HumanError when the event cannot be read or is not JSON.
     """
@@ -54,7 +54,7 @@ def run_and_follow(sources: Sources, event: Path, console: Console) -> dict[str,
 
 
 def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False) -> Progress:
-    """Shows a job's stages until its execution ends, and returns them as they are then.
+    """Show a job's stages until its execution ends, and return them as they are then.
 
     Raises HumanError for a job that neither Step Functions nor the ledger knows, and when AWS cannot be asked.
     """
@@ -83,7 +83,7 @@ def _look(sources: Sources, job: str) -> tuple[Progress, Retries, bool]:
 
 
 def read_event(path: Path) -> str:
-    """Returns the text of a JSON file. Raises HumanError that says where it is not JSON."""
+    """Return the text of a JSON file. Raises HumanError that says where it is not JSON."""
     try:
         text = path.read_text(encoding="utf-8")
         json.loads(text)
@@ -97,7 +97,7 @@ def read_event(path: Path) -> str:
 
 
 def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
-    """Returns the job's stages as a table, with the time until the next attempt of those that wait for one."""
+    """Return the job's stages as a table, with the time until the next attempt of those that wait for one."""
     table = Table("Stage", "Status", "Attempt", "Seconds", box=None, pad_edge=False, header_style="dim")
     for step in progress.steps:
         colour = COLOURS.get(step.status, "dim")
@@ -167,7 +167,10 @@ class _Json(AbstractContextManager["_Json"]):
         self._shown = ""
 
     def show(self, progress: Progress, retries: Retries) -> None:
-        document = asdict(progress) | {"retries": {stage: asdict(retry) for stage, retry in retries.items()}}
+        document = asdict(progress) | {
+            "steps": [step._asdict() for step in progress.steps],
+            "retries": {stage: asdict(retry) for stage, retry in retries.items()},
+        }
         line = json.dumps(document, default=datetime.isoformat)
         if line != self._shown:
             self._shown = line

@@ -13,7 +13,7 @@ from local.errors import HumanError
 
 @contextmanager
 def hold(state_directory: Path) -> Iterator[None]:
-    """Holds the directory for this process. The system lets go of it at the process's end, however that comes.
+    """Hold the directory for this process. The system lets go of it at the process's end, however that comes.
 
     Raises HumanError while another process, or another stack of this one, holds it.
     """
@@ -29,7 +29,7 @@ def hold(state_directory: Path) -> Iterator[None]:
 
 
 def holder(state_directory: Path) -> int | None:
-    """Returns the id of the process that holds the directory, or None when none does."""
+    """Return the id of the process that holds the directory, or None when none does."""
     path = _lock_file(state_directory)
     if not path.exists():
         return None
@@ -42,7 +42,7 @@ def holder(state_directory: Path) -> int | None:
 
 
 def write(state_directory: Path, **facts: Any) -> None:
-    """Replaces the record."""
+    """Replace the record."""
     path = _record_file(state_directory)
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(facts, indent=2) + "\n")
@@ -50,7 +50,7 @@ def write(state_directory: Path, **facts: Any) -> None:
 
 
 def read(state_directory: Path) -> dict[str, Any] | None:
-    """Returns what the last start recorded, or None before the first."""
+    """Return what the last start recorded, or None before the first."""
     path = _record_file(state_directory)
     facts: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
     return facts

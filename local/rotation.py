@@ -1,7 +1,7 @@
-"""A database role's password, changed: the steps of AWS's own rotation functions, from the command line.
+"""Rotation of a database role's password, in the steps of AWS's own rotation functions.
 
-The new password waits in the secret as AWSPENDING until the server has taken it. A rotation that died in between is
-finished by the next one, which takes up the password that waits.
+The new password is AWSPENDING in the secret until the server has it. The next rotation finishes one that died in
+between, with the pending password.
 """
 
 import json
@@ -21,11 +21,11 @@ TIMEOUT_SECONDS = 10
 
 
 def rotate(client: Any, secret_id: str) -> str:
-    """Changes the password of the role in a secret, on its server and in the secret, and says so.
+    """Change the password of the role in a secret, on its server and in the secret, and say so.
 
     Between the two, for milliseconds, the secret's current password is refused: an attempt that connects just then is
-    repeated like any other that meets an unreachable server. Raises HumanError when the server cannot be reached with
-    either password; then nothing has changed but what waits.
+    retried as with any unreachable server. Raises HumanError when the server cannot be reached with either password;
+    then only AWSPENDING has changed.
     """
     try:
         document = _read(client, secret_id, "AWSCURRENT")
@@ -50,7 +50,7 @@ def _versions(client: Any, secret_id: str, stage: str) -> list[str]:
 
 
 def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Returns the document that waits; lets a new one wait when none does, or the one that does is current already."""
+    """Return the pending document; make a new one pending when there is none, or when it is the current one."""
     if _versions(client, secret_id, "AWSPENDING"):
         waiting = _read(client, secret_id, "AWSPENDING")
         if waiting["password"] != document["password"]:
@@ -61,7 +61,7 @@ def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> dict[str,
 
 
 def _set(document: dict[str, Any], changed: dict[str, Any]) -> None:
-    """Lets the server have the new password, unless it has it, and proves that it opens a connection."""
+    """Set the new password on the server, unless it has it, and prove that it opens a connection."""
     try:
         if not _opens(changed):
             with closing(postgres.connect(document, statement_timeout_seconds=TIMEOUT_SECONDS)) as connection:

@@ -13,9 +13,9 @@ READ_ONLY = ("Get", "BatchGet", "Describe", "List", "Validate")
 
 
 class SecretStore:
-    """A directory with one file per secret, which is always a whole state of it: replaced, never written into.
+    """A directory with one file per secret, always whole: replaced, never written into.
 
-    What a change costs does not grow with the number of secrets.
+    The cost of a change does not grow with the number of secrets.
     """
 
     def __init__(self, directory: Path, *, fsync: bool = True) -> None:
@@ -24,7 +24,7 @@ class SecretStore:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, backend: SecretsManagerBackend, name: str) -> None:
-        """Writes one secret: values, versions, stages, tags, ARN and what else describes it; or that it is gone."""
+        """Write one secret: values, versions, stages, tags, ARN and what else describes it; or delete its file."""
         secret = backend.secrets.get(name)
         if isinstance(secret, FakeSecret):
             self._write(name, {field: value for field, value in vars(secret).items() if field not in NOT_KEPT})
@@ -32,8 +32,7 @@ class SecretStore:
             self._file(name).unlink(missing_ok=True)
 
     def restore(self, backend: SecretsManagerBackend) -> None:
-        """Puts the secrets of the files, if there are any, into an empty backend."""
-        self._take_over_single_file()
+        """Put the secrets of the files into an empty backend."""
         kept = [json.loads(file.read_text(encoding="utf-8")) for file in self._directory.glob("*.json")]
         for secret in sorted(kept, key=lambda secret: secret["created_date"] or 0):
             backend.secrets[secret["secret_id"]] = _secret(secret)
@@ -54,22 +53,14 @@ class SecretStore:
         # A name may hold slashes and be longer than that of a file.
         return self._directory / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}.json"
 
-    def _take_over_single_file(self) -> None:
-        """Reads the one file for all secrets that stacks had before they had this directory."""
-        single = self._directory.with_suffix(".json")
-        if single.exists():
-            for kept in json.loads(single.read_text(encoding="utf-8")):
-                self._write(kept["secret_id"], kept)
-            single.unlink()
-
 
 def changes_secrets(action: str) -> bool:
-    """Tells whether a Secrets Manager action may leave the secrets different from before."""
+    """Return whether a Secrets Manager action may change a secret."""
     return not action.startswith(READ_ONLY)
 
 
 def named_secret(backend: SecretsManagerBackend, request: bytes) -> str:
-    """Returns the name of the secret that a request is about, whichever way it says so; "" when it is about none."""
+    """Return the name of the secret that a request names, by its name or ARN; "" when it names none."""
     try:
         document = json.loads(request)
     except (ValueError, RecursionError):
@@ -82,7 +73,7 @@ def named_secret(backend: SecretsManagerBackend, request: bytes) -> str:
 
 
 def _secret(kept: dict[str, Any]) -> FakeSecret:
-    # Made by its own constructor first: what a newer moto keeps besides then has its default.
+    # Made by its own constructor first, so that fields which a newer moto adds have their defaults.
     secret = FakeSecret(
         account_id=kept["account_id"],
         region_name=kept["region"],

@@ -8,6 +8,6 @@ WIDTH_OF_A_FILE = 160
 
 
 def console() -> Console:
-    """Returns a console without markup, emoji codes or highlighting, wide enough where nobody looks."""
+    """Return a console without markup, emoji codes or highlighting, wide enough where nobody looks."""
     width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
     return Console(emoji=False, markup=False, highlight=False, width=width)

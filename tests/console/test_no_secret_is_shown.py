@@ -1,12 +1,13 @@
 """Every secret of a job that succeeded and of one that failed is looked for on every page and in the terminal."""
 
 import io
+import json
 
 import pytest
 from playwright.sync_api import Page, expect
 from rich.console import Console
 
-from local import inquiry, outcome_view
+from local import inquiry, lookup_view, outcome_view
 from local.connection import of_stack
 from local.history_view import print_history
 from local.progress_view import follow
@@ -66,6 +67,7 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
         print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
         described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.arn(job))
         outcome_view.print_outcome({**described}, terminal)
+        lookup_view.print_project(json.loads(described["input"])["project_id"], terminal)
     assert "SUCCEEDED" in written.getvalue()
     assert "FinalizationFailed" in written.getvalue()
     assert found_in(written.getvalue().encode(), secrets) == []

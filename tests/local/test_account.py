@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 
 import pytest
+from psycopg2 import sql
 from rich.console import Console
 
 from local import account
@@ -63,11 +64,11 @@ def test_a_project_is_sacred_even_when_a_restored_ledger_takes_its_job_for_runni
 ) -> None:
     payload = payload_for(project_id, *SERVICES)
     ran = run(stack, payload)
-    status = f"UPDATE control_plane.jobs SET status = '{{}}' WHERE job_id = '{ran.job_id}'"
-    execute(stack, status.format("running"), "control_plane")
+    status = sql.SQL("UPDATE control_plane.jobs SET status = {} WHERE job_id = {}")
+    execute(stack, status.format(sql.Literal("running"), sql.Literal(ran.job_id)), "control_plane")
     try:
         clean, outcome = roll_back(stack, ran.job_id)
         assert (clean, outcome.partition(": ")[0]) == (False, "JobClosed")
     finally:
-        execute(stack, status.format("succeeded"), "control_plane")
+        execute(stack, status.format(sql.Literal("succeeded"), sql.Literal(ran.job_id)), "control_plane")
     assert problems_of_provisioned(look(stack, project_id), payload) == []

@@ -54,6 +54,8 @@ def one_line(error: str) -> str:
         ["rollback", "j"],
         ["migrate"],
         ["keys", "p", "--reveal"],
+        ["show", "p"],
+        ["whose", "t"],
         ["project", "add", "p", "--organization", "o", "--owner", "u"],
     ],
 )
@@ -99,9 +101,14 @@ def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
     assert one_line(provision(command, "nobody", state=up, expect=2).stderr) == "there is no job nobody"
 
 
-@pytest.mark.parametrize("options", [[], ["--reveal"]])
-def test_an_unknown_project_is_said_in_one_line(up: Path, options: list[str]) -> None:
-    assert "nobody" in one_line(provision("keys", "nobody", *options, state=up, expect=2).stderr)
+@pytest.mark.parametrize("arguments", [["keys", "nobody"], ["keys", "nobody", "--reveal"], ["show", "nobody"]])
+def test_an_unknown_project_is_said_in_one_line(up: Path, arguments: list[str]) -> None:
+    assert "nobody" in one_line(provision(*arguments, state=up, expect=2).stderr)
+
+
+@pytest.mark.parametrize("name", ["x" * 20, "postgres"])
+def test_an_unknown_tenant_is_said_in_one_line(up: Path, name: str) -> None:
+    assert name in one_line(provision("whose", name, state=up, expect=2).stderr)
 
 
 def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:

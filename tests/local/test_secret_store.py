@@ -110,22 +110,6 @@ def test_a_request_that_is_not_json_changes_nothing(started: Start, tmp_path: Pa
         assert files(tmp_path) == {}
 
 
-def test_secrets_that_an_older_stack_kept_in_one_file_are_taken_over(started: Start, tmp_path: Path) -> None:
-    with started() as aws:
-        client = aws.client("secretsmanager")
-        for name in ("a", "b"):
-            client.create_secret(Name=name, SecretString=f"value of {name}")
-    kept = files(tmp_path).values()
-    (tmp_path / "secrets.json").write_text(f"[{','.join(file.read_text() for file in kept)}]")
-    for file in kept:
-        file.unlink()
-    for _ in range(2):
-        with started() as aws:
-            client = aws.client("secretsmanager")
-            for name in ("a", "b"):
-                assert client.get_secret_value(SecretId=name)["SecretString"] == f"value of {name}"
-
-
 def test_only_the_owner_can_read_the_secrets(started: Start, tmp_path: Path) -> None:
     with started() as aws:
         aws.client("secretsmanager").create_secret(Name="a", SecretString="x")

@@ -50,7 +50,7 @@ def test_the_sample_event_is_provisioned_and_survives_a_restart(tmp_path: Path) 
         addresses = record.read(tmp_path)
     with Stack(tmp_path, fsync=False) as stack:
         tenant_connection(stack, outcome).close()
-        assert list(stack.services.store.tenants("auth")) == [EVENT["project_id"]]
+        assert list(stack.services.store.tenants("auth")) == [json.loads(outcome["output"])["tenant_id"]]
         assert stack.run(EVENT)["error"] == "ProjectNotEligible"
         assert record.read(tmp_path) == addresses
 

@@ -101,9 +101,17 @@ WHERE rolname = current_user;
 -- name: make_creator
 INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
 CREATE ROLE {creator} NOLOGIN INHERIT CREATEROLE CREATEDB;
+
+-- name: prepare_creator
 -- To be granted on to its tenants' logins; a creator uses none of them.
 GRANT {shared_roles} TO {creator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
 GRANT {creator} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+
+-- name: forget_lost_creators
+DELETE FROM register.creators WHERE to_regrole(quote_ident(name)) IS NULL;
+
+-- name: find_creators
+SELECT name FROM register.creators ORDER BY name;
 
 -- name: record_creator_taken
 UPDATE register.creators SET tenants = tenants + 1 WHERE name = {name};

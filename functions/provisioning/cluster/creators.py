@@ -44,9 +44,13 @@ def make(session: Connection) -> str:
     import secrets
 
     name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
-    names = {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
-    sessions.send(session, QUERIES["make_creator"], **names)
+    sessions.send(session, QUERIES["make_creator"], QUERIES["prepare_creator"], **_names(name))
     return name
+
+
+def grant(session: Connection, name: str) -> None:
+    """Let the admin become a creator, and the creator grant the shared roles, as make does. Raises psycopg2.Error."""
+    sessions.send(session, QUERIES["prepare_creator"], **_names(name))
 
 
 def is_creator(role: str | None) -> bool:
@@ -70,6 +74,10 @@ def taken(creator: str | None) -> sql.Composable:
 def freed(creator: str | None) -> sql.Composable:
     """Return what counts one tenant of the creator less, in the transaction that drops its roles."""
     return _counted("record_creator_freed", creator)
+
+
+def _names(name: str) -> dict[str, object]:
+    return {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
 
 
 def _counted(query: str, creator: str | None) -> sql.Composable:

@@ -24,8 +24,12 @@ class _Database(NamedTuple):
     datname: str
 
 
+class _Creator(NamedTuple):
+    name: str
+
+
 def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> None:
-    """Make a server ready for tenants; doing it again changes nothing.
+    """Make a server ready for tenants; doing it again makes and grants what is missing.
 
     The function opens a connection to a database of the server: as the admin itself, or as a superuser. The admin may
     afterwards grant the shared roles, and owns the register and the creators. Only their owner can close the
@@ -49,10 +53,10 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
             cursor.execute(sql.SQL("SET ROLE {}").format(admin))
         sessions.send(session, QUERIES["make_register"])
         if session.server_version >= creators.SINCE:
-            with session.cursor() as cursor:
-                cursor.execute("SELECT count(*) FROM register.creators")
-                ((there,),) = cursor.fetchall()
-            for _ in range(FIRST_CREATORS - there):
+            existing = sessions.fetch(session, _Creator, QUERIES["forget_lost_creators"], QUERIES["find_creators"])
+            for (name,) in existing:
+                creators.grant(session, name)
+            for _ in range(FIRST_CREATORS - len(existing)):
                 creators.make(session)
 
 

@@ -58,7 +58,7 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     try:
         document = secrets.read(name)
     except ProvisioningError:
-        control.execute(QUERIES["forget_claim"], tenant_id=claim.tenant_id, job_id=claim.job_id)
+        control.execute(QUERIES["record_unread"], tenant_id=claim.tenant_id, job_id=claim.job_id)
         raise
     try:
         secrets.remove(name, removed_before=False)

@@ -17,11 +17,11 @@ WITH claimed AS (
 SELECT EXISTS (SELECT FROM control_plane.projects WHERE project_id = %(project_id)s AND status = 'active') AS is_active,
        (SELECT tenant_id FROM claimed) AS tenant_id, (SELECT job_id FROM claimed) AS job_id;
 
--- name: forget_claim
--- Of a claim whose secret could not be read: nobody has seen the keys.
+-- name: record_unread
+-- Of a claim whose secret could not be read: nobody has seen the keys. Once the last look is due the secret may be gone.
 UPDATE control_plane.api_key_secrets
 SET revealed_at = NULL, look_again_at = NULL
-WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s;
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND look_again_at > now();
 
 -- name: find_revealed_secrets
 SELECT tenant_id, job_id FROM control_plane.api_key_secrets WHERE look_again_at <= now() ORDER BY look_again_at LIMIT %(limit)s;

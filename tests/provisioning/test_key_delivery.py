@@ -10,7 +10,7 @@ import pytest
 
 from local.stack import Stack
 from provisioning import control_plane
-from provisioning.aws import secrets
+from provisioning.aws import secrets, secrets_manager
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import JobClosed, ProjectNotFound, SecretsUnavailable
 from provisioning.job import Job
@@ -29,6 +29,10 @@ from tests.provisioning.failing_secrets_manager import UNREACHABLE, refusing
 AT_ONCE = 32
 KEYS = [{"key_id": "k-1", "kind": "publishable", "key": "demo_publishable_1"}]
 REVEALED = [RevealedKey("k-1", "publishable", "demo_publishable_1")]
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it handles this."""
 
 
 class Delivery(NamedTuple):
@@ -145,9 +149,40 @@ def test_a_project_that_does_not_exist_has_no_keys() -> None:
         reveal_api_keys("nobody")
 
 
-@pytest.mark.parametrize("operation", ["GetSecretValue", "DeleteSecret"])
-def test_a_reveal_that_dies_has_lost_the_keys_and_leaves_no_secret(delivery: Delivery, operation: str) -> None:
-    with refusing(operation, UNREACHABLE), pytest.raises(SecretsUnavailable):
+def test_keys_that_could_not_be_read_are_shown_to_the_next_who_asks(delivery: Delivery) -> None:
+    with refusing("GetSecretValue", UNREACHABLE), pytest.raises(SecretsUnavailable):
+        reveal_api_keys(delivery.project_id)
+    assert not delivery.has_look_ahead()
+    assert [reveal_api_keys(delivery.project_id) for _ in range(2)] == [REVEALED, []]
+
+
+def test_keys_that_could_not_be_read_in_time_stay_revealed(delivery: Delivery) -> None:
+    def fail_late(**_: object) -> None:
+        delivery.is_due()
+        raise UNREACHABLE
+
+    events = secrets_manager.client().meta.events
+    events.register_first("before-call.secrets-manager.GetSecretValue", fail_late)
+    try:
+        with pytest.raises(SecretsUnavailable):
+            reveal_api_keys(delivery.project_id)
+    finally:
+        events.unregister("before-call.secrets-manager.GetSecretValue", fail_late)
+    assert delivery.secret in look_again(delivery.control, 100)
+    assert reveal_api_keys(delivery.project_id) == []
+
+
+def test_keys_whose_secret_could_not_be_deleted_are_shown_once_and_it_is_removed_later(delivery: Delivery) -> None:
+    with refusing("DeleteSecret", UNREACHABLE):
+        assert reveal_api_keys(delivery.project_id) == REVEALED
+    assert reveal_api_keys(delivery.project_id) == []
+    delivery.is_due()
+    assert delivery.secret in look_again(delivery.control, 100)
+    assert secrets.read_if_exists(delivery.secret) is None
+
+
+def test_a_reveal_that_dies_has_lost_the_keys_and_leaves_no_secret(delivery: Delivery) -> None:
+    with refusing("GetSecretValue", Died()), pytest.raises(Died):
         reveal_api_keys(delivery.project_id)
     assert reveal_api_keys(delivery.project_id) == []
     delivery.is_due()

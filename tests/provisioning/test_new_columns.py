@@ -201,11 +201,11 @@ def test_a_register_with_a_new_column_is_read_as_before(database: Connection) ->
     def read() -> Mapping[str, Any]:
         return {
             "claim": register.claim(database, names, holder),
-            "claim for making": register.claim_for_making(database, names, holder),
             "active": register.record_active(database, names, holder),
             "find": register.find(database, holder.control_plane_id, None, "job-1"),
         }
 
+    register.lock(database, names)
     register.claim(database, names, holder)
     before = read()
     widen(database, "register")

@@ -33,8 +33,8 @@ VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', '
 INSERT INTO control_plane.service_registrations (tenant_id, service, job_id, endpoint, status, registered_at)
 SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
-INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, look_again_at)
-SELECT tenant_id, job_id, now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
+INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, revealed_at, look_again_at)
+SELECT tenant_id, job_id, CASE WHEN state <> 'active' THEN now() END, now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
 INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
 SELECT gen_random_uuid(), min(tenant_id), job_id, 0, 'secret', 'p', 'abcd', sha256(job_id::bytea)

@@ -172,7 +172,7 @@ def test_keys_that_could_not_be_read_in_time_stay_revealed(delivery: Delivery) -
     assert reveal_api_keys(delivery.project_id) == []
 
 
-def test_keys_whose_secret_could_not_be_deleted_are_shown_once_and_it_is_removed_later(delivery: Delivery) -> None:
+def test_keys_whose_secret_could_not_be_deleted_are_shown_and_it_is_removed_later(delivery: Delivery) -> None:
     with refusing("DeleteSecret", UNREACHABLE):
         assert reveal_api_keys(delivery.project_id) == REVEALED
     assert reveal_api_keys(delivery.project_id) == []

@@ -62,9 +62,7 @@ def test_an_error_that_stays_is_permanent(superuser: Connection, state: str) -> 
     assert translate(error, DatabaseCreationFailed).permanent
 
 
-def test_an_internal_error_is_permanent_unless_it_is_a_tuple_that_was_concurrently_updated(
-    superuser: Connection,
-) -> None:
+def test_an_internal_error_is_permanent_unless_a_tuple_was_concurrently_updated(superuser: Connection) -> None:
     assert is_transient(with_state(superuser, "XX000", "tuple concurrently updated"))
     assert not is_transient(with_state(superuser, "XX000", "could not find a tuple"))
 

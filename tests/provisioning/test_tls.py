@@ -187,7 +187,7 @@ def test_the_bundle_that_ships_is_where_the_template_says() -> None:
     assert shipped.FUNCTIONS / Path(default).relative_to("/var/task") == BUNDLE
 
 
-def test_the_bundle_that_ships_holds_valid_authorities_of_rds_for_each_of_its_regions() -> None:
+def test_the_bundle_that_ships_holds_valid_authorities_for_each_region_of_rds() -> None:
     authorities = x509.load_pem_x509_certificates(BUNDLE.read_bytes())
     kinds: dict[str, set[str]] = {}
     for one in authorities:

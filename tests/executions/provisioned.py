@@ -77,7 +77,7 @@ def _tenant_problems(world: World, job: Row, tenant: Row) -> Iterator[str]:
     yield from differ("register", found, [(job["job_id"], world.project_id, "active")])
     others = [row for row in world.tenants if row is not tenant]
     yield from waiting_problems(others, world)
-    yield from differ("tenant of the result", job["result"]["tenant_id"], tenant["tenant_id"])
+    yield from differ("tenant of the result", (job["result"] or {}).get("tenant_id"), tenant["tenant_id"])
 
 
 def _server_problems(world: World, tenant: Row) -> Iterator[str]:

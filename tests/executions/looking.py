@@ -116,7 +116,7 @@ def look(stack: Stack, project_id: str) -> World:
         closing(stack.postgres.connect("control_plane")) as control,
         closing(stack.postgres.connect(REGISTER)) as cluster,
     ):
-        known = {"project_id": project_id}
+        known: dict[str, Any] = {"project_id": project_id}
         projects, jobs = _rows(control, PROJECT, known), _rows(control, JOBS, known)
         ids = [job["job_id"] for job in jobs]
         steps = _rows(control, STEPS_OF_JOBS, {"jobs": ids})
@@ -182,7 +182,8 @@ def _dangling(control: Connection, cluster: Connection) -> list[str]:
 
 def _secrets() -> list[Row]:
     found = []
-    for secret in list(secretsmanager_backends[ACCOUNT][REGION].secrets.values()):
+    kept: Iterable[Any] = list(secretsmanager_backends[ACCOUNT][REGION].secrets.values())
+    for secret in kept:
         if not secret.name.startswith(SECRETS):
             continue
         versions = {id_: json.loads(version["secret_string"]) for id_, version in secret.versions.items()}
@@ -190,7 +191,7 @@ def _secrets() -> list[Row]:
             {
                 "name": secret.name,
                 "arn": secret.arn,
-                "tags": {tag["Key"]: tag["Value"] for tag in getattr(secret, "tags", None) or []},
+                "tags": {tag["Key"]: tag["Value"] for tag in secret.tags or []},
                 "deleted": secret.deleted_date is not None,
                 "versions": versions,
                 "current": versions[str(secret.default_version_id)],

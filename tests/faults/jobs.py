@@ -38,13 +38,3 @@ def problems_of(stack: Stack, project_id: str, execution: dict[str, Any]) -> lis
     if execution["status"] == "SUCCEEDED":
         return problems_of_provisioned(world, payload(project_id))
     return problems_of_rolled_back(world)
-
-
-@contextmanager
-def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
-    """Makes the 300 seconds between attempts so long."""
-    scale, stack.clock.scale = stack.clock.scale, seconds / 300
-    try:
-        yield
-    finally:
-        stack.clock.scale = scale

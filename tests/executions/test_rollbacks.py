@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from psycopg2 import sql
 
@@ -14,6 +13,7 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.lambda_environment import Handler
 from local.stack import Stack
+from tests.executions.last_look import look_last
 from tests.executions.running import (
     SERVICES,
     Ran,
@@ -71,8 +71,12 @@ def forgotten(job_id: str) -> Iterator[None]:
     """Step Functions does not know the job's execution any more, as 90 days after its end."""
     machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
     (machine,) = (one for one in machines if any(execution.name == job_id for execution in one.executions))
-    machine.executions = [execution for execution in machine.executions if execution.name != job_id]
-    yield
+    known = machine.executions
+    machine.executions = [execution for execution in known if execution.name != job_id]
+    try:
+        yield
+    finally:
+        machine.executions = known
 
 
 def everything_but_the_audit(world: World) -> dict[str, Any]:
@@ -188,23 +192,33 @@ def test_of_a_job_that_nobody_knows_no_rollback_ever_says_that_nothing_is_left(s
         assert "neither Step Functions nor the control plane knows this job: nothing was looked for" in ran.cause
 
 
-@pytest.mark.parametrize("is_forgotten", [False, True])
-def test_a_job_that_only_the_register_knows_is_rolled_back_while_its_execution_is_known(
-    stack: Stack, project_id: str, is_forgotten: bool
+def test_a_job_that_only_the_register_knows_is_rolled_back_with_its_registrations(
+    stack: Stack, project_id: str
 ) -> None:
     job_id = stopped_before_finalize(stack, project_id)
-    tenant_id = look(stack, project_id).tenant["tenant_id"]
     forget_job(stack, job_id, project_id)
-    if is_forgotten:
-        with forgotten(job_id):
-            ran = roll_back(stack, job_id)
-        assert "nothing was looked for" in ran.cause
-        assert [row["name"] for row in look(stack, project_id).databases] == [f"tenant_{tenant_id}"]
-    # What is not forgotten is removed: the cluster's database and roles, and both secrets.
-    ran = roll_back(stack, job_id) if not is_forgotten else ran
+    ran = roll_back(stack, job_id)
+    assert (ran.error, "Not known" in ran.cause, "Nothing is left" in ran.cause) == ("ExecutionStopped", False, True)
     left = look(stack, project_id)
-    assert bool(left.databases or left.roles or left.secrets) == is_forgotten
-    assert eventually(lambda: not left.locks)
+    assert (left.databases, left.roles, left.secrets, left.registrations) == ([], [], [], {})
+    assert look_last(stack, project_id) == []
+    assert look(stack, project_id).dangling == []
+
+
+def test_a_job_that_only_the_register_knows_and_that_is_forgotten_is_left_untouched(
+    stack: Stack, project_id: str
+) -> None:
+    job_id = stopped_before_finalize(stack, project_id)
+    forget_job(stack, job_id, project_id)
+    before = look(stack, project_id)
+    with forgotten(job_id):
+        ran = roll_back(stack, job_id)
+        assert "Not known whether anything is left" in ran.cause
+        assert everything_but_the_audit(look(stack, project_id)) == everything_but_the_audit(before)
+    assert "Nothing is left" in roll_back(stack, job_id).cause
+    assert look(stack, project_id).registrations == {}
+    assert look_last(stack, project_id) == []
+    assert look(stack, project_id).dangling == []
 
 
 def forget_job(stack: Stack, job_id: str, project_id: str) -> None:

@@ -26,7 +26,7 @@ class Rollback(NamedTuple):
     stages: Sequence[Stage]
     job_id: str
     is_known: bool
-    """False where the control plane does not know the job, or only from an earlier rollback of it, as after a restore."""
+    """False where the control plane knows the job from an earlier rollback of it at most, as after a restore."""
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     is_forgotten: bool = False

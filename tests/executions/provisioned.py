@@ -190,8 +190,9 @@ def _key_record_problems(world: World, job: Row, tenant: Row, count: int) -> Ite
     yield from differ("kinds of the keys", [row["kind"] for row in rows], list(KINDS[:count]))
     others = [row["key_id"] for row in rows if (row["tenant_id"], row["job_id"]) != mine]
     yield from differ("keys of other jobs", others, [])
-    kept = [(row["tenant_id"], row["job_id"], row["revealed_at"] is not None) for row in world.api_key_secrets]
-    yield from differ("records of the keys' secret", kept, [(*mine, not world.raw_keys)])
+    kept = [row for row in world.api_key_secrets if row["tenant_id"] == tenant["tenant_id"]]
+    found = [(row["tenant_id"], row["job_id"], row["revealed_at"] is not None) for row in kept]
+    yield from differ("records of the keys' secret", found, [(*mine, not world.raw_keys)])
 
 
 def _tags(tenant: Row) -> dict[str, str]:

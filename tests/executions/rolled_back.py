@@ -20,11 +20,12 @@ def problems_of_gone(world: World) -> list[str]:
     problems = problems_of_rolled_back(world)
     problems += [f"tenant {row['tenant_id']} is {row['state']}" for row in world.tenants if row["state"] != "gone"]
     problems += [f"the register has {row['tenant_id']} as {row['state']}" for row in world.registered]
-    return problems + [f"record of a registration with {row['service']}" for row in world.service_registrations]
+    problems += [f"record of a registration with {row['service']}" for row in world.service_registrations]
+    return problems + [f"record of the keys of {row['tenant_id']}" for row in world.api_key_secrets]
 
 
 def _left_over(world: World) -> Iterator[str]:
-    for kind in ("databases", "roles", "secrets", "api_keys", "api_key_secrets"):
+    for kind in ("databases", "roles", "secrets", "api_keys"):
         if rows := getattr(world, kind):
             yield f"{kind} left: {[row.get('name') or row.get('key_id') or row.get('job_id') for row in rows]}"
     if world.registrations:

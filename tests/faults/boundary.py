@@ -38,6 +38,11 @@ class Point:
     number: int
     what: str
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """What names it in every run; a statement may hold a name that is another one in each."""
+        return self.function, self.number
+
 
 @dataclass
 class Invocation:

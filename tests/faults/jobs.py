@@ -1,8 +1,6 @@
 """Whole jobs of the fault tests: with every service, on the stack that all tests share."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from local.rollback import Outcome, roll_back_again

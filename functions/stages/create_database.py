@@ -1,16 +1,12 @@
 """Stage 2: the tenant's database with its roles and credentials. Compensation: the tenant is removed."""
 
 from provisioning.cluster import register
-from provisioning.cluster import session as sessions
-from provisioning.cluster.register import Registered
-from provisioning.control_plane import Cluster
 from provisioning.errors import DatabaseCreationFailed
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
 from provisioning.tenant import holding, making, removing
-from provisioning.tenant.identity import Tenant
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -62,7 +58,9 @@ def drop(rollback: Rollback) -> Undone:
     removed: list[str] = []
     unknown: list[str] = []
     held = holding.held_by(rollback.control, rollback.job_id)
-    for tenant in [*held, *_found_in_registers(rollback, unknown)]:
+    found, unclaimed = removing.found_in_registers(rollback)
+    unknown += unclaimed
+    for tenant in [*held, *(one for one in found if one not in held)]:
         removal = removing.remove(
             rollback.control,
             tenant,
@@ -73,33 +71,3 @@ def drop(rollback: Rollback) -> Undone:
         if removal.refused:
             unknown.append(removal.refused)
     return Undone(removed, unknown)
-
-
-def _found_in_registers(rollback: Rollback, unknown: list[str]) -> list[Tenant]:
-    """Return the tenants that a register alone gives to this job; name the one in the state if none does.
-
-    They are looked for when the control plane does not know the job, or that the tenant is its own, as after its
-    restore from a backup.
-    """
-    control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
-    known = holding.find(control, tenant_id) if tenant_id is not None else None
-    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
-        return []
-    found: list[tuple[Cluster, Registered]] = []
-    for cluster in control.clusters():
-        identity = control.identity()
-        _, rows = sessions.on(
-            cluster,
-            lambda session: register.find(session, identity, tenant_id, job_id),  # noqa: B023 (called here)
-        )
-        found += [(cluster, row) for row in rows if row.job_id == job_id]
-    if tenant_id is not None and tenant_id not in {row.tenant_id for _, row in found}:
-        unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
-    recorded = []
-    for cluster, row in found:
-        tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
-        if tenant is not None:
-            recorded.append(tenant)
-        else:
-            unknown.append(f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one")
-    return recorded

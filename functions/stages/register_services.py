@@ -57,9 +57,15 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
 
 
 def deregister(rollback: Rollback, ends_at: float) -> Undone:
-    """Remove the registrations that this job declared, and only then their rows in the control plane."""
+    """Remove the registrations that this job declared, and only then their rows in the control plane.
+
+    Of a tenant that only a register knows, what was declared is lost: every service is asked.
+    """
     if refused := removing.refusals(rollback):
         return Undone([], refused)
+    found, _ = removing.found_in_registers(rollback)
+    for tenant in found:
+        registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
     declared = registrations.of_job(rollback.control, rollback.job_id)
     return Undone(registrations.remove(rollback.control, declared, ends_at))
 

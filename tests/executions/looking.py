@@ -3,22 +3,40 @@
 Nothing here goes through the code under test, so that what that code forgets to look at is found all the same.
 """
 
-import base64
-import hashlib
 import json
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import RealDictCursor
 
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
+from tests.executions.asked import (
+    DANGLING,
+    DATABASES,
+    JOBS,
+    LOCKS,
+    MISCOUNTED,
+    NAMED_IN_CATALOGS,
+    OWNED,
+    OWNERS,
+    PROJECT,
+    RECORDS,
+    REGISTERED,
+    ROLES,
+    STATES,
+    STEPS_OF_JOBS,
+    TABLES,
+    TENANTS,
+    VERSIONS,
+)
 
 Row = dict[str, Any]
 
@@ -31,58 +49,8 @@ STEPS = (
     "generating_api_keys",
     "finalizing",
 )
-
-DATABASES = """
-    SELECT datname AS name, shobj_description(oid, 'pg_database') AS mark, pg_get_userbyid(datdba) AS owner,
-           datacl::text[] AS acl, datconnlimit AS connection_limit, datallowconn AS allows_connections,
-           pg_encoding_to_char(encoding) AS encoding, datlocprovider AS provider, datlocale AS locale
-    FROM pg_database WHERE datname LIKE %(like)s OR strpos(shobj_description(oid, 'pg_database'), %(mark)s) > 0
-"""
-ROLES = """
-    SELECT rolname AS name, shobj_description(oid, 'pg_authid') AS mark, rolcanlogin AS logs_in,
-           rolinherit AS inherits, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS powers,
-           rolconnlimit AS connection_limit, rolpassword AS verifier,
-           ARRAY(SELECT roleid::regrole::text FROM pg_auth_members
-                 WHERE member = pg_authid.oid ORDER BY roleid::regrole::text COLLATE "C") AS member_of
-    FROM pg_authid WHERE rolname LIKE %(like)s OR strpos(shobj_description(oid, 'pg_authid'), %(mark)s) > 0
-    ORDER BY rolname COLLATE "C"
-"""
-DANGLING = """
-    SELECT 'setting of a role or database that is gone' AS what FROM pg_db_role_setting
-    WHERE setrole <> 0 AND setrole NOT IN (SELECT oid FROM pg_authid)
-        OR setdatabase <> 0 AND setdatabase NOT IN (SELECT oid FROM pg_database)
-    UNION ALL SELECT 'dependency of a role or database that is gone' FROM pg_shdepend
-    WHERE refclassid = 'pg_authid'::regclass AND refobjid NOT IN (SELECT oid FROM pg_authid)
-        OR dbid <> 0 AND dbid NOT IN (SELECT oid FROM pg_database)
-    UNION ALL SELECT 'membership of a role that is gone' FROM pg_auth_members
-    WHERE roleid NOT IN (SELECT oid FROM pg_authid) OR member NOT IN (SELECT oid FROM pg_authid)
-    UNION ALL SELECT 'comment on a role or database that is gone' FROM pg_shdescription
-    WHERE classoid = 'pg_authid'::regclass AND objoid NOT IN (SELECT oid FROM pg_authid)
-        OR classoid = 'pg_database'::regclass AND objoid NOT IN (SELECT oid FROM pg_database)
-    UNION ALL SELECT 'database of no pool ' || datname FROM pg_database
-    WHERE starts_with(datname::text, 'provisioner_')
-        AND datname::text NOT IN (SELECT database_name FROM control_plane.pool_databases)
-    UNION ALL SELECT 'entry of an ended job ' || database_name FROM control_plane.pool_databases
-    JOIN control_plane.jobs USING (job_id)
-    WHERE jobs.status IN ('succeeded', 'rolled_back', 'failed')
-"""
-LOCKS = """
-    SELECT key AS what FROM unnest(%(keys)s) AS key CROSS JOIN LATERAL (SELECT hashtextextended(key, 0) AS value) AS _
-    JOIN pg_locks ON locktype = 'advisory' AND granted
-        AND classid::bigint = (value >> 32) & 4294967295 AND objid::bigint = value & 4294967295
-"""
-TABLES = """
-    SELECT relname AS name, pg_get_userbyid(relowner) AS owner, relrowsecurity AND relforcerowsecurity AS forced
-    FROM pg_class WHERE relnamespace = to_regnamespace('tenant') AND relkind = 'r' ORDER BY relname COLLATE "C"
-"""
-REGISTRY = {
-    "tenant_databases": "SELECT * FROM control_plane.tenant_databases WHERE project_id = %(project_id)s",
-    "service_registrations": (
-        "SELECT * FROM control_plane.service_registrations WHERE project_id = %(project_id)s ORDER BY service"
-    ),
-    "api_keys": "SELECT * FROM control_plane.api_keys WHERE project_id = %(project_id)s ORDER BY job_id, position",
-    "audit": "SELECT * FROM control_plane.audit_log WHERE project_id = %(project_id)s ORDER BY id",
-}
+REGISTER = "provisioner_register"
+SECRETS = "provisioner/tenants/"
 
 
 @dataclass(frozen=True)
@@ -95,6 +63,10 @@ class World:
     """In the order in which they were opened, or closed without having been opened."""
     steps: dict[str, list[Row]]
     """The ledger of every job."""
+    tenants: list[Row]
+    """Every tenant that the project has or had: as the control plane, the register, a service or the ledger says."""
+    registered: list[Row]
+    """Those that are in the cluster's register."""
     databases: list[Row]
     roles: list[Row]
     tables: list[Row]
@@ -103,67 +75,72 @@ class World:
     """Name, ARN, tags, whether it is about to be deleted, every version's document, and the current one."""
     registrations: dict[str, Row]
     """What the services themselves have."""
-    tenant_databases: list[Row]
     service_registrations: list[Row]
+    api_key_secrets: list[Row]
     api_keys: list[Row]
     audit: list[Row]
     locks: list[str]
-    dangling: list[str] = field(default_factory=list)
+    dangling: list[str]
+    """What belongs to nobody on the whole server: a tenant that no row of the control plane stands for, among it."""
 
     @property
     def job(self) -> Row | None:
         """The latest job."""
         return self.jobs[-1] if self.jobs else None
 
+    @property
+    def tenant(self) -> Row:
+        """The one tenant that is the project's."""
+        (found,) = [row for row in self.tenants if row["state"] in ("claimed", "making", "active", "suspended")]
+        return found
+
+    @property
+    def credentials(self) -> list[Row]:
+        """The tenants' own secrets."""
+        return [secret for secret in self.secrets if "/api-keys/" not in secret["name"]]
+
+    @property
+    def raw_keys(self) -> list[Row]:
+        """The secrets with raw API keys."""
+        return [secret for secret in self.secrets if "/api-keys/" in secret["name"]]
+
     def audited(self, action: str, job_id: str) -> list[Row]:
-        """Returns the entries of the audit log for an action of a job."""
+        """Return the entries of the audit log for an action of a job."""
         return [row for row in self.audit if row["action"] == action and row["job_id"] == job_id]
 
 
-def fingerprint(project_id: str) -> str:
-    """Returns the part of a tenant's names that no other project shares."""
-    return base64.b32encode(hashlib.sha256(project_id.encode()).digest()).decode().lower()[:26]
-
-
 def look(stack: Stack, project_id: str) -> World:
-    """Returns the world as it is now: as superuser, from the files, and from the memory of moto."""
-    unique = fingerprint(project_id)
-    with closing(stack.postgres.connect("control_plane")) as control:
-        parameters = {"project_id": project_id}
-        projects = _rows(control, "SELECT * FROM control_plane.projects WHERE project_id = %(project_id)s", parameters)
-        jobs = _rows(
-            control,
-            "SELECT * FROM control_plane.jobs WHERE project_id = %(project_id)s ORDER BY created_at, job_id",
-            parameters,
-        )
+    """Return the world as it is now: as superuser, from the files, and from the memory of moto."""
+    store = _registrations(stack, project_id)
+    with (
+        closing(stack.postgres.connect("control_plane")) as control,
+        closing(stack.postgres.connect(REGISTER)) as cluster,
+    ):
+        known: dict[str, Any] = {"project_id": project_id}
+        projects, jobs = _rows(control, PROJECT, known), _rows(control, JOBS, known)
         ids = [job["job_id"] for job in jobs]
-        steps = _rows(
-            control,
-            "SELECT * FROM control_plane.provisioning_steps WHERE job_id = ANY (%(ids)s) ORDER BY job_id, position",
-            {"ids": ids},
+        steps = _rows(control, STEPS_OF_JOBS, {"jobs": ids})
+        tenants = _tenants_of(project_id, control, cluster, steps, [row["tenant_id"] for row in store])
+        known |= {"tenants": tenants, "like": [rf"tenant\_{tenant}%" for tenant in tenants]}
+        databases = _rows(cluster, DATABASES, known)
+        keys = [*(f"{job_id}/{step}" for job_id in ids for step in STEPS), *tenants]
+        return World(
+            project_id=project_id,
+            project=projects[0] if projects else None,
+            jobs=jobs,
+            steps={job_id: [step for step in steps if step["job_id"] == job_id] for job_id in ids},
+            tenants=_rows(control, TENANTS, known),
+            registered=_rows(cluster, REGISTERED, known),
+            databases=databases,
+            roles=_rows(cluster, ROLES, known),
+            tables=_inside(stack, databases, TABLES),
+            schema_versions=[row["version"] for row in _inside(stack, databases, VERSIONS, "_migrations")],
+            secrets=[secret for secret in _secrets() if _names_one_of(secret, tenants)],
+            registrations=_by_service(store),
+            locks=[row["what"] for row in _rows(control, LOCKS, {"keys": keys or [""]})],
+            dangling=_dangling(control, cluster),
+            **{name: _rows(control, query, known) for name, query in RECORDS.items()},
         )
-        registry = {name: _rows(control, query, parameters) for name, query in REGISTRY.items()}
-        named = {"like": f"%{unique}%", "mark": f"project={project_id} "}
-        databases, roles = _rows(control, DATABASES, named), _rows(control, ROLES, named)
-        keys = [f"{job_id}/{step}" for job_id in ids for step in STEPS] + [database["name"] for database in databases]
-        locks = [row["what"] for row in _rows(control, LOCKS, {"keys": keys or [""]})]
-        dangling = [row["what"] for row in _rows(control, DANGLING, {})]
-    tables, versions = _look_into(stack, databases)
-    return World(
-        project_id=project_id,
-        project=projects[0] if projects else None,
-        jobs=jobs,
-        steps={job_id: [step for step in steps if step["job_id"] == job_id] for job_id in ids},
-        databases=databases,
-        roles=roles,
-        tables=tables,
-        schema_versions=versions,
-        secrets=_secrets(project_id, unique),
-        registrations=_registrations(stack, project_id),
-        locks=locks,
-        dangling=dangling,
-        **registry,
-    )
 
 
 def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
@@ -172,47 +149,71 @@ def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> 
         return [dict(row) for row in cursor.fetchall()]
 
 
-def _look_into(stack: Stack, databases: list[Row]) -> tuple[list[Row], list[int]]:
-    tables: list[Row] = []
-    versions: list[int] = []
-    for database in databases:
-        if not database["allows_connections"]:
-            continue
+def _tenants_of(
+    project_id: str, control: Connection, cluster: Connection, steps: Sequence[Row], registered: Iterable[str]
+) -> list[str]:
+    """Return every tenant that anybody says is the project's. One that its job gave back may be another's by now."""
+    rows = {row["tenant_id"]: row["project_id"] for row in _rows(control, OWNERS, {})}
+    owned = [tenant for tenant, owner in rows.items() if owner == project_id]
+    known = [row["tenant_id"] for row in _rows(cluster, OWNED, {"project_id": project_id})]
+    told = [step["output"]["tenant_id"] for step in steps if "tenant_id" in (step["output"] or {})]
+    return sorted({*owned, *known, *registered, *(one for one in told if rows.get(one, project_id) == project_id)})
+
+
+def _inside(stack: Stack, databases: list[Row], query: str, needs: str = "") -> list[Row]:
+    rows: list[Row] = []
+    for database in (one for one in databases if one["allows_connections"]):
         with closing(stack.postgres.connect(database["name"])) as tenant:
-            found = _rows(tenant, TABLES, {})
-            if any(table["name"] == "_migrations" for table in found):
-                rows = _rows(tenant, "SELECT version FROM tenant._migrations ORDER BY version", {})
-                versions += [row["version"] for row in rows]
-            tables += found
-    return tables, versions
+            if not needs or any(table["name"] == needs for table in _rows(tenant, TABLES, {})):
+                rows += _rows(tenant, query, {})
+    return rows
 
 
-def _secrets(project_id: str, unique: str) -> list[Row]:
+def _dangling(control: Connection, cluster: Connection) -> list[str]:
+    """Return what belongs to nobody. A tenant is written down before anything of it is made, and gone last."""
+    before = _rows(control, STATES, {})
+    named = [row["name"] for row in _rows(cluster, NAMED_IN_CATALOGS, {})]
+    named += [f"secret {secret['name'].replace(SECRETS, 'tenant_')}" for secret in _secrets()]
+    living = {row["tenant_id"] for row in [*before, *_rows(control, STATES, {})] if row["state"] != "gone"}
+    strays = [name for name in named if (found := re.search("tenant_([a-z]{20})", name)) and found[1] not in living]
+    catalogs = [row["what"] for row in [*_rows(cluster, DANGLING, {}), *_rows(cluster, MISCOUNTED, {})]]
+    return [*catalogs, *(f"{name} of nobody" for name in strays)]
+
+
+def _secrets() -> list[Row]:
     found = []
-    for secret in list(secretsmanager_backends[ACCOUNT][REGION].secrets.values()):
-        tags = {tag["Key"]: tag["Value"] for tag in secret.tags or []}
-        if unique in secret.name or tags.get("project_id") == project_id:
-            assert isinstance(secret, FakeSecret)
-            versions = {id_: json.loads(version["secret_string"]) for id_, version in secret.versions.items()}
-            found.append(
-                {
-                    "name": secret.name,
-                    "arn": secret.arn,
-                    "tags": tags,
-                    "deleted": secret.deleted_date is not None,
-                    "versions": versions,
-                    "current": versions[str(secret.default_version_id)],
-                }
-            )
+    kept: Iterable[Any] = list(secretsmanager_backends[ACCOUNT][REGION].secrets.values())
+    for secret in kept:
+        if not secret.name.startswith(SECRETS):
+            continue
+        versions = {id_: json.loads(version["secret_string"]) for id_, version in secret.versions.items()}
+        found.append(
+            {
+                "name": secret.name,
+                "arn": secret.arn,
+                "tags": {tag["Key"]: tag["Value"] for tag in secret.tags or []},
+                "deleted": secret.deleted_date is not None,
+                "versions": versions,
+                "current": versions[str(secret.default_version_id)],
+            }
+        )
     return found
 
 
-def _registrations(stack: Stack, project_id: str) -> dict[str, Row]:
+def _names_one_of(secret: Row, tenants: Sequence[str]) -> bool:
+    return any(tenant in secret["name"] or secret["tags"].get("tenant_id") == tenant for tenant in tenants)
+
+
+def _registrations(stack: Stack, project_id: str) -> list[Row]:
     file = stack.state_directory / "registrations.sqlite3"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
-        rows = store.execute(
-            "SELECT service, idempotency_key, external_id, endpoint, registered_at FROM tenants WHERE project_id = ?",
-            (project_id,),
-        ).fetchall()
-    names = ("idempotency_key", "external_id", "endpoint", "registered_at")
-    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+        store.row_factory = sqlite3.Row
+        rows = store.execute("SELECT * FROM tenants WHERE project_id = ? ORDER BY registered_at", (project_id,))
+        return [dict(row) for row in rows]
+
+
+def _by_service(rows: Iterable[Row]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        found[row["service"] if row["service"] not in found else f"{row['service']} of {row['tenant_id']}"] = row
+    return found

@@ -5,8 +5,8 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,16 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+@contextmanager
+def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
+    """Makes the 300 seconds between attempts so long."""
+    scale, stack.clock.scale = stack.clock.scale, seconds / 300
+    try:
+        yield
+    finally:
+        stack.clock.scale = scale
 
 
 def keep_logs(stack: Stack) -> None:

@@ -10,8 +10,10 @@ from unittest.mock import patch
 
 from local.lambda_environment import Handler
 from local.stack import Stack
-from provisioning import errors, tenant_database, tenant_schema, tenant_secret
+from provisioning import errors
+from provisioning.aws import secrets
 from provisioning.services.generic import Generic
+from provisioning.tenant import making, schema
 from stages import finalize, verify_project
 from tests.executions.running import replaced
 
@@ -38,7 +40,8 @@ class FaultyStage:
     error: type[errors.ProvisioningError]
     owner: Any
     attribute: str
-    service: str = ""
+    concerns: Callable[[Any], bool] = lambda _: True
+    """Whether a call with this first argument is the stage's."""
 
 
 def _registering(service: str) -> FaultyStage:
@@ -49,7 +52,7 @@ def _registering(service: str) -> FaultyStage:
         errors.ServiceRegistrationFailed,
         Generic,
         "register",
-        service,
+        lambda adapter: str(adapter.service) == service,
     )
 
 
@@ -69,15 +72,15 @@ STAGES = {
             "Create tenant database",
             "CreateDatabaseFunction",
             errors.DatabaseCreationFailed,
-            tenant_database,
-            "create_database",
+            making,
+            "_make",
         ),
         FaultyStage(
             "creating_schema",
             "Create tenant schema",
             "CreateSchemaFunction",
             errors.SchemaCreationFailed,
-            tenant_schema,
+            schema,
             "upgrade",
         ),
         *(_registering(service) for service in ("auth", "realtime", "storage", "pooler")),
@@ -86,8 +89,9 @@ STAGES = {
             "Generate API keys",
             "GenerateApiKeysFunction",
             errors.ApiKeyGenerationFailed,
-            tenant_secret,
-            "put_api_keys",
+            secrets,
+            "create",
+            lambda name: "/api-keys/" in name,
         ),
         FaultyStage(
             "finalizing",
@@ -128,11 +132,10 @@ class _Countdown:
 def _in_the_middle(stage: FaultyStage, fault: Fault, times: int) -> Iterator[Callable[[], int]]:
     countdown, real = _Countdown(times), getattr(stage.owner, stage.attribute)
 
-    def instead(*arguments: Any) -> Any:
-        concerned = not stage.service or str(arguments[0].service) == stage.service
-        if concerned and countdown.strikes():
+    def instead(*arguments: Any, **named: Any) -> Any:
+        if stage.concerns(arguments[0]) and countdown.strikes():
             raise stage.error(MESSAGE) if fault is Fault.ERROR else SystemExit(1)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     with patch.object(stage.owner, stage.attribute, instead):
         yield lambda: countdown.count

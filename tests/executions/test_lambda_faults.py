@@ -13,7 +13,7 @@ from local.lambda_environment import Handler, Invocation
 from local.stack import Stack
 from tests.executions.running import eventually, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing
-from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 
 SHORT_LIVED = (
     "TooManyRequestsException",
@@ -67,7 +67,7 @@ def test_a_stage_that_lambda_never_runs_is_rolled_back(stack: Stack, project_id:
         ran = run(stack, payload_for(project_id, "auth"))
     assert (ran.status, ran.error) == ("FAILED", "StageCrashed")
     assert "Lambda.TooManyRequestsException" in ran.cause
-    assert problems_of_rolled_back(look(stack, project_id)) == []
+    assert problems_after_last_look(stack, project_id) == []
 
 
 @pytest.mark.parametrize("stage", ["initializing", "creating_database", "registering_storage", "finalizing"])
@@ -77,7 +77,7 @@ def test_a_stage_that_does_not_end_is_timed_out_and_rolled_back(stack: Stack, pr
     assert (ran.status, ran.error) == ("FAILED", "StageTimedOut")
     assert ": it did not end within its time. " in ran.cause
     assert ran.waits == [300.0, 300.0]
-    assert eventually(lambda: problems_of_rolled_back(look(stack, project_id)) == [])
+    assert eventually(lambda: problems_after_last_look(stack, project_id) == [])
 
 
 def test_a_task_that_timed_out_once_is_tried_again(stack: Stack, project_id: str) -> None:
@@ -100,7 +100,7 @@ def test_a_process_that_dies_is_a_stage_that_crashed(stack: Stack, project_id: s
     assert (ran.status, ran.waits) == ("FAILED", [300.0, 300.0])
     assert ran.error == ("StageCrashed" if known else "MemoryError")
     assert ("Runtime.ExitError" in ran.cause) == known
-    assert problems_of_rolled_back(look(stack, project_id)) == []
+    assert problems_after_last_look(stack, project_id) == []
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def secrets_made(stack: Stack) -> Iterator[list[str]]:
 
     def collect(document: dict[str, Any]) -> None:
         made.extend(key["key"] for key in document.get("api_keys", []))
-        made.extend(document[name] for name in ("password", *SERVICES) if name in document)
+        made.extend(document[name] for name in ("password", "jwt_secret", *SERVICES) if name in document)
 
     def add(backend: SecretsManagerBackend, secret_id: str, secret_string: str, *more: Any, **named: Any) -> Any:
         collect(json.loads(secret_string))

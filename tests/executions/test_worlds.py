@@ -1,87 +1,16 @@
 """The looks at the world are tests themselves only if they see what they are there to see."""
 
-import json
-from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
-from moto.secretsmanager.models import secretsmanager_backends
+import pytest
+from psycopg2 import sql
 
-from local.aws import ACCOUNT
-from local.aws_client import REGION
 from local.stack import Stack
+from tests.executions.looking import REGISTER, SECRETS
 from tests.executions.running import SERVICES, execute, payload_for, run
-from tests.executions.worlds import World, look, problems_of_provisioned, problems_of_rolled_back
-
-Tamper = Callable[[Stack, World], object]
-
-
-def control(statement: str) -> Tamper:
-    return lambda stack, world: execute(stack, statement.replace("%s", f"'{world.project_id}'"), "control_plane")
-
-
-def server(statement: str) -> Tamper:
-    return lambda stack, world: execute(stack, statement.format(name=world.databases[0]["name"]))
-
-
-def tenant(statement: str) -> Tamper:
-    return lambda stack, world: execute(stack, statement, world.databases[0]["name"])
-
-
-def secret(**changes: Any) -> Tamper:
-    def change(stack: Stack, world: World) -> None:
-        name, document = world.secrets[0]["name"], world.secrets[0]["current"] | changes
-        stack.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(document))
-
-    return change
-
-
-def forget_registration(stack: Stack, world: World) -> None:
-    stack.services.store.deregister("auth", world.project_id, world.registrations["auth"]["idempotency_key"])
-
-
-def register_elsewhere(stack: Stack, world: World) -> None:
-    forget_registration(stack, world)
-    stack.services.store.register("auth", world.project_id, "another-job/auth", "http://auth")
-
-
-def forget_secret(stack: Stack, world: World) -> None:
-    secretsmanager_backends[ACCOUNT][REGION].secrets.pop(world.secrets[0]["name"])
-
-
-TAMPERED: dict[str, Tamper] = {
-    "the progress": control("UPDATE control_plane.jobs SET progress_percent = 99 WHERE project_id = %s"),
-    "no result": control("UPDATE control_plane.jobs SET result = NULL WHERE project_id = %s"),
-    "a step that runs": control(
-        "UPDATE control_plane.provisioning_steps SET status = 'running' WHERE stage = 'finalizing' AND job_id ="
-        " (SELECT job_id FROM control_plane.jobs WHERE project_id = %s)"
-    ),
-    "a key's hash": control("UPDATE control_plane.api_keys SET key_hash = sha256(key_hash) WHERE project_id = %s"),
-    "a key too few": control("DELETE FROM control_plane.api_keys WHERE position = 1 AND project_id = %s"),
-    "no record of a registration": control("DELETE FROM control_plane.service_registrations WHERE project_id = %s"),
-    "no record of the database": control("DELETE FROM control_plane.tenant_databases WHERE project_id = %s"),
-    "another mark": server("COMMENT ON DATABASE {name} IS 'mine'"),
-    "no mark": server("COMMENT ON ROLE {name}_owner IS NULL"),
-    "a database that is open to everyone": server("GRANT CONNECT ON DATABASE {name} TO PUBLIC"),
-    "a powerful login": server("ALTER ROLE {name}_login CREATEDB"),
-    "a login with the rights of another role": server("GRANT pg_monitor TO {name}_login"),
-    "row level security that is not forced": tenant("ALTER TABLE tenant.users NO FORCE ROW LEVEL SECURITY"),
-    "an older schema": tenant("DELETE FROM tenant._migrations"),
-    "no schema": tenant("DROP SCHEMA tenant CASCADE"),
-    "another owner": server("ALTER DATABASE {name} OWNER TO postgres"),
-    "raw keys that are gone": secret(api_keys=[]),
-    "another password": secret(password="another"),
-    "a login that is none": server("ALTER ROLE {name}_login NOLOGIN"),
-    "a closed database": server("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
-    "somebody else's registration": register_elsewhere,
-    "no registration": forget_registration,
-    "no secret": forget_secret,
-    "a second database": server("CREATE DATABASE {name}_more ALLOW_CONNECTIONS false"),
-    "a third role": server("CREATE ROLE {name}_more"),
-    "a project that is not active": control(
-        "UPDATE control_plane.projects SET status = 'failed' WHERE project_id = %s"
-    ),
-}
+from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.tampering import TAMPERED
+from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
 
 
 def test_everything_that_is_wrong_with_a_provisioned_project_is_seen(stack: Stack, project_id: str) -> None:
@@ -109,8 +38,8 @@ def test_everything_that_a_rollback_could_leave_is_seen(stack: Stack, project_id
     run(stack, payload_for(project_id, *SERVICES))
     text = "\n".join(problems_of_rolled_back(look(stack, project_id)))
     left = [
-        *("databases", "roles", "secrets", "registrations"),
-        *("tenant_databases", "service_registrations", "api_keys"),
+        *("databases", "roles", "secrets", "registrations", "tenants"),
+        *("service_registrations", "api_keys"),
     ]
     assert [kind for kind in left if f"{kind} left" not in text] == []
 
@@ -120,3 +49,75 @@ def test_a_lock_that_is_held_is_seen(stack: Stack, project_id: str) -> None:
     with closing(stack.postgres.connect("control_plane")) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"{ran.job_id}/finalizing",))
         assert look(stack, project_id).locks == [f"{ran.job_id}/finalizing"]
+
+
+def test_what_the_last_look_has_to_end_is_seen(stack: Stack, project_id: str) -> None:
+    with failing(stack, STAGES["finalizing"], Fault.ERROR):
+        run(stack, payload_for(project_id, "auth"))
+    world = look(stack, project_id)
+    assert problems_of_rolled_back(world) == []
+    tenant_id = world.tenants[0]["tenant_id"]
+    assert problems_of_gone(world) == [
+        f"tenant {tenant_id} is removing",
+        f"the register has {tenant_id} as removing",
+        "record of a registration with auth",
+        f"record of the keys of {tenant_id}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "state = 'disputed'",
+        "state = 'ready', job_id = NULL, project_id = NULL",
+        "removed_at = NULL",
+        "look_again_at = NULL",
+        "gone_at = now()",
+    ],
+)
+def test_a_removed_tenant_that_is_not_waiting_for_its_last_look_is_seen(
+    stack: Stack, project_id: str, changes: str
+) -> None:
+    with failing(stack, STAGES["creating_schema"], Fault.ERROR):
+        run(stack, payload_for(project_id))
+    (before,) = look(stack, project_id).tenants
+    update = sql.SQL("UPDATE control_plane.tenants SET {} WHERE tenant_id = {}")
+    execute(stack, update.format(sql.SQL(changes), sql.Literal(before["tenant_id"])), "control_plane")
+    problems = problems_of_rolled_back(look(stack, project_id))
+    kept = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(before[name]))
+        for name in ("state", "job_id", "project_id", "removed_at", "look_again_at", "gone_at")
+    )
+    execute(stack, update.format(kept, sql.Literal(before["tenant_id"])), "control_plane")
+    assert problems != []
+
+
+def test_what_belongs_to_nobody_is_seen_wherever_it_is(stack: Stack, project_id: str) -> None:
+    run(stack, payload_for(project_id))
+    nobody, secrets = "nobody" + "x" * 14, stack.client("secretsmanager")
+    role, database = sql.Identifier(f"tenant_{nobody}_owner"), sql.Identifier(f"tenant_{nobody}")
+    execute(stack, sql.SQL("CREATE ROLE {}").format(role))
+    execute(stack, sql.SQL("CREATE DATABASE {} ALLOW_CONNECTIONS false").format(database))
+    secrets.create_secret(Name=SECRETS + nobody, SecretString="{}")
+    control_plane_id = sql.Literal(look(stack, project_id).registered[0]["control_plane_id"])
+    insert = sql.SQL("INSERT INTO register.tenants (tenant_id, control_plane_id) VALUES ({}, {})")
+    execute(stack, insert.format(sql.Literal(nobody), control_plane_id), REGISTER)
+    execute(stack, "UPDATE register.creators SET tenants = tenants + 1", REGISTER)
+    try:
+        seen = look(stack, project_id).dangling
+    finally:
+        execute(stack, "UPDATE register.creators SET tenants = tenants - 1", REGISTER)
+        execute(
+            stack, sql.SQL("DELETE FROM register.tenants WHERE tenant_id = {}").format(sql.Literal(nobody)), REGISTER
+        )
+        secrets.delete_secret(SecretId=SECRETS + nobody, ForceDeleteWithoutRecovery=True)
+        execute(stack, sql.SQL("DROP DATABASE {}").format(database))
+        execute(stack, sql.SQL("DROP ROLE {}").format(role))
+    assert {one for one in seen if "creator" not in one} == {
+        f"tenant_{nobody} of nobody",
+        f"tenant_{nobody}_owner of nobody",
+        f"secret tenant_{nobody} of nobody",
+        f"register row of tenant_{nobody} of nobody",
+    }
+    assert any(one.startswith("creator provisioner_creator_") for one in seen)
+    assert look(stack, project_id).dangling == []

@@ -26,7 +26,8 @@ from urllib3.exceptions import ProtocolError
 from local.lambda_environment import load_handler
 from local.lambda_runtime import LambdaRuntime
 from local.template import Function
-from provisioning import cluster, control_plane, service_client
+from provisioning import control_plane, service_client
+from provisioning.cluster import session
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Point:
     function: str
     number: int
     what: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """What names it in every run; a statement may hold a name that is another one in each."""
+        return self.function, self.number
 
 
 @dataclass
@@ -125,7 +131,7 @@ class Boundary:
 
     def _tracked(self, function: Function) -> Callable[[Any, Any], Any]:
         def handle(event: Any, context: Any) -> Any:
-            job_id = str(event["job_id"])
+            job_id = str(event.get("job_id", ""))
             attempt = self._enter(function.resource, job_id)
             if attempt == 1 and job_id in self._intercepts:
                 _start_cold()
@@ -160,7 +166,7 @@ class Boundary:
 
 
 def _start_cold() -> None:
-    for module in (control_plane, cluster, service_client):
+    for module in (control_plane, session, service_client):
         vars(module)["_environment"].__dict__.clear()
 
 

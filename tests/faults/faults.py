@@ -45,7 +45,7 @@ class Injection:
         """Performs the operation, or what the fault makes of it."""
         self.seen.append(point)
         self.events.setdefault(invocation.function, invocation.event)
-        fault = self._faults.get((point.function, point.number))
+        fault = self._faults.get(point.place)
         if fault is None or (invocation.attempt > 1 and fault not in LASTING):
             return operation.perform()
         self.struck += 1

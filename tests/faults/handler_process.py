@@ -90,13 +90,15 @@ class HandlerProcess:
 def serving(
     runtime: LambdaRuntime, functions: tuple[Function, ...], process_of: Callable[[str], HandlerProcess]
 ) -> Iterator[None]:
-    """Sends the events of all functions to the process of the job that they belong to."""
+    """Sends the events of all stages to the process of the job that they belong to."""
 
     def forward(path: str) -> Callable[[Any, Any], Any]:
         return lambda event, context: process_of(event["job_id"]).handle(path, event, context)
 
+    stages = [function for function in functions if function.handler.startswith("stages.")]
+
     with ExitStack() as stack:
-        for function in functions:
+        for function in stages:
             stack.enter_context(runtime.replaced(function.resource, forward(function.handler)))
         yield
 

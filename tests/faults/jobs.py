@@ -1,15 +1,13 @@
 """Whole jobs of the fault tests: with every service, on the stack that all tests share."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from local.rollback import Outcome, roll_back_again
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
-from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 from tests.faults.cells import ORGANIZATION, payload
 
 
@@ -22,29 +20,17 @@ def start_job(stack: Stack, project_id: str | None = None) -> str:
 def new_project() -> str:
     """Makes a project and returns its id."""
     project_id = f"p-{uuid.uuid4().hex[:12]}"
-    control_plane.connect().create_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
+    control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
     return project_id
 
 
 def roll_back(stack: Stack, project_id: str) -> Outcome:
     """Does what `provision rollback` does."""
-    clients = stack.client("stepfunctions"), stack.client("lambda")
-    return roll_back_again(*clients, stack.state_machine_arn, f"job-{project_id}")
+    return roll_back_again(stack.client("stepfunctions"), stack.state_machine_arn, f"job-{project_id}")
 
 
 def problems_of(stack: Stack, project_id: str, execution: dict[str, Any]) -> list[str]:
     """Says what is wrong with the world that an ended execution has to leave behind."""
-    world = look(stack, project_id)
     if execution["status"] == "SUCCEEDED":
-        return problems_of_provisioned(world, payload(project_id))
-    return problems_of_rolled_back(world)
-
-
-@contextmanager
-def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
-    """Makes the 300 seconds between attempts so long."""
-    scale, stack.clock.scale = stack.clock.scale, seconds / 300
-    try:
-        yield
-    finally:
-        stack.clock.scale = scale
+        return problems_of_provisioned(look(stack, project_id), payload(project_id))
+    return problems_after_last_look(stack, project_id)

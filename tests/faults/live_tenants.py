@@ -3,11 +3,11 @@
 from typing import Any
 
 from moto.secretsmanager.models import secretsmanager_backends
+from provisioning.naming import TenantNames, tenant_names
 
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
-from provisioning.naming import TenantNames, tenant_names
 from tests.executions.looking import look
 from tests.executions.running import execute
 

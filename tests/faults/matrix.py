@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import random
 import sys
 import tempfile
 import time
@@ -21,15 +20,25 @@ from rich.table import Table
 from local.stack import Stack
 from local.template import read_template
 from provisioning import control_plane
+from provisioning.cluster import creators
+from provisioning.cluster import session as sessions
+from tests.executions.running import execute
 from tests.faults.boundary import Boundary
-from tests.faults.cells import Cell, Laboratory, Verdict
+from tests.faults.cells import SIZE_WITHOUT_POOL, Cell, Job, Laboratory, Verdict
 from tests.faults.faults import Fault
+from tests.faults.sampling import sample
 
 TIME_SCALE = 1 / 1500
 TIMEOUT_SCALE = 1 / 15
 """A Lambda's 50 seconds become 3.3, a task's 60 become 4: long enough for an attempt, short enough for a matrix."""
 
 AT_ONCE = 6
+
+
+CREATORS = 40
+"""Enough for every tenant of a whole matrix: making one would be an I/O point that only some jobs meet."""
+
+LARGEST_SAMPLE = 500
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,11 @@ class Choice:
     only: str
 
     def of(self, cells: list[Cell]) -> list[Cell]:
-        """Returns the chosen cells; the same ones wherever it is asked."""
+        """Return the chosen cells; the same ones wherever it is asked."""
         chosen = [cell for cell in cells if self.only in cell.name]
-        if self.sample is None:
+        if self.sample is None or self.sample >= len(chosen):
             return chosen
-        return random.Random(self.seed).sample(chosen, min(self.sample, len(chosen)))  # noqa: S311 a choice of tests
+        return sample(chosen, self.sample, self.seed)
 
 
 @contextmanager
@@ -56,19 +65,21 @@ def laboratory() -> Iterator[Laboratory]:
         stack = Stack(Path(folder) / "state", time_scale=TIME_SCALE, timeout_scale=TIMEOUT_SCALE, fsync=False)
         boundary = Boundary()
         with stack, boundary.installed(stack.runtime, read_template().functions):
-            make_room()
+            make_room(stack)
             os.environ["POOL_SIZE"] = str(4 * AT_ONCE)
             yield Laboratory(stack, boundary)
 
 
 def all_cells(laboratory: Laboratory) -> list[Cell]:
-    """Returns every point of the way forth and of the way back with every kind of fault."""
-    forth = laboratory.points(with_failure=False)
-    back = laboratory.points(with_failure=True)
-    cells = [Cell(point, fault) for point in forth for fault in Fault]
-    cells += [Cell(point, fault, with_failure=True) for point in back for fault in Fault]
-    cells += [Cell(point, Fault.FOR_GOOD, second_point=back[number % len(back)]) for number, point in enumerate(forth)]
-    return cells
+    """Return every point of every kind of job with every kind of fault."""
+    points = {job: laboratory.points(job) for job in Job}
+    cells = [Cell(job, point, fault) for job in Job for point in points[job] for fault in Fault]
+    back = points[Job.ROLLED_BACK]
+    return cells + [
+        Cell(job, point, Fault.FOR_GOOD, back[number % len(back)])
+        for job in (Job.FROM_POOL, Job.FROM_NOTHING)
+        for number, point in enumerate(points[job])
+    ]
 
 
 def run_share(number: int, shares: int, choice: Choice) -> list[Verdict]:
@@ -90,10 +101,16 @@ def run(choice: Choice, processes: int) -> list[Verdict]:
         return [verdict for share in shares for verdict in share]
 
 
-def make_room() -> None:
-    """Lets the cluster take as many tenants as the matrix has cells."""
-    with control_plane.connect().connection.cursor() as cursor:
-        cursor.execute("UPDATE control_plane.clusters SET capacity = 1000000")
+def make_room(stack: Stack) -> None:
+    """Let the server take as many tenants as the matrix has cells, on a cluster with a pool and on one without."""
+    control = control_plane.connect()
+    (cluster,) = control.clusters()
+    for one in (cluster, cluster._replace(cluster_id="without-pool", size=SIZE_WITHOUT_POOL)):
+        control.record_cluster(one._replace(capacity=1_000_000))
+    execute(stack, "UPDATE control_plane.clusters SET pool_size = 0 WHERE cluster_id = 'without-pool'", "control_plane")
+    session, _ = sessions.on(cluster, creators.make)
+    for _ in range(CREATORS):
+        creators.make(session)
 
 
 def report(verdicts: list[Verdict], console: Console) -> None:

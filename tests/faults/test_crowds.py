@@ -1,22 +1,25 @@
 """Many jobs at once: for many projects, for one project, and one that is rolled back beside one that succeeds."""
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from unittest.mock import patch
 
 import psycopg2
 import pytest
 from botocore.exceptions import ClientError
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import naming, tenant_schema
 from provisioning.errors import FinalizationFailed
 from provisioning.job import Job
+from provisioning.tenant import schema
 from stages import finalize
 from tests.executions.looking import look
-from tests.executions.running import ended
+from tests.executions.running import ended, execute
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import problems_of_provisioned
 from tests.faults.cells import payload
@@ -25,13 +28,20 @@ from tests.faults.jobs import new_project, problems_of, start_job
 CROWD = 32
 
 
-def test_32_projects_are_provisioned_at_once(stack: Stack) -> None:
+@pytest.mark.parametrize("ready", [0, CROWD], ids=["from nothing", "from the pool"])
+def test_32_projects_are_provisioned_at_once(stack: Stack, ready: int) -> None:
+    with patch.dict(os.environ, {"POOL_SIZE": str(ready)}):
+        made = json.loads(stack.runtime.invoke("RefillPoolsFunction", "{}").payload)["made"]
+    assert len(made) == ready
     projects = [new_project() for _ in range(CROWD)]
     executions = [start_job(stack, project_id) for project_id in projects]
     outcomes = [stack.wait(execution, timeout=110) for execution in executions]
     assert [outcome["status"] for outcome in outcomes] == ["SUCCEEDED"] * CROWD
     problems = {project_id: problems_of(stack, project_id, {"status": "SUCCEEDED"}) for project_id in projects}
     assert {project_id: found for project_id, found in problems.items() if found} == {}
+    tenants = {str(look(stack, project_id).tenant["tenant_id"]) for project_id in projects}
+    assert len(tenants) == CROWD
+    assert tenants & set(made) == set(made)
 
 
 def test_of_32_executions_for_one_project_one_wins_and_the_others_touch_nothing(stack: Stack) -> None:
@@ -80,7 +90,7 @@ def test_a_tenant_that_keeps_connecting_does_not_keep_its_database_from_being_dr
                 try:
                     session = sessions.enter_context(closing(issued_connection(stack, project_id)))
                     logins.append(session.info.backend_pid)
-                except (psycopg2.Error, ClientError):
+                except (psycopg2.Error, ClientError, ValueError):
                     over.wait(0.002)
 
     tenant = threading.Thread(target=keep_connecting)
@@ -96,6 +106,8 @@ def test_a_tenant_that_keeps_connecting_does_not_keep_its_database_from_being_dr
 
 
 def issued_connection(stack: Stack, project_id: str) -> Connection:
-    """Logs in as the tenant."""
-    secret = stack.client("secretsmanager").get_secret_value(SecretId=naming.tenant_names(project_id).secret)
-    return tenant_schema.issued_connection(json.loads(secret["SecretString"]))
+    """Logs in as the project's tenant. Raises ValueError until its secret is recorded."""
+    asked = sql.SQL("SELECT secret_arn FROM control_plane.tenants WHERE project_id = {} AND secret_arn IS NOT NULL")
+    ((arn,),) = execute(stack, asked.format(sql.Literal(project_id)), "control_plane")
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=arn)
+    return schema.connect(json.loads(secret["SecretString"]))

@@ -10,6 +10,7 @@ import urllib3
 
 from local.stack import Stack
 from provisioning import service_client
+from tests.executions.looking import look
 from tests.executions.running import ended
 from tests.faults.jobs import new_project, problems_of, roll_back, start_job
 from tests.provisioning.programmable_service import Behaviour, ProgrammableService, answer, cut_off, hang, reset
@@ -65,7 +66,8 @@ def test_a_service_that_misbehaves_for_good_is_named_as_a_leftover_until_it_is_b
     project_id = new_project()
     failed = ended(stack, start_job(stack, project_id))
     assert failed.status == "FAILED"
-    assert f"Still there: auth registration of {project_id}." in failed.cause
+    (tenant,) = look(stack, project_id).tenants
+    assert failed.cause.endswith(f"Still there: auth registration of {tenant['tenant_id']}.")
     service.will(healthy(stack))
     assert roll_back(stack, project_id).status == "rolled_back"
     assert problems_of(stack, project_id, {"status": "FAILED"}) == []

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from provisioning.naming import tenant_names
 
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
-from provisioning.naming import tenant_names
 from tests.executions.running import HANDLERS, SERVICES, execute, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back

@@ -14,9 +14,9 @@ from psycopg2 import sql
 
 from local.postgres import SYSTEM_USER
 from local.stack import Stack
-from tests.executions.running import ended, eventually, execute
+from tests.executions.running import ended, eventually, execute, seconds_between_attempts
 from tests.executions.stage_faults import named
-from tests.faults.jobs import new_project, problems_of, roll_back, seconds_between_attempts, start_job
+from tests.faults.jobs import new_project, problems_of, roll_back, start_job
 
 TENANTS_ON_THE_SMALL_DISK = """
     SELECT datname FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace
@@ -63,7 +63,7 @@ def test_a_job_whose_execution_was_stopped_is_rolled_back_on_demand(stack: Stack
 def test_a_job_that_has_succeeded_is_not_rolled_back_on_demand(stack: Stack) -> None:
     project_id = new_project()
     status = stack.wait(start_job(stack, project_id))
-    assert roll_back(stack, project_id).status == "provisioned"
+    assert roll_back(stack, project_id).status == "JobClosed"
     assert problems_of(stack, project_id, status) == []
 
 

@@ -22,7 +22,10 @@ LARGEST_INPUT = 262_144
 """What StartExecution takes, in bytes: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 
 SENT = [hostile for hostile in HOSTILE if len(hostile.text.encode(errors="surrogatepass")) <= LARGEST_INPUT]
-MADE_BY_A_JOB = ("projects", "clusters", "provisioning_steps", "tenant_databases", "service_registrations", "api_keys")
+MADE_BY_A_JOB = (
+    *("projects", "clusters", "provisioning_steps", "tenants", "service_registrations"),
+    *("api_key_secrets", "api_keys"),
+)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Status(NamedTuple):
 
     status: str
     is_rolling_back: bool
+    is_known: bool
 
 
 class _Current(NamedTuple):

@@ -253,7 +253,11 @@ WHERE step.job_id = %(job_id)s AND step.status = 'running'
     AND jobs.job_id = step.job_id AND jobs.rollback_started_at IS NOT NULL;
 
 -- name: find_job_status
-SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back FROM control_plane.jobs WHERE job_id = %(job_id)s;
+-- A job that was never opened, and whose rollback was incomplete, has its row from that rollback: nobody knew it before.
+SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
+       payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known
+FROM control_plane.jobs
+WHERE job_id = %(job_id)s;
 
 -- name: record_compensation
 UPDATE control_plane.provisioning_steps

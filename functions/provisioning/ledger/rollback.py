@@ -26,7 +26,7 @@ class Rollback(NamedTuple):
     stages: Sequence[Stage]
     job_id: str
     is_known: bool
-    """False where the control plane does not know the job, as after its restore from a backup."""
+    """False where the control plane knows the job from an earlier rollback of it at most, as after a restore."""
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     is_forgotten: bool = False
@@ -63,7 +63,7 @@ def begin(
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    return Rollback(control, stages, job_id, job is not None, tenant_id, is_forgotten)
+    return Rollback(control, stages, job_id, job is not None and job.is_known, tenant_id, is_forgotten)
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from provisioning import queries
+from provisioning import configuration, queries
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import adapter_for
@@ -27,6 +27,14 @@ def of_job(control: ControlPlane, job_id: str) -> list[Registered]:
 def of_tenant(control: ControlPlane, tenant_id: str) -> list[Registered]:
     """Return the registrations that were declared for a tenant, removed or not."""
     return control.fetch_all(Registered, QUERIES["find_registrations_of_tenant"], tenant_id=tenant_id)
+
+
+def record_possible(control: ControlPlane, tenant_id: str, job_id: str) -> None:
+    """Write down that the tenant may be registered with every service that the settings name."""
+    for service in Service:
+        if configuration.optional(f"{service.upper()}_SERVICE_URL"):
+            facts = {"tenant_id": tenant_id, "service": str(service), "job_id": job_id}
+            control.execute(QUERIES["record_possible_registration"], **facts)
 
 
 def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float) -> list[str]:

@@ -8,5 +8,10 @@ ORDER BY tenant_id, created_at;
 -- name: find_registrations_of_tenant
 SELECT tenant_id, service FROM control_plane.service_registrations WHERE tenant_id = %(tenant_id)s ORDER BY created_at;
 
+-- name: record_possible_registration
+INSERT INTO control_plane.service_registrations (tenant_id, service, job_id)
+VALUES (%(tenant_id)s, %(service)s, %(job_id)s)
+ON CONFLICT DO NOTHING;
+
 -- name: record_removed_registration
 UPDATE control_plane.service_registrations SET status = 'removed' WHERE tenant_id = %(tenant_id)s AND service = %(service)s;

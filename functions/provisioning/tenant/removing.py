@@ -89,6 +89,36 @@ def refusals(rollback: Rollback) -> list[str]:
     return refused
 
 
+def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
+    """Return the tenants that a register alone gives to this job, and what nobody knows.
+
+    They are looked for when the control plane does not know the job, or that the tenant in the state is its own, as
+    after its restore from a backup, and are written down there. Raises psycopg2.Error.
+    """
+    control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
+    known = holding.find(control, tenant_id) if tenant_id is not None else None
+    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
+        return [], []
+    identity = control.identity()
+    found: list[Tenant] = []
+    named: set[str] = set()
+    unknown: list[str] = []
+    for cluster in control.clusters():
+        _, rows = sessions.on(cluster, lambda session: register.find(session, identity, tenant_id, job_id))
+        for row in (row for row in rows if row.job_id == job_id):
+            named.add(row.tenant_id)
+            tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
+            if tenant is not None:
+                found.append(tenant)
+            else:
+                unknown.append(
+                    f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one"
+                )
+    if tenant_id is not None and tenant_id not in named:
+        unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
+    return found, unknown
+
+
 def remove_secrets(tenant: Tenant) -> list[str]:
     """Remove the tenant's secret and that of its job's API keys, look that they are absent, and name what was removed.
 

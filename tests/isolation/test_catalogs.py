@@ -21,7 +21,9 @@ FEWEST_SAMPLES = 50
 def neighbour(stack: Stack) -> dict[str, str]:
     """A project that no tenant may find: its ids, each unlike anything else on the server."""
     ids = {kind: f"{kind}-{uuid.uuid4().hex}" for kind in ("project_id", "organization_id", "owner_id")}
-    insert = "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({}, 'us-east-1')"
+    insert = (
+        "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({}, 'us-east-1')"
+    )
     values = sql.SQL(", ").join(map(sql.Literal, ids.values()))
     execute(stack, sql.SQL(insert).format(values), "control_plane")
     return ids

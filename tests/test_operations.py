@@ -1,10 +1,13 @@
 """docs/operations.md says what is so: its commands are run, or held against AWS's description of its API."""
 
+import io
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +15,34 @@ import botocore.session
 import psycopg2
 import pytest
 from botocore import xform_name
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from rich.console import Console
 from typer.main import get_command
 
+from local import lookup_view
 from local.cli import app
 from local.postgres import PostgresServer
+from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning import errors
-from provisioning.cluster import prepare_cluster
+from provisioning.cluster import creators
+from provisioning.cluster.preparation import FIRST_CREATORS, prepare_cluster
+from provisioning.cluster.session import REGISTER
 from stages import record_failure
 from tests import shipped
+from tests.executions.running import execute
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 FENCES = re.findall(r"^ *```(\w+)\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
 ENDS_OF_THE_STATE_MACHINE = {"StageTimedOut", "StageCrashed", "StateMachineFault", "UnknownError", "FailureNotRecorded"}
 
 
+def blocks(language: str) -> list[str]:
+    return [text for found, text in FENCES if found == language]
+
+
 def lines(language: str) -> list[str]:
-    return [line.strip() for found, text in FENCES if found == language for line in text.splitlines()]
+    return [line.strip() for text in blocks(language) for line in text.splitlines()]
 
 
 def aws_commands() -> list[str]:
@@ -45,8 +59,10 @@ def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
             # The port of the page may be taken here.
             command = line.removeprefix("$ ").replace("JOB", job).replace("provision up", "provision up --port 0")
             done = run(command, tmp_path)
-            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-            job = next(iter(re.findall(r"^Execution (\S+)$", done.stdout, re.MULTILINE)), job)
+            is_refused = "JobClosed" in done.stdout and command.startswith("provision rollback")
+            assert done.returncode == (1 if is_refused else 0), f"{command}\n{done.stdout}{done.stderr}"
+            if command.startswith("provision run"):
+                (job,) = re.findall(r"^Execution (\S+)$", done.stdout, re.MULTILINE)
     finally:
         run("provision down", tmp_path)
     assert job
@@ -67,30 +83,35 @@ def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -
     server.start()
     try:
         # As RDS's master user: no superuser, and the owner of the maintenance databases.
-        superuser = server.connect()
-        superuser.autocommit = True
-        with superuser.cursor() as cursor:
+        with closing(server.connect()) as superuser, superuser.cursor() as cursor:
             cursor.execute("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master'")
             cursor.execute("ALTER DATABASE postgres OWNER TO master")
             cursor.execute("ALTER DATABASE template1 OWNER TO master")
-        superuser.close()
-        master = psycopg2.connect(
-            host="127.0.0.1", port=server.port, dbname="postgres", user="master", password="master"
-        )
-        master.autocommit = True
-        with master.cursor() as cursor:
-            statements, _ = [text for language, text in FENCES if language == "sql"]
+        with closing(login(server, "postgres", "master")) as master, master.cursor() as cursor:
+            statements = blocks("sql")[0]
             for statement in re.sub(r"^ *--.*$", "", statements, flags=re.MULTILINE).split(";")[:-1]:
                 cursor.execute(statement)
-            cursor.execute("ALTER ROLE provisioner_projects PASSWORD 'admin'")
-        master.close()
-        admin = psycopg2.connect(
-            host="127.0.0.1", port=server.port, dbname="postgres", user="provisioner_projects", password="admin"
-        )
-        prepare_cluster(admin, "provisioner_projects")
-        admin.close()
+            cursor.execute("ALTER ROLE provisioner_projects PASSWORD 'provisioner_projects'")
+        for _ in range(2):
+            prepare_cluster(lambda dbname: login(server, dbname, "provisioner_projects"), "provisioner_projects")
+        with closing(login(server, REGISTER, "provisioner_projects")) as admin, admin.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM register.creators WHERE tenants = 0")
+            assert cursor.fetchone() == (FIRST_CREATORS,)
+            cursor.execute(
+                "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, %s) AND NOT rolcanlogin", (creators.PREFIX,)
+            )
+            assert cursor.fetchone() == (FIRST_CREATORS,)
     finally:
         server.stop()
+
+
+def login(server: PostgresServer, dbname: str, user: str) -> Connection:
+    """Log in with the password that each role of this test has: its name."""
+    connection: Connection = psycopg2.connect(
+        host="127.0.0.1", port=server.port, dbname=dbname, user=user, password=user
+    )
+    connection.autocommit = True
+    return connection
 
 
 @pytest.mark.parametrize("command", aws_commands())
@@ -115,9 +136,26 @@ def test_every_command_of_ours_for_an_account_takes_its_options(command: str) ->
 
 
 def test_what_no_test_has_run_says_so() -> None:
-    blocks = [text.split("\n")[0].strip() for language, text in FENCES if language == "sh"]
-    assert set(blocks) == {"# Needs an account"}
-    assert {language for language, _ in FENCES} == {"console", "sh", "sql"}
+    assert {text.split("\n")[0].strip() for text in blocks("sh")} == {"# Needs an account"}
+    assert {language for language, _ in FENCES} == {"console", "sh", "sql", "text"}
+
+
+def test_show_prints_what_the_page_shows(stack: Stack, project_id: str) -> None:
+    (shown,) = blocks("text")
+    payload = json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
+    stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
+    printed = Console(file=io.StringIO(), width=200, record=True)
+    lookup_view.print_project(project_id, printed)
+    assert labels(printed.export_text()) == labels(shown)
+
+
+def labels(text: str) -> list[str]:
+    return [re.split(r"\s{2,}", line)[0] for line in text.splitlines()]
+
+
+def test_the_query_for_the_control_plane_runs(stack: Stack) -> None:
+    (query,) = [text for text in blocks("sql") if "control_plane." in text]
+    execute(stack, query, "control_plane")
 
 
 def test_every_error_that_an_execution_ends_with_is_in_the_table() -> None:

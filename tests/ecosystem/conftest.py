@@ -7,7 +7,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import tenant_schema
+from provisioning.tenant import schema
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
@@ -49,5 +49,5 @@ def database_url(document: dict[str, Any]) -> str:
 @pytest.fixture
 def tenant(document: dict[str, Any]) -> Iterator[Connection]:
     """A connection with the tenant's credentials."""
-    with closing(tenant_schema.issued_connection(document)) as connection:
+    with closing(schema.connect(document)) as connection:
         yield connection

@@ -10,8 +10,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.bootstrap import ADMIN
 from local.stack import Stack
-from provisioning import tenant_schema, tenant_secret
+from provisioning.aws import secrets
 from provisioning.errors import Misconfigured
+from provisioning.tenant import schema
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
@@ -27,7 +28,7 @@ def application(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def test_the_shipped_list_gives_what_the_server_has_and_records_what_it_does_not(stack: Stack, job: StagedJob) -> None:
+def test_the_shipped_list_gives_what_the_server_has_and_records_the_rest(stack: Stack, job: StagedJob) -> None:
     (output,) = execute(
         stack,
         "control_plane",
@@ -76,7 +77,7 @@ def empty(stack: Stack, new_project: NewProject) -> StagedJob:
     return opened
 
 
-def test_what_the_admin_may_not_make_or_the_server_has_not_is_skipped_and_the_rest_is_made(
+def test_what_the_admin_may_not_make_or_the_server_has_not_is_skipped(
     stack: Stack, empty: StagedJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENANT_EXTENSIONS", "pg_stat_statements, citext,from-the-future,citext")
@@ -103,7 +104,7 @@ def test_an_untrusted_one_that_the_admin_may_make_stays_the_admins(
         execute(stack, "postgres", sql.SQL("ALTER ROLE {} NOSUPERUSER").format(admin))
     assert ("pg_stat_statements", "extensions", ADMIN) in execute(stack, empty.names.database, INSTALLED)
     with (
-        closing(tenant_schema.issued_connection(tenant_secret.read(empty.names.secret))) as tenant,
+        closing(schema.connect(secrets.read(empty.names.secret))) as tenant,
         tenant.cursor() as cursor,
         pytest.raises(psycopg2.errors.InsufficientPrivilege),
     ):
@@ -124,10 +125,10 @@ def test_a_list_of_something_else_is_a_mistake_in_the_settings(
         empty.run(create_schema)
 
 
-def test_the_list_is_part_of_what_a_database_of_the_pool_is_out_of_date_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = tenant_schema.fingerprint()
+def test_a_pooled_tenant_with_another_list_is_out_of_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = schema.fingerprint()
     monkeypatch.setenv("TENANT_EXTENSIONS", "citext")
-    assert tenant_schema.fingerprint() != before
+    assert schema.fingerprint() != before
 
 
 def test_the_public_does_not_reach_into_their_schema(stack: Stack, job: StagedJob) -> None:

@@ -10,7 +10,8 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import tenant_database, tenant_secret
+from provisioning.aws import secrets
+from provisioning.tenant import making
 from stages.create_database import create_database
 from tests.conftest import NewProject
 from tests.stages.jobs import StagedJob, execute, open_job
@@ -26,7 +27,7 @@ LIMITS = """
 
 def login(job: StagedJob) -> Connection:
     """Connects as an application does, with no option of its own."""
-    document = tenant_secret.read(job.names.secret)
+    document = secrets.read(job.names.secret)
     names = {"host": "host", "port": "port", "dbname": "dbname", "user": "username", "password": "password"}
     options: dict[str, Any] = {option: document[name] for option, name in names.items()}
     connection: Connection = psycopg2.connect(**options)
@@ -36,9 +37,9 @@ def login(job: StagedJob) -> Connection:
 @pytest.fixture
 def limited(stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch) -> StagedJob:
     """A tenant made with small limits."""
-    monkeypatch.setattr(tenant_database, "STATEMENT_TIMEOUT", "100ms")
-    monkeypatch.setattr(tenant_database, "IDLE_IN_TRANSACTION_TIMEOUT", "100ms")
-    monkeypatch.setattr(tenant_database, "CONNECTION_LIMIT", 2)
+    monkeypatch.setattr(making, "STATEMENT_TIMEOUT", "100ms")
+    monkeypatch.setattr(making, "IDLE_IN_TRANSACTION_TIMEOUT", "100ms")
+    monkeypatch.setattr(making, "CONNECTION_LIMIT", 2)
     job = open_job(new_project())
     job.run(create_database)
     return job

@@ -82,7 +82,7 @@ def test_the_migrations_run_with_realtimes_login_which_is_no_superusers(
     assert execute(stack, "postgres", powers, LOGIN) == [(False, False, False, False, True)]
 
 
-def test_without_the_setting_the_migrations_fail_and_nothing_of_it_is_in_the_database(
+def test_without_the_setting_the_migrations_fail_and_leave_nothing(
     stack: Stack, job: StagedJob, realtime: MigratingRealtimeApi, tenant: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REALTIME_DATABASE_SECRET_ID")
@@ -112,7 +112,7 @@ def test_a_secret_without_a_login_is_a_mistake_in_the_settings(
         job.run(register_realtime)
 
 
-def test_realtime_reads_from_a_slot_what_changes_in_a_table_that_the_tenant_publishes(
+def test_realtime_reads_from_a_slot_what_changes_in_a_published_table(
     job: StagedJob, realtime: MigratingRealtimeApi, tenant: Connection
 ) -> None:
     job.run(register_realtime)
@@ -189,7 +189,7 @@ def test_what_a_tenant_writes_into_a_policy_can_become_realtimes_login(
         assert cursor.fetchone() == (LOGIN,)
 
 
-def test_the_database_goes_with_realtimes_sessions_and_slot_in_it_and_other_tenants_go_on(
+def test_the_database_goes_with_realtimes_sessions_and_slot_in_it(
     stack: Stack, new_project: NewProject, realtime: MigratingRealtimeApi
 ) -> None:
     gone, kept = open_job(new_project()), open_job(new_project())

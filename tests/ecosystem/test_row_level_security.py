@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from local.stack import Stack
+from provisioning.tenant import schema
 from tests.stages.jobs import StagedJob, execute
 
 
@@ -49,6 +50,20 @@ def test_the_owner_itself_is_bound_by_the_policies(tenant: Connection) -> None:
     with tenant, tenant.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tenant.users")
         assert cursor.fetchone() == (0,)
+
+
+def test_which_migrations_ran_is_its_owners_alone(stack: Stack, job: StagedJob, tenant: Connection) -> None:
+    policies = """
+        SELECT polname::text, ARRAY(SELECT pg_get_userbyid(role)::text FROM unnest(polroles) AS role)
+        FROM pg_policy WHERE polrelid = 'tenant._migrations'::regclass
+    """
+    assert execute(stack, job.names.database, policies) == [("migrations_by_owner", [job.names.owner_role])]
+    with tenant, tenant.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tenant._migrations")
+        assert cursor.fetchone() == (schema.newest_version(),)
+    for role in ("anon", "authenticated", "service_role"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege), request(tenant, role) as cursor:
+            cursor.execute("SELECT FROM tenant._migrations")
 
 
 def test_the_shared_roles_log_in_nowhere(stack: Stack) -> None:

@@ -91,7 +91,7 @@ def test_a_user_sees_what_a_policy_of_the_tenants_shows_and_nothing_without_one(
             assert cursor.fetchall() == seen
 
 
-def test_an_attempt_after_one_that_died_registers_again_and_finds_all_of_it_there(
+def test_an_attempt_after_one_that_died_registers_again_and_repeats_nothing(
     stack: Stack, job: StagedJob, storage: StorageApi
 ) -> None:
     with dying(SupabaseStorage, "register", after=True), pytest.raises(Died):

@@ -12,21 +12,22 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning.naming import TenantNames, tenant_names
+from provisioning.tenant.names import TenantNames
 from tests.conftest import NewProject
-from tests.executions.running import payload_for, run
+from tests.executions.running import Ran, payload_for, run
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A project that was provisioned, and the secret that its owner gets."""
+    """A project that was provisioned, and the secrets that its owner gets."""
 
     project_id: str
     names: TenantNames
     secret: dict[str, Any]
+    api_keys: list[dict[str, Any]]
 
     def connect(self, database: str | None = None, **changes: Any) -> Connection:
-        """Logs in as issued, to the tenant's own database or to another one. Raises psycopg2.Error."""
+        """Log in as issued, to the tenant's own database or to another one. Raises psycopg2.Error."""
         secret = self.secret | changes
         connection = psycopg2.connect(
             host=secret["host"],
@@ -41,28 +42,35 @@ class Tenant:
 
 
 def query(connection: Connection, statement: str | sql.Composable, *values: object) -> list[tuple[Any, ...]]:
-    """Runs a statement and returns its rows."""
+    """Run a statement and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)
         return cursor.fetchall() if cursor.description else []
 
 
-def provisioned(stack: Stack, project_id: str) -> Tenant:
-    """Provisions the project and returns it as its owner knows it."""
-    assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
-    names = tenant_names(project_id)
-    answer = stack.client("secretsmanager").get_secret_value(SecretId=names.secret)
-    return Tenant(project_id, names, json.loads(answer["SecretString"]))
+def document(stack: Stack, name: str) -> dict[str, Any]:
+    """Return the document of a secret."""
+    answer = stack.client("secretsmanager").get_secret_value(SecretId=name)
+    found: dict[str, Any] = json.loads(answer["SecretString"])
+    return found
+
+
+def tenant_of(stack: Stack, ran: Ran) -> Tenant:
+    """Return what an execution that succeeded has made, as its owner knows it."""
+    assert ran.status == "SUCCEEDED", ran.cause
+    names = TenantNames(ran.output["tenant_id"])
+    keys = document(stack, names.api_keys_secret(ran.job_id))["api_keys"]
+    return Tenant(ran.output["project_id"], names, document(stack, names.secret), keys)
 
 
 @pytest.fixture(scope="package")
 def attacker(stack: Stack, new_project: NewProject) -> Tenant:
-    return provisioned(stack, new_project())
+    return tenant_of(stack, run(stack, payload_for(new_project())))
 
 
 @pytest.fixture(scope="package")
 def victim(stack: Stack, new_project: NewProject) -> Tenant:
-    return provisioned(stack, new_project())
+    return tenant_of(stack, run(stack, payload_for(new_project())))
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
 from local.stack import Stack
-from provisioning import cluster, postgres, tenant_secret
+from provisioning import postgres
+from provisioning.aws import secrets
+from provisioning.cluster import session as sessions
+from provisioning.tenant import schema
 from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query
 
@@ -65,6 +68,15 @@ def test_it_makes_no_role_and_gives_itself_no_power(session: Connection, stateme
 def test_it_becomes_nobody_of_the_platform(session: Connection, statement: str, role: str) -> None:
     with pytest.raises(InsufficientPrivilege):
         query(session, sql.SQL("{} {}").format(sql.SQL(statement), sql.Identifier(role)))
+
+
+@pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
+def test_it_does_not_become_the_creator_of_its_roles(stack: Stack, session: Connection, statement: str) -> None:
+    creators = execute(stack, "SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'provisioner_creator_')")
+    assert creators
+    for (creator,) in creators:
+        with pytest.raises(InsufficientPrivilege):
+            query(session, sql.SQL("{} {}").format(sql.SQL(statement), sql.Identifier(creator)))
 
 
 @pytest.mark.parametrize("statement", ["SET SESSION AUTHORIZATION", "SET ROLE"])
@@ -129,32 +141,38 @@ def test_no_function_of_its_database_runs_with_the_powers_of_somebody_else(
     assert foreign == []
 
 
-def test_what_it_puts_into_public_takes_the_place_of_nothing_that_the_platform_calls(
+def test_what_it_puts_into_public_replaces_nothing_that_the_platform_calls(
     stack: Stack, attacker: Tenant, session: Connection
 ) -> None:
     """As the owner of its database it can open public to itself again: the platform's sessions do not look there."""
     query(session, "GRANT CREATE ON SCHEMA public TO pg_database_owner")
+    query(session, "GRANT USAGE ON SCHEMA public TO PUBLIC")
     query(
         session,
         "CREATE FUNCTION public.hashtextextended(text, integer) RETURNS bigint LANGUAGE plpgsql"
         " AS 'BEGIN RAISE ''as %'', current_user; END'",
     )
+    query(session, "GRANT EXECUTE ON FUNCTION public.hashtextextended(text, integer) TO PUBLIC")
     (admin_secret_id,) = execute(
         stack, "SELECT admin_secret_id FROM control_plane.clusters WHERE cluster_id = 'local'", "control_plane"
     )[0]
+    credentials = secrets.read(admin_secret_id)
+    asked = "SELECT hashtextextended('x', 0)"
     try:
-        with closing(
-            postgres.connect(
-                tenant_secret.read(admin_secret_id), statement_timeout_seconds=5, dbname=attacker.names.database
-            )
-        ) as admin:
-            assert len(query(admin, "SELECT hashtextextended('x', 0)")) == 1
-            cluster.hold(admin, attacker.names.database)
+        with (
+            closing(schema.connect(attacker.secret)) as upgrading,
+            closing(
+                postgres.connect(credentials, statement_timeout_seconds=5, dbname=attacker.names.database)
+            ) as admin,
+        ):
+            sessions.send(upgrading, schema.QUERIES["lock_schema"])
+            assert len(query(upgrading, asked)) == len(query(admin, asked)) == 1
             query(admin, "SET search_path = public")
             with pytest.raises(psycopg2.errors.RaiseException, match=f"as {ADMIN}"):
-                query(admin, "SELECT hashtextextended('x', 0)")
+                query(admin, asked)
     finally:
         query(session, "DROP FUNCTION public.hashtextextended(text, integer)")
+        query(session, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
         query(session, "REVOKE CREATE ON SCHEMA public FROM pg_database_owner")
 
 
@@ -182,7 +200,7 @@ def test_row_level_security_cannot_be_turned_off(session: Connection, role: str)
             query(session, statement)
 
 
-def test_row_level_security_shows_anon_nothing_and_authenticated_itself_alone(session: Connection) -> None:
+def test_row_level_security_shows_anon_nothing_and_a_user_only_itself(session: Connection) -> None:
     query(session, "SET ROLE service_role")
     query(session, "INSERT INTO tenant.users (email) VALUES ('a@example.com'), ('b@example.com')")
     (someone, *_) = query(session, "SELECT user_id::text FROM tenant.users")

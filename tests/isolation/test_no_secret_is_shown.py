@@ -15,9 +15,9 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.cloudwatch_logs import deliver
 from local.stack import Stack
-from provisioning import postgres, tenant_secret
+from provisioning import postgres
+from provisioning.aws import secrets as secrets_manager
 from provisioning.errors import ProvisioningError
-from provisioning.job import Job
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, execute, history, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -87,14 +87,14 @@ def everything(stack: Stack, new_project: NewProject) -> tuple[dict[str, str], d
     keys = {"count": 3, "prefix": "grep"}
     executions = [run(stack, payload_for(new_project(), *SERVICES, api_keys=keys)).arn]
     secrets.gather()
-    delete = tenant_secret.delete
+    remove = secrets_manager.remove
 
-    def gather_and_delete(job: Job) -> bool:
+    def gather_and_remove(name: str, *, removed_before: bool) -> bool:
         secrets.gather()
-        return delete(job)
+        return remove(name, removed_before=removed_before)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tenant_secret, "delete", gather_and_delete)
+        patched.setattr(secrets_manager, "remove", gather_and_remove)
         for stage in ("creating_database", "creating_schema", "registering_auth", "generating_api_keys", "finalizing"):
             for fault in (Fault.ERROR, Fault.ANSWER_LOST):
                 with failing(stack, STAGES[stage], fault):

@@ -18,7 +18,7 @@ def test_it_cannot_connect_to_another_tenants_database(attacker: Tenant, victim:
         attacker.connect(victim.names.database)
 
 
-@pytest.mark.parametrize("database", ["control_plane", "postgres", "template1", "template0"])
+@pytest.mark.parametrize("database", ["control_plane", "provisioner_register", "postgres", "template1", "template0"])
 def test_it_cannot_connect_to_a_database_of_the_platform(attacker: Tenant, database: str) -> None:
     with pytest.raises(psycopg2.OperationalError, match=r"permission denied|not currently accepting connections"):
         attacker.connect(database)
@@ -63,7 +63,7 @@ def test_verifiers_are_not_to_be_seen(session: Connection, catalog: str) -> None
         query(session, sql.SQL("SELECT * FROM {}").format(sql.Identifier(catalog)))
 
 
-def test_another_tenants_row_in_the_catalogs_names_it_and_holds_nothing_that_opens_anything(
+def test_another_tenants_row_in_the_catalogs_holds_nothing_that_opens_anything(
     victim: Tenant, session: Connection
 ) -> None:
     """pg_roles, pg_database and pg_shdescription are open to every login of a PostgreSQL server."""
@@ -72,7 +72,7 @@ def test_another_tenants_row_in_the_catalogs_names_it_and_holds_nothing_that_ope
     shown = repr((role, database))
     assert role[0]["rolpassword"] == "********"
     assert victim.secret["password"] not in shown
-    assert not [key["key"] for key in victim.secret["api_keys"] if key["key"] in shown]
+    assert not [key["key_id"] for key in victim.api_keys if key["key"] in shown]
 
 
 def test_another_roles_settings_are_those_that_every_tenant_has(

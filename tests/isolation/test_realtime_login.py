@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.stack import Stack
-from provisioning.naming import tenant_names
+from provisioning.tenant.names import TenantNames
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for, run
@@ -14,7 +14,7 @@ from tests.isolation.test_no_secret_is_shown import Before, outputs
 from tests.stages.realtime_login import SECRET, realtime_with_its_login
 
 
-def test_the_password_of_realtimes_login_is_in_no_output_and_in_no_projects_secret(
+def test_realtimes_password_is_in_no_output_and_in_no_tenants_secret(
     stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, kept, failed = Before(stack), new_project(), new_project()
@@ -28,7 +28,7 @@ def test_the_password_of_realtimes_login_is_in_no_output_and_in_no_projects_secr
     assert [ran.status for ran in runs] == ["SUCCEEDED", "FAILED"]
     assert look(stack, failed).databases == []
     written = outputs(stack, [ran.arn for ran in runs], before)
-    written["the project's secret"] = secrets.get_secret_value(SecretId=tenant_names(kept).secret)[
-        "SecretString"
-    ].encode()
+    names = TenantNames(runs[0].output["tenant_id"])
+    for name in (names.secret, names.api_keys_secret(runs[0].job_id)):
+        written[name] = secrets.get_secret_value(SecretId=name)["SecretString"].encode()
     assert {place for place, output in written.items() if found_in(output, {"password": password})} == set()

@@ -11,8 +11,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import LogicalReplicationConnection, PhysicalReplicationConnection
 
 from local.stack import Stack
+from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query
-from tests.stages.jobs import execute
 
 SLOT = "of_the_victim"
 
@@ -20,10 +20,12 @@ SLOT = "of_the_victim"
 @pytest.fixture
 def slot(stack: Stack, victim: Tenant) -> Iterator[str]:
     """A slot in the victim's database."""
-    execute(stack, victim.names.database, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", SLOT)
+    slot = sql.Literal(SLOT)
+    make = sql.SQL("SELECT pg_create_logical_replication_slot({}, 'pgoutput')").format(slot)
+    execute(stack, make, victim.names.database)
     yield SLOT
-    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s"
-    execute(stack, "postgres", drop, SLOT)
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {}"
+    execute(stack, sql.SQL(drop).format(slot))
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,11 @@ def test_a_login_with_replication_would_drop_the_slot_of_another_tenant(
 ) -> None:
     """PostgreSQL asks for REPLICATION and not for the database: on a shared server no login may have it."""
     login = sql.Identifier(attacker.names.login_role)
-    execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(login))
+    execute(stack, sql.SQL("ALTER ROLE {} REPLICATION").format(login))
     try:
         with closing(attacker.connect()) as session:
             query(session, "SET ROLE NONE")
             query(session, "SELECT pg_drop_replication_slot(%s)", slot)
     finally:
-        execute(stack, "postgres", sql.SQL("ALTER ROLE {} NOREPLICATION").format(login))
-    assert execute(stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []
+        execute(stack, sql.SQL("ALTER ROLE {} NOREPLICATION").format(login))
+    assert slot not in {name for (name,) in execute(stack, "SELECT slot_name::text FROM pg_replication_slots")}

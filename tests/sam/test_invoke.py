@@ -2,18 +2,19 @@
 
 import json
 import subprocess
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from local.containers import bridge_gateway
 from local.stack import Stack
 from local.template import REPOSITORY
 from tests import shipped
-from tests.executions.running import invoke
-from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+from tests.executions.last_look import ADVANCE
+from tests.executions.running import execute, invoke
+from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
 from tests.provisioning.test_deployment import waiting
 from tests.sam.conftest import sam_environment
 
@@ -50,6 +51,13 @@ def sam_local_invoke(sam: list[str], function: str, file: Path | None = None) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def invoke_with_tenant(sam: list[str], function: str, tenant_id: str | None, directory: Path) -> Any:
+    """Invoke a function with its sample event, which cannot know the tenant that the job was given."""
+    file = directory / "event.json"
+    file.write_text(json.dumps(event(function) | ({"tenant_id": tenant_id} if tenant_id is not None else {})))
+    return sam_local_invoke(sam, function, file)
+
+
 def test_the_migrations_are_applied_in_the_container(sam: list[str], stack: Stack) -> None:
     assert sam_local_invoke(sam, "MigrateFunction") == {"applied": []}
 
@@ -72,41 +80,44 @@ def test_what_was_removed_is_looked_for_in_the_container(sam: list[str], stack: 
 
 def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stack: Stack, tmp_path: Path) -> None:
     answers: dict[str, Any] = {}
+    tenant_id = None
     for function in FORWARD:
-        # The sample events cannot know the tenant: as in the state machine, it is the one that was answered last.
-        chosen = [{"tenant_id": answer["tenant_id"]} for answer in answers.values() if "tenant_id" in answer]
-        file = tmp_path / "event.json"
-        file.write_text(json.dumps(event(function) | (chosen[-1] if chosen else {})))
-        answers[function] = sam_local_invoke(sam, function, file)
+        answers[function] = invoke_with_tenant(sam, function, tenant_id, tmp_path)
+        # As in the state machine, it is the one that was answered last.
+        tenant_id = answers[function].get("tenant_id", tenant_id)
     payload = event("VerifyProjectFunction")["payload"]
     assert answers["FinalizeFunction"]["project_id"] == payload["project_id"]
     assert problems_of_provisioned(look(stack, payload["project_id"]), payload) == []
 
 
 @pytest.fixture
-def failed_job(stack: Stack) -> str:
-    """The project of a job whose every stage but the last has done its work, in the stack's own process."""
+def failed_job(stack: Stack) -> tuple[str, str]:
+    """The project and the tenant of a job whose every stage but the last has done its work, in the stack's process."""
     closing_event = event("RecordFailureFunction")
     payload = closing_event["payload"]
-    with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)"
-            " VALUES (%s, 'org-test', 'user-test', %s)",
-            (payload["project_id"], payload["region"]),
-        )
+    values = sql.SQL(", ").join(map(sql.Literal, (payload["project_id"], "org-test", "user-test", payload["region"])))
+    insert = "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({})"
+    execute(stack, sql.SQL(insert).format(values), "control_plane")
     started = {key: closing_event[key] for key in ("job_id", "execution_arn", "payload")}
     for function in ("VerifyProject", "CreateDatabase", "CreateSchema", "RegisterAuth", "GenerateApiKeys"):
         answer, failed = invoke(stack, f"{function}Function", started)
         assert not failed, answer
-    return str(payload["project_id"])
+        started |= {"tenant_id": answer.get("tenant_id", started.get("tenant_id"))}
+    return str(payload["project_id"]), str(started["tenant_id"])
 
 
-def test_the_compensations_leave_nothing_of_a_failed_job(sam: list[str], stack: Stack, failed_job: str) -> None:
-    answers = {function: sam_local_invoke(sam, function) for function in BACK}
-    assert [len(answers[function]["removed"]) for function in BACK[:3]] == [2, 1, 4]
+def test_the_compensations_leave_nothing_of_a_failed_job(
+    sam: list[str], stack: Stack, failed_job: tuple[str, str], tmp_path: Path
+) -> None:
+    project_id, tenant_id = failed_job
+    answers = {function: invoke_with_tenant(sam, function, tenant_id, tmp_path) for function in BACK}
+    assert [len(answers[function]["removed"]) for function in BACK[:3]] == [3, 1, 4]
     recorded = answers["RecordFailureFunction"]
     assert (recorded["outcome"], recorded["error"]) == ("rolled_back", "FinalizationFailed")
-    assert problems_of_rolled_back(look(stack, failed_job)) == []
+    assert problems_of_rolled_back(look(stack, project_id)) == []
+    execute(stack, ADVANCE.format(project=sql.Literal(project_id)), "control_plane")
+    assert sam_local_invoke(sam, "ReconcileFunction")["finished"] == [tenant_id]
+    assert problems_of_gone(look(stack, project_id)) == []
 
 
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:

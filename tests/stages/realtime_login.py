@@ -16,7 +16,7 @@ from typing_extensions import override
 from local.bootstrap import ADMIN
 from local.stack import Stack
 from local.template import REPOSITORY
-from provisioning.scram import scram_verifier
+from provisioning.tenant.scram import scram_verifier
 from tests.stages.jobs import execute
 from tests.stages.tenant_apis import RealtimeApi, native_service
 

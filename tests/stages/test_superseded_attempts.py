@@ -23,7 +23,7 @@ from tests.stages.test_create_database import NOTHING, resources
 
 @contextmanager
 def rolled_back_before(job: StagedJob, owner: Any, attribute: str) -> Iterator[None]:
-    """Lets the attempt sleep before a call, with its session on the control plane lost, while its job is rolled back."""
+    """Lets the attempt sleep before a call, its session on the control plane lost, while its job is rolled back."""
     real = getattr(owner, attribute)
 
     def asleep(*arguments: Any, **named: Any) -> Any:

@@ -156,14 +156,14 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
 @contextmanager
 def dying_before(query: str) -> Iterator[None]:
     """Lets the process die before it sends a query to the cluster."""
-    real = making._composed
+    real = making.composed
 
     def composed(names: Any, *sent: Query, **values: object) -> sql.Composed:
         if any(one.name == query for one in sent):
             raise Died
         return real(names, *sent, **values)
 
-    with patch.object(making, "_composed", composed):
+    with patch.object(making, "composed", composed):
         yield
 
 

@@ -166,14 +166,11 @@ def outdate_pool(stack: Stack) -> None:
     execute(stack, "control_plane", "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'")
 
 
-def look_again(stack: Stack) -> Output:
-    """Lets the last look at everything that was removed be due, and reconciles."""
-    execute(
-        stack,
-        "control_plane",
-        "UPDATE control_plane.tenants SET look_again_at = now() WHERE look_again_at IS NOT NULL;"
-        "UPDATE control_plane.api_key_secrets SET look_again_at = now() WHERE look_again_at IS NOT NULL",
-    )
+def look_again(stack: Stack, *tenant_ids: str | None) -> Output:
+    """Lets the last look at these tenants be due, and reconciles."""
+    due = "UPDATE control_plane.{} SET look_again_at = now() WHERE look_again_at IS NOT NULL AND tenant_id = ANY (%s)"
+    for table in ("tenants", "api_key_secrets"):
+        execute(stack, "control_plane", sql.SQL(due).format(sql.Identifier(table)), list(tenant_ids))
     return reconcile({}, Context())
 
 

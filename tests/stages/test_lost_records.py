@@ -76,7 +76,7 @@ def test_the_tenant_of_the_state_is_found_in_the_register_and_removed(stack: Sta
     ending = lost.record_failure(STOPPED)
     assert f"Rolled back: {lost.names.database}" in ending["cause"]
     assert "the last look at its secret is due at" in ending["cause"]
-    assert lost.tenant_id in look_again(stack)["finished"]
+    assert lost.tenant_id in look_again(stack, lost.tenant_id)["finished"]
 
 
 def test_without_a_tenant_in_the_state_the_register_names_those_of_the_job(stack: Stack, lost: StagedJob) -> None:
@@ -180,5 +180,5 @@ def test_after_a_refused_rollback_the_projects_next_job_leaves_the_live_tenant(
     open_job(finished.project_id)
     assert state(stack, finished) == "removing"
     with pytest.raises(RollbackFailed, match="to somebody else"):
-        look_again(stack)
+        look_again(stack, finished.tenant_id)
     assert (outside(stack, finished), state(stack, finished)) == (before, "disputed")

@@ -65,5 +65,5 @@ def test_a_tenant_in_another_control_planes_name_is_not_touched(stack: Stack, jo
     execute(stack, REGISTER, renamed, ELSEWHERE, job.tenant_id)
     before = outside(stack, job)
     assert job.run(drop_database)["unknown"] == [f"the register gives tenant {job.tenant_id} to somebody else"]
-    look_again(stack)
+    look_again(stack, job.tenant_id)
     assert (outside(stack, job), state(stack, job)) == (before, "disputed")

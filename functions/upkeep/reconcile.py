@@ -57,14 +57,16 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
 def finish(control: ControlPlane, due: Due, ends_at: float) -> list[str]:
     """Remove what is left of a tenant, by that monotonic time, and return what a last look found.
 
-    Nothing found: the tenant is gone. Raises psycopg2.Error and ProvisioningError.
+    Nothing found: the tenant is gone. A tenant that its register has as active stays, with its registrations: the next
+    job of a project supersedes what a restored control plane has forgotten to be live. Raises psycopg2.Error and
+    ProvisioningError.
     """
     tenant = due.tenant
-    removed = registrations.remove(control, registrations.of_tenant(control, tenant.tenant_id), ends_at)
-    removal = removing.remove(control, tenant)
-    removed += removal.removed
+    removal = removing.remove(control, tenant, may_be_active=False)
     if removal.refused:
         raise RollbackFailed(removal.refused)
+    declared = registrations.of_tenant(control, tenant.tenant_id)
+    removed = [*removal.removed, *registrations.remove(control, declared, ends_at)]
     if not removed and due.was_removed:
         removing.forget(control, tenant)
         return []

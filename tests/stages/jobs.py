@@ -13,10 +13,10 @@ from unittest.mock import patch
 from psycopg2 import sql
 
 from local.stack import Stack
-from provisioning import cluster, control_plane, service_client
-from provisioning.database_pool import refill_pools
-from provisioning.naming import TenantNames, tenant_names
-from provisioning.stage_runner import Event, LambdaContext, Output
+from provisioning import control_plane, service_client
+from provisioning.cluster import session as cluster_session
+from provisioning.ledger.runner import Event, LambdaContext, Output
+from provisioning.tenant.names import TenantNames
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
 from stages.finalize import finalize
@@ -31,6 +31,8 @@ from stages.register_services import (
 )
 from stages.verify_project import verify_project
 from tests.executions.running import SERVICES, payload_for
+from upkeep.reconcile import reconcile
+from upkeep.refill_pools import refill_pools
 
 Handler = Callable[[Event, LambdaContext], Output]
 Answer = TypeVar("Answer")
@@ -56,12 +58,13 @@ class Died(BaseException):
     """The process is gone: nothing in it handles this, and nothing is recorded."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class StagedJob:
-    """A job that a test takes from stage to stage itself."""
+    """A job that a test takes from stage to stage itself: what an execution's state holds, without the execution."""
 
     job_id: str
     payload: dict[str, Any]
+    tenant_id: str | None = None
 
     @property
     def project_id(self) -> str:
@@ -69,37 +72,36 @@ class StagedJob:
 
     @property
     def names(self) -> TenantNames:
-        return tenant_names(self.project_id)
-
-    @property
-    def mark(self) -> str:
-        return f"provisioner project={self.project_id} job={self.job_id}"
+        """The names of the tenant in the state."""
+        assert self.tenant_id is not None, "the job has no tenant before it is opened"
+        return TenantNames(self.tenant_id)
 
     def run(self, handler: Handler, **event: Any) -> Output:
-        """Invokes a handler for this job."""
-        return handler({"job_id": self.job_id, **event}, Context())
+        """Invokes a handler for this job. A tenant_id that it answers replaces the one in the state."""
+        answer = handler({"job_id": self.job_id, "tenant_id": self.tenant_id, "forgotten": False, **event}, Context())
+        self.tenant_id = answer.get("tenant_id", self.tenant_id)
+        return answer
 
     def verify(self) -> Output:
         return self.run(verify_project, execution_arn=f"arn:{self.job_id}", payload=self.payload)
 
     def run_until(self, last: Handler) -> Output:
         """Runs the stages up to and with this one, and returns what this one answered."""
-        registered = [REGISTER[service] for service, wanted in self.payload["services"].items() if wanted]
-        for handler in (create_database, create_schema, *registered, generate_api_keys, finalize):
+        for handler in (create_database, create_schema, *REGISTER.values(), generate_api_keys, finalize):
             answer = self.run(handler)
             if handler is last:
                 return answer
         raise AssertionError(f"{last} is no stage of this job")
 
-    def compensate(self) -> list[str]:
+    def compensate(self, **event: Any) -> list[str]:
         """Runs the compensations and returns all that they removed."""
-        return [removed for handler in COMPENSATIONS for removed in self.run(handler)["removed"]]
+        return [removed for handler in COMPENSATIONS for removed in self.run(handler, **event)["removed"]]
 
     def record_failure(self, failure: dict[str, Any]) -> Output:
         return self.run(record_failure, execution_arn=f"arn:{self.job_id}", payload=self.payload, failure=failure)
 
-    def roll_back(self) -> Output:
-        self.compensate()
+    def roll_back(self, **event: Any) -> Output:
+        self.compensate(**event)
         return self.record_failure(STOPPED)
 
 
@@ -150,13 +152,26 @@ def refill(size: int) -> None:
 
 @contextmanager
 def refilled(stack: Stack, size: int = 1) -> Iterator[None]:
-    """A pool of this size, and an empty one without a template afterwards."""
+    """A pool of this size, and an empty one afterwards."""
     refill(size)
     try:
         yield
     finally:
-        execute(stack, "control_plane", "UPDATE control_plane.pool_databases SET schema_version = 'old'")
+        outdate_pool(stack)
         refill(0)
+
+
+def outdate_pool(stack: Stack) -> None:
+    """Lets what is ready count as made of an older schema."""
+    execute(stack, "control_plane", "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'")
+
+
+def look_again(stack: Stack, *tenant_ids: str | None) -> Output:
+    """Lets the last look at these tenants be due, and reconciles."""
+    due = "UPDATE control_plane.{} SET look_again_at = now() WHERE look_again_at IS NOT NULL AND tenant_id = ANY (%s)"
+    for table in ("tenants", "api_key_secrets"):
+        execute(stack, "control_plane", sql.SQL(due).format(sql.Identifier(table)), list(tenant_ids))
+    return reconcile({}, Context())
 
 
 def execute(stack: Stack, dbname: str, statement: str | sql.Composable, *values: object) -> list[tuple[Any, ...]]:
@@ -171,7 +186,7 @@ def lambda_environment() -> Iterator[None]:
     """A Lambda environment of its own: its connections end with it."""
     with (
         patch.object(control_plane, "_environment", threading.local()),
-        patch.object(cluster, "_environment", threading.local()),
+        patch.object(cluster_session, "_environment", threading.local()),
         patch.object(service_client, "_environment", threading.local()),
     ):
         yield

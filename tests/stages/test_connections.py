@@ -28,7 +28,7 @@ def databases_connected_to() -> Iterator[list[str]]:
 def test_a_warm_environment_opens_none_but_those_to_the_tenants_own_database(
     stack: Stack, new_project: NewProject
 ) -> None:
-    """One as the admin, because the schema lies in there, and one with the issued credentials, which are proven so."""
+    """Both with the issued credentials: the schema is made over them, and "Finalize" proves them."""
     open_job(new_project()).run_until(finalize)
     with databases_connected_to() as noted:
         job = open_job(new_project())

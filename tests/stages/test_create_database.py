@@ -1,30 +1,33 @@
-"""Create tenant database: the roles, the secret and the database, each under the mark of its job; and their removal."""
+"""Create tenant database: register row, secret, roles and database, as steps that can each be repeated."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 
 from local.bootstrap import ADMIN
 from local.stack import Stack
-from provisioning import tenant_database, tenant_schema, tenant_secret
-from provisioning.errors import JobClosed
-from stages import create_database as stage
+from provisioning.cluster.session import REGISTER as REGISTER_DATABASE
+from provisioning.ledger.attempt import Attempt
+from provisioning.queries import Query
+from provisioning.tenant import making, schema
 from stages.create_database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.jobs import Died, StagedJob, dying, execute, open_job
+from tests.stages.jobs import Died, StagedJob, dying, execute, open_job, refilled
 
-RESOURCES = ("databases", "roles", "secrets", "tenant_databases")
-NOTHING: dict[str, list[Any]] = {kind: [] for kind in RESOURCES}
+NOTHING: dict[str, list[Any]] = {"databases": [], "roles": [], "secrets": []}
 
 
 def resources(stack: Stack, job: StagedJob) -> dict[str, Any]:
     """What there is of the project outside the ledger."""
-    return {kind: getattr(look(stack, job.project_id), kind) for kind in RESOURCES}
+    world = look(stack, job.project_id)
+    return {kind: getattr(world, kind) for kind in NOTHING}
 
 
 def secret_of(stack: Stack, job: StagedJob) -> dict[str, Any]:
@@ -37,6 +40,7 @@ def test_the_output_says_where_the_database_is_and_what_holds_its_credentials(st
     output = job.run(create_database)
     (secret,) = look(stack, job.project_id).secrets
     assert output == {
+        "tenant_id": job.tenant_id,
         "name": job.names.database,
         "host": "127.0.0.1",
         "port": stack.postgres.port,
@@ -44,21 +48,34 @@ def test_the_output_says_where_the_database_is_and_what_holds_its_credentials(st
     }
 
 
-def test_the_database_is_named_marked_limited_and_in_a_locale_that_every_server_has(
-    stack: Stack, job: StagedJob
-) -> None:
+def test_the_register_says_for_whom_the_tenant_was_made(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    (row,) = look(stack, job.project_id).registered
+    identity = "SELECT control_plane_id::text FROM control_plane.identity"
+    ((control_plane_id,),) = execute(stack, "control_plane", identity)
+    assert {**row, "recorded_at": None} == {
+        "tenant_id": job.tenant_id,
+        "control_plane_id": control_plane_id,
+        "job_id": job.job_id,
+        "project_id": job.project_id,
+        "state": "kept",
+        "recorded_at": None,
+    }
+
+
+def test_the_database_is_named_limited_and_in_a_locale_that_every_server_has(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     (database,) = look(stack, job.project_id).databases
     assert database == {
         "name": job.names.database,
-        "mark": job.mark,
+        "comment": None,
         "owner": job.names.owner_role,
         "acl": [
             f"{job.names.owner_role}=CTc/{job.names.owner_role}",
             f"{job.names.login_role}=Tc/{job.names.owner_role}",
             f"{ADMIN}=c/{job.names.owner_role}",
         ],
-        "connection_limit": tenant_database.CONNECTION_LIMIT,
+        "connection_limit": making.CONNECTION_LIMIT,
         "allows_connections": True,
         "encoding": "UTF8",
         "provider": "b",
@@ -67,7 +84,7 @@ def test_the_database_is_named_marked_limited_and_in_a_locale_that_every_server_
 
 
 def test_before_postgresql_17_the_locale_is_c(stack: Stack, job: StagedJob) -> None:
-    with patch.object(tenant_database, "creation_statement", lambda _: "create_database_before_17"):
+    with patch.object(making, "_creation", lambda _: "make_database_before_17"):
         job.run(create_database)
     collations = execute(
         stack,
@@ -87,8 +104,8 @@ def test_the_owner_cannot_log_in_and_of_the_password_postgresql_has_a_verifier_a
     assert (login["name"], login["logs_in"], login["powers"]) == (job.names.login_role, True, False)
     assert login["verifier"].startswith("SCRAM-SHA-256$4096:")
     assert secret_of(stack, job)["password"] not in login["verifier"]
-    assert {login["mark"], owner["mark"]} == {job.mark}
-    assert login["connection_limit"] == tenant_database.CONNECTION_LIMIT
+    assert {login["comment"], owner["comment"]} == {None}
+    assert login["connection_limit"] == making.CONNECTION_LIMIT
 
 
 def test_the_secret_has_the_format_of_aws_rotation_and_its_credentials_log_in(stack: Stack, job: StagedJob) -> None:
@@ -103,8 +120,7 @@ def test_the_secret_has_the_format_of_aws_rotation_and_its_credentials_log_in(st
         "dbname": job.names.database,
         "username": job.names.login_role,
     }
-    issued = tenant_schema.issued_connection(document | {"password": password})
-    with closing(issued) as tenant, tenant.cursor() as cursor:
+    with closing(schema.connect(document | {"password": password})) as tenant, tenant.cursor() as cursor:
         cursor.execute("SELECT session_user::text, current_user::text, current_database()::text")
         assert cursor.fetchone() == (job.names.login_role, job.names.owner_role, job.names.database)
 
@@ -115,14 +131,14 @@ def test_no_other_tenant_can_connect(stack: Stack, new_project: NewProject) -> N
         job.run(create_database)
     document = secret_of(stack, other) | {"dbname": mine.names.database}
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
-        tenant_schema.issued_connection(document)
+        schema.connect(document)
 
 
-@pytest.mark.parametrize("database", ["postgres", "template1", "control_plane"])
+@pytest.mark.parametrize("database", ["postgres", "template1", "control_plane", REGISTER_DATABASE])
 def test_a_tenant_can_connect_to_none_of_the_servers_own_databases(stack: Stack, job: StagedJob, database: str) -> None:
     job.run(create_database)
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
-        tenant_schema.issued_connection(secret_of(stack, job) | {"dbname": database})
+        schema.connect(secret_of(stack, job) | {"dbname": database})
 
 
 def test_sessions_on_the_template_that_others_use_delay_nothing(stack: Stack, job: StagedJob) -> None:
@@ -137,71 +153,99 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
     assert look(stack, job.project_id) == before
 
 
-CRASHES = [
-    ("declare", stage, "_source", True),
-    ("secret", tenant_secret, "ensure_credentials", True),
-    ("roles", tenant_database, "create_roles", True),
-    ("database, before its mark", tenant_database, "creation_statement", False),
-    ("database", tenant_database, "create_database", True),
-]
+@contextmanager
+def dying_before(query: str) -> Iterator[None]:
+    """Lets the process die before it sends a query to the cluster."""
+    real = making.composed
+
+    def composed(names: Any, *sent: Query, **values: object) -> sql.Composed:
+        if any(one.name == query for one in sent):
+            raise Died
+        return real(names, *sent, **values)
+
+    with patch.object(making, "composed", composed):
+        yield
 
 
-@pytest.mark.parametrize(("owner", "attribute", "after"), [case[1:] for case in CRASHES], ids=[c[0] for c in CRASHES])
-def test_after_a_crash_the_next_attempt_takes_up_what_is_there(
-    stack: Stack, job: StagedJob, owner: Any, attribute: str, after: bool
-) -> None:
-    with dying(owner, attribute, after=after), pytest.raises(Died):
+CRASHES = {
+    "nothing": lambda: dying(making.register, "claim", after=False),
+    "the register's row": lambda: dying(making.register, "claim", after=True),
+    "the secret": lambda: dying_before("join_roles"),
+    "the roles": lambda: dying_before("make_database"),
+    "the database": lambda: dying_before("open_database"),
+    "everything, not recorded": lambda: dying(Attempt, "succeed", after=False),
+}
+after_each_step = pytest.mark.parametrize("crash", CRASHES.values(), ids=CRASHES)
+
+
+@after_each_step
+def test_after_a_crash_the_next_attempt_takes_up_what_is_there(stack: Stack, job: StagedJob, crash: Any) -> None:
+    tenant_id = job.tenant_id
+    with crash(), pytest.raises(Died):
         job.run(create_database)
     before = resources(stack, job)
     job.run(create_database)
     world = look(stack, job.project_id)
-    assert (len(world.databases), len(world.roles), len(world.secrets)) == (1, 2, 1)
+    assert job.tenant_id == tenant_id
+    assert (len(world.databases), len(world.roles), len(world.secrets), len(world.registered)) == (1, 2, 1, 1)
     assert all(secret in world.secrets for secret in before["secrets"]), "the password of the first attempt stays"
-    assert world.tenant_databases[0]["status"] == "created"
-    with closing(tenant_schema.issued_connection(secret_of(stack, job))):
+    assert world.tenant["secret_arn"] == world.secrets[0]["arn"]
+    with closing(schema.connect(secret_of(stack, job))):
         pass
 
 
-@pytest.mark.parametrize(("owner", "attribute", "after"), [case[1:] for case in CRASHES], ids=[c[0] for c in CRASHES])
-def test_after_a_crash_the_compensation_removes_what_is_there(
-    stack: Stack, job: StagedJob, owner: Any, attribute: str, after: bool
-) -> None:
-    with dying(owner, attribute, after=after), pytest.raises(Died):
+@after_each_step
+def test_after_a_crash_the_compensation_removes_what_is_there(stack: Stack, job: StagedJob, crash: Any) -> None:
+    with crash(), pytest.raises(Died):
         job.run(create_database)
-    job.run(drop_database)
+    assert job.run(drop_database)["unknown"] == []
     assert resources(stack, job) == NOTHING
 
 
-def crash_before_the_mark(job: StagedJob) -> None:
-    """Leaves a database that was created, and has no comment yet."""
-    real = tenant_database._run
-
-    def run(cursor: Any, statements: tuple[str, ...], *arguments: Any, **values: Any) -> None:
-        if "open_database" in statements:
-            raise Died
-        real(cursor, statements, *arguments, **values)
-
-    with patch.object(tenant_database, "_run", run), pytest.raises(Died):
+def test_the_register_has_its_row_before_anything_is_made(stack: Stack, job: StagedJob) -> None:
+    with dying(making.register, "claim", after=True), pytest.raises(Died):
         job.run(create_database)
+    world = look(stack, job.project_id)
+    assert [row["job_id"] for row in world.registered] == [job.job_id]
+    assert resources(stack, job) == NOTHING
 
 
-def test_a_database_that_has_no_mark_yet_is_its_owners(stack: Stack, job: StagedJob) -> None:
-    crash_before_the_mark(job)
-    (unfinished,) = look(stack, job.project_id).databases
-    assert (unfinished["mark"], unfinished["allows_connections"]) == (None, False)
+def test_a_database_whose_privileges_are_not_set_yet_lets_nobody_in(stack: Stack, job: StagedJob) -> None:
+    with dying_before("open_database"), pytest.raises(Died):
+        job.run(create_database)
+    (database,) = look(stack, job.project_id).databases
+    assert not database["allows_connections"]
     job.run(create_database)
     (database,) = look(stack, job.project_id).databases
-    assert (database["mark"], database["allows_connections"]) == (job.mark, True)
+    assert database["allows_connections"]
 
 
-def test_a_database_that_has_no_mark_yet_is_removed(stack: Stack, job: StagedJob) -> None:
-    crash_before_the_mark(job)
-    assert job.names.database in job.run(drop_database)["removed"]
-    assert resources(stack, job) == NOTHING
+@pytest.mark.parametrize("after", [False, True], ids=["before its claim", "after its claim"])
+def test_a_job_that_died_keeps_the_tenant_of_the_pool_that_it_was_given(
+    stack: Stack, new_project: NewProject, after: bool
+) -> None:
+    with refilled(stack):
+        job = open_job(new_project())
+        given = look(stack, job.project_id).tenants
+        with dying(making.register, "claim", after=after), pytest.raises(Died):
+            job.run(create_database)
+        assert job.run(create_database)["tenant_id"] == given[0]["tenant_id"]
+    assert [row["state"] for row in look(stack, job.project_id).tenants] == ["claimed"]
 
 
-def test_a_job_that_is_being_rolled_back_creates_nothing_any_more(stack: Stack, job: StagedJob) -> None:
-    job.compensate()
-    with pytest.raises(JobClosed):
+@pytest.mark.parametrize(
+    "damage",
+    ["DROP DATABASE {}", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = {!r}"],
+    ids=["dropped", "left by a DROP that was cut off"],
+)
+def test_a_tenant_of_the_pool_whose_database_is_gone_is_made_once_more(
+    stack: Stack, new_project: NewProject, damage: str
+) -> None:
+    with refilled(stack):
+        job = open_job(new_project())
+        execute(stack, "postgres", damage.format(job.names.database))
         job.run(create_database)
-    assert resources(stack, job) == NOTHING
+    (row,) = look(stack, job.project_id).tenants
+    assert (row["state"], row["prepared"]) == ("claimed", None), "its schema is made once more, too"
+    with closing(schema.connect(secret_of(stack, job))):
+        pass

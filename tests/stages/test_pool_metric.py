@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 
 from local.stack import Stack
-from provisioning.database_pool import Pool
 from provisioning.errors import DatabaseCreationFailed
+from provisioning.tenant.pool import Pool
 from tests.stages.jobs import refill, refilled
 
 

@@ -1,4 +1,4 @@
-"""Register auth, realtime, storage and pooler, and their removal: one registration per service, under the job's key."""
+"""Register auth, realtime, storage and pooler, and their removal: one per service, under the tenant's id and key."""
 
 import json
 import uuid
@@ -9,23 +9,17 @@ from unittest.mock import patch
 import pytest
 
 from local.stack import Stack
-from provisioning.errors import (
-    JobClosed,
-    ResourceConflict,
-    ServiceRegistrationFailed,
-    ServiceRejectedRegistration,
-)
-from provisioning.services.adapter import Tenant
+from provisioning.errors import ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services.generic import Generic
 from stages.create_database import create_database
 from stages.register_services import deregister_services, register_auth
-from tests.conftest import ORGANIZATION, REGION
-from tests.executions.looking import look
+from tests.conftest import ORGANIZATION, REGION, NewProject
+from tests.executions.looking import World, look
 from tests.executions.running import SERVICES
 from tests.provisioning.programmable_service import ProgrammableService, answer
 from tests.stages.jobs import REGISTER, Died, StagedJob, dying, open_job
 
-TENANT = {"external_id": "t-1", "endpoint": "https://service/t-1", "registered_at": "2026-01-01T00:00:00+00:00"}
+TENANT = {"endpoint": "https://service/t-1", "registered_at": "2026-01-01T00:00:00+00:00"}
 
 
 @pytest.fixture
@@ -45,7 +39,12 @@ def programmable(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableServic
 
 
 def key_of(job: StagedJob, service: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job.job_id}/{service}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{job.tenant_id}/{service}"))
+
+
+def statuses(world: World) -> dict[str, str]:
+    """What the control plane says of each registration."""
+    return {row["service"]: row["status"] for row in world.service_registrations}
 
 
 def register_all(job: StagedJob) -> list[Any]:
@@ -61,10 +60,11 @@ def test_the_service_has_the_tenant_and_the_output_says_how_it_knows_it(
     assert world.registrations.keys() == {service}
     registration = world.registrations[service]
     assert registration["idempotency_key"] == key_of(job, service)
-    assert output == {"service": service, **{name: registration[name] for name in ("external_id", "endpoint")}}
+    assert registration["tenant_id"] == job.tenant_id
+    assert output == {"service": service, "external_id": job.tenant_id, "endpoint": registration["endpoint"]}
     (row,) = world.service_registrations
     assert (row["service"], row["job_id"], row["status"]) == (service, job.job_id, "registered")
-    assert row["external_id"] == registration["external_id"]
+    assert row["endpoint"] == registration["endpoint"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -77,11 +77,11 @@ def test_a_registration_is_a_put_with_its_key_and_the_services_own_token(
     token = json.loads(
         stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")["SecretString"]
     )[service]
-    assert (request.method, request.path) == ("PUT", f"/{service}/tenants/{job.project_id}")
+    assert (request.method, request.path) == ("PUT", f"/{service}/tenants/{job.tenant_id}")
     assert request.headers["Authorization"] == f"Bearer {token}"
     assert request.headers["Idempotency-Key"] == key_of(job, service)
-    (database,) = look(stack, job.project_id).tenant_databases
     assert json.loads(request.body) == {
+        "tenant_id": job.tenant_id,
         "project_id": job.project_id,
         "region": REGION,
         "organization_id": ORGANIZATION,
@@ -91,16 +91,16 @@ def test_a_registration_is_a_put_with_its_key_and_the_services_own_token(
             "name": job.names.database,
             "schema": "tenant",
         },
-        "secret_arn": database["secret_arn"],
+        "secret_arn": look(stack, job.project_id).tenant["secret_arn"],
     }
 
 
 def test_the_removal_is_a_delete_with_the_same_key(job: StagedJob, programmable: ProgrammableService) -> None:
     programmable.will(answer(201, TENANT), answer(204))
     job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    assert job.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
     _, request = programmable.requests
-    assert (request.method, request.path) == ("DELETE", f"/auth/tenants/{job.project_id}")
+    assert (request.method, request.path) == ("DELETE", f"/auth/tenants/{job.tenant_id}")
     assert request.headers["Idempotency-Key"] == key_of(job, "auth")
 
 
@@ -118,7 +118,7 @@ def test_after_a_crash_the_next_attempt_gets_the_same_registration(stack: Stack,
         job.run(register_auth)
     before = look(stack, job.project_id).registrations
     output = job.run(register_auth)
-    assert output["external_id"] == before["auth"]["external_id"]
+    assert output["endpoint"] == before["auth"]["endpoint"]
     assert look(stack, job.project_id).registrations == before
 
 
@@ -141,44 +141,54 @@ def test_an_answer_that_may_change_is_transient_and_recorded(
     step = next(row for row in look(stack, job.project_id).steps[job.job_id] if row["stage"] == "registering_auth")
     assert (step["status"], step["attempt"]) == ("failed", 1)
     assert (step["error_type"], step["error_message"]) == ("SERVICE_REGISTRATION_FAILED", f"auth answered {status}")
-    assert job.run(register_auth)["external_id"] == "t-1"
+    assert job.run(register_auth)["endpoint"] == TENANT["endpoint"]
 
 
 def test_a_registration_that_somebody_else_made_is_a_conflict_and_stays(stack: Stack, job: StagedJob) -> None:
-    stack.services.store.register("auth", job.project_id, "somebody-elses-key", "http://auth")
+    stack.services.store.register("auth", str(job.tenant_id), job.project_id, "somebody-elses-key", "http://auth")
     before = look(stack, job.project_id).registrations
-    with pytest.raises(ResourceConflict, match="not this job's"):
+    with pytest.raises(ResourceConflict, match="another registration of this tenant"):
         job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": []}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
     world = look(stack, job.project_id)
-    assert (world.registrations, world.service_registrations) == (before, [])
+    assert (world.registrations, statuses(world)) == (before, {"auth": "removed"})
 
 
-def test_a_service_that_was_not_asked_for_is_not_registered(stack: Stack, project_id: str) -> None:
-    job = open_job(project_id, "storage")
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_is_not_wanted_answers_nulls_and_writes_nothing(
+    stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    job = open_job(new_project(), *(set(SERVICES) - {service}))
     job.run(create_database)
-    with pytest.raises(JobClosed):
-        job.run(register_auth)
-    assert look(stack, project_id).registrations == {}
+    # It decides from the ledger before it reads a setting.
+    monkeypatch.delenv(f"{service.upper()}_SERVICE_URL")
+    monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", "floppy")
+    before = look(stack, job.project_id)
+    assert job.run(REGISTER[service]) == {"service": None, "external_id": None, "endpoint": None}
+    assert look(stack, job.project_id) == before
+    assert before.registrations == {}
 
 
 def test_every_registration_of_the_job_is_removed(stack: Stack, job: StagedJob) -> None:
     register_all(job)
-    assert job.run(deregister_services) == {"removed": [f"{service} registration" for service in SERVICES]}
+    assert job.run(deregister_services) == {
+        "removed": [f"{service} registration" for service in SERVICES],
+        "unknown": [],
+    }
     world = look(stack, job.project_id)
-    assert (world.registrations, world.service_registrations) == ({}, [])
+    assert (world.registrations, statuses(world)) == ({}, dict.fromkeys(SERVICES, "removed"))
 
 
 def test_a_registration_that_was_never_recorded_is_removed(stack: Stack, job: StagedJob) -> None:
     with dying(Generic, "register", after=True), pytest.raises(Died):
         job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    assert job.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
     assert look(stack, job.project_id).registrations == {}
 
 
 def test_removing_twice_or_before_anything_was_made_is_fine(job: StagedJob) -> None:
-    assert job.run(deregister_services) == {"removed": []}
-    assert job.run(deregister_services) == {"removed": []}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
 
 
 def test_a_service_that_knows_nothing_of_the_tenant_counts_as_done(
@@ -186,8 +196,8 @@ def test_a_service_that_knows_nothing_of_the_tenant_counts_as_done(
 ) -> None:
     programmable.will(answer(201, TENANT), answer(404))
     job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": []}
-    assert look(stack, job.project_id).service_registrations == []
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
+    assert statuses(look(stack, job.project_id)) == {"auth": "removed"}
 
 
 def test_only_what_was_declared_is_asked_for_its_removal(job: StagedJob, programmable: ProgrammableService) -> None:
@@ -201,24 +211,27 @@ def test_one_service_that_does_not_answer_keeps_no_other_from_being_asked(stack:
     register_all(job)
     real = Generic.deregister
 
-    def unwilling(adapter: Generic, tenant: Tenant) -> bool:
+    def unwilling(adapter: Generic, tenant_id: str) -> bool:
         if adapter.service == "auth":
             raise ServiceRegistrationFailed("auth answered 500")
-        return real(adapter, tenant)
+        return real(adapter, tenant_id)
 
     with patch.object(Generic, "deregister", unwilling), pytest.raises(ServiceRegistrationFailed):
         job.run(deregister_services)
     world = look(stack, job.project_id)
-    assert list(world.registrations) == [row["service"] for row in world.service_registrations] == ["auth"]
+    assert list(world.registrations) == ["auth"]
+    assert statuses(world) == {**dict.fromkeys(SERVICES, "removed"), "auth": "registered"}
     (told,) = world.audited("compensation failed", job.job_id)
     assert told["details"]["error_message"] == "auth answered 500"
-    assert job.run(deregister_services) == {"removed": ["auth registration"]}
+    assert job.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
     assert look(stack, job.project_id).registrations == {}
 
 
-def test_a_late_request_of_an_attempt_that_was_given_up_registers_nothing(stack: Stack, job: StagedJob) -> None:
+def test_a_late_request_of_a_superseded_attempt_registers_nothing(stack: Stack, job: StagedJob) -> None:
     job.run(register_auth)
     job.run(deregister_services)
-    status, _ = stack.services.store.register("auth", job.project_id, key_of(job, "auth"), "http://auth")
+    status, _ = stack.services.store.register(
+        "auth", str(job.tenant_id), job.project_id, key_of(job, "auth"), "http://auth"
+    )
     assert status == 409
     assert look(stack, job.project_id).registrations == {}

@@ -8,7 +8,7 @@ from psycopg2 import sql
 from psycopg2.extras import LogicalReplicationConnection
 
 from local.stack import Stack
-from provisioning import tenant_secret
+from provisioning.aws import secrets
 from stages.create_database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
@@ -19,7 +19,7 @@ from tests.stages.jobs import StagedJob, execute, open_job
 def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
     """Holds a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
     execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
-    document = tenant_secret.read(job.names.secret)
+    document = secrets.read(job.names.secret)
     with closing(
         psycopg2.connect(
             host=document["host"],

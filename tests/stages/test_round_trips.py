@@ -1,6 +1,5 @@
 """What each stage of a warm job asks of PostgreSQL, counted on the wire: more is decided, and not by accident."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +9,14 @@ import pytest
 from botocore.client import BaseClient
 
 from local.stack import Stack
-from provisioning import cluster, control_plane, service_client
+from provisioning.cluster.session import REGISTER
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys
 from stages.register_services import register_auth, register_pooler, register_realtime, register_storage
-from stages.verify_project import verify_project
 from tests.conftest import NewProject
-from tests.stages.jobs import StagedJob, a_job, refill, refilled
+from tests.stages.jobs import StagedJob, a_job, lambda_environment, refill, refilled
 from tests.stages.wire import counted_queries
 
 ALL = ("auth", "realtime", "storage", "pooler")
@@ -35,89 +33,104 @@ STAGES = (
 LEDGER = {"control_plane": 2}
 """One round trip before what a stage does, and one after it."""
 
-FENCE = {"control_plane": 1}
-"""Once more where the lock on the cluster was taken after the stage's: whoever waited for it may have been given up."""
-
 FROM_POOL = {
     "verify_project": LEDGER,
-    # The lock with a look, the claim, and the lock's return.
-    "create_database": {"control_plane": 3, "postgres": 3},
+    # The claim, which also says whether the database is there.
+    "create_database": LEDGER | {REGISTER: 1},
     "create_schema": LEDGER,
     "register_auth": LEDGER,
     "register_realtime": LEDGER,
     "register_storage": LEDGER,
     "register_pooler": LEDGER,
     "generate_api_keys": LEDGER,
-    # The schema's version, read with the issued credentials.
-    "finalize": LEDGER | {"tenant": 1},
+    # The keys' recorded hashes, the schema's version, read with the issued credentials, and the register, which is told
+    # that the tenant is live.
+    "finalize": {"control_plane": 3, "tenant": 1, REGISTER: 1},
 }
-FROM_TEMPLATE = FROM_POOL | {
-    # CREATE DATABASE runs in no transaction: the roles come before it, and the privileges after it.
-    "create_database": {"control_plane": 3, "postgres": 5},
-    # Two more than the schema's own: who created the owner's role is looked up, and who may become it ends.
-    "create_schema": {"control_plane": 3, "tenant": 11},
+FROM_NOTHING = FROM_POOL | {
+    # Once more to the ledger when the tenant's lock is held: whoever waited for it may be superseded. The lock, the
+    # claim, the roles, the database, its privileges, and the lock's return: CREATE DATABASE runs in no transaction.
+    "create_database": {"control_plane": 3, REGISTER: 6},
+    # What is there, the schema, which extensions there are, and the trusted one of those that are allowed here. Whether
+    # the admin may make the others.
+    "create_schema": LEDGER | {"tenant": 4, REGISTER: 1},
 }
-
-
-SECRETS_MANAGER = {
-    "create_database": ["CreateSecret"],
-    "generate_api_keys": ["GetSecretValue", "PutSecretValue"],
-    "finalize": ["GetSecretValue"],
+CALLS_FROM_POOL = {
+    "generate_api_keys": ["CreateSecret"],
+    # The credentials and the keys, which are proven.
+    "finalize": ["GetSecretValue", "GetSecretValue"],
 }
+CALLS_FROM_NOTHING = CALLS_FROM_POOL | {"create_database": ["CreateSecret"], "create_schema": ["GetSecretValue"]}
 
 
 @pytest.fixture
 def counts(stack: Stack) -> Iterator[Counter[str]]:
-    """The queries of an environment that has not connected to anything yet; there is one entry in the pool."""
+    """The queries of an environment that has not connected to anything yet; there is one tenant in the pool."""
     with (
-        patch.object(control_plane, "_environment", threading.local()),
-        patch.object(cluster, "_environment", threading.local()),
-        patch.object(service_client, "_environment", threading.local()),
+        lambda_environment(),
         counted_queries("127.0.0.1", stack.postgres.port) as queries,
         refilled(stack),
     ):
         yield queries
 
 
-def run(job: StagedJob) -> None:
+def stage_by_stage(job: StagedJob) -> Iterator[str]:
+    """Runs the job's stages, and yields the name of each once it has run."""
     job.verify()
+    yield "verify_project"
     for handler in STAGES:
         job.run(handler)
+        yield handler.__name__
+
+
+def warmed_up(new_project: NewProject, entries: int) -> StagedJob:
+    """Runs a job in this environment, brings the pool to so many tenants, and returns the next job."""
+    assert len([*stage_by_stage(a_job(new_project(), *ALL))]) == 1 + len(STAGES)
+    refill(entries)
+    return a_job(new_project(), *ALL)
 
 
 def round_trips(job: StagedJob, counts: Counter[str]) -> dict[str, dict[str, int]]:
     """Runs the job and returns the queries of each stage by database; "tenant" is the job's own."""
     found = {}
-    for handler in (verify_project, *STAGES):
-        counts.clear()
-        job.verify() if handler is verify_project else job.run(handler)
+    counts.clear()
+    for stage in stage_by_stage(job):
         names = {job.names.database: "tenant"}
-        found[handler.__name__] = {names.get(name, name): count for name, count in counts.items()}
+        found[stage] = {names.get(name, name): count for name, count in counts.items()}
+        counts.clear()
     return found
 
 
 @pytest.mark.parametrize(
-    ("entries", "expected"), [(1, FROM_POOL), (0, FROM_TEMPLATE)], ids=["from the pool", "from a template"]
+    ("entries", "expected"), [(1, FROM_POOL), (0, FROM_NOTHING)], ids=["from the pool", "from nothing"]
 )
 def test_each_stage_of_a_warm_job_makes_so_many_round_trips(
     new_project: NewProject, counts: Counter[str], entries: int, expected: dict[str, dict[str, int]]
 ) -> None:
-    run(a_job(new_project(), *ALL))
-    refill(entries)
-    assert round_trips(a_job(new_project(), *ALL), counts) == expected
+    assert round_trips(warmed_up(new_project, entries), counts) == expected
 
 
+def test_from_the_pool_a_job_asks_its_cluster_once_before_it_is_finalized(
+    new_project: NewProject, counts: Counter[str]
+) -> None:
+    asked = round_trips(warmed_up(new_project, 1), counts)
+    asked.pop("finalize")
+    assert sum(count for stage in asked.values() for name, count in stage.items() if name != "control_plane") == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"), [(1, CALLS_FROM_POOL), (0, CALLS_FROM_NOTHING)], ids=["from the pool", "from nothing"]
+)
 @pytest.mark.usefixtures("counts")
-def test_each_stage_of_a_warm_job_from_the_pool_makes_so_many_calls_of_secrets_manager(new_project: NewProject) -> None:
-    run(a_job(new_project(), *ALL))
-    refill(1)
-    job, called = a_job(new_project(), *ALL), dict[str, list[str]]()
+def test_each_stage_of_a_warm_job_makes_so_many_calls_of_secrets_manager(
+    new_project: NewProject, entries: int, expected: dict[str, list[str]]
+) -> None:
+    job, called = warmed_up(new_project, entries), dict[str, list[str]]()
     with called_operations() as operations:
-        for handler in (verify_project, *STAGES):
+        for stage in stage_by_stage(job):
+            called |= {stage: list(operations)} if operations else {}
             operations.clear()
-            job.verify() if handler is verify_project else job.run(handler)
-            called |= {handler.__name__: list(operations)} if operations else {}
-    assert called == SECRETS_MANAGER
+    assert called == expected
 
 
 @contextmanager

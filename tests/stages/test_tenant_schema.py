@@ -11,7 +11,8 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning import tenant_schema, tenant_secret
+from provisioning.aws import secrets
+from provisioning.tenant import schema
 from stages.create_database import create_database
 from stages.create_schema import create_schema
 from tests.conftest import NewProject
@@ -59,7 +60,7 @@ class Session:
 @contextmanager
 def logged_in(job: StagedJob) -> Iterator[Session]:
     """Yields a session with the issued credentials; what it does not commit is undone."""
-    with closing(tenant_schema.issued_connection(tenant_secret.read(job.names.secret))) as connection:
+    with closing(schema.connect(secrets.read(job.names.secret))) as connection:
         connection.autocommit = False
         yield Session(connection)
 

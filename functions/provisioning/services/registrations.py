@@ -20,7 +20,7 @@ class Registered(NamedTuple):
 
 
 def of_job(control: ControlPlane, job_id: str) -> list[Registered]:
-    """Return the registrations that a job has declared and that were not removed."""
+    """Return the registrations that a job has declared: a superseded attempt may have made again what was removed."""
     return control.fetch_all(Registered, QUERIES["find_registrations_of_job"], job_id=job_id)
 
 

@@ -2,7 +2,7 @@
 
 -- name: find_registrations_of_job
 SELECT tenant_id, service FROM control_plane.service_registrations
-WHERE job_id = %(job_id)s AND status <> 'removed'
+WHERE job_id = %(job_id)s
 ORDER BY tenant_id, created_at;
 
 -- name: find_registrations_of_tenant

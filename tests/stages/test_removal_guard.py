@@ -1,0 +1,239 @@
+"""Who may remove a tenant: its holder, where control plane and register agree. Every combination, on a real server."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+from moto.secretsmanager.models import secretsmanager_backends
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.aws import ACCOUNT
+from local.aws_client import REGION
+from local.bootstrap import CLUSTER_ID
+from local.stack import Stack
+from provisioning import control_plane
+from provisioning.cluster import register
+from provisioning.cluster import session as sessions
+from provisioning.control_plane import ControlPlane
+from provisioning.tenant import holding, making, removing
+from provisioning.tenant.identity import Tenant
+from provisioning.tenant.names import TenantNames, new_tenant_id
+from provisioning.tenant.removing import Removal
+
+THIS_JOB, ANOTHER_JOB = "job-of-the-guard", "job-of-another"
+REFILL = None
+OURS, FOREIGN = True, False
+STATES = ("making", "ready", "claimed", "active", "suspended", "removing", "disputed", "gone")
+REGISTERS = {
+    "keeps it for this job": (OURS, THIS_JOB, "kept"),
+    "has it active for this job": (OURS, THIS_JOB, "active"),
+    "has it removing for this job": (OURS, THIS_JOB, "removing"),
+    "gives it to another job": (OURS, ANOTHER_JOB, "kept"),
+    "names nobody": (OURS, None, "kept"),
+    "has no row": None,
+    "gives it to a job of that name of another control plane": (FOREIGN, THIS_JOB, "kept"),
+}
+ELSEWHERE = "00000000-0000-0000-0000-000000000000"
+
+
+class Case(NamedTuple):
+    """Who asks for what, and what control plane and register say."""
+
+    asks: str | None
+    state: str
+    holder: str | None
+    register: str
+    removes_tenant: bool
+    must_be_named: bool
+    may_be_active: bool
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the control plane's constraints let such a row be, and somebody would ask so."""
+        if self.asks is REFILL and (self.must_be_named or self.removes_tenant or not self.may_be_active):
+            return False
+        if self.state == "ready":
+            return self.holder is REFILL
+        return self.holder is not REFILL or self.state not in ("claimed", "active", "suspended")
+
+    @property
+    def is_asked_today(self) -> bool:
+        """Whether a compensation, reconcile or a refill asks so, or it is what removing a live tenant will take."""
+        if self.state in ("active", "suspended"):
+            return not self.must_be_named and self.may_be_active
+        return not self.removes_tenant and (self.must_be_named or self.may_be_active)
+
+    @property
+    def control_plane_agrees(self) -> bool:
+        if self.state in ("active", "suspended"):
+            return self.holder == self.asks and self.removes_tenant
+        return self.holder == self.asks and self.state in ("making", "ready", "claimed", "removing")
+
+    @property
+    def register_agrees(self) -> bool:
+        if self.register in ("names nobody", "has no row"):
+            return not self.must_be_named
+        is_named = self.register.endswith(" for this job") and self.asks == THIS_JOB
+        return is_named and (self.may_be_active or not self.register.startswith("has it active"))
+
+    @property
+    def outcome(self) -> str:
+        if not self.control_plane_agrees or (self.must_be_named and not self.register_agrees):
+            return "untouched"
+        return "removed" if self.register_agrees else "disputed"
+
+    def __str__(self) -> str:
+        names = {THIS_JOB: "this job", ANOTHER_JOB: "another job", REFILL: "refill"}
+        kind = [name for name in ("removes_tenant", "must_be_named", "may_be_active") if getattr(self, name)]
+        asked = f"{names[self.asks]} asks, {' '.join(kind) or 'nothing else'}"
+        return f"{asked}; {self.state} for {names[self.holder]}; register {self.register}"
+
+
+HOLDERS = (THIS_JOB, ANOTHER_JOB, REFILL)
+COMBINED = product((THIS_JOB, REFILL), STATES, HOLDERS, REGISTERS, *[(False, True)] * 3)
+CASES = [case for case in (Case(*values) for values in COMBINED) if case.is_possible]
+
+
+def cases(outcome: str) -> pytest.MarkDecorator:
+    """Parametrises a test with all cases of this outcome; those that take a database of their own and are slow."""
+    chosen = [case for case in CASES if case.outcome == outcome]
+    marks = [[pytest.mark.slow] if outcome == "removed" and not case.is_asked_today else [] for case in chosen]
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, id=str(case), marks=mark) for case, mark in zip(chosen, marks, strict=True)]
+    )
+
+
+class Guarded:
+    """A tenant that was made as every other is: the same one until somebody removes it."""
+
+    def __init__(self, control: ControlPlane, superuser: Connection, registrar: Connection) -> None:
+        self.control = control
+        self.superuser = superuser
+        self.registrar = registrar
+        self.names = TenantNames("")
+
+    def sent(self, session: Connection, statement: str, **values: object) -> list[tuple[Any, ...]]:
+        with session.cursor() as cursor:
+            cursor.execute(statement, {"tenant_id": self.names.tenant_id, **values})
+            return cursor.fetchall() if cursor.description else []
+
+    def prepare(self, case: Case) -> Tenant:
+        """Returns the tenant as whoever asks knows it, once both rows say what the case says."""
+        if not self.names.tenant_id or len(self.on_cluster()) < 4:
+            self._make()
+        project_id = None if case.holder is REFILL else f"p-{case.holder}"
+        self.sent(
+            self.control.connection,
+            "UPDATE control_plane.tenants SET (state, job_id, project_id, removed_at) ="
+            " (%(state)s, %(job_id)s, %(project_id)s, NULL) WHERE tenant_id = %(tenant_id)s",
+            state=case.state,
+            job_id=case.holder,
+            project_id=project_id,
+        )
+        self.sent(self.registrar, "DELETE FROM register.tenants WHERE tenant_id = %(tenant_id)s")
+        if (row := REGISTERS[case.register]) is not None:
+            is_ours, job_id, state = row
+            self.sent(
+                self.registrar,
+                "INSERT INTO register.tenants (tenant_id, control_plane_id, job_id, state)"
+                " VALUES (%(tenant_id)s, %(control_plane_id)s, %(job_id)s, %(state)s)",
+                control_plane_id=self.control.identity() if is_ours else ELSEWHERE,
+                job_id=job_id,
+                state=state,
+            )
+        found = holding.find(self.control, self.names.tenant_id)
+        assert found is not None
+        return found._replace(job_id=case.asks, project_id=None if case.asks is REFILL else f"p-{case.asks}")
+
+    def _make(self) -> None:
+        self.names = TenantNames(new_tenant_id())
+        self.control.execute(
+            holding.QUERIES["record_making"],
+            tenant_id=self.names.tenant_id,
+            cluster_id=CLUSTER_ID,
+            fingerprint="of the guard's test",
+        )
+        found = holding.find(self.control, self.names.tenant_id)
+        assert found is not None
+        making.make_database(found, register.holder_of(self.control, None, None), lambda: None)
+
+    def on_cluster(self) -> list[str]:
+        """The names of what there is of the tenant: database, roles and secret."""
+        names = [self.names.database, self.names.owner_role, self.names.login_role]
+        statement = (
+            "SELECT datname::text FROM pg_database WHERE datname = ANY (%(names)s)"
+            " UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%(names)s)"
+        )
+        secrets = secretsmanager_backends[ACCOUNT][REGION].secrets
+        kept = [self.names.secret] if self.names.secret in secrets else []
+        return sorted([name for (name,) in self.sent(self.superuser, statement, names=names)] + kept)
+
+    def rows(self) -> list[list[tuple[Any, ...]]]:
+        """Both rows, whole."""
+        return [
+            self.sent(session, f"SELECT * FROM {schema}.tenants WHERE tenant_id = %(tenant_id)s")
+            for session, schema in ((self.superuser, "control_plane"), (self.registrar, "register"))
+        ]
+
+    def state(self) -> str:
+        statement = "SELECT state FROM control_plane.tenants WHERE tenant_id = %(tenant_id)s"
+        ((state,),) = self.sent(self.superuser, statement)
+        return str(state)
+
+
+@pytest.fixture(scope="module")
+def guarded(stack: Stack, environment: None) -> Iterator[Guarded]:
+    superuser, registrar = stack.postgres.connect("control_plane"), stack.postgres.connect(sessions.REGISTER)
+    made = Guarded(control_plane.connect(), superuser, registrar)
+    yield made
+    (everything,) = (
+        case for case in CASES if str(case) == "refill asks, may_be_active; making for refill; register has no row"
+    )
+    removing.remove(made.control, made.prepare(everything))
+    superuser.close()
+    registrar.close()
+
+
+def remove(guarded: Guarded, tenant: Tenant, case: Case) -> Removal:
+    return removing.remove(
+        guarded.control,
+        tenant,
+        removes_tenant=case.removes_tenant,
+        must_be_named=case.must_be_named,
+        may_be_active=case.may_be_active,
+    )
+
+
+@cases("removed")
+def test_its_holder_removes_a_tenant_that_the_register_gives_to_nobody_else(guarded: Guarded, case: Case) -> None:
+    removal = remove(guarded, guarded.prepare(case), case)
+    assert not removal.refused
+    assert len(removal.removed) == 4
+    assert guarded.on_cluster() == []
+    assert guarded.state() == "removing"
+    ((registered, *_),) = guarded.sent(
+        guarded.registrar, "SELECT state FROM register.tenants WHERE tenant_id = %(tenant_id)s"
+    )
+    assert registered == "removing", "a late maker meets it"
+
+
+@cases("disputed")
+def test_a_tenant_that_the_register_gives_to_somebody_else_becomes_disputed(guarded: Guarded, case: Case) -> None:
+    tenant = guarded.prepare(case)
+    before = guarded.on_cluster(), guarded.rows()[1]
+    assert remove(guarded, tenant, case).refused
+    assert (guarded.on_cluster(), guarded.rows()[1]) == before
+    assert guarded.state() == "disputed"
+
+
+@cases("untouched")
+def test_whoever_does_not_hold_a_tenant_changes_nothing_of_it(guarded: Guarded, case: Case) -> None:
+    tenant = guarded.prepare(case)
+    before = guarded.on_cluster(), guarded.rows()
+    with patch.object(register, "lock", side_effect=AssertionError("something was sent to the cluster")):
+        removal = remove(guarded, tenant, case)
+    assert removal.refused
+    assert not removal.removed
+    assert (guarded.on_cluster(), guarded.rows()) == before

@@ -1,0 +1,3 @@
+from tests.stages.conftest import environment, job
+
+__all__ = ["environment", "job"]

@@ -1,0 +1,220 @@
+"""Reconcile: what a rollback could not remove, and the last look at what it did. Then a tenant is gone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from local.stack import Stack
+from provisioning import control_plane
+from provisioning.aws import secrets
+from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected
+from provisioning.services.generic import Generic
+from provisioning.tenant import holding, key_delivery, removing, secret
+from stages.create_database import create_database, drop_database
+from stages.finalize import finalize
+from stages.generate_api_keys import generate_api_keys
+from tests.conftest import NewProject
+from tests.executions.looking import Row, look
+from tests.stages.jobs import REGISTER, StagedJob, execute, look_again, open_job, outdate_pool, refill
+from tests.stages.test_native_services import KINDS, running
+from upkeep.reconcile import reconcile
+
+MOMENT = "SELECT now()"
+
+
+class NoTimeLeft:
+    """An invocation that is about to end."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 0
+
+
+def tenant_of(stack: Stack, job: StagedJob) -> Row:
+    (row,) = [row for row in look(stack, job.project_id).tenants if row["tenant_id"] == job.tenant_id]
+    return row
+
+
+def job_row(stack: Stack, job: StagedJob) -> Row:
+    (row,) = [row for row in look(stack, job.project_id).jobs if row["job_id"] == job.job_id]
+    return row
+
+
+@pytest.fixture
+def removed(job: StagedJob) -> StagedJob:
+    """A job that was rolled back, whose tenant waits for its last look."""
+    job.run_until(generate_api_keys)
+    job.roll_back()
+    return job
+
+
+def test_a_last_look_that_finds_nothing_lets_the_tenant_be_gone(stack: Stack, removed: StagedJob) -> None:
+    assert removed.tenant_id in look_again(stack, removed.tenant_id)["finished"]
+    world = look(stack, removed.project_id)
+    assert tenant_of(stack, removed)["state"] == "gone"
+    assert tenant_of(stack, removed)["gone_at"] is not None
+    assert (world.registered, world.service_registrations, world.api_key_secrets) == ([], [], [])
+    assert [row["tenant_id"] for row in world.audited("tenant gone", removed.job_id)] == [removed.tenant_id]
+
+
+def test_before_its_last_look_is_due_nobody_looks(stack: Stack, removed: StagedJob) -> None:
+    assert removed.tenant_id not in look_again(stack)["finished"]
+    assert tenant_of(stack, removed)["state"] == "removing"
+
+
+def test_without_time_left_nothing_is_begun(stack: Stack, removed: StagedJob) -> None:
+    execute(
+        stack,
+        "control_plane",
+        "UPDATE control_plane.tenants SET look_again_at = now() WHERE tenant_id = %s",
+        removed.tenant_id,
+    )
+    assert reconcile({}, NoTimeLeft())["finished"] == []
+    assert tenant_of(stack, removed)["state"] == "removing"
+
+
+def late_credentials(job: StagedJob) -> str:
+    tenant = holding.find(control_plane.connect(), str(job.tenant_id))
+    assert tenant is not None
+    secret.ensure_credentials(tenant)
+    return job.names.secret
+
+
+def late_api_keys(job: StagedJob) -> str:
+    name = job.names.api_keys_secret(job.job_id)
+    secrets.create(name, {"api_keys": []}, description="late", tags={})
+    return name
+
+
+@pytest.mark.parametrize("late", [late_credentials, late_api_keys])
+def test_a_secret_that_a_superseded_attempt_created_late_is_found_and_removed(
+    stack: Stack, removed: StagedJob, late: Any
+) -> None:
+    name = late(removed)
+    answer = look_again(stack, removed.tenant_id)
+    assert name in answer["found"]
+    assert removed.tenant_id not in answer["finished"]
+    world = look(stack, removed.project_id)
+    assert world.secrets == []
+    (told,) = world.audited("tenant looked at again", removed.job_id)
+    assert told["details"] == {"removed": [name], "error_message": None}
+    assert removed.tenant_id in look_again(stack, removed.tenant_id)["finished"], "the next look finds nothing"
+
+
+@pytest.mark.parametrize("service", KINDS)
+def test_a_registration_that_arrived_late_is_found_and_removed(
+    stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    with running(stack, monkeypatch, service) as api:
+        job = open_job(new_project())
+        job.run(create_database)
+        job.run(REGISTER[service])
+        put = dict(api.tenants)
+        job.roll_back()
+        assert api.tenants == {}
+        api.tenants.update(put)
+        assert f"{service} registration" in look_again(stack, job.tenant_id)["found"]
+        assert api.tenants == {}
+        assert job.tenant_id in look_again(stack, job.tenant_id)["finished"]
+
+
+def test_keys_that_were_stored_again_after_they_were_revealed_are_removed(stack: Stack, job: StagedJob) -> None:
+    job.run_until(finalize)
+    assert key_delivery.reveal_api_keys(job.project_id)
+    name = late_api_keys(job)
+    assert name in look_again(stack, job.tenant_id)["found"]
+    assert look(stack, job.project_id).raw_keys == []
+    assert name not in look_again(stack, job.tenant_id)["found"]
+    assert tenant_of(stack, job)["state"] == "active"
+
+
+@contextmanager
+def unreachable_cluster() -> Iterator[None]:
+    lost = psycopg2.OperationalError("the cluster does not answer")
+    with patch.object(removing, "_drop", side_effect=lost):
+        yield
+
+
+def test_a_rollback_that_could_not_drop_the_database_is_finished(stack: Stack, job: StagedJob) -> None:
+    job.run_until(generate_api_keys)
+    with unreachable_cluster(), pytest.raises(RollbackFailed):
+        job.compensate()
+    assert job.record_failure({})["outcome"] == "rollback_incomplete"
+    look_again(stack, job.tenant_id)
+    world = look(stack, job.project_id)
+    assert (world.databases, world.roles, world.secrets, world.registrations) == ([], [], [], {})
+    look_again(stack, job.tenant_id)
+    assert (job_row(stack, job)["status"], job_row(stack, job)["leftovers"]) == ("rolled_back", [])
+
+
+def test_a_rollback_that_could_not_deregister_is_finished(stack: Stack, job: StagedJob) -> None:
+    job.run_until(generate_api_keys)
+    with patch.object(Generic, "deregister", side_effect=ServiceRegistrationFailed("auth answered 500")):
+        with pytest.raises(ServiceRegistrationFailed):
+            job.compensate()
+        job.run(drop_database)
+        assert job.record_failure({})["outcome"] == "rollback_incomplete"
+    look_again(stack, job.tenant_id)
+    assert look(stack, job.project_id).registrations == {}
+    assert job_row(stack, job)["status"] == "rollback_incomplete", "not before the last look"
+    look_again(stack, job.tenant_id)
+    assert (job_row(stack, job)["status"], job_row(stack, job)["leftovers"]) == ("rolled_back", [])
+
+
+def test_the_tenant_that_a_projects_next_job_superseded_is_removed(stack: Stack, job: StagedJob) -> None:
+    job.run_until(generate_api_keys)
+    job.record_failure({})
+    later = open_job(job.project_id)
+    later.run(create_database)
+    for _ in range(2):
+        look_again(stack, job.tenant_id)
+    assert (tenant_of(stack, job)["state"], job_row(stack, job)["status"]) == ("gone", "rolled_back")
+    world = look(stack, job.project_id)
+    assert [database["name"] for database in world.databases] == [later.names.database]
+    assert world.registrations == {}
+
+
+def test_a_tenant_that_a_refill_removed_is_gone_after_its_last_look(stack: Stack) -> None:
+    refill(1)
+    ((tenant_id,),) = execute(
+        stack, "control_plane", "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready'"
+    )
+    outdate_pool(stack)
+    refill(0)
+    assert tenant_id in look_again(stack, tenant_id)["finished"]
+
+
+def test_the_tenants_of_a_job_that_runs_are_left_to_it(stack: Stack, job: StagedJob) -> None:
+    job.run(create_database)
+    job.run(drop_database)
+    before = tenant_of(stack, job)
+    answer = look_again(stack, job.tenant_id)
+    assert job.tenant_id not in [*answer["finished"], *answer["failed"]]
+    assert tenant_of(stack, job) == {**before, "look_again_at": tenant_of(stack, job)["look_again_at"]}
+
+
+def test_a_tenant_that_cannot_be_removed_keeps_no_other_from_its_turn(
+    stack: Stack, new_project: NewProject, removed: StagedJob
+) -> None:
+    stuck = open_job(new_project())
+    stuck.run(create_database)
+    names = [sql.Identifier(f"stuck_{stuck.tenant_id}"), sql.Identifier(stuck.names.login_role)]
+    execute(stack, "postgres", sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(*names))
+    with pytest.raises(StatementRejected):
+        stuck.compensate()
+    stuck.record_failure({})
+    with pytest.raises(StatementRejected, match="some objects depend on it"):
+        look_again(stack, stuck.tenant_id, removed.tenant_id)
+    assert tenant_of(stack, removed)["state"] == "gone"
+    (told,) = look(stack, stuck.project_id).audited("tenant looked at again", stuck.job_id)
+    assert "some objects depend on it" in told["details"]["error_message"]
+    execute(stack, "postgres", sql.SQL("DROP SCHEMA {}").format(names[0]))
+    ((now,),) = execute(stack, "postgres", MOMENT)
+    assert tenant_of(stack, stuck)["look_again_at"] > now, "it is looked at again later"
+    for _ in range(2):
+        look_again(stack, stuck.tenant_id)
+    assert job_row(stack, stuck)["status"] == "rolled_back"

@@ -1,6 +1,7 @@
 """provision doctor on a cluster: its admin, register and creators, and what only one of the sides knows."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -144,16 +145,21 @@ def test_a_cluster_that_is_full(stack: Stack) -> None:
         assert "add a cluster" in found().remedy
 
 
-def test_the_room_of_a_cluster_is_what_projects_leave(stack: Stack, project_id: str) -> None:
-    ((used,),) = execute(
-        stack,
-        "SELECT count(*) FROM control_plane.tenants WHERE state <> 'gone' AND project_id IS NOT NULL",
-        "control_plane",
-    )
-    assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
-    with changed_cluster(stack, capacity=used + 3):
-        (one,) = [one for one in examined() if one.subject == "cluster local"]
-    assert one.fact.endswith(f"room for 2 of {used + 3} databases")
+def room_of(capacity: int) -> int:
+    """How many databases the stack's cluster is said to have room for."""
+    (one,) = [one for one in examined() if one.subject == "cluster local"]
+    found = re.search(rf" room for (\d+) of {capacity} databases$", one.fact)
+    assert found, one.fact
+    return int(found[1])
+
+
+def test_a_project_takes_one_place_of_its_cluster_and_the_pool_takes_none(stack: Stack, project_id: str) -> None:
+    with changed_cluster(stack, capacity=500):
+        before = room_of(500)
+        with pooled(stack):
+            assert room_of(500) == before
+        assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
+        assert room_of(500) == before - 1
 
 
 def test_a_cluster_that_was_upgraded(stack: Stack) -> None:

@@ -154,7 +154,7 @@ def test_migrating_twice_changes_nothing(up: Path) -> None:
     assert provision("migrate", state=up).stdout == "The control plane is at the newest version already.\n"
 
 
-def test_the_printed_command_starts_an_execution_and_the_ledger_answers_after_a_restart(tmp_path: Path) -> None:
+def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "stack"
     printed = provision("up", "--port", "0", state=state).stdout
     try:

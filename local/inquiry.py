@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from console.words import date_and_clock
+from local import lookup
 from local.cluster_checkup import RegisteredTenant, credentials, registered_tenants
 from local.errors import HumanError
 from local.lookup_view import revealed
 from local.progress_view import stage_table
-from provisioning import configuration, control_plane, lookup, postgres
+from provisioning import configuration, control_plane, postgres
 from provisioning.aws import secrets
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER

@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.table import Table
 
 from console.words import date_and_clock
+from local import lookup
 from local.errors import HumanError
-from provisioning import control_plane, lookup
-from provisioning.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
+from local.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
+from provisioning import control_plane
 
 
 def print_project(project_id: str, console: Console) -> None:

@@ -161,6 +161,7 @@ CREATE TABLE control_plane.audit_log (
     details     jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_log_by_job ON control_plane.audit_log (job_id, id);
+CREATE INDEX audit_log_by_tenant ON control_plane.audit_log (tenant_id, id) WHERE tenant_id IS NOT NULL;
 
 CREATE FUNCTION control_plane.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege'; END $$;

@@ -27,7 +27,7 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import configuration, json_web_token, queries
+from provisioning import configuration, json_web_token, postgres, queries
 from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant, tls_enforced
@@ -111,9 +111,9 @@ def _own_login() -> Mapping[str, str] | None:
 
 
 def _prepare_database(tenant: ServiceTenant, username: str) -> None:
-    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
-        names = {"database": sql.Identifier(tenant.database), "realtime": sql.Identifier(username)}
-        cursor.execute(sql.SQL(QUERIES["prepare_realtime_schema"].text).format(**names))
+    names = {"database": sql.Identifier(tenant.database), "realtime": sql.Identifier(username)}
+    with closing(tenant.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(postgres.composed(QUERIES["prepare_realtime_schema"], **names))
 
 
 def _description(tenant: ServiceTenant, login: Mapping[str, str]) -> dict[str, object]:

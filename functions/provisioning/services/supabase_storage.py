@@ -22,8 +22,8 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import queries
-from provisioning.cluster.creators import SHARED_ROLES
+from provisioning import postgres, queries
+from provisioning.cluster import creators
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant
 
 QUERIES = queries.load(__file__)
@@ -80,17 +80,17 @@ class SupabaseStorage(Adapter):
 
 
 def _prepare_schema(tenant: ServiceTenant) -> None:
-    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
-        roles = sql.SQL(", ").join(map(sql.Identifier, SHARED_ROLES))
-        cursor.execute(sql.SQL(QUERIES["prepare_storage_schema"].text).format(shared_roles=roles))
+    with closing(tenant.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(postgres.composed(QUERIES["prepare_storage_schema"], shared_roles=creators.shared_roles()))
 
 
 def _open_tables_to_the_service(tenant: ServiceTenant) -> None:
-    with closing(tenant.connect()) as connection, connection, connection.cursor() as cursor:
+    with closing(tenant.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(QUERIES["find_closed_tables"].text)
-        for (table,) in cursor.fetchall():
-            names = {"table": sql.Identifier("storage", table)}
-            cursor.execute(sql.SQL(QUERIES["open_table_to_service_role"].text).format(**names))
+        tables = [sql.Identifier("storage", table) for (table,) in cursor.fetchall()]
+        opened = [postgres.composed(QUERIES["open_table_to_service_role"], table=table) for table in tables]
+        if opened:
+            cursor.execute(sql.Composed(opened))
 
 
 def _description(tenant: ServiceTenant) -> dict[str, object]:

@@ -63,10 +63,10 @@ def test_a_grant_to_a_role_of_another_tenants_holds_up_its_removal(
     assert leaving.record_failure({})["outcome"] == "rollback_incomplete"
     assert execute(stack, GRANTS) == [(attacker.names.database, role)]
     with pytest.raises(StatementRejected, match="cannot be dropped"):
-        look_again(stack)
+        look_again(stack, leaving.tenant_id)
     revoke_as_admin(attacker, role)
     assert execute(stack, GRANTS) == []
-    look_again(stack)
+    look_again(stack, leaving.tenant_id)
     assert execute(stack, sql.SQL("SELECT FROM pg_roles WHERE rolname = {}").format(sql.Literal(role))) == []
 
 

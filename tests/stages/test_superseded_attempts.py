@@ -10,9 +10,9 @@ import pytest
 
 from local.stack import Stack
 from provisioning import control_plane
-from provisioning.cluster import register
+from provisioning.cluster import creators, register
 from provisioning.errors import JobClosed, ProvisioningError
-from provisioning.tenant import holding, making
+from provisioning.tenant import holding, making, secret
 from provisioning.tenant.identity import Tenant
 from stages.create_database import create_database, drop_database
 from tests.conftest import NewProject
@@ -40,8 +40,8 @@ def rolled_back_before(job: StagedJob, owner: Any, attribute: str) -> Iterator[N
 ASLEEP: dict[str, tuple[Any, str]] = {
     "before the tenant's lock": (register, "lock"),
     "before the register": (register, "claim"),
-    "before the secret": (making.tenant_secret, "ensure_credentials"),
-    "before the roles": (making.creators, "for_new_tenant"),
+    "before the secret": (secret, "ensure_credentials"),
+    "before the roles": (creators, "for_new_tenant"),
     "before the database": (making, "_creation"),
 }
 
@@ -101,7 +101,7 @@ def test_who_takes_the_tenants_lock_ends_the_session_of_who_held_it(stack: Stack
     with pytest.raises(psycopg2.OperationalError):
         making.make_database(tenant, holder, overtaken)
     world = look(stack, job.project_id)
-    assert ([secret["arn"] for secret in world.secrets], len(world.databases)) == (made, 1)
+    assert ([one["arn"] for one in world.secrets], len(world.databases)) == (made, 1)
 
 
 def known(job: StagedJob) -> tuple[Tenant, register.Holder]:

@@ -36,7 +36,7 @@ def test_a_warm_environment_opens_none_but_those_to_the_tenants_own_database(
     assert noted == [job.names.database] * 2
 
 
-def test_from_the_pool_a_job_opens_none_but_the_one_that_proves_the_issued_credentials(
+def test_from_the_pool_a_job_opens_none_but_the_one_that_proves_its_credentials(
     stack: Stack, new_project: NewProject
 ) -> None:
     open_job(new_project()).run_until(finalize)

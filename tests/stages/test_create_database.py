@@ -12,6 +12,7 @@ from psycopg2 import sql
 
 from local.bootstrap import ADMIN
 from local.stack import Stack
+from provisioning.cluster import register
 from provisioning.cluster.session import REGISTER as REGISTER_DATABASE
 from provisioning.ledger.attempt import Attempt
 from provisioning.queries import Query
@@ -168,8 +169,8 @@ def dying_before(query: str) -> Iterator[None]:
 
 
 CRASHES = {
-    "nothing": lambda: dying(making.register, "claim", after=False),
-    "the register's row": lambda: dying(making.register, "claim", after=True),
+    "nothing": lambda: dying(register, "claim", after=False),
+    "the register's row": lambda: dying(register, "claim", after=True),
     "the secret": lambda: dying_before("join_roles"),
     "the roles": lambda: dying_before("make_database"),
     "the database": lambda: dying_before("open_database"),
@@ -203,7 +204,7 @@ def test_after_a_crash_the_compensation_removes_what_is_there(stack: Stack, job:
 
 
 def test_the_register_has_its_row_before_anything_is_made(stack: Stack, job: StagedJob) -> None:
-    with dying(making.register, "claim", after=True), pytest.raises(Died):
+    with dying(register, "claim", after=True), pytest.raises(Died):
         job.run(create_database)
     world = look(stack, job.project_id)
     assert [row["job_id"] for row in world.registered] == [job.job_id]
@@ -227,7 +228,7 @@ def test_a_job_that_died_keeps_the_tenant_of_the_pool_that_it_was_given(
     with refilled(stack):
         job = open_job(new_project())
         given = look(stack, job.project_id).tenants
-        with dying(making.register, "claim", after=after), pytest.raises(Died):
+        with dying(register, "claim", after=after), pytest.raises(Died):
             job.run(create_database)
         assert job.run(create_database)["tenant_id"] == given[0]["tenant_id"]
     assert [row["state"] for row in look(stack, job.project_id).tenants] == ["claimed"]

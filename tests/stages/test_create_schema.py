@@ -83,9 +83,7 @@ def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
     assert look(stack, job.project_id).schema_versions == [1, 9998, 9999]
 
 
-def test_a_tenant_of_the_pool_has_its_schema_and_the_stage_answers_what_the_refill_found(
-    stack: Stack, new_project: NewProject
-) -> None:
+def test_of_a_tenant_of_the_pool_the_stage_answers_what_the_refill_found(stack: Stack, new_project: NewProject) -> None:
     with refilled(stack):
         job = open_job(new_project())
     prepared = look(stack, job.project_id).tenant["prepared"]

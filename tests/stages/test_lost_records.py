@@ -97,7 +97,7 @@ def test_without_a_tenant_in_the_state_the_register_names_those_of_the_job(stack
     ],
     ids=["another job", "nobody", "another control plane", "no row"],
 )
-def test_a_tenant_that_the_register_does_not_give_to_the_job_stays_and_the_ending_says_so(
+def test_a_tenant_that_the_register_does_not_give_to_the_job_stays_and_is_named(
     stack: Stack, lost: StagedJob, given: str
 ) -> None:
     execute(stack, REGISTER, given, lost.tenant_id)

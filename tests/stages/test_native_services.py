@@ -111,7 +111,7 @@ def test_a_removal_of_what_was_never_registered_is_done(job: StagedJob, api: Ten
     assert job.run(deregister_services) == {"removed": [], "unknown": []}
 
 
-def test_a_tenant_whose_migrations_failed_is_not_registered_and_the_next_attempt_mends_it(
+def test_a_tenant_whose_migrations_failed_is_registered_by_the_next_attempt(
     stack: Stack, job: StagedJob, api: TenantApi, service: str
 ) -> None:
     api.migrations_fail = 1

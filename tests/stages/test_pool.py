@@ -14,7 +14,7 @@ from local.stack import Stack
 from provisioning.cluster import register
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import JobClosed, StatementRejected
-from provisioning.tenant import making, pool, schema
+from provisioning.tenant import making, pool, removing, schema
 from provisioning.tenant.names import TenantNames, new_tenant_id
 from stages.create_database import create_database
 from tests.stages.jobs import Context, Died, StagedJob, at_once, dying, execute, outdate_pool
@@ -113,7 +113,7 @@ def test_what_an_interrupted_refill_left_is_removed_by_the_next(stack: Stack, di
 def test_a_removal_that_was_cut_off_is_finished_by_the_next_refill(stack: Stack) -> None:
     begun = set(refill()["made"])
     outdate_pool(stack)
-    with dying(pool.removing, "remove_secrets", after=False), pytest.raises(Died):
+    with dying(removing, "remove_secrets", after=False), pytest.raises(Died):
         refill()
     assert set(refill()["removed"]) == begun
     assert unfinished(stack) == []

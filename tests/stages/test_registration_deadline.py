@@ -45,7 +45,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
         yield service
 
 
-def test_a_registration_with_several_requests_ends_in_time_and_its_error_is_in_the_ledger(
+def test_a_registration_of_several_requests_ends_in_time_with_its_error_recorded(
     stack: Stack, job: StagedJob, slow: ProgrammableService
 ) -> None:
     slow.will(answer(200, {}), hang)

@@ -52,7 +52,7 @@ class Case(NamedTuple):
     @property
     def is_possible(self) -> bool:
         """Whether the control plane's constraints let such a row be, and somebody would ask so."""
-        if self.asks is REFILL and (self.must_be_named or self.removes_tenant or not self.may_be_active):
+        if self.asks is REFILL and (self.must_be_named or self.removes_tenant):
             return False
         if self.state == "ready":
             return self.holder is REFILL
@@ -63,7 +63,7 @@ class Case(NamedTuple):
         """Whether a compensation, reconcile or a refill asks so, or it is what removing a live tenant will take."""
         if self.state in ("active", "suspended"):
             return not self.must_be_named and self.may_be_active
-        return not self.removes_tenant and (self.must_be_named or self.may_be_active)
+        return not self.removes_tenant and (self.must_be_named or self.may_be_active or self.state == "removing")
 
     @property
     def control_plane_agrees(self) -> bool:
@@ -84,7 +84,8 @@ class Case(NamedTuple):
             return "untouched"
         return "removed" if self.register_agrees else "disputed"
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
         names = {THIS_JOB: "this job", ANOTHER_JOB: "another job", REFILL: "refill"}
         kind = [name for name in ("removes_tenant", "must_be_named", "may_be_active") if getattr(self, name)]
         asked = f"{names[self.asks]} asks, {' '.join(kind) or 'nothing else'}"
@@ -92,8 +93,15 @@ class Case(NamedTuple):
 
 
 HOLDERS = (THIS_JOB, ANOTHER_JOB, REFILL)
-COMBINED = product((THIS_JOB, REFILL), STATES, HOLDERS, REGISTERS, *[(False, True)] * 3)
-CASES = [case for case in (Case(*values) for values in COMBINED) if case.is_possible]
+CASES = [
+    case
+    for asks in (THIS_JOB, REFILL)
+    for state in STATES
+    for holder in HOLDERS
+    for name in REGISTERS
+    for flags in product((False, True), repeat=3)
+    if (case := Case(asks, state, holder, name, *flags)).is_possible
+]
 
 
 def cases(outcome: str) -> pytest.MarkDecorator:
@@ -101,7 +109,7 @@ def cases(outcome: str) -> pytest.MarkDecorator:
     chosen = [case for case in CASES if case.outcome == outcome]
     marks = [[pytest.mark.slow] if outcome == "removed" and not case.is_asked_today else [] for case in chosen]
     return pytest.mark.parametrize(
-        "case", [pytest.param(case, id=str(case), marks=mark) for case, mark in zip(chosen, marks, strict=True)]
+        "case", [pytest.param(case, id=case.sentence, marks=mark) for case, mark in zip(chosen, marks, strict=True)]
     )
 
 
@@ -189,7 +197,7 @@ def guarded(stack: Stack, environment: None) -> Iterator[Guarded]:
     made = Guarded(control_plane.connect(), superuser, registrar)
     yield made
     (everything,) = (
-        case for case in CASES if str(case) == "refill asks, may_be_active; making for refill; register has no row"
+        case for case in CASES if case.sentence == "refill asks, may_be_active; making for refill; register has no row"
     )
     removing.remove(made.control, made.prepare(everything))
     superuser.close()

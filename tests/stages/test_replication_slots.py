@@ -36,7 +36,7 @@ def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplic
         yield consumer
 
 
-def test_the_database_goes_although_a_consumer_streams_from_its_slot_and_other_tenants_streams_go_on(
+def test_a_database_goes_though_its_slot_is_streamed_and_other_streams_go_on(
     stack: Stack, new_project: NewProject
 ) -> None:
     gone, kept = open_job(new_project()), open_job(new_project())
@@ -56,9 +56,7 @@ def test_the_database_goes_although_a_consumer_streams_from_its_slot_and_other_t
     assert execute(stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slots[1]) == []
 
 
-def test_an_idle_slot_goes_with_its_database_and_one_of_another_database_stays_whatever_its_name(
-    stack: Stack, new_project: NewProject
-) -> None:
+def test_an_idle_slot_goes_with_its_database_and_no_other_databases_does(stack: Stack, new_project: NewProject) -> None:
     job = open_job(new_project())
     job.run(create_database)
     create = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')"

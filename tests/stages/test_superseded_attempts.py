@@ -1,4 +1,4 @@
-"""An attempt that resumes after its job was rolled back makes nothing, and what it was making is gone."""
+"""An attempt that resumes after its job was rolled back leaves nothing, and after its success changes nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,27 +10,29 @@ import pytest
 
 from local.stack import Stack
 from provisioning import control_plane
-from provisioning.cluster import register
+from provisioning.cluster import creators, register
 from provisioning.errors import JobClosed, ProvisioningError
-from provisioning.tenant import holding, making
+from provisioning.tenant import holding, making, secret
 from provisioning.tenant.identity import Tenant
 from stages.create_database import create_database, drop_database
+from stages.finalize import finalize
 from tests.conftest import NewProject
 from tests.executions.looking import look
+from tests.stages.backups import outside, registered_state, state
 from tests.stages.jobs import StagedJob, at_once, open_job, refilled
 from tests.stages.test_create_database import NOTHING, resources
 
 
 @contextmanager
-def rolled_back_before(job: StagedJob, owner: Any, attribute: str) -> Iterator[None]:
-    """Lets the attempt sleep before a call, its session on the control plane lost, while its job is rolled back."""
+def overtaken(owner: Any, attribute: str, by: Callable[[], object]) -> Iterator[None]:
+    """Lets the attempt sleep before a call, its session on the control plane lost, while others do something."""
     real = getattr(owner, attribute)
 
     def asleep(*arguments: Any, **named: Any) -> Any:
         control_plane._environment.connection.close()
         with patch.object(owner, attribute, real):
-            (undone,) = at_once(lambda: job.run(drop_database))
-        assert isinstance(undone, dict), undone
+            (done,) = at_once(by)
+        assert not isinstance(done, Exception), done
         return real(*arguments, **named)
 
     with patch.object(owner, attribute, asleep):
@@ -40,17 +42,36 @@ def rolled_back_before(job: StagedJob, owner: Any, attribute: str) -> Iterator[N
 ASLEEP: dict[str, tuple[Any, str]] = {
     "before the tenant's lock": (register, "lock"),
     "before the register": (register, "claim"),
-    "before the secret": (making.tenant_secret, "ensure_credentials"),
-    "before the roles": (making.creators, "for_new_tenant"),
+    "before the secret": (secret, "ensure_credentials"),
+    "before the roles": (creators, "for_new_tenant"),
     "before the database": (making, "_creation"),
 }
 
 
-@pytest.mark.parametrize(("owner", "attribute"), ASLEEP.values(), ids=ASLEEP)
+asleep = pytest.mark.parametrize(("owner", "attribute"), ASLEEP.values(), ids=ASLEEP)
+
+
+@asleep
+def test_an_attempt_that_resumes_after_the_success_changes_nothing(
+    stack: Stack, project_id: str, owner: Any, attribute: str
+) -> None:
+    job, live = open_job(project_id, "auth"), []
+
+    def succeed() -> None:
+        job.run_until(finalize)
+        live.append(outside(stack, job))
+
+    with overtaken(owner, attribute, by=succeed), pytest.raises(ProvisioningError):
+        job.run(create_database)
+    assert [outside(stack, job)] == live
+    assert registered_state(stack, job) == state(stack, job) == "active"
+
+
+@asleep
 def test_an_attempt_that_resumes_after_the_rollback_leaves_nothing(
     stack: Stack, job: StagedJob, owner: Any, attribute: str
 ) -> None:
-    with rolled_back_before(job, owner, attribute), pytest.raises(ProvisioningError):
+    with overtaken(owner, attribute, by=lambda: job.run(drop_database)), pytest.raises(ProvisioningError):
         job.run(create_database)
     assert resources(stack, job) == NOTHING
     assert [row["state"] for row in look(stack, job.project_id).registered] == ["removing"]
@@ -61,7 +82,7 @@ def test_an_attempt_that_resumes_after_the_rollback_takes_no_tenant_of_the_pool(
 ) -> None:
     with refilled(stack):
         job = open_job(new_project())
-        with rolled_back_before(job, register, "claim"), pytest.raises(ProvisioningError):
+        with overtaken(register, "claim", by=lambda: job.run(drop_database)), pytest.raises(ProvisioningError):
             job.run(create_database)
     assert resources(stack, job) == NOTHING
 
@@ -95,13 +116,13 @@ def test_who_takes_the_tenants_lock_ends_the_session_of_who_held_it(stack: Stack
     tenant, holder = known(job)
     made = []
 
-    def overtaken() -> None:
+    def second() -> None:
         made.extend(at_once(lambda: making.make_database(tenant, holder, lambda: None).arn))
 
     with pytest.raises(psycopg2.OperationalError):
-        making.make_database(tenant, holder, overtaken)
+        making.make_database(tenant, holder, second)
     world = look(stack, job.project_id)
-    assert ([secret["arn"] for secret in world.secrets], len(world.databases)) == (made, 1)
+    assert ([one["arn"] for one in world.secrets], len(world.databases)) == (made, 1)
 
 
 def known(job: StagedJob) -> tuple[Tenant, register.Holder]:

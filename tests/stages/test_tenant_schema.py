@@ -196,7 +196,7 @@ def test_what_a_role_needs_not_it_may_not(tenant_job: StagedJob, role: str, stat
     assert refused(tenant_job, role, statement, ALICE)
 
 
-def test_what_the_tenant_creates_is_open_to_the_shared_roles_and_closed_to_the_public(job: StagedJob) -> None:
+def test_what_the_tenant_creates_is_open_to_the_shared_roles_and_not_to_the_public(job: StagedJob) -> None:
     job.run(create_database)
     job.run(create_schema)
     with logged_in(job) as session:

@@ -1,6 +1,5 @@
 """The last look at what was removed, made now instead of when it is due."""
 
-import json
 import threading
 
 from psycopg2 import sql
@@ -9,15 +8,16 @@ from local.stack import Stack
 from tests.executions.running import execute
 
 ADVANCE = sql.SQL("""
-    UPDATE control_plane.tenants SET look_again_at = now() WHERE state = 'removing' AND project_id = {project};
+    UPDATE control_plane.tenants SET look_again_at = now()
+    WHERE state = 'removing' AND project_id IS NOT DISTINCT FROM {project};
     UPDATE control_plane.api_key_secrets SET look_again_at = now()
     FROM control_plane.tenants
     WHERE api_key_secrets.look_again_at IS NOT NULL AND tenants.tenant_id = api_key_secrets.tenant_id
         AND tenants.project_id = {project}
 """)
-LOOKED_AT = sql.SQL("""
-    SELECT tenant_id, (SELECT coalesce(max(id), 0) FROM control_plane.audit_log)
-    FROM control_plane.tenants WHERE state = 'removing' AND removed_at IS NOT NULL AND project_id = {project}
+REMOVED = sql.SQL("""
+    SELECT tenant_id, (SELECT coalesce(max(id), 0) FROM control_plane.audit_log) FROM control_plane.tenants
+    WHERE state = 'removing' AND removed_at IS NOT NULL AND project_id IS NOT DISTINCT FROM {project}
 """)
 FOUND = sql.SQL("""
     SELECT tenant_id, details -> 'removed', details ->> 'error_message'
@@ -28,13 +28,16 @@ _one_at_a_time = threading.Lock()
 """Upkeep has one environment (ReservedConcurrentExecutions)."""
 
 
-def look_last(stack: Stack, project_id: str) -> list[str]:
-    """Run upkeep with the clock past the last look at the project's removed tenants; return what that look found."""
+def look_last(stack: Stack, project_id: str | None) -> list[str]:
+    """Run upkeep with the clock past the last look at a project's removed tenants; return what that look found.
+
+    Without a project: at those that the refills of the pools have removed.
+    """
     project = sql.Literal(project_id)
     with _one_at_a_time:
-        looked_at = execute(stack, LOOKED_AT.format(project=project), "control_plane")
+        looked_at = execute(stack, REMOVED.format(project=project), "control_plane")
         execute(stack, ADVANCE.format(project=project), "control_plane")
-        stack.runtime.invoke("ReconcileFunction", json.dumps({}))
+        stack.runtime.invoke("ReconcileFunction", "{}")
     if not looked_at:
         return []
     tenants = [tenant_id for tenant_id, _ in looked_at]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from moto.secretsmanager.models import secretsmanager_backends
-from provisioning.naming import TenantNames, tenant_names
+from psycopg2 import sql
 
 from local.aws import ACCOUNT
 from local.aws_client import REGION
@@ -13,15 +13,16 @@ from tests.executions.running import execute
 
 CLUSTER_ROWS = """
     SELECT 'role', to_jsonb(r)::text, shobj_description(r.oid, 'pg_authid') FROM pg_authid r
-    WHERE rolname IN ('{owner}', '{login}')
+    WHERE rolname IN ({owner}, {login})
     UNION ALL SELECT 'database', (to_jsonb(d) - 'datfrozenxid' - 'datminmxid')::text,
-        shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = '{database}'
+        shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE datname = {database}
     UNION ALL SELECT 'setting', to_jsonb(s)::text, NULL FROM pg_db_role_setting s
-    WHERE setrole IN (SELECT oid FROM pg_authid WHERE rolname IN ('{owner}', '{login}'))
-        OR setdatabase = (SELECT oid FROM pg_database WHERE datname = '{database}')
+    WHERE setrole IN (SELECT oid FROM pg_authid WHERE rolname IN ({owner}, {login}))
+        OR setdatabase = (SELECT oid FROM pg_database WHERE datname = {database})
     UNION ALL SELECT 'member', to_jsonb(m)::text, NULL FROM pg_auth_members m
-    WHERE member IN (SELECT oid FROM pg_authid WHERE rolname IN ('{owner}', '{login}'))
-        OR roleid IN (SELECT oid FROM pg_authid WHERE rolname IN ('{owner}', '{login}'))
+    WHERE member IN (SELECT oid FROM pg_authid WHERE rolname IN ({owner}, {login}))
+        OR roleid IN (SELECT oid FROM pg_authid WHERE rolname IN ({owner}, {login}))
+    UNION ALL SELECT 'register', xmin::text || t::text, NULL FROM register.tenants AS t WHERE tenant_id = {tenant}
     ORDER BY 1, 2
 """
 ROW = "t.xmin::text || t::text"
@@ -30,33 +31,44 @@ ROW_OF_PG_CLASS = (
 )
 """Without its estimates, which autovacuum and ANALYZE write anew."""
 
-MARK = "CREATE TABLE IF NOT EXISTS tenant.notes (note text); INSERT INTO tenant.notes VALUES ('{}')"
+NOTE = "CREATE TABLE IF NOT EXISTS tenant.notes (note text); INSERT INTO tenant.notes VALUES ({note})"
 
 
-def of_cluster(stack: Stack, names: TenantNames) -> list[tuple[Any, ...]]:
-    """Returns the rows of the server's catalogs that are about the tenant's database and roles."""
-    named = {"owner": names.owner_role, "login": names.login_role, "database": names.database}
-    return execute(stack, CLUSTER_ROWS.format(**named))
+def tenant_of(stack: Stack, project_id: str) -> str:
+    """Return the tenant_id of a project that is active."""
+    asked = sql.SQL("SELECT tenant_id FROM control_plane.tenants WHERE project_id = {} AND state = 'active'")
+    ((tenant_id,),) = execute(stack, asked.format(sql.Literal(project_id)), "control_plane")
+    return str(tenant_id)
+
+
+def of_cluster(stack: Stack, tenant_id: str) -> list[tuple[Any, ...]]:
+    """Return the rows of the server's catalogs, and of its register, that are about the tenant."""
+    name = f"tenant_{tenant_id}"
+    named = {"owner": f"{name}_owner", "login": f"{name}_login", "database": name, "tenant": tenant_id}
+    asked = sql.SQL(CLUSTER_ROWS).format(**{key: sql.Literal(value) for key, value in named.items()})
+    return execute(stack, asked, "provisioner_register")
 
 
 def everything_of(stack: Stack, project_id: str) -> dict[str, Any]:
-    """Returns what is there of the tenant: what look() sees, its catalog rows, its secret's versions, and its dump."""
-    names, world = tenant_names(project_id), look(stack, project_id)
-    jobs_that_failed = {job["job_id"] for job in world.jobs if job["status"] != "succeeded"}
+    """Return what there is of the tenant: what look() sees, its catalog rows, its secrets' versions, and its dump."""
+    tenant_id, world = tenant_of(stack, project_id), look(stack, project_id)
+    mine = [job["job_id"] for job in world.jobs if job["status"] == "succeeded"]
     return {
         "world": {
             "project": world.project,
-            "jobs": [job for job in world.jobs if job["job_id"] not in jobs_that_failed],
-            "steps": {job: steps for job, steps in world.steps.items() if job not in jobs_that_failed},
+            "jobs": [job for job in world.jobs if job["job_id"] in mine],
+            "steps": {job: steps for job, steps in world.steps.items() if job in mine},
             "secrets": world.secrets,
             "registrations": world.registrations,
-            "tenant_databases": world.tenant_databases,
-            "service_registrations": world.service_registrations,
+            "tenants": [row for row in world.tenants if row["tenant_id"] == tenant_id],
+            "registered": [row for row in world.registered if row["tenant_id"] == tenant_id],
+            "service_registrations": [row for row in world.service_registrations if row["tenant_id"] == tenant_id],
+            "api_key_secrets": [row for row in world.api_key_secrets if row["tenant_id"] == tenant_id],
             "api_keys": world.api_keys,
         },
-        "cluster": of_cluster(stack, names),
-        "secret": secret_as_stored(names.secret),
-        "dump": dump(stack, names.database),
+        "cluster": of_cluster(stack, tenant_id),
+        "secrets": [secret_as_stored(secret["name"]) for secret in world.secrets],
+        "dump": dump(stack, f"tenant_{tenant_id}"),
     }
 
 
@@ -88,5 +100,6 @@ def dump(stack: Stack, database: str) -> dict[str, str]:
 
 
 def write_something(stack: Stack, project_id: str) -> None:
-    """Puts a row into the tenant's database, as its application would."""
-    execute(stack, MARK.format(project_id), tenant_names(project_id).database)
+    """Put a row into the tenant's database, as its application would."""
+    note = sql.SQL(NOTE).format(note=sql.Literal(project_id))
+    execute(stack, note, f"tenant_{tenant_of(stack, project_id)}")

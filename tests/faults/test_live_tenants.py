@@ -1,26 +1,28 @@
 """A live tenant is sacred: whatever jobs, failures and duplicates come over its cluster, not a byte of it changes."""
 
 import json
+import os
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from provisioning.naming import tenant_names
+from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
 from tests.executions.running import HANDLERS, SERVICES, execute, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
-from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
-from tests.faults.live_tenants import everything_of, write_something
+from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
+from tests.faults.live_tenants import everything_of, tenant_of, write_something
 
 SPELLINGS = ("a-b{}", "a_b{}", "A-B{}", "A_B{}", "a-b-{}")
-"""Ids that differ in case and punctuation alone, so that a name made carelessly would be another one's."""
+"""Ids that differ in case and punctuation only, so that a name derived from one would be another one's."""
 
 FORWARD = [name for name in HANDLERS if name.startswith(("Create", "Register", "Generate", "Finalize"))]
 COMPENSATIONS = ["RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction"]
@@ -47,7 +49,7 @@ class LiveTenants(RuleBasedStateMachine):
         self.projects = []
         for spelling in SPELLINGS:
             project_id = spelling.format(suffix)
-            control_plane.connect().create_project(Project(project_id, "org-test", "user-test", "us-east-1"))
+            control_plane.connect().record_project(Project(project_id, "org-test", "user-test", "us-east-1"))
             self.projects.append(Known(project_id, payload_for(project_id, *SERVICES), []))
 
     @rule(number=st.integers(0, len(SPELLINGS) - 1))
@@ -76,6 +78,17 @@ class LiveTenants(RuleBasedStateMachine):
         for job_id in self.projects[number].jobs:
             self.stack.runtime.invoke(function, json.dumps({"job_id": job_id}))
 
+    @rule(number=st.integers(0, len(SPELLINGS) - 1))
+    def an_earlier_job_is_rolled_back_once_more(self, number: int) -> None:
+        for job_id in self.projects[number].jobs:
+            run(self.stack, {"rolls_back": job_id})
+
+    @rule(size=st.sampled_from((0, 2)))
+    def upkeep_runs(self, size: int) -> None:
+        with patch.dict(os.environ, {"POOL_SIZE": str(size)}):
+            assert not self.stack.runtime.invoke("RefillPoolsFunction", "{}").failed
+        assert not self.stack.runtime.invoke("ReconcileFunction", "{}").failed
+
     @rule(number=st.integers(0, len(SPELLINGS) - 1), other=st.integers(0, len(SPELLINGS) - 1))
     def a_job_of_one_project_is_started_again_for_another(self, number: int, other: int) -> None:
         if number == other or not self.projects[number].jobs:
@@ -97,7 +110,7 @@ class LiveTenants(RuleBasedStateMachine):
     def every_other_project_has_nothing(self) -> None:
         for known in getattr(self, "projects", []):
             if known.sacred is None and known.jobs:
-                assert problems_of_rolled_back(look(self.stack, known.project_id)) == []
+                assert problems_after_last_look(self.stack, known.project_id) == []
 
     def _run(self, known: Known) -> str:
         ran = run(self.stack, known.payload)
@@ -141,14 +154,17 @@ def test_no_sequence_of_jobs_and_failures_changes_a_live_tenant(stack: Stack) ->
         ("a role", "ALTER ROLE {login} CONNECTION LIMIT 7"),
         ("a password", "ALTER ROLE {login} PASSWORD 'other'"),
         ("a setting", "ALTER ROLE {login} SET work_mem = '1MB'"),
+        ("a membership", "GRANT {owner} TO provisioner_admin"),
         ("the database", "ALTER DATABASE {database} CONNECTION LIMIT 7"),
-        ("the mark", "COMMENT ON DATABASE {database} IS 'other'"),
+        ("a comment", "COMMENT ON DATABASE {database} IS 'other'"),
     ],
 )
 def test_a_change_of_a_live_tenant_would_be_seen(stack: Stack, project_id: str, what: str, changes: str) -> None:
     assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
     write_something(stack, project_id)
-    names, before = tenant_names(project_id), everything_of(stack, project_id)
+    name, before = f"tenant_{tenant_of(stack, project_id)}", everything_of(stack, project_id)
     assert everything_of(stack, project_id) == before
-    execute(stack, changes.format(login=names.login_role, database=names.database), names.database)
+    names = {"login": f"{name}_login", "owner": f"{name}_owner", "database": name}
+    identifiers = {key: sql.Identifier(value) for key, value in names.items()}
+    execute(stack, sql.SQL(changes).format(**identifiers), name)
     assert everything_of(stack, project_id) != before, what

@@ -61,6 +61,24 @@ def register_backup(stack: Stack) -> Backup:
     return Backup(stack, REGISTER, "register", ("tenants",))
 
 
+FOUND = """
+    SELECT DISTINCT substring(name FROM '^tenant_([a-z]{20})') FROM (
+        SELECT datname::text AS name FROM pg_database UNION ALL SELECT rolname::text FROM pg_roles
+        UNION ALL SELECT 'tenant_' || tenant_id FROM register.tenants) AS named
+    WHERE name ~ '^tenant_[a-z]{20}'
+"""
+KNOWN = """
+    INSERT INTO control_plane.tenants (tenant_id, cluster_id, state) VALUES (%s, 'local', 'disputed')
+    ON CONFLICT DO NOTHING
+"""
+
+
+def make_known(stack: Stack) -> None:
+    """Writes down what a restored control plane has forgotten, so that other tests do not find it as nobody's."""
+    for (tenant_id,) in execute(stack, REGISTER, FOUND):
+        execute(stack, "control_plane", KNOWN, tenant_id)
+
+
 def outside(stack: Stack, job: StagedJob) -> dict[str, Any]:
     """What there is of the job's tenant outside the control plane, the register's row included."""
     world = look(stack, job.project_id)

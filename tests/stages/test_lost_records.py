@@ -13,8 +13,22 @@ from stages.generate_api_keys import generate_api_keys, revoke_api_keys
 from stages.register_services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.backups import ELSEWHERE, compensated, control_plane_backup, outside, registered_state, state
+from tests.stages.backups import (
+    ELSEWHERE,
+    compensated,
+    control_plane_backup,
+    make_known,
+    outside,
+    registered_state,
+    state,
+)
 from tests.stages.jobs import STOPPED, StagedJob, execute, look_again, open_job, outdate_pool, refill, refilled
+
+
+@pytest.fixture(autouse=True)
+def nothing_forgotten(stack: Stack) -> Iterator[None]:
+    yield
+    make_known(stack)
 
 
 @pytest.fixture

@@ -13,8 +13,14 @@ from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.backups import ELSEWHERE, compensated, outside, register_backup, registered_state, state
+from tests.stages.backups import ELSEWHERE, compensated, make_known, outside, register_backup, registered_state, state
 from tests.stages.jobs import STOPPED, StagedJob, execute, look_again, open_job, refilled
+
+
+@pytest.fixture(autouse=True)
+def nothing_forgotten(stack: Stack) -> Iterator[None]:
+    yield
+    make_known(stack)
 
 
 @pytest.fixture(params=["before the claim", "before the making"])

@@ -4,17 +4,23 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning.errors import RollbackFailed
 from provisioning.tenant import removing
 from tests.executions.last_look import look_last
 from tests.executions.looking import look
-from tests.executions.running import ended, replaced
+from tests.executions.running import ended, execute, replaced
 from tests.executions.stage_faults import STAGES, Fault, failing, named
 from tests.executions.worlds import problems_of_gone, problems_of_rolled_back
 from tests.faults.jobs import new_project, roll_back, start_job
 
+GIVE_AWAY = "UPDATE register.tenants SET job_id = 'of a later backup' WHERE job_id = {job}"
+ANOTHER_TENANT = """
+    INSERT INTO control_plane.tenants (tenant_id, cluster_id, job_id, project_id, state)
+    SELECT reverse(tenant_id), cluster_id, {job}, {project}, 'removing' FROM control_plane.tenants WHERE job_id = {job}
+"""
 COMPENSATIONS = {"RevokeApiKeysFunction": "3 API keys of ", "DeregisterServicesFunction": "auth registration of "}
 
 
@@ -61,3 +67,18 @@ def test_a_tenant_that_no_compensation_has_reached_waits_for_its_rollback(stack:
     assert roll_back(stack, project_id).status == "rolled_back"
     look_last(stack, project_id)
     assert problems_of_gone(look(stack, project_id)) == []
+
+
+def test_a_rollback_that_does_not_know_something_stays_incomplete(stack: Stack) -> None:
+    project_id = new_project()
+    with failing(stack, STAGES["finalizing"], Fault.ERROR), replaced(stack, "DropDatabaseFunction", unreachable):
+        ended(stack, start_job(stack, project_id))
+    job = {"job": sql.Literal(f"job-{project_id}"), "project": sql.Literal(project_id)}
+    execute(stack, sql.SQL(GIVE_AWAY).format(**job), "provisioner_register")
+    execute(stack, sql.SQL(ANOTHER_TENANT).format(**job), "control_plane")
+    assert roll_back(stack, project_id).status == "rollback_incomplete"
+    look_last(stack, project_id)
+    world = look(stack, project_id)
+    assert sorted(row["state"] for row in world.tenants) == ["disputed", "gone"]
+    assert world.jobs[0]["status"] == "rollback_incomplete"
+    assert "to somebody else" in world.jobs[0]["leftovers"][0]

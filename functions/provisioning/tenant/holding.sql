@@ -128,21 +128,41 @@ WITH gone AS (
     DELETE FROM control_plane.service_registrations USING gone WHERE service_registrations.tenant_id = gone.tenant_id
 ), forgotten_too AS (
     DELETE FROM control_plane.api_key_secrets USING gone WHERE api_key_secrets.tenant_id = gone.tenant_id
+), revoked AS (
+    DELETE FROM control_plane.api_keys USING gone WHERE api_keys.tenant_id = gone.tenant_id
 )
 INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
 SELECT 'tenant gone', tenant_id, job_id, project_id FROM gone;
 
 -- name: record_rolled_back
--- A rollback that was incomplete is finished once nothing of its job's tenants is left.
-UPDATE control_plane.jobs
-SET status = 'rolled_back', current_stage = 'rolled_back', leftovers = '[]'
-WHERE job_id = %(job_id)s AND status = 'rollback_incomplete'
-    AND NOT EXISTS (
-        SELECT FROM control_plane.tenants
-        WHERE tenants.job_id = jobs.job_id AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL)))
-    AND NOT EXISTS (
-        SELECT FROM control_plane.service_registrations AS left_over
-        WHERE left_over.job_id = jobs.job_id AND left_over.status <> 'removed');
+-- A rollback that was incomplete is finished once nothing of its job's tenants is left, and so are the stages that no
+-- compensation has undone. The last one has nothing to undo.
+WITH finished AS (
+    UPDATE control_plane.jobs
+    SET status = 'rolled_back', current_stage = 'rolled_back', leftovers = '[]'
+    WHERE job_id = %(job_id)s AND status = 'rollback_incomplete'
+        AND NOT EXISTS (
+            SELECT FROM control_plane.tenants
+            WHERE tenants.job_id = jobs.job_id
+                AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL)))
+        AND NOT EXISTS (
+            SELECT FROM control_plane.service_registrations AS left_over
+            WHERE left_over.job_id = jobs.job_id AND left_over.status <> 'removed')
+        AND NOT EXISTS (SELECT FROM control_plane.api_keys WHERE api_keys.job_id = jobs.job_id)
+        AND NOT EXISTS (
+            SELECT FROM (
+                SELECT DISTINCT ON (details -> 'stages') details FROM control_plane.audit_log
+                WHERE audit_log.job_id = jobs.job_id AND action = 'compensated'
+                ORDER BY details -> 'stages', id DESC
+            ) AS latest
+            WHERE details -> 'unknown' <> '[]')
+    RETURNING job_id
+)
+UPDATE control_plane.provisioning_steps AS step
+SET status = 'compensated', completed_at = clock_timestamp()
+FROM finished
+WHERE step.job_id = finished.job_id AND step.position > 0 AND step.stage <> 'finalizing'
+    AND step.status IN ('running', 'succeeded', 'failed');
 
 -- name: record_making
 INSERT INTO control_plane.tenants (tenant_id, cluster_id, state, fingerprint)

@@ -37,15 +37,15 @@ def test_the_document_is_what_the_rotation_functions_of_aws_read(created: secret
     }
 
 
-@pytest.mark.parametrize(("setting", "stack"), [(None, "local"), ("", "local"), ("provisioner-eu", "provisioner-eu")])
+@pytest.mark.parametrize(("setting", "stack_name"), [(None, "local"), ("", "local"), ("provisioner-eu", "provisioner-eu")])
 def test_a_secret_names_its_tenant_and_its_stack_and_nobody_else(
-    secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, setting: str | None, stack: str
+    secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, setting: str | None, stack_name: str
 ) -> None:
     if setting is not None:
         monkeypatch.setenv("STACK_NAME", setting)
     described = secrets_manager.describe_secret(SecretId=tenant_secret.ensure_credentials(TENANT).arn)
     assert described["Name"] == TENANT.names.secret
-    assert {tag["Key"]: tag["Value"] for tag in described["Tags"]} == {"tenant_id": TENANT_ID, "stack": stack}
+    assert {tag["Key"]: tag["Value"] for tag in described["Tags"]} == {"tenant_id": TENANT_ID, "stack": stack_name}
 
 
 def test_passwords_and_jwt_secrets_are_new_for_every_tenant(created: secrets.Secret) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -10,6 +11,7 @@ import pytest
 from local.stack import Stack
 
 TIME_SCALE = 0.0001
+LONGEST_FILE_SECONDS = 10.0
 ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
@@ -23,6 +25,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path in sharing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names the files that take too long for `make test`: they are marked slow, or split."""
+    seconds: dict[str, float] = defaultdict(float)
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.nodeid.partition("::")[0]] += report.duration
+    for file, took in sorted(seconds.items()):
+        if took > LONGEST_FILE_SECONDS:
+            terminalreporter.write_line(f"{took:5.0f} s in {file}")
 
 
 @pytest.fixture(scope="session")

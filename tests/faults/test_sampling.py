@@ -1,0 +1,58 @@
+"""Which cells of the matrix CI runs: a seeded sample with at least one of every job type, stage and kind of fault."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.faults.boundary import Point
+from tests.faults.cells import Cell, Job
+from tests.faults.faults import Fault
+from tests.faults.matrix import LARGEST_SAMPLE
+from tests.faults.sampling import sample
+
+STAGES = ("CreateDatabaseFunction", "CreateSchemaFunction", "FinalizeFunction")
+CELLS = [
+    Cell(job, Point(stage, number, "SELECT"), fault)
+    for job in Job
+    for stage in STAGES
+    for number in range(1, 5)
+    for fault in Fault
+]
+KINDS = {cell.kind for cell in CELLS}
+SEEDS = st.integers(0, 2**32)
+
+
+@given(SEEDS, st.integers(len(KINDS), len(CELLS) + 10))
+def test_a_sample_has_a_cell_of_every_kind_and_never_more_than_it_may(seed: int, at_most: int) -> None:
+    taken = sample(CELLS, at_most, seed)
+    assert {cell.kind for cell in taken} == KINDS
+    assert len(taken) == len(set(taken)) == min(at_most, len(CELLS))
+
+
+@given(SEEDS)
+def test_the_same_seed_takes_the_same_cells(seed: int) -> None:
+    assert sample(CELLS, 100, seed) == sample(CELLS, 100, seed)
+
+
+@given(SEEDS)
+def test_every_cell_has_its_turn(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 a repeatable choice of seeds
+    seen = {cell for _ in range(60) for cell in sample(CELLS, 100, chance.randrange(2**32))}
+    assert seen == set(CELLS)
+
+
+def test_a_sample_too_small_for_one_cell_of_every_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match=f"{len(KINDS) - 1} cells cannot have one of each of {len(KINDS)} kinds"):
+        sample(CELLS, len(KINDS) - 1, 1)
+
+
+def test_a_sample_keeps_the_order_of_the_cells() -> None:
+    assert [CELLS.index(cell) for cell in sample(CELLS, 120, 7)] == sorted(
+        CELLS.index(cell) for cell in sample(CELLS, 120, 7)
+    )
+
+
+def test_ci_never_takes_more_than_500() -> None:
+    assert LARGEST_SAMPLE == 500

@@ -1,9 +1,9 @@
 # make run    provisions the demo project on this machine
-# make test   everything that has to hold before a commit: formatting, lint, types, templates, tests
-# make test-slow  what takes most of a minute or more each: handlers killed at 50 moments, a thousand executions on the page
+# make test   everything that has to hold before a commit, in five minutes: formatting, lint, types, templates, tests
+# make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 1,000 jobs, each with a look at what it left; SAMPLE=240 runs so many of them
+# make matrix every kind of fault at every point of a job: some 1,300 jobs, each with a look at what it left; SAMPLE=400 SEED=7 runs so many of them
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/ and README
@@ -51,7 +51,7 @@ sam-test: .venv/installed
 	.venv/bin/pytest -m docker tests/sam
 
 matrix: .venv/installed
-	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %)
+	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %) $(SEED:%=--seed %)
 
 # An index that mirrors packages alone knows of no vulnerabilities, and pip-audit takes silence for health. Hence --strict,
 # and first a version whose vulnerabilities are known.

@@ -15,6 +15,8 @@ from tests.executions.running import eventually, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 
+pytestmark = pytest.mark.slow
+
 SHORT_LIVED = (
     "TooManyRequestsException",
     "ServiceException",

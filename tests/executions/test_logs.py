@@ -15,6 +15,8 @@ from tests.conftest import NewProject
 from tests.executions.running import SERVICES, Ran, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 
+pytestmark = pytest.mark.slow
+
 Record = dict[str, Any]
 DIMENSIONS = {
     "Attempts": [["stage", "outcome", "service"], ["service", "outcome"]],

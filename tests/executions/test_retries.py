@@ -7,6 +7,8 @@ from tests.executions.running import SERVICES, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import look, problems_of_provisioned
 
+pytestmark = pytest.mark.slow
+
 EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
 
 

@@ -194,7 +194,9 @@ def _operate_on(connection: Connection, what: str, effect: Callable[[], Any]) ->
         connection.close()
         return psycopg2.OperationalError("server closed the connection unexpectedly")
 
-    return vars(_Connection)["operate"].__func__(what, effect, lose)
+    # A warm environment keeps its connection when nobody watches any more.
+    operate = vars(_Connection).get("operate")
+    return operate.__func__(what, effect, lose) if operate is not None else effect()
 
 
 _classes: dict[type, type] = {}

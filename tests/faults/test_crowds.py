@@ -25,6 +25,8 @@ from tests.executions.worlds import problems_of_provisioned
 from tests.faults.cells import payload
 from tests.faults.jobs import new_project, problems_of, start_job
 
+pytestmark = pytest.mark.slow
+
 CROWD = 32
 
 

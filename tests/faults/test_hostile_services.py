@@ -15,6 +15,8 @@ from tests.executions.running import ended
 from tests.faults.jobs import new_project, problems_of, roll_back, start_job
 from tests.provisioning.programmable_service import Behaviour, ProgrammableService, answer, cut_off, hang, reset
 
+pytestmark = pytest.mark.slow
+
 TRANSIENT = {
     "hangs": hang,
     "resets": reset,

@@ -21,6 +21,8 @@ from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 from tests.faults.live_tenants import everything_of, tenant_of, write_something
 
+pytestmark = pytest.mark.slow
+
 SPELLINGS = ("a-b{}", "a_b{}", "A-B{}", "A_B{}", "a-b-{}")
 """Ids that differ in case and punctuation only, so that a name derived from one would be another one's."""
 

@@ -18,6 +18,8 @@ from tests.executions.running import ended, eventually, execute, seconds_between
 from tests.executions.stage_faults import named
 from tests.faults.jobs import new_project, problems_of, roll_back, start_job
 
+pytestmark = pytest.mark.slow
+
 TENANTS_ON_THE_SMALL_DISK = """
     SELECT datname FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace
     WHERE spcname = 'small' AND datname <> 'template0'

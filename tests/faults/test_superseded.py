@@ -19,6 +19,8 @@ from tests.faults.boundary import Boundary, Invocation, Operation, Point
 from tests.faults.cells import payload
 from tests.faults.jobs import new_project
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_SCALE = 1 / 25
 """A Lambda's 50 seconds become 2."""
 

@@ -1,0 +1,272 @@
+"""Measure the tree that is first on the path and write the figures as JSON. Run by bench.against, never imported.
+
+The same file runs in both trees, so both are measured by the same loop. What a tree's internals look like is known to
+its own `bench` package only. The driver uses these names of it:
+
+- bench.environment: fill_pool, hide_pool, provision, provision_by_stage, provision_by_boundary, here
+- bench.environments: environments, Environments.run, Environments.burst
+- bench.boundaries: _meter (the last job's calls), SECRETS_MANAGER, PYTHON
+- bench.processor: OF_A_JOB, ELSEWHERE; bench.server: prepare, count_tenants; bench.beside: beside
+- local.stack.Stack
+
+Everything else is asked of PostgreSQL itself: the floor clones a tenant's database, and round trips are counted in the
+server's log.
+"""
+
+import argparse
+import inspect
+import json
+import re
+import statistics
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from psycopg2 import sql
+
+from bench import boundaries, environment, processor, server
+from bench.beside import beside
+from bench.environments import Environments, environments
+from local.stack import Stack
+
+POOL, NOTHING, FLOOR = "from the pool", "from nothing", "CREATE DATABASE TEMPLATE"
+FLOOR_TEMPLATE = "bench_floor"
+CONTROL_PLANE = "control_plane"
+FILLING_AT_ONCE = 4
+RELOAD_SECONDS = 0.5
+STATEMENT = re.compile(r"^bench (\S*) LOG:  (?:statement|execute [^:]*): ", re.MULTILINE)
+LOG_STATEMENTS = {"log_statement": "all", "log_line_prefix": "bench %d "}
+
+Values = dict[str, list[float]]
+
+
+def main() -> None:
+    """Measure the short run or the growth, and write {what: [value, …]}."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True, help="where the databases go")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    parser.add_argument("--jobs", type=int, required=True, help="how many jobs of each kind")
+    parser.add_argument("--burst", type=int, default=0, help="how many jobs, two at once")
+    parser.add_argument("--growth", type=int, default=0, help="existing tenants; measures this only")
+    options = parser.parse_args()
+    measured = (
+        _growth(options.directory, options.growth, options.jobs)
+        if options.growth
+        else _short_run(options.directory, options.jobs, options.burst)
+    )
+    options.output.write_text(json.dumps(measured))
+
+
+def _short_run(directory: Path, jobs: int, burst: int) -> Values:
+    with _stack(directory) as stack:
+        with environments(stack, 1) as warm:
+            _assert_tree(warm)
+            found = _jobs(warm, jobs)
+            warm.run(environment.fill_pool, 1)
+            found |= _calls(stack, warm, POOL)
+            warm.run(hide_pool)
+            found |= _calls(stack, warm, NOTHING)
+        if burst:
+            with environments(stack, 2) as two:
+                found |= _two_at_once(two, burst)
+        return found
+
+
+def _jobs(warm: Environments, jobs: int) -> Values:
+    """Return the figures of single jobs and of the floor, taken in turn. The first round is not counted."""
+    warm.run(make_floor_template)
+    rounds = []
+    for number in range(jobs + 1):
+        one = _round(warm)
+        warm.run(environment.fill_pool, 1)
+        stages = warm.run(environment.provision_by_stage).values()
+        one["own Python per stage, ms"] = statistics.fmean(stage[boundaries.PYTHON] for stage in stages)
+        if number:
+            rounds.append(one)
+    return {name: [one[name] for one in rounds] for name in rounds[0]}
+
+
+def _round(warm: Environments) -> dict[str, float]:
+    """Return the milliseconds of one job from the pool, one from nothing and one bare clone, and their ratios.
+
+    After a checkpoint: a server that was just made has no WAL files to use again and soon no clean buffers, so without
+    one the clones of the later rounds take up to six times as long as those of the first.
+    """
+    warm.run(checkpoint)
+    warm.run(environment.fill_pool, 1)
+    pool = warm.run(environment.provision)
+    warm.run(hide_pool)
+    nothing, floor = warm.run(environment.provision), warm.run(clone_floor_template)
+    return {
+        f"handlers in order, {POOL}, ms": pool,
+        f"handlers in order, {NOTHING}, ms": nothing,
+        f"{FLOOR}, ms": floor,
+        f"{POOL} ÷ {FLOOR}": pool / floor,
+        f"{NOTHING} ÷ {FLOOR}": nothing / floor,
+    }
+
+
+def _calls(stack: Stack, warm: Environments, kind: str) -> Values:
+    """Return how often one warm job calls PostgreSQL and Secrets Manager, and how many connections it opens."""
+    log = stack.postgres.directory / "postgres.log"
+    with _logged_statements(stack):
+        start = log.stat().st_size
+        connections, secrets_manager = warm.run(calls_of_a_job)
+        with log.open("rb") as file:
+            file.seek(start)
+            databases = Counter(STATEMENT.findall(file.read().decode(errors="replace")))
+    if not databases[CONTROL_PLANE]:
+        raise AssertionError("the server's log shows no statement of the job")
+    return {
+        f"round trips to the control plane, {kind}": [databases[CONTROL_PLANE]],
+        f"round trips to the cluster, {kind}": [databases.total() - databases[CONTROL_PLANE]],
+        f"connections opened, {kind}": [connections],
+        f"Secrets Manager calls, {kind}": [secrets_manager],
+    }
+
+
+@contextmanager
+def _logged_statements(stack: Stack) -> Iterator[None]:
+    """Let the server log every statement that it receives: a line per round trip, with the database's name."""
+    with closing(stack.postgres.connect()) as superuser, superuser.cursor() as cursor:
+        for name, value in LOG_STATEMENTS.items():
+            cursor.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        cursor.execute("SELECT pg_reload_conf()")
+        time.sleep(RELOAD_SECONDS)
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER SYSTEM RESET ALL")
+            cursor.execute("SELECT pg_reload_conf()")
+            time.sleep(RELOAD_SECONDS)
+
+
+def _two_at_once(two: Environments, jobs: int) -> Values:
+    two.run(environment.fill_pool, jobs)
+    two.run(checkpoint)
+    burst = two.burst(environment.provision_by_boundary, jobs, 2)
+    if burst.failures:
+        raise RuntimeError(f"a job failed: {burst.failures[0]}")
+    found = {"two at once: jobs per second": [jobs / burst.seconds]}
+    if burst.processor:
+        seconds = sum(burst.processor[group] for group in processor.OF_A_JOB) / jobs
+        found |= {
+            "two at once: CPU seconds per job": [seconds],
+            "two at once: jobs per second ÷ (2 ÷ CPU seconds per job)": [jobs / burst.seconds / (2 / seconds)],
+            "two at once: cores busy elsewhere": [burst.processor[processor.ELSEWHERE] / burst.seconds],
+        }
+    return found
+
+
+def _growth(directory: Path, tenants: int, jobs: int) -> Values:
+    """Return the milliseconds of jobs beside so many tenants and, in the same rounds, beside none."""
+    with (
+        beside(directory / "empty") as empty,
+        _stack(directory / "filled") as stack,
+        environments(stack, 1) as warm,
+        environments(stack, FILLING_AT_ONCE, forgetful=True) as filling,
+    ):
+        _assert_tree(warm)
+        _fill(stack, warm, filling, tenants)
+        both = {f"beside {tenants} tenants": warm, "beside none": empty}
+        for where in both.values():
+            where.run(make_floor_template)
+        found: Values = {}
+        for number in range(jobs + 1):
+            for name, where in both.items() if number % 2 else reversed(both.items()):
+                for what, value in _round(where).items():
+                    if number:
+                        found.setdefault(f"{what}, {name}", []).append(value)
+    filled, none = both
+    for kind in (POOL, NOTHING):
+        what = f"handlers in order, {kind}, ms"
+        ratio = statistics.median(found[f"{what}, {filled}"]) / statistics.median(found[f"{what}, {none}"])
+        found[f"p50 {filled} ÷ {none}, {kind}"] = [ratio]
+    return found
+
+
+def _fill(stack: Stack, warm: Environments, filling: Environments, tenants: int) -> None:
+    """Make tenants by jobs, by the fastest way that needs no refill."""
+    warm.run(environment.fill_pool, 1)
+    warm.run(hide_pool, keep_template=True)
+    burst = filling.burst(environment.provision, max(tenants - server.count_tenants(stack), 0), FILLING_AT_ONCE)
+    if burst.failures:
+        raise RuntimeError(f"a tenant could not be made: {burst.failures[0]}")
+
+
+@contextmanager
+def _stack(directory: Path) -> Iterator[Stack]:
+    with Stack(directory, fsync=True) as stack:
+        server.prepare(stack)
+        yield stack
+
+
+def _assert_tree(warm: Environments) -> None:
+    """Raise AssertionError unless the code that is measured is this tree's, which is the working directory."""
+    for file in warm.run(files_in_use):
+        if not Path(file).is_relative_to(Path.cwd()):
+            raise AssertionError(f"{file} is not of the tree in {Path.cwd()}")
+
+
+# What follows runs in an environment.
+
+
+def files_in_use() -> list[str]:
+    """Return the files of the packages that are measured, and of those that measure."""
+    import local
+    import provisioning
+    import stages
+
+    return [*(str(package.__path__[0]) for package in (local, provisioning, stages)), str(environment.__file__)]
+
+
+def hide_pool(*, keep_template: bool = False) -> None:
+    """Let jobs find nothing that was made before them. A tree with pool templates may keep its template."""
+    hide: Callable[..., None] = environment.hide_pool
+    if "template" in inspect.signature(hide).parameters:
+        hide(template=not keep_template)
+    else:
+        hide()
+
+
+def calls_of_a_job() -> tuple[int, int]:
+    """Run one job and return how many connections it opened and how often it called Secrets Manager."""
+    environment.provision_by_boundary()
+    meter = boundaries._meter  # noqa: SLF001 (of either tree)
+    return len(meter.connections), meter.calls[boundaries.SECRETS_MANAGER]
+
+
+def checkpoint() -> None:
+    """Write out what is left to write, so that no measurement pays for what was before it."""
+    with environment.here().superuser.cursor() as cursor:
+        cursor.execute("CHECKPOINT")
+
+
+def make_floor_template() -> None:
+    """Clone the newest tenant's database as the template of the floor, so that the floor has the tree's schema."""
+    superuser = environment.here().superuser
+    with superuser.cursor() as cursor:
+        cursor.execute(
+            "SELECT datname::text FROM pg_database WHERE starts_with(datname, 'tenant_') ORDER BY oid DESC LIMIT 1"
+        )
+        (tenant,) = cursor.fetchone() or ("template1",)
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (tenant,))
+        _clone(FLOOR_TEMPLATE, tenant)
+
+
+def clone_floor_template() -> float:
+    """Return the milliseconds of a bare CREATE DATABASE TEMPLATE."""
+    return environment.timed(lambda: _clone(f"bench_{uuid.uuid4().hex}", FLOOR_TEMPLATE))
+
+
+def _clone(name: str, template: str) -> None:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    with environment.here().superuser.cursor() as cursor:
+        cursor.execute(statement)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,11 @@
 """One whole comparison: short runs of both trees in turn, in memory and on a disk; then growth, if asked for."""
 
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from bench.against import medians, trees
 from bench.against.medians import Compared
 from bench.against.trees import Tree, Values
 
-ROOM_GB, ROOM_GB_PER_TENANT = 2.0, 0.009
+ROOM_GB_PER_RUN, ROOM_GB_PER_TENANT = 1.2, 0.009
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ class Results:
     def document(self) -> str:
         """Return everything as Markdown."""
         loads = (f"{self.machine[f'load_average_at_{when}'][0]} at the {when}" for when in ("start", "end"))
+        where = f"{self.machine['processor']}, {self.machine['cores']} cores, load {' and '.join(loads)}"
         head = (
-            f"Work tree against {self.commit}: {self.options.rounds} runs of each in turn, with {self.options.jobs} jobs"
-            f" of a kind. A cell is the median of the runs' medians (least to greatest run); a ratio is that of the two"
-            f" medians (least to greatest pair of runs). {self.machine['processor']}, {self.machine['cores']} cores, load"
-            f" {' and '.join(loads)}, {self.seconds} s."
+            f"Work tree against {self.commit}: {self.options.rounds} runs of each in turn, {self.options.jobs} jobs of"
+            f" a kind in each. A cell is the median of the runs' medians (least to greatest run). A ratio is of the"
+            f" two medians (least to greatest pair of runs). {where}, {self.seconds} s."
         )
         tables = (f"## {part}\n\n{medians.markdown(found, self.commit)}" for part, found in self.parts.items())
         return "\n\n".join([head, *tables]) + "\n"
@@ -65,42 +67,63 @@ class Results:
 
 def problems(options: Options) -> list[str]:
     """Return what keeps the directories from being measured in."""
-    found = [machine.problem(options.disk, in_memory=False, gigabytes=ROOM_GB + ROOM_GB_PER_TENANT * options.growth)]
+    disk = ROOM_GB_PER_RUN * 2 * options.rounds + ROOM_GB_PER_TENANT * 2 * options.growth
+    found = [machine.problem(options.disk, in_memory=False, gigabytes=disk)]
     if options.memory is not None:
-        found.append(machine.problem(options.memory, in_memory=True, gigabytes=ROOM_GB))
+        found.append(machine.problem(options.memory, in_memory=True, gigabytes=ROOM_GB_PER_RUN))
     return [problem for problem in found if problem]
 
 
 def compare(options: Options) -> Results:
     """Measure both trees and return the results. Progress goes to stderr."""
     began = time.monotonic()
-    places = {name: place for name, place in (("memory", options.memory), ("disk", options.disk)) if place}
-    pairs: dict[str, list[tuple[Values, Values]]] = {name: [] for name in places}
-    with trees.tree_of(options.commit) as theirs:
+    with ExitStack() as made:
+        theirs = made.enter_context(trees.tree_of(options.commit))
         results = Results(options, theirs.name)
-        both = trees.work_tree(), theirs
+        runs = {
+            name: _Runs((trees.work_tree(), theirs), _directory(place, made), keep=name == "disk")
+            for name, place in (("memory", options.memory), ("disk", options.disk))
+            if place
+        }
         for number in range(options.rounds):
-            for name, place in places.items():
+            for name, found in runs.items():
                 _progress(began, f"{name}, round {number + 1} of {options.rounds}")
-                short = ("--jobs", str(options.jobs), "--burst", str(options.burst))
-                pairs[name].append(_pair(both, place, number, short))
+                found.take("--jobs", str(options.jobs), "--burst", str(options.burst))
         if options.growth:
             _progress(began, f"beside {options.growth} tenants")
-            growth = ("--growth", str(options.growth), "--jobs", str(options.jobs * options.rounds))
-            pairs["growth"] = [_pair(both, options.disk, 0, growth)]
-    results.parts = {name: medians.compare(found) for name, found in pairs.items()}
+            runs["growth"] = _Runs((trees.work_tree(), theirs), _directory(options.disk, made), keep=True)
+            runs["growth"].take("--growth", str(options.growth), "--jobs", str(options.jobs * options.rounds))
+    results.parts = {name: medians.compare(found.pairs) for name, found in runs.items()}
     results.machine["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results.seconds = round(time.monotonic() - began)
     return results
 
 
-def _pair(both: tuple[Tree, Tree], place: Path, number: int, options: Sequence[str]) -> tuple[Values, Values]:
-    """Return one run of each tree. Every other time the commit's is first, so that a trend falls on both."""
-    ours, theirs = both
-    if number % 2:
-        second = theirs.measure(place, *options)
-        return ours.measure(place, *options), second
-    return ours.measure(place, *options), theirs.measure(place, *options)
+@dataclass
+class _Runs:
+    """Runs of both trees in turn, in directories of one place.
+
+    On a disk the directories stay until the end: removing one would slow down the next run (server.set_aside).
+    """
+
+    both: tuple[Tree, Tree]
+    directory: Path
+    keep: bool
+    pairs: list[tuple[Values, Values]] = field(default_factory=list)
+
+    def take(self, *options: str) -> None:
+        """Take one run of each tree. Every other time the commit's is first, so that a trend falls on both."""
+        number, found = len(self.pairs), {}
+        for side in (0, 1) if number % 2 == 0 else (1, 0):
+            directory = self.directory / f"{number}-{side}"
+            found[side] = self.both[side].measure(directory, *options)
+            if not self.keep:
+                shutil.rmtree(directory)
+        self.pairs.append((found[0], found[1]))
+
+
+def _directory(place: Path, made: ExitStack) -> Path:
+    return Path(made.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=place)))
 
 
 def _progress(began: float, what: str) -> None:

@@ -19,46 +19,47 @@ from local.template import REPOSITORY
 MACHINE = {"processor": "P", "cores": 2, "load_average_at_start": [0.5], "load_average_at_end": [1.5]}
 
 
-def test_the_ratio_is_of_the_medians_of_the_runs_medians_and_its_spread_of_the_pairs() -> None:
-    pairs = [
-        ({"ms": [1.0, 2.0, 90.0]}, {"ms": [4.0]}),
-        ({"ms": [3.0]}, {"ms": [2.0, 2.0]}),
-        ({"ms": [9.0]}, {"ms": [10.0]}),
+def test_the_ratio_is_of_the_medians_and_its_quartiles_are_of_the_turns() -> None:
+    turns = [
+        ({"ms": ours}, {"ms": theirs}) for ours, theirs in ((2.0, 4.0), (3.0, 2.0), (9.0, 10.0), (4.0, 1.0), (1.0, 8.0))
     ]
-    assert medians.compare(pairs) == {
-        "ms": Compared(Spread(3.0, 2.0, 9.0), Spread(4.0, 2.0, 10.0), Spread(0.75, 0.5, 1.5))
-    }
+    (found,) = medians.compare(turns).values()
+    assert found == Compared(Spread(3.0, 2.0, 4.0), Spread(4.0, 2.0, 8.0), Spread(0.75, 0.5, 1.5), 5)
 
 
 def test_the_same_figures_on_both_sides_have_the_ratio_one() -> None:
-    same = {"ms": [1.0, 2.0, 4.0], "calls": [3.0]}
-    assert {found.ratio for found in medians.compare([(same, same), (same, same)]).values()} == {Spread(1.0, 1.0, 1.0)}
+    same = [({"ms": value}, {"ms": value}) for value in (1.0, 2.0, 4.0)]
+    assert {found.ratio for found in medians.compare(same).values()} == {Spread(1.0, 1.0, 1.0)}
 
 
-@pytest.mark.parametrize("theirs", [{}, {"ms": [0.0]}])
-def test_what_the_commit_lacks_or_has_none_of_has_no_ratio(theirs: dict[str, list[float]]) -> None:
-    (found,) = medians.compare([({"ms": [1.0]}, theirs)]).values()
+@pytest.mark.parametrize("theirs", [{}, {"ms": 0.0}])
+def test_what_the_commit_lacks_or_has_none_of_has_no_ratio(theirs: dict[str, float]) -> None:
+    (found,) = medians.compare([({"ms": 1.0}, theirs)]).values()
     assert found.ratio is None
-    assert found.ours == Spread(1.0, 1.0, 1.0)
+    assert found.work_tree == Spread(1.0, 1.0, 1.0)
 
 
-def test_a_cell_tells_the_spread_where_there_is_one() -> None:
-    compared = medians.compare(
-        [({"ms": [20.04], "calls": [4]}, {"ms": [10.0]}), ({"ms": [30.0], "calls": [4]}, {"ms": [10.0]})]
-    )
-    assert medians.markdown(compared, "abc").splitlines()[2:] == [
-        "| ms | 25 (20 to 30) | 10 | 2.502 (2.004 to 3) |",
-        "| calls | 4 | - | - |",
+def test_a_turn_without_a_figure_is_not_counted_for_it() -> None:
+    compared = medians.compare([({}, {}), ({"ms": 20.0}, {"ms": 10.0}), ({"calls": 4}, {"calls": 2})])
+    assert {name: found.turns for name, found in compared.items()} == {"ms": 1, "calls": 1}
+    assert compared["ms"].ratio == compared["calls"].ratio == Spread(2.0, 2.0, 2.0)
+
+
+def test_a_cell_tells_the_quartiles_where_they_differ() -> None:
+    turns = [({"ms": ours, "calls": 4}, {"ms": 10.0}) for ours in (20.04, 30.0)]
+    assert medians.markdown(medians.compare(turns), "abc").splitlines()[2:] == [
+        "| ms | 25 (22.5 to 27.5) | 10 | 2.502 (2.253 to 2.751) | 2 |",
+        "| calls | 4 | - | - | 2 |",
     ]
 
 
 def test_the_document_names_the_commit_the_runs_and_the_load() -> None:
     results = Results(Options("HEAD~1", None, Path("disk")), "abc1234", MACHINE, seconds=7)
-    results.parts["disk"] = medians.compare([({"ms": [1.0]}, {"ms": [2.0]})])
+    results.parts["disk"] = medians.compare([({"ms": 1.0}, {"ms": 2.0})])
     assert "Work tree against abc1234: 5 runs" in results.document()
     assert "load 0.5 at the start and 1.5 at the end, 7 s." in results.document()
     assert "## disk\n\n|  | work tree | abc1234 |" in results.document()
-    assert json.loads(json.dumps(results.as_dict()))["disk"]["ms"]["ratio"] == [0.5, 0.5, 0.5]
+    assert json.loads(json.dumps(results.as_dict()))["disk"]["ms"]["ratio"]["median"] == 0.5
 
 
 def test_an_unknown_commit_is_refused_in_one_sentence() -> None:
@@ -84,11 +85,11 @@ def test_a_tree_against_its_own_commit_makes_the_same_calls() -> None:
     parts: dict[str, Any] = results.as_dict()
     for part in ("memory", "disk"):
         for name, found in parts[part].items():
-            assert found["work_tree"][0] > 0, name
-            assert found["commit"][0] > 0, name
+            assert found["work_tree"]["median"] > 0, name
+            assert found["commit"]["median"] > 0, name
         counted = {name: found for name, found in parts[part].items() if name.startswith(COUNTED)}
         assert len(counted) == 8
-        assert {tuple(found["ratio"]) for found in counted.values()} == {(1.0, 1.0, 1.0)}
+        assert {tuple(found["ratio"].values()) for found in counted.values()} == {(1.0, 1.0, 1.0)}
     assert {"p50 beside 3 tenants ÷ beside none, from the pool", "CREATE DATABASE TEMPLATE, ms, beside none"} <= set(
         parts["growth"]
     )

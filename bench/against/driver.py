@@ -1,7 +1,8 @@
-"""Measure the tree that is first on the path and write the figures as JSON. Run by bench.against, never imported.
+"""Measure the tree that is first on the path. Run by bench.against, never imported.
 
-The same file runs in both trees, so both are measured by the same loop. What a tree's internals look like is known to
-its own `bench` package only. The driver uses these names of it:
+It takes turns with the other tree's driver: it writes {what: value} as a line of JSON and goes on when it is sent a line.
+At its end it writes null. The same file runs in both trees, so both are measured by the same loop. What a tree's
+internals look like is known to its own `bench` package only. The driver uses these names of it:
 
 - bench.environment: fill_pool, hide_pool, provision, provision_by_stage, provision_by_boundary, here
 - bench.environments: environments, Environments.run, Environments.burst
@@ -16,6 +17,7 @@ server's log.
 import argparse
 import inspect
 import json
+import os
 import re
 import signal
 import statistics
@@ -23,7 +25,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -42,65 +44,65 @@ RELOAD_SECONDS = 0.5
 STATEMENT = re.compile(r"^bench (\S*) LOG:  (?:statement|execute [^:]*): ", re.MULTILINE)
 LOG_STATEMENTS = {"log_statement": "all", "log_line_prefix": "bench %d "}
 
-Values = dict[str, list[float]]
+Figures = dict[str, float]
+Turns = Generator[Figures, None, None]
 
 
 def main() -> None:
-    """Measure the short run or the growth, and write {what: [value, …]}."""
+    """Measure the short run or the growth, a turn at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where the databases go")
-    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
-    parser.add_argument("--jobs", type=int, required=True, help="how many jobs of each kind")
+    parser.add_argument("--jobs", type=int, required=True, help="how many jobs of each kind, a turn each")
     parser.add_argument("--burst", type=int, default=0, help="how many jobs, two at once")
     parser.add_argument("--growth", type=int, default=0, help="existing tenants; measures this only")
     options = parser.parse_args()
     # A run that is told to end stops its servers first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    measured = (
+    # What anybody prints goes to stderr: stdout holds the figures only.
+    figures = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    turns = (
         _growth(options.directory, options.growth, options.jobs)
         if options.growth
         else _short_run(options.directory, options.jobs, options.burst)
     )
-    options.output.write_text(json.dumps(measured))
+    with closing(turns):
+        for found in turns:
+            print(json.dumps(found), file=figures, flush=True)
+            if not sys.stdin.readline():
+                return
+    print(json.dumps(None), file=figures, flush=True)
 
 
-def _short_run(directory: Path, jobs: int, burst: int) -> Values:
+def _short_run(directory: Path, jobs: int, burst: int) -> Turns:
+    """Yield nothing when everything is warm, then a turn per round of jobs, one of counts and one of a burst."""
     with _stack(directory) as stack:
         with environments(stack, 1) as warm:
             _assert_tree(warm)
-            found = _jobs(warm, jobs)
+            warm.run(make_floor_template)
+            _round(warm)
+            yield {}
+            for _ in range(jobs):
+                yield _round(warm) | _own_python(warm)
             warm.run(environment.fill_pool, 1)
-            found |= _calls(stack, warm, POOL)
+            from_pool = _calls(stack, warm, POOL)
             warm.run(hide_pool)
-            found |= _calls(stack, warm, NOTHING)
+            yield from_pool | _calls(stack, warm, NOTHING)
         if burst:
             with environments(stack, 2) as two:
-                found |= _two_at_once(two, burst)
-        return found
+                two.run(environment.fill_pool, burst)
+                yield {}
+                yield _two_at_once(two, burst)
 
 
-def _jobs(warm: Environments, jobs: int) -> Values:
-    """Return the figures of single jobs and of the floor, taken in turn. The first round is not counted."""
-    warm.run(make_floor_template)
-    rounds = []
-    for number in range(jobs + 1):
-        one = _round(warm)
-        warm.run(environment.fill_pool, 1)
-        stages = warm.run(environment.provision_by_stage).values()
-        one["own Python per stage, ms"] = statistics.fmean(stage[boundaries.PYTHON] for stage in stages)
-        if number:
-            rounds.append(one)
-    return {name: [one[name] for one in rounds] for name in rounds[0]}
-
-
-def _round(warm: Environments) -> dict[str, float]:
+def _round(warm: Environments) -> Figures:
     """Return the milliseconds of one job from the pool, one from nothing and one bare clone, and their ratios.
 
     After a checkpoint: a server that was just made has no WAL files to use again and soon no clean buffers, so without
     one the clones of the later rounds take up to six times as long as those of the first.
     """
-    warm.run(checkpoint)
     warm.run(environment.fill_pool, 1)
+    warm.run(checkpoint)
     pool = warm.run(environment.provision)
     warm.run(hide_pool)
     nothing, floor = warm.run(environment.provision), warm.run(clone_floor_template)
@@ -113,7 +115,13 @@ def _round(warm: Environments) -> dict[str, float]:
     }
 
 
-def _calls(stack: Stack, warm: Environments, kind: str) -> Values:
+def _own_python(warm: Environments) -> Figures:
+    warm.run(environment.fill_pool, 1)
+    stages = warm.run(environment.provision_by_stage).values()
+    return {"own Python per stage, ms": statistics.fmean(stage[boundaries.PYTHON] for stage in stages)}
+
+
+def _calls(stack: Stack, warm: Environments, kind: str) -> Figures:
     """Return how often one warm job calls PostgreSQL and Secrets Manager, and how many connections it opens."""
     log = stack.postgres.directory / "postgres.log"
     with _logged_statements(stack):
@@ -125,10 +133,10 @@ def _calls(stack: Stack, warm: Environments, kind: str) -> Values:
     if not databases[CONTROL_PLANE]:
         raise AssertionError("the server's log shows no statement of the job")
     return {
-        f"round trips to the control plane, {kind}": [databases[CONTROL_PLANE]],
-        f"round trips to the cluster, {kind}": [databases.total() - databases[CONTROL_PLANE]],
-        f"connections opened, {kind}": [connections],
-        f"Secrets Manager calls, {kind}": [secrets_manager],
+        f"round trips to the control plane, {kind}": databases[CONTROL_PLANE],
+        f"round trips to the cluster, {kind}": databases.total() - databases[CONTROL_PLANE],
+        f"connections opened, {kind}": connections,
+        f"Secrets Manager calls, {kind}": secrets_manager,
     }
 
 
@@ -148,24 +156,21 @@ def _logged_statements(stack: Stack) -> Iterator[None]:
             time.sleep(RELOAD_SECONDS)
 
 
-def _two_at_once(two: Environments, jobs: int) -> Values:
-    two.run(environment.fill_pool, jobs)
+def _two_at_once(two: Environments, jobs: int) -> Figures:
     two.run(checkpoint)
     burst = two.burst(environment.provision_by_boundary, jobs, 2)
     if burst.failures:
         raise RuntimeError(f"a job failed: {burst.failures[0]}")
-    found = {"two at once: jobs per second": [jobs / burst.seconds]}
+    found = {"two at once: jobs per second": jobs / burst.seconds}
     if burst.processor:
         seconds = sum(burst.processor[group] for group in processor.OF_A_JOB) / jobs
-        found |= {
-            "two at once: CPU seconds per job": [seconds],
-            "two at once: jobs per second ÷ (2 ÷ CPU seconds per job)": [jobs / burst.seconds * seconds / 2],
-        }
+        found["two at once: CPU seconds per job"] = seconds
+        found["two at once: jobs per second ÷ (2 ÷ CPU seconds per job)"] = jobs / burst.seconds * seconds / 2
     return found
 
 
-def _growth(directory: Path, tenants: int, jobs: int) -> Values:
-    """Return the milliseconds of jobs beside so many tenants and, in the same rounds, beside none."""
+def _growth(directory: Path, tenants: int, jobs: int) -> Turns:
+    """Yield the milliseconds of jobs beside so many tenants and, in the same turn, beside none; then their ratios."""
     with (
         beside(directory / "empty") as empty,
         _stack(directory / "filled") as stack,
@@ -177,18 +182,24 @@ def _growth(directory: Path, tenants: int, jobs: int) -> Values:
         both = {f"beside {tenants} tenants": warm, "beside none": empty}
         for where in both.values():
             where.run(make_floor_template)
-        found: Values = {}
-        for number in range(jobs + 1):
-            for name, where in both.items() if number % 2 else reversed(both.items()):
-                for what, value in _round(where).items():
-                    if number:
-                        found.setdefault(f"{what}, {name}", []).append(value)
-    filled, none = both
-    for kind in (POOL, NOTHING):
-        what = f"handlers in order, {kind}, ms"
-        ratio = statistics.median(found[f"{what}, {filled}"]) / statistics.median(found[f"{what}, {none}"])
-        found[f"p50 {filled} ÷ {none}, {kind}"] = [ratio]
-    return found
+            _round(where)
+        yield {}
+        found: dict[str, list[float]] = {}
+        for number in range(jobs):
+            turn = {
+                f"{what}, {name}": value
+                for name, where in (both.items() if number % 2 else reversed(both.items()))
+                for what, value in _round(where).items()
+            }
+            for what, value in turn.items():
+                found.setdefault(what, []).append(value)
+            yield turn
+        yield {f"p50 {' ÷ '.join(both)}, {kind}": _ratio(found, kind, *both) for kind in (POOL, NOTHING)}
+
+
+def _ratio(found: dict[str, list[float]], kind: str, filled: str, none: str) -> float:
+    beside_some, beside_none = (found[f"handlers in order, {kind}, ms, {where}"] for where in (filled, none))
+    return statistics.median(beside_some) / statistics.median(beside_none)
 
 
 def _fill(stack: Stack, warm: Environments, filling: Environments, tenants: int) -> None:

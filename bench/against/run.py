@@ -1,11 +1,17 @@
-"""One whole comparison: short runs of both trees in turn, in memory and on a disk; then growth, if asked for."""
+"""One whole comparison: short runs of both trees, in memory and on a disk; then growth, if asked for.
 
+In a short run both trees have a server and a warm environment, and take turns, a few jobs at a time: what else the
+machine does falls on both.
+"""
+
+import itertools
 import os
 import shutil
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +19,7 @@ from typing import Any
 from bench import machine
 from bench.against import medians, trees
 from bench.against.medians import Compared
-from bench.against.trees import Tree, Values
+from bench.against.trees import Figures, Run, Tree
 
 ROOM_GB_PER_RUN, ROOM_GB_PER_TENANT = 1.2, 0.009
 
@@ -28,10 +34,10 @@ class Options:
     rounds: int = 5
     growth: int = 0
     jobs: int = 5
-    """Of each kind, in each run of a tree."""
+    """Of each kind, in each run."""
 
     burst: int = 20
-    """Jobs of a run that are started two at once."""
+    """Jobs of each run, two at once."""
 
 
 @dataclass
@@ -57,9 +63,9 @@ class Results:
         loads = (f"{self.machine[f'load_average_at_{when}'][0]} at the {when}" for when in ("start", "end"))
         where = f"{self.machine['processor']}, {self.machine['cores']} cores, load {' and '.join(loads)}"
         head = (
-            f"Work tree against {self.commit}: {self.options.rounds} runs of each in turn, {self.options.jobs} jobs of"
-            f" a kind in each. A cell is the median of the runs' medians (least to greatest run). A ratio is of the"
-            f" two medians (least to greatest pair of runs). {where}, {self.seconds} s."
+            f"Work tree against {self.commit}: {self.options.rounds} runs of {self.options.jobs} jobs of a kind, in"
+            f" which the trees take turns. A cell is the median (lower to upper quartile). A ratio is that of the medians"
+            f" (quartiles of the turns' ratios). {where}, {self.seconds} s."
         )
         tables = (f"## {part}\n\n{medians.markdown(found, self.commit)}" for part, found in self.parts.items())
         return "\n\n".join([head, *tables]) + "\n"
@@ -70,7 +76,7 @@ def problems(options: Options) -> list[str]:
     disk = ROOM_GB_PER_RUN * 2 * options.rounds + ROOM_GB_PER_TENANT * 2 * options.growth
     found = [machine.problem(options.disk, in_memory=False, gigabytes=disk)]
     if options.memory is not None:
-        found.append(machine.problem(options.memory, in_memory=True, gigabytes=ROOM_GB_PER_RUN))
+        found.append(machine.problem(options.memory, in_memory=True, gigabytes=2 * ROOM_GB_PER_RUN))
     return [problem for problem in found if problem]
 
 
@@ -80,20 +86,22 @@ def compare(options: Options) -> Results:
     with ExitStack() as made:
         theirs = made.enter_context(trees.tree_of(options.commit))
         results = Results(options, theirs.name)
+        both = trees.work_tree(), theirs
+        places = {"memory": options.memory, "disk": options.disk}
         runs = {
-            name: _Runs((trees.work_tree(), theirs), _directory(place, made), keep=name == "disk")
-            for name, place in (("memory", options.memory), ("disk", options.disk))
-            if place
+            name: _Runs(both, _directory(place, made), keep=name == "disk") for name, place in places.items() if place
         }
         for number in range(options.rounds):
             for name, found in runs.items():
-                _progress(began, f"{name}, round {number + 1} of {options.rounds}")
-                found.take("--jobs", str(options.jobs), "--burst", str(options.burst))
+                _progress(began, f"{name}, run {number + 1} of {options.rounds}")
+                found.take_turns("--jobs", str(options.jobs), "--burst", str(options.burst))
         if options.growth:
             _progress(began, f"beside {options.growth} tenants")
-            runs["growth"] = _Runs((trees.work_tree(), theirs), _directory(options.disk, made), keep=True)
-            runs["growth"].take("--growth", str(options.growth), "--jobs", str(options.jobs * options.rounds))
-    results.parts = {name: medians.compare(found.pairs) for name, found in runs.items()}
+            runs["growth"] = _Runs(both, _directory(options.disk, made), keep=True)
+            runs["growth"].one_after_the_other(
+                "--growth", str(options.growth), "--jobs", str(options.jobs * options.rounds)
+            )
+    results.parts = {name: medians.compare(found.turns) for name, found in runs.items()}
     results.machine["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results.seconds = round(time.monotonic() - began)
     return results
@@ -101,7 +109,7 @@ def compare(options: Options) -> Results:
 
 @dataclass
 class _Runs:
-    """Runs of both trees in turn, in directories of one place.
+    """Runs of both trees, in directories of one place, and what each measured next to the other.
 
     On a disk the directories stay until the end: removing one would slow down the next run (server.set_aside).
     """
@@ -109,17 +117,38 @@ class _Runs:
     both: tuple[Tree, Tree]
     directory: Path
     keep: bool
-    pairs: list[tuple[Values, Values]] = field(default_factory=list)
+    turns: list[tuple[Figures, Figures]] = field(default_factory=list)
+    _taken: int = 0
 
-    def take(self, *options: str) -> None:
-        """Take one run of each tree. Every other time the commit's is first, so that a trend falls on both."""
-        number, found = len(self.pairs), {}
-        for side in (0, 1) if number % 2 == 0 else (1, 0):
-            directory = self.directory / f"{number}-{side}"
-            found[side] = self.both[side].measure(directory, *options)
-            if not self.keep:
-                shutil.rmtree(directory)
-        self.pairs.append((found[0], found[1]))
+    def take_turns(self, *options: str) -> None:
+        """Run both trees at once, one of them at work, either first in its turn."""
+        ours, theirs = self.both
+        with self._started(ours, *options) as our_run, self._started(theirs, *options) as their_run:
+            for number in itertools.count():
+                if number % 2:
+                    found_theirs, found = their_run.turn(), our_run.turn()
+                else:
+                    found, found_theirs = our_run.turn(), their_run.turn()
+                if found is None or found_theirs is None:
+                    return
+                self.turns.append((found, found_theirs))
+
+    def one_after_the_other(self, *options: str) -> None:
+        """Run one tree to its end and then the other: a server with thousands of tenants is busy even when idle."""
+        found = []
+        for tree in self.both:
+            with self._started(tree, *options) as run:
+                found.append(list(iter(run.turn, None)))
+        self.turns += zip(*found, strict=True)
+
+    @contextmanager
+    def _started(self, tree: Tree, *options: str) -> Iterator[Run]:
+        directory = self.directory / str(self._taken)
+        self._taken += 1
+        with tree.running(directory, *options) as run:
+            yield run
+        if not self.keep:
+            shutil.rmtree(directory)
 
 
 def _directory(place: Path, made: ExitStack) -> Path:

@@ -5,17 +5,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO, cast
 
 from local.template import REPOSITORY
 
 DRIVER = Path(__file__).with_name("driver.py")
 LOCK = "requirements.lock"
 
-Values = dict[str, list[float]]
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,47 @@ class Tree:
     directory: Path
     python: Path
 
-    def measure(self, directory: Path, *options: str) -> Values:
-        """Run the driver in this tree with its databases in that directory, and return its figures."""
-        output = directory.with_suffix(".json")
-        arguments = ["--directory", str(directory), "--output", str(output), *options]
+    @contextmanager
+    def running(self, directory: Path, *options: str) -> Iterator["Run"]:
+        """Start the driver in this tree with its databases in that directory, and end it afterwards."""
         path = os.pathsep.join(str(folder) for folder in (self.directory / "functions", self.directory))
         # -P: the folder of the driver is not of the tree, and stays off the path.
-        command = [str(self.python), "-P", str(DRIVER), *arguments]
-        _run_to_its_end(command, self.directory, os.environ | {"PYTHONPATH": path})
-        found: Values = json.loads(output.read_text())
+        command = [str(self.python), "-P", str(DRIVER), "--directory", str(directory), *options]
+        with subprocess.Popen(  # noqa: S603 (our own)
+            command,
+            cwd=self.directory,
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield Run(self.name, process)
+            finally:
+                # It stops its servers before it exits, and is waited for even by who is interrupted.
+                process.terminate()
+                process.wait()
+
+
+class Run:
+    """A driver at work."""
+
+    def __init__(self, tree: str, process: "subprocess.Popen[str]") -> None:
+        self._tree = tree
+        self._input, self._output = cast("TextIO", process.stdin), cast("TextIO", process.stdout)
+        self._next()
+
+    def turn(self) -> Figures | None:
+        """Let the driver take its turn, and return what it measured, or None at its end. Raises SystemExit."""
+        self._input.write("\n")
+        self._input.flush()
+        return self._next()
+
+    def _next(self) -> Figures | None:
+        line = self._output.readline()
+        if not line:
+            raise SystemExit(f"The run of {self._tree} failed.")
+        found: Figures | None = json.loads(line)
         return found
 
 
@@ -57,19 +90,6 @@ def tree_of(commit: str) -> Iterator[Tree]:
             yield Tree(_git("rev-parse", "--short", found), directory, _python(directory))
         finally:
             _git("worktree", "remove", "--force", str(directory))
-
-
-def _run_to_its_end(command: Sequence[str], directory: Path, variables: Mapping[str, str]) -> None:
-    """Run a command. Whoever is interrupted meanwhile ends it and waits: it stops its servers before it exits."""
-    with subprocess.Popen(command, cwd=directory, env=variables) as process:  # noqa: S603 (our own)
-        try:
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-    if code:
-        raise SystemExit(f"The run in {directory} failed with exit status {code}.")
 
 
 def _python(directory: Path) -> Path:

@@ -1,7 +1,7 @@
 """Measure the tree that is first on the path. Run by bench.against, never imported.
 
-It takes turns with the other tree's driver: it writes {what: value} as a line of JSON and goes on when it is sent a line.
-At its end it writes null. The same file runs in both trees, so both are measured by the same loop. What a tree's
+It takes turns with the other tree's driver: it writes {what: value} as a line of JSON and goes on when it is sent a
+line. At its end it writes null. The same file runs in both trees, so both are measured by the same loop. What a tree's
 internals look like is known to its own `bench` package only. The driver uses these names of it:
 
 - bench.environment: fill_pool, hide_pool, provision, provision_by_stage, provision_by_boundary, here

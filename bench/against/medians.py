@@ -39,7 +39,8 @@ class Spread:
 class Compared:
     """One figure in both trees; None where a tree does not have it.
 
-    The ratio's median is that of the two medians; its quartiles are those of the turns' own ratios.
+    The ratio is the median of the turns' own ratios: both trees' turns are next to each other, so what else the machine
+    does falls on both. The ratio of the two medians lacks that.
     """
 
     work_tree: Spread | None
@@ -62,13 +63,9 @@ def compare(turns: Sequence[tuple[Figures, Figures]]) -> dict[str, Compared]:
 def _compared(turns: Sequence[tuple[Figures, Figures]], name: str) -> Compared:
     ours, theirs = ([pair[side][name] for pair in turns if name in pair[side]] for side in (0, 1))
     pairs = [(pair[0][name], pair[1][name]) for pair in turns if name in pair[0] and name in pair[1]]
-    ratio = None
-    if pairs and all(their for _, their in pairs):
-        apart = Spread.of([our / their for our, their in pairs])
-        ratio = Spread(statistics.median(ours) / statistics.median(theirs), apart.lower, apart.upper)
-    return Compared(
-        Spread.of(ours) if ours else None, Spread.of(theirs) if theirs else None, ratio, max(len(ours), len(theirs))
-    )
+    ratios = [our / their for our, their in pairs if their]
+    work_tree, commit, ratio = (Spread.of(values) if values else None for values in (ours, theirs, ratios))
+    return Compared(work_tree, commit, ratio, len(pairs))
 
 
 def markdown(compared: Mapping[str, Compared], commit: str) -> str:

@@ -64,8 +64,8 @@ class Results:
         where = f"{self.machine['processor']}, {self.machine['cores']} cores, load {' and '.join(loads)}"
         head = (
             f"Work tree against {self.commit}: {self.options.rounds} runs of {self.options.jobs} jobs of a kind, in"
-            f" which the trees take turns. A cell is the median (lower to upper quartile). A ratio is that of the medians"
-            f" (quartiles of the turns' ratios). {where}, {self.seconds} s."
+            f" which the trees take turns. A cell is the median (lower to upper quartile); a ratio is of the turns'"
+            f" own ratios. {where}, {self.seconds} s."
         )
         tables = (f"## {part}\n\n{medians.markdown(found, self.commit)}" for part, found in self.parts.items())
         return "\n\n".join([head, *tables]) + "\n"

@@ -76,7 +76,8 @@ def job() -> tuple[float, dict[str, int]]:
     event, transactions = environment.new_event(), _transactions()
     meter = boundaries.start()
     milliseconds = timed(lambda: [handler(event, environment.Context()) for handler in environment.stages().values()])
-    kinds, transactions = meter.kinds, _transactions() - transactions
+    # A copy: what is read below is not of the job.
+    kinds, transactions = meter.kinds.copy(), _transactions() - transactions
     _last["tenant"] = tenant_secret.read(tenant_names(event["payload"]["project_id"]).secret)
     _last["requests"] = list(meter.requests)
     # The bare clone has its own round trip and commit.

@@ -4,7 +4,8 @@ It takes turns with the other tree's driver: it writes {what: value} as a line o
 line. At its end it writes null. The same file runs in both trees, so both are measured by the same loop. What a tree's
 internals look like is known to its own `bench` package only. The driver uses these names of it:
 
-- bench.environment: fill_pool, hide_pool, provision, provision_by_stage, provision_by_boundary, here
+- bench.environment: fill_pool, hide_pool, new_payload, provision, provision_by_stage,
+  provision_by_boundary, timed, here
 - bench.environments: environments, Environments.run, Environments.burst
 - bench.boundaries: _meter (the last job's calls), SECRETS_MANAGER, PYTHON
 - bench.processor: OF_A_JOB; bench.server: prepare, count_tenants; bench.beside: beside
@@ -16,6 +17,7 @@ server's log.
 
 import argparse
 import inspect
+import itertools
 import json
 import os
 import re
@@ -125,11 +127,14 @@ def _calls(stack: Stack, warm: Environments, kind: str) -> Figures:
     """Return how often one warm job calls PostgreSQL and Secrets Manager, and how many connections it opens."""
     log = stack.postgres.directory / "postgres.log"
     with _logged_statements(stack):
-        start = log.stat().st_size
+        sizes = [log.stat().st_size]
+        # Every job measured here makes its project first, which is not of the job.
+        warm.run(environment.new_payload)
+        sizes.append(log.stat().st_size)
         connections, secrets_manager = warm.run(calls_of_a_job)
-        with log.open("rb") as file:
-            file.seek(start)
-            databases = Counter(STATEMENT.findall(file.read().decode(errors="replace")))
+        sizes.append(log.stat().st_size)
+    project, project_and_job = (_statements(log, *part) for part in itertools.pairwise(sizes))
+    databases = project_and_job - project
     if not databases[CONTROL_PLANE]:
         raise AssertionError("the server's log shows no statement of the job")
     return {
@@ -138,6 +143,13 @@ def _calls(stack: Stack, warm: Environments, kind: str) -> Figures:
         f"connections opened, {kind}": connections,
         f"Secrets Manager calls, {kind}": secrets_manager,
     }
+
+
+def _statements(log: Path, start: int, end: int) -> Counter[str]:
+    """Return how many statements each database received, from a part of the server's log."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return Counter(STATEMENT.findall(file.read(end - start).decode(errors="replace")))
 
 
 @contextmanager

@@ -43,9 +43,11 @@ class Tree:
         ) as process:
             try:
                 yield Run(self.name, process)
+            except BaseException:
+                process.terminate()
+                raise
             finally:
                 # It stops its servers before it exits, and is waited for even by who is interrupted.
-                process.terminate()
                 process.wait()
 
 

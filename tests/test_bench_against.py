@@ -74,6 +74,7 @@ def test_publishing_a_comparison_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_tree_against_its_own_commit_makes_the_same_calls() -> None:
     if MEMORY is None or machine.problem(MEMORY, in_memory=True, gigabytes=2):
         pytest.skip("no room in memory here")

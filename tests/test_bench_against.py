@@ -11,7 +11,7 @@ import pytest
 
 from bench import machine
 from bench.__main__ import MEMORY, UNPUBLISHED
-from bench.against import medians, run, trees
+from bench.against import goals, medians, run, trees
 from bench.against.medians import Compared, Spread
 from bench.against.run import Options, Results
 from local.template import REPOSITORY
@@ -47,10 +47,29 @@ def test_a_turn_without_a_figure_is_not_counted_for_it() -> None:
 
 def test_a_cell_tells_the_quartiles_where_they_differ() -> None:
     turns = [({"ms": ours, "calls": 4}, {"ms": 10.0}) for ours in (20.04, 30.0)]
-    assert medians.markdown(medians.compare(turns), "abc").splitlines()[2:] == [
-        "| ms | 25 (22.5 to 27.5) | 10 | 2.502 (2.253 to 2.751) | 2 |",
-        "| calls | 4 | - | - | 0 |",
+    assert run.markdown(medians.compare(turns), "abc").splitlines()[2:] == [
+        "| ms | 25 (22.5 to 27.5) | 10 | 2.502 (2.253 to 2.751) | 2 |  |",
+        "| calls | 4 | - | - | 0 |  |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("figure", "ours", "theirs", "told"),
+    [
+        ("handlers in order, from the pool, ms", 30.0, 40.0, "ratio ≤ 0.75: met"),
+        ("handlers in order, from the pool, ms", 31.0, 40.0, "ratio ≤ 0.75: **missed**"),
+        ("p50 beside 3 tenants ÷ beside none, from nothing", 1.3, 9.0, "≤ 1.3: met"),
+        (goals.TWO_AT_ONCE, 0.7, 0.1, "≥ 0.8: **missed**"),
+        ("handlers in order, from nothing, ms, beside none", 1.0, 9.0, ""),
+    ],
+)
+def test_a_goal_stands_beside_its_figure(figure: str, ours: float, theirs: float, told: str) -> None:
+    assert goals.of(figure, *medians.compare([({figure: ours}, {figure: theirs})]).values()) == told
+
+
+def test_a_goal_of_a_ratio_is_not_met_where_there_is_no_ratio() -> None:
+    figure = "own Python per stage, ms"
+    assert goals.of(figure, *medians.compare([({figure: 0.1}, {})]).values()) == "ratio ≤ 0.79: not measured"
 
 
 def test_the_document_names_the_commit_the_runs_and_the_load() -> None:

@@ -7,7 +7,7 @@ internals look like is known to its own `bench` package only. The driver uses th
 - bench.environment: fill_pool, hide_pool, new_payload, provision, provision_by_stage,
   provision_by_boundary, timed, here
 - bench.environments: environments, Environments.run, Environments.burst
-- bench.boundaries: _meter (the last job's calls), SECRETS_MANAGER, PYTHON
+- bench.boundaries: _meter (the last job's calls), BOUNDARIES, SECRETS_MANAGER, PYTHON
 - bench.processor: OF_A_JOB; bench.server: prepare, count_tenants; bench.beside: beside
 - local.stack.Stack
 
@@ -85,7 +85,7 @@ def _short_run(directory: Path, jobs: int, burst: int) -> Turns:
             _round(warm)
             yield {}
             for _ in range(jobs):
-                yield _round(warm) | _own_python(warm)
+                yield _round(warm) | _profile(warm)
             warm.run(environment.fill_pool, 1)
             from_pool = _calls(stack, warm, POOL)
             warm.run(hide_pool)
@@ -117,10 +117,16 @@ def _round(warm: Environments) -> Figures:
     }
 
 
-def _own_python(warm: Environments) -> Figures:
+def _profile(warm: Environments) -> Figures:
+    """Return where the milliseconds of a job from the pool go, by boundary and by stage."""
     warm.run(environment.fill_pool, 1)
-    stages = warm.run(environment.provision_by_stage).values()
-    return {"own Python per stage, ms": statistics.fmean(stage[boundaries.PYTHON] for stage in stages)}
+    stages = warm.run(environment.provision_by_stage)
+    kinds = (*boundaries.BOUNDARIES, boundaries.PYTHON)
+    return {
+        "own Python per stage, ms": statistics.fmean(stage[boundaries.PYTHON] for stage in stages.values()),
+        **{f"{kind}, {POOL}, ms": sum(stage[kind] for stage in stages.values()) for kind in kinds},
+        **{f"{name}, {POOL}, ms": stage["total"] for name, stage in stages.items()},
+    }
 
 
 def _calls(stack: Stack, warm: Environments, kind: str) -> Figures:
@@ -215,9 +221,8 @@ def _ratio(found: dict[str, list[float]], kind: str, filled: str, none: str) -> 
 
 
 def _fill(stack: Stack, warm: Environments, filling: Environments, tenants: int) -> None:
-    """Make tenants by jobs, by the fastest way that needs no refill."""
     warm.run(environment.fill_pool, 1)
-    warm.run(hide_pool, keep_template=True)
+    warm.run(hide_pool)
     burst = filling.burst(environment.provision, max(tenants - server.count_tenants(stack), 0), FILLING_AT_ONCE)
     if burst.failures:
         raise RuntimeError(f"a tenant could not be made: {burst.failures[0]}")
@@ -249,13 +254,10 @@ def files_in_use() -> list[str]:
     return [*(str(package.__path__[0]) for package in (local, provisioning, stages)), str(environment.__file__)]
 
 
-def hide_pool(*, keep_template: bool = False) -> None:
-    """Let jobs find nothing that was made before them. A tree with pool templates may keep its template."""
+def hide_pool() -> None:
+    """Let jobs find nothing that was made before them, of whatever kinds a tree can hide."""
     hide: Callable[..., None] = environment.hide_pool
-    if "template" in inspect.signature(hide).parameters:
-        hide(template=not keep_template)
-    else:
-        hide()
+    hide(**dict.fromkeys(inspect.signature(hide).parameters, True))
 
 
 def calls_of_a_job() -> tuple[int, int]:

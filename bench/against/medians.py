@@ -8,7 +8,6 @@ from typing import Any, Self
 from typing_extensions import override
 
 from bench.figures import percentile
-from bench.tables import table
 
 Figures = Mapping[str, float]
 
@@ -66,12 +65,3 @@ def _compared(turns: Sequence[tuple[Figures, Figures]], name: str) -> Compared:
     ratios = [our / their for our, their in pairs if their]
     work_tree, commit, ratio = (Spread.of(values) if values else None for values in (ours, theirs, ratios))
     return Compared(work_tree, commit, ratio, len(pairs))
-
-
-def markdown(compared: Mapping[str, Compared], commit: str) -> str:
-    """Return the comparison as a table: median (quartiles) of each tree, and the ratio."""
-    rows = [
-        [name, *(str(spread or "-") for spread in (found.work_tree, found.commit, found.ratio)), str(found.turns)]
-        for name, found in compared.items()
-    ]
-    return table(["", "work tree", commit, f"work tree ÷ {commit}", "n"], rows)

@@ -10,16 +10,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.against import medians, trees
+from bench.against import goals, medians, trees
 from bench.against.medians import Compared
 from bench.against.trees import Figures, Run, Tree
+from bench.tables import table
 
 ROOM_GB_PER_RUN, ROOM_GB_PER_TENANT = 1.2, 0.009
 
@@ -67,8 +68,17 @@ class Results:
             f" which the trees take turns. A cell is the median (lower to upper quartile); a ratio is of the turns'"
             f" own ratios. {where}, {self.seconds} s."
         )
-        tables = (f"## {part}\n\n{medians.markdown(found, self.commit)}" for part, found in self.parts.items())
+        tables = (f"## {part}\n\n{markdown(found, self.commit)}" for part, found in self.parts.items())
         return "\n\n".join([head, *tables]) + "\n"
+
+
+def markdown(compared: Mapping[str, Compared], commit: str) -> str:
+    """Return the comparison as a table: median (quartiles) of each tree, the ratio, and the goal of what has one."""
+    rows = []
+    for name, found in compared.items():
+        spreads = (str(spread or "-") for spread in (found.work_tree, found.commit, found.ratio))
+        rows.append([name, *spreads, str(found.turns), goals.of(name, found)])
+    return table(["", "work tree", commit, f"work tree ÷ {commit}", "n", "goal"], rows)
 
 
 def problems(options: Options) -> list[str]:
@@ -111,7 +121,7 @@ def compare(options: Options) -> Results:
 class _Runs:
     """Runs of both trees, in directories of one place, and what each measured next to the other.
 
-    On a disk the directories stay until the end: removing one would slow down the next run (server.set_aside).
+    On a disk the directories stay until the end: removing one would slow down the next run (bench.run).
     """
 
     both: tuple[Tree, Tree]

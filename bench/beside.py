@@ -13,7 +13,7 @@ from local.stack import Stack
 
 @contextmanager
 def beside(directory: Path) -> Iterator[Environments]:
-    """Starts a stack in that directory and one environment of it, and ends both afterwards."""
+    """Start a stack in that directory and one environment of it, and ends both afterwards."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(directory, theirs))
@@ -28,7 +28,7 @@ def beside(directory: Path) -> Iterator[Environments]:
 
 
 def _run(directory: Path, bench: Connection) -> None:
-    """Runs a stack for as long as the bench listens."""
+    """Run a stack for as long as the bench listens."""
     with Stack(directory, fsync=True) as stack:
         server.prepare(stack)
         bench.send(settings_of(stack))

@@ -20,11 +20,11 @@ from typing_extensions import override
 POSTGRESQL, HTTP, SECRETS_MANAGER, PYTHON = "PostgreSQL", "HTTP", "Secrets Manager", "own Python"
 BOUNDARIES = (POSTGRESQL, HTTP, SECRETS_MANAGER)
 
-CONNECT, STATEMENT, VERIFIER, CLONE, KEY = "connect", "statement", "verifier", "clone", "key derivation"
+CONNECT, STATEMENT, VERIFIER, DATABASE, KEY = "connect", "statement", "verifier", "database", "key derivation"
 """What calls are counted by, beside HTTP's methods and AWS's operations. A statement or a commit is a round trip; what
-costs more than that in one is counted again: a login's verifier, and the clone of a database."""
+costs more than that in one is counted again: a login's verifier, and the making of a database."""
 
-HOLDS = {VERIFIER: re.compile(rb"PASSWORD 'SCRAM-SHA-256\$"), CLONE: re.compile(rb"CREATE DATABASE ")}
+HOLDS = {VERIFIER: re.compile(rb"PASSWORD 'SCRAM-SHA-256\$"), DATABASE: re.compile(rb"CREATE DATABASE ")}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Meter:
     started: float = field(default_factory=time.perf_counter)
 
     def split(self) -> dict[str, float]:
-        """Returns the milliseconds so far per boundary, and as own Python what is left of the whole."""
+        """Return the milliseconds so far per boundary, and as own Python what is left of the whole."""
         whole = (time.perf_counter() - self.started) * 1000
         return {"total": whole, **self.ms, PYTHON: whole - sum(self.ms.values())}
 
@@ -60,14 +60,14 @@ _meter = Meter()
 
 
 def start() -> Meter:
-    """Starts a new meter for this process and returns it. An environment handles one event at a time."""
+    """Start a new meter for this process and returns it. An environment handles one event at a time."""
     global _meter  # noqa: PLW0603 (a process has one)
     _meter = Meter()
     return _meter
 
 
 def install(secrets_manager: Callable[[Callable[[], Any], str, Any], Any] | None = None) -> None:
-    """Puts the meter around the libraries' I/O for the rest of this process, which is a bench's own.
+    """Put the meter around the libraries' I/O for the rest of this process, which is a bench's own.
 
     With secrets_manager, it answers, and may ask AWS. Connections that are open already are not measured.
     """
@@ -155,7 +155,7 @@ def _count(sent: bytes) -> None:
 
 
 class ForgetfulSecrets:
-    """Secrets Manager for tenants that only have to be there: a secret is kept until its job is over.
+    """Secrets Manager for tenants that only have to be there: it keeps the two secrets that were created last.
 
     The laptop's stand-in looks for a secret among all that it has, which AWS's does not: thousands of them would make
     every later job slower, and say nothing about provisioning.
@@ -165,14 +165,10 @@ class ForgetfulSecrets:
         self._kept: dict[str, dict[str, Any]] = {}
 
     def __call__(self, ask: Callable[[], Any], operation: str, arguments: Any) -> Any:
-        """Answers for tenants' secrets, and asks the real one for all others."""
-        name = arguments.get("Name") or arguments.get("SecretId")
+        """Answer for tenants' secrets, and ask the real one for all others."""
         if operation == "CreateSecret":
-            self._kept = {name: {"ARN": name, "Tags": arguments["Tags"]}}
-        if name not in self._kept:
-            return ask()
-        secret = self._kept[name]
-        if "SecretString" in arguments:
-            version = {"SecretString": arguments["SecretString"], "VersionId": arguments["ClientRequestToken"]}
-            secret.update(version)
-        return secret
+            name = arguments["Name"]
+            newest = list(self._kept.items())[-1:]
+            self._kept = dict([*newest, (name, {"ARN": name, "SecretString": arguments["SecretString"]})])
+            return self._kept[name]
+        return self._kept.get(arguments.get("SecretId")) or ask()

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import environment, processor
+from bench.environment import MODES
 from bench.environments import Burst, Environments
 from bench.figures import Figures
 from local.stack import Stack
 
-MODES = ("pool", "template")
 Milliseconds = dict[str, float]
 """Of one job, in total and by boundary."""
 
@@ -34,12 +34,10 @@ def measure(
         for mode in MODES:
             # Up, and down again: what a burst leaves behind shall not fall on the higher numbers alone.
             for number in list(warm) if turn % 2 == 0 else reversed(warm):
-                progress(f"pass {turn + 1} of {passes}, {mode} mode, {number} at once")
+                progress(f"pass {turn + 1} of {passes}, {mode}, {number} at once")
                 # As many for each of those at once: one that is over works alone, and half the machine waits for it.
                 wanted = number * math.ceil(jobs / passes / number)
-                warm[number].run(environment.fill_pool, wanted if mode == "pool" else 1)
-                if mode == "template":
-                    warm[number].run(environment.hide_pool, template=False)
+                warm[number].run(environment.prepare, mode, wanted)
                 bursts[mode][number].append(warm[number].burst(environment.provision_by_boundary, wanted, number))
             tidy(stack)
     return {

@@ -4,19 +4,17 @@ Transitions and invocations are counted in the history of an execution. The mill
 everything on loopback; Secrets Manager, the services and the databases are farther from a Lambda than that.
 """
 
-import importlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.environment import SERVICES, new_payload
+from bench import environment
+from bench.environment import SERVICES
 from local.lambda_output import LambdaOutput
 from local.stack import Stack
 
@@ -44,7 +42,7 @@ BACK = (
     "stages.register_services.deregister_services",
     "stages.create_database.drop_database",
 )
-REFILL = "provisioning.database_pool.refill_pools"
+REFILL = "upkeep.refill_pools.refill_pools"
 MEASURED = """
 import contextlib, importlib, io, json, re, sys, time
 sys.path[:0] = sys.argv[1:3]
@@ -56,25 +54,18 @@ class Context:
     def get_remaining_time_in_millis(self):
         return 50_000
 with contextlib.redirect_stdout(io.StringIO()):
-    handler(json.loads(sys.argv[4]), Context())
+    answer = handler(json.loads(sys.argv[4]), Context())
     ended = time.process_time()
 # Not getrusage: what it says of a child is at least what its parent had when it was forked.
 peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
-print(json.dumps({"peak_mib": peak, "import_ms": (imported - started) * 1000, "run_ms": (ended - imported) * 1000}))
+figures = {"peak_mib": peak, "import_ms": (imported - started) * 1000, "run_ms": (ended - imported) * 1000}
+print(json.dumps([figures, answer], default=str))
 """
 
 
-class Context:
-    """An invocation with its whole time left."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation ends."""
-        return 50_000
-
-
 def counted(stack: Stack) -> tuple[int, int]:
-    """Returns the state transitions and the invocations of one execution with every service."""
-    ran = stack.run(new_payload())
+    """Return the state transitions and the invocations of one execution with every service."""
+    ran = stack.run(environment.new_payload())
     if ran["status"] != "SUCCEEDED":
         raise AssertionError(f"the execution {ran['status']}")
     pages = stack.client("stepfunctions").get_paginator("get_execution_history")
@@ -86,50 +77,40 @@ def counted(stack: Stack) -> tuple[int, int]:
 
 
 def warm_milliseconds(stack: Stack) -> float:
-    """Returns how long the handlers of one job take in all, in a warm environment: the median of some jobs."""
+    """Return how long the handlers of one job take in all, in a warm environment: the median of some jobs."""
     output = LambdaOutput(stack.state_directory / "cost.log")
-    with ThreadPoolExecutor(1, initializer=output.adopt, initargs=("cost", "cost")) as environment:
-        taken = [environment.submit(_provision).result() for _ in range(WARM_ROUNDS + 1)]
+    with ThreadPoolExecutor(1, initializer=output.adopt, initargs=("cost", "cost")) as warm:
+        taken = [warm.submit(environment.provision).result() for _ in range(WARM_ROUNDS + 1)]
     return statistics.median(taken[1:])
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Returns {peak_mib, import_ms, run_ms} of each handler: of a job that succeeds and of one that is rolled back.
+    """Return {peak_mib, import_ms, run_ms} of each handler: of a job that succeeds and of one that is rolled back.
 
     The milliseconds are the processor's, which other load on the machine does not add to.
     """
-    found = {REFILL: run(REFILL, {})}
+    found = {REFILL: run(REFILL, {})[0]}
     for handlers in (FORWARD, (*FORWARD[:-1], *BACK)):
-        job, opening = new_job()
-        found[VERIFY] = run(VERIFY, opening)
-        found |= {handler: run(handler, job) for handler in handlers}
+        event = environment.new_event()
+        for handler in (VERIFY, *handlers):
+            found[handler], answer = run(handler, event)
+            event |= {"tenant_id": answer.get("tenant_id", event.get("tenant_id"))}
     return found
 
 
-def new_job() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the event of a new job's stages, and the one that opens it."""
-    job = {"job_id": f"cost-{uuid.uuid4().hex}"}
-    return job, job | {"execution_arn": f"arn:{job['job_id']}", "payload": new_payload()}
+def run(handler: str, event: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Run the handler in an interpreter of its own, in the settings that the stack has put into the environment.
 
-
-def _provision() -> float:
-    job, opening = new_job()
-    started = time.perf_counter()
-    for handler in (VERIFY, *FORWARD):
-        module, _, name = handler.rpartition(".")
-        getattr(importlib.import_module(module), name)(opening if handler == VERIFY else job, Context())
-    return (time.perf_counter() - started) * 1000
-
-
-def run(handler: str, event: dict[str, Any]) -> dict[str, float]:
-    """Runs the handler in an interpreter of its own, in the settings that the stack has put into the environment."""
+    Return its figures and its answer.
+    """
     command = [sys.executable, "-c", MEASURED, str(FUNCTIONS), str(FUNCTIONS.parent), handler, json.dumps(event)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
-    return {name: float(value) for name, value in json.loads(answer.stdout).items()}
+    figures, output = json.loads(answer.stdout)
+    return figures, output
 
 
 def main() -> None:
-    """Prints the prices and the table."""
+    """Print the prices and the table."""
     with tempfile.TemporaryDirectory() as directory, Stack(Path(directory), fsync=True) as stack:
         transitions, invocations = counted(stack)
         milliseconds = warm_milliseconds(stack)

@@ -7,9 +7,9 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -19,6 +19,8 @@ from bench import boundaries
 SERVICES = ("auth", "realtime", "storage", "pooler")
 ORGANIZATION = OWNER = "bench"
 REGION = "us-east-1"
+POOL, NOTHING = MODES = "from the pool", "from nothing"
+"""Where a job's tenant comes from."""
 
 
 class Context:
@@ -52,12 +54,12 @@ _kept: dict[str, Environment] = {}
 
 
 def here() -> Environment:
-    """Returns this process's environment."""
+    """Return this process's environment."""
     return _kept["environment"]
 
 
 def start(settings: Settings) -> None:
-    """Makes this process an environment and warms it with one job. What it prints goes into the log."""
+    """Make this process an environment and warms it with one job. What it prints goes into the log."""
     log = os.open(settings.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, sys.stdout.fileno())
     os.environ.clear()
@@ -71,23 +73,23 @@ def start(settings: Settings) -> None:
 
 
 def new_payload() -> dict[str, Any]:
-    """Makes a project that nobody has provisioned, and returns the payload that asks for it with every service."""
+    """Make a project that nobody has provisioned, and returns the payload that asks for it with every service."""
     from provisioning import control_plane
     from provisioning.control_plane import Project
 
     project_id = f"b-{uuid.uuid4().hex[:16]}"
-    control_plane.connect().create_project(Project(project_id, ORGANIZATION, OWNER, REGION))
+    control_plane.connect().record_project(Project(project_id, ORGANIZATION, OWNER, REGION))
     return {"project_id": project_id, "region": REGION, "services": dict.fromkeys(SERVICES, True)}
 
 
 def new_event() -> dict[str, Any]:
-    """Makes a project, and returns the event of a new job for it, which every stage understands."""
+    """Make a project, and return the event of a new job for it."""
     job_id = f"bench-{uuid.uuid4().hex}"
     return {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": new_payload()}
 
 
 def stages() -> dict[str, Callable[[Any, Any], Any]]:
-    """Returns the handlers of the happy path in their order, by the stage's name in the state machine."""
+    """Return the handlers of the happy path in their order, by the stage's name in the state machine."""
     from stages.create_database import create_database
     from stages.create_schema import create_schema
     from stages.finalize import finalize
@@ -108,82 +110,73 @@ def stages() -> dict[str, Callable[[Any, Any], Any]]:
     }
 
 
+def run(event: dict[str, Any]) -> Iterator[str]:
+    """Run a job's stages one after the other and yield the name of each when it has ended."""
+    for name, handler in stages().items():
+        answer = handler(event, Context())
+        event = event | {key: answer[key] for key in ("tenant_id",) if key in answer}
+        yield name
+
+
 def provision() -> float:
-    """Runs one job through the handlers and returns the milliseconds that it took. The project is there before."""
+    """Run one job through the handlers and return the milliseconds that it took. The project is there before."""
     event = new_event()
-    return timed(lambda: [handler(event, Context()) for handler in stages().values()])
+    return timed(lambda: list(run(event)))
+
+
+def metered() -> boundaries.Meter:
+    """Run one job and return the meter of what it spent."""
+    event = new_event()
+    meter = boundaries.start()
+    list(run(event))
+    return meter
 
 
 def provision_by_boundary() -> dict[str, float]:
-    """Runs one job and returns the milliseconds that it took, in total and by boundary."""
-    event = new_event()
-    meter = boundaries.start()
-    for handler in stages().values():
-        handler(event, Context())
-    return meter.split()
+    """Run one job and return the milliseconds that it took, in total and by boundary."""
+    return metered().split()
 
 
 def provision_by_stage() -> dict[str, dict[str, float]]:
-    """Runs one job and returns per stage the milliseconds by boundary, and its round trips to PostgreSQL."""
+    """Run one job and return per stage the milliseconds by boundary, and its round trips to PostgreSQL."""
     event = new_event()
     spent: dict[str, dict[str, float]] = {}
-    for name, handler in stages().items():
-        meter = boundaries.start()
-        handler(event, Context())
+    meter = boundaries.start()
+    for name in run(event):
         spent[name] = meter.split() | {"round trips": meter.calls[boundaries.POSTGRESQL]}
+        meter = boundaries.start()
     return spent
 
 
 def connections_of_a_job() -> list[str]:
-    """Runs one job and returns what it opened connections to: the tenant's database, or another by its name."""
-    event = new_event()
-    meter = boundaries.start()
-    for handler in stages().values():
-        handler(event, Context())
-    return ["the tenant's" if name.startswith("tenant_") else name for name in meter.connections]
+    """Run one job and return what it opened connections to: the tenant's database, or another by its name."""
+    return ["the tenant's" if name.startswith("tenant_") else name for name in metered().connections]
 
 
-def fill_pool(entries: int) -> None:
-    """Makes the template, and the pool as large as wanted."""
-    from provisioning.database_pool import refill_pools
+def prepare(mode: str, tenants: int = 1) -> None:
+    """Let that many jobs find a tenant in the pool, or let all find none."""
+    if mode == POOL:
+        fill_pool(tenants)
+    else:
+        hide_pool()
 
-    _pool("UPDATE control_plane.pool_databases SET status = 'ready' WHERE job_id IS NULL")
-    os.environ["POOL_SIZE"] = str(entries)
+
+def fill_pool(tenants: int) -> None:
+    """Make the pool as large as wanted, out of the hidden tenants first."""
+    from upkeep.refill_pools import refill_pools
+
+    _change("UPDATE control_plane.tenants SET state = 'ready' WHERE state = 'disputed' AND job_id IS NULL")
+    os.environ["POOL_SIZE"] = str(tenants)
     refill_pools({}, Context())
 
 
-def hide_pool(*, template: bool) -> None:
-    """Lets jobs find no entry, or not even a template. fill_pool() brings back what was hidden."""
-    kinds = ["entry", "template"] if template else ["entry"]
-    _pool("UPDATE control_plane.pool_databases SET status = 'removing' WHERE job_id IS NULL AND kind = ANY(%s)", kinds)
-
-
-def pool_template() -> str:
-    """Returns the name of the pool's template."""
-    with here().control_plane.cursor() as cursor:
-        cursor.execute("SELECT database_name FROM control_plane.pool_databases WHERE kind = 'template'")
-        row = cursor.fetchone()
-    if row is None:
-        raise LookupError("the pool has no template yet")
-    return cast("str", row[0])
-
-
-def take_entry() -> str:
-    """Takes an entry out of the control plane's pool, for work on it that no job does, and returns its name."""
-    with here().control_plane.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM control_plane.pool_databases WHERE database_name = (SELECT database_name"
-            " FROM control_plane.pool_databases WHERE kind = 'entry' AND job_id IS NULL LIMIT 1)"
-            " RETURNING database_name"
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise LookupError("the pool is empty")
-    return cast("str", row[0])
+def hide_pool() -> None:
+    """Let jobs find nothing in the pool. A tenant that is disputed is neither chosen nor removed."""
+    _change("UPDATE control_plane.tenants SET state = 'disputed' WHERE state = 'ready'")
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Returns how many milliseconds the action took."""
+    """Return how many milliseconds the action took."""
     started = time.perf_counter()
     action()
     return (time.perf_counter() - started) * 1000
@@ -195,6 +188,6 @@ def _connect(settings: Settings, dbname: str) -> Connection:
     return connection
 
 
-def _pool(change: str, *values: object) -> None:
+def _change(statement: str) -> None:
     with here().control_plane.cursor() as cursor:
-        cursor.execute(change, values or None)
+        cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""Starts environments beside a stack, and lets them work one at a time or many at once."""
+"""Start environments beside a stack, and lets them work one at a time or many at once."""
 
 import multiprocessing
 import os
@@ -41,11 +41,11 @@ class Environments:
         self._watch = watch
 
     def run(self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        """Lets one environment do the work and returns its answer. Raises what the work raises."""
+        """Let one environment do the work and returns its answer. Raises what the work raises."""
         return self._processes.submit(work, *arguments, **named).result()
 
     def burst(self, work: Callable[[], Answer], jobs: int, at_once: int) -> Burst[Answer]:
-        """Does the work that often, so many at once; a failure is noted and does not end the burst."""
+        """Do the work that often, so many at once; a failure is noted and does not end the burst."""
         failures: list[str] = []
 
         answers: list[Answer] = []
@@ -67,7 +67,7 @@ class Environments:
 
 @contextmanager
 def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterator[Environments]:
-    """Starts that many environments, each warmed by a job, and ends them afterwards.
+    """Start that many environments, each warmed by a job, and end them afterwards.
 
     forgetful ones keep no tenant's secret: their jobs fill a server, and are not measured.
     """
@@ -77,7 +77,7 @@ def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterat
 
 @contextmanager
 def started(settings: environment.Settings, postgres: Path, count: int) -> Iterator[Environments]:
-    """Starts environments of a stack that may run in another process, whose server is in that directory."""
+    """Start environments of a stack that may run in another process, whose server is in that directory."""
     # Forked from a process that has the libraries in memory, and neither the stack's threads nor its connections.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
@@ -89,7 +89,7 @@ def started(settings: environment.Settings, postgres: Path, count: int) -> Itera
 
 
 def settings_of(stack: Stack, *, forgetful: bool = False) -> environment.Settings:
-    """Returns what environments of a stack of this process are started with."""
+    """Return what environments of a stack of this process are started with."""
     superuser = stack.postgres.connect()
     login: dict[str, Any] = {
         "host": superuser.info.host,

@@ -16,16 +16,16 @@ class Figures:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Returns the figures of at least one value."""
+        """Return the figures of at least one value."""
         return cls(percentile(values, 50), percentile(values, 95), len(values))
 
     def as_dict(self) -> dict[str, float]:
-        """Returns the figures as the results' JSON has them, to a ten-thousandth."""
+        """Return the figures as the results' JSON has them, to a ten-thousandth."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Returns the percentile, interpolated between the two nearest values."""
+    """Return the percentile, interpolated between the two nearest values."""
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

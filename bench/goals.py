@@ -1,11 +1,14 @@
-"""What has to hold, as ratios of one run, and whether it does. Databases in memory gate; a disk is told beside."""
+"""What has to hold, of one run, and whether it does. Databases in memory gate; a disk is told beside."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench import imports
-from bench.comparison import CLAIM_DATABASE, FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE, SELECT
+from bench import imports, processor
+from bench.boundaries import PYTHON
+from bench.comparison import FLOOR, handlers
+from bench.environment import MODES, NOTHING, POOL
 
 Results = dict[str, Any]
 SLOWEST_IMPORT = f"slowest stage's import ÷ {imports.FLOOR}"
@@ -13,25 +16,24 @@ SLOWEST_IMPORT = f"slowest stage's import ÷ {imports.FLOOR}"
 
 @dataclass(frozen=True)
 class Goal:
-    """A limit for one ratio, which `of` finds in a part of the results; None where it was not measured.
+    """A limit for one figure, which `of` finds in a part of the results; None where it was not measured.
 
-    A disk has a limit of its own where disk is given. It never gates: its noise is several times that of memory.
+    A disk never gates: its noise is several times that of memory.
     """
 
     name: str
     limit: float
     of: Callable[[Results], float | None]
     at_least: bool = False
-    disk: float | None = None
     parts: tuple[str, ...] = ("memory", "disk")
 
-    def met(self, value: float, limit: float) -> bool:
-        """Tells whether a value keeps to a limit."""
-        return value >= limit if self.at_least else value <= limit
+    def met(self, value: float) -> bool:
+        """Return whether a value keeps to the limit."""
+        return value >= self.limit if self.at_least else value <= self.limit
 
 
 def judge(results: Results) -> list[dict[str, Any]]:
-    """Returns a row per goal and part of the results: its limit, what was measured, whether it is met, and gates.
+    """Return a row per goal and part of the results: its limit, what was measured, whether it is met, and gates.
 
     What was not measured is not met.
     """
@@ -40,14 +42,13 @@ def judge(results: Results) -> list[dict[str, Any]]:
         for part in goal.parts:
             found = results if part == "run" else results.get(part)
             value = goal.of(found) if found else None
-            limit = goal.disk if part == "disk" and goal.disk is not None else goal.limit
             rows.append(
                 {
-                    "ratio": goal.name,
+                    "figure": goal.name,
                     "where": "" if part == "run" else part,
-                    "goal": f"{'≥' if goal.at_least else '≤'} {limit:g}",
+                    "goal": f"{'≥' if goal.at_least else '≤'} {goal.limit:g}",
                     "measured": round(value, 3) if value is not None else None,
-                    "met": value is not None and goal.met(value, limit),
+                    "met": value is not None and goal.met(value),
                     "gates": part != "disk",
                 }
             )
@@ -55,36 +56,48 @@ def judge(results: Results) -> list[dict[str, Any]]:
 
 
 def passed(goals: list[dict[str, Any]]) -> bool:
-    """Tells whether every goal that gates was measured and is met."""
+    """Return whether every goal that gates was measured and is met."""
     return all(row["met"] for row in goals if row["gates"])
 
 
-def title(ratio: str, results: Results) -> str:
-    """Returns a ratio's name, and where it leaves that open, of what it was the ratio."""
-    return f"{ratio} ({slowest_import(results)})" if ratio == SLOWEST_IMPORT else ratio
+def title(figure: str, results: Results) -> str:
+    """Return a figure's name, and where it leaves that open, of what it was."""
+    return f"{figure} ({slowest_import(results)})" if figure == SLOWEST_IMPORT else figure
 
 
 def slowest_import(results: Results) -> str:
-    """Returns the module of the stage that takes longest to import; none of them makes an AWS client at import."""
+    """Return the module of the stage that takes longest to import; none of them makes an AWS client at import."""
     found: dict[str, float] = {
         name: units["ms"]["p50"] for name, units in results["imports"].items() if name.startswith("stages.")
     }
     return max(found, key=found.__getitem__)
 
 
-def _to_floor(name: str, floor: str = FLOOR) -> Callable[[Results], float | None]:
-    def ratio(part: Results) -> float | None:
-        found = part["ms"]
-        return float(found[name]["p50"] / found[floor]["p50"]) if name in found else None
+def of_the_bound(found: Results) -> float | None:
+    """Return jobs per second, with two at once, as a share of 2 ÷ CPU seconds per job."""
+    if not found.get("processor_seconds"):
+        return None
+    seconds = sum(found["processor_seconds"][group] for group in processor.OF_A_JOB) / found["ms"]["n"]
+    return float(found["per_second"] * seconds / 2)
 
-    return ratio
+
+def _to_floor(mode: str) -> Callable[[Results], float | None]:
+    return lambda part: float(part["ms"][handlers(mode)]["p50"] / part["ms"][FLOOR]["p50"])
 
 
-def _throughput(mode: str, at_once: str, than: str) -> Callable[[Results], float | None]:
+def _own_python(part: Results) -> float | None:
+    return statistics.fmean(stage[PYTHON]["p50"] for stage in part["stages"].values())
+
+
+def _two_at_once(part: Results) -> float | None:
+    numbers = part["concurrency"][POOL]
+    return of_the_bound(numbers["2"]) if "2" in numbers else None
+
+
+def _sixteen_at_once(mode: str) -> Callable[[Results], float | None]:
     def ratio(part: Results) -> float | None:
         found = {number: numbers["per_second"] for number, numbers in part["concurrency"][mode].items()}
-        base = max(found.values()) if than == "peak" else found.get(than)
-        return float(found[at_once] / base) if at_once in found and base else None
+        return float(found["16"] / max(found.values())) if "16" in found else None
 
     return ratio
 
@@ -93,11 +106,12 @@ def _failures(part: Results) -> float | None:
     return float(sum(found["failures"] for numbers in part["concurrency"].values() for found in numbers.values()))
 
 
-def _growth(name: str) -> Callable[[Results], float | None]:
+def _growth(mode: str) -> Callable[[Results], float | None]:
     def ratio(part: Results) -> float | None:
-        growth = part.get("growth", {})
-        at, empty = (list(growth.get(servers, {}).values()) for servers in ("at", "empty"))
-        return float(at[-1][name]["p50"] / empty[-1][name]["p50"]) if len(at) > 1 else None
+        if "growth" not in part:
+            return None
+        filled, empty = (part["growth"][where]["ms"][handlers(mode)]["p50"] for where in ("filled", "empty"))
+        return float(filled / empty)
 
     return ratio
 
@@ -108,20 +122,15 @@ def _slowest_import(results: Results) -> float | None:
 
 
 GOALS = (
-    Goal(f"{HANDLERS_POOL} ÷ {FLOOR}", 1.1, _to_floor(HANDLERS_POOL), disk=0.3),
-    Goal(f"{HANDLERS_TEMPLATE} ÷ {FLOOR}", 2.0, _to_floor(HANDLERS_TEMPLATE), disk=1.2),
-    Goal(f"{CLAIM_DATABASE} ÷ {SELECT}", 3, _to_floor(CLAIM_DATABASE, SELECT)),
-    *(
-        goal
-        for mode in ("pool", "template")
-        for goal in (
-            Goal(f"throughput 2 at once ÷ 1, {mode} mode", 1.7, _throughput(mode, "2", "1"), at_least=True),
-            Goal(f"throughput 16 at once ÷ peak, {mode} mode", 0.8, _throughput(mode, "16", "peak"), at_least=True),
-        )
-    ),
+    Goal(f"{handlers(POOL)} ÷ {FLOOR}", 2.3, _to_floor(POOL)),
+    Goal(f"{handlers(NOTHING)} ÷ {FLOOR}", 4.6, _to_floor(NOTHING)),
+    Goal("own Python per stage, ms", 1.1, _own_python),
+    Goal("2 at once: jobs per second ÷ (2 ÷ CPU seconds per job)", 0.8, _two_at_once, at_least=True),
+    *(Goal(f"throughput 16 at once ÷ peak, {mode}", 0.8, _sixteen_at_once(mode), at_least=True) for mode in MODES),
     Goal("failed jobs at any concurrency", 0, _failures),
-    Goal("p50 with the most tenants ÷ with none, pool mode", 1.2, _growth(HANDLERS_POOL), parts=("disk",)),
-    Goal("p50 with the most tenants ÷ with none, template mode", 1.2, _growth(HANDLERS_TEMPLATE), parts=("disk",)),
-    Goal("new connections per warm environment and job", 0, lambda part: float(len(part["warm_job"]["connections"]))),
+    Goal("p50 beside the most tenants ÷ beside none, from the pool", 1.1, _growth(POOL), parts=("disk",)),
+    Goal("p50 beside the most tenants ÷ beside none, from nothing", 1.3, _growth(NOTHING), parts=("disk",)),
+    Goal("new connections per warm job", 1, lambda part: float(len(part["warm_job"]["connections"]))),
     Goal(SLOWEST_IMPORT, 1.25, _slowest_import, parts=("run",)),
 )
+"""The first two are the issue's 0.75 and 0.67 of what the commit before it took: 3.1 and 6.9 floors."""

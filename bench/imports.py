@@ -34,13 +34,13 @@ print(json.dumps([milliseconds, peak]))
 
 
 def handlers() -> dict[str, str]:
-    """Returns the statement that imports each module with a handler of template.yaml, by the module's name."""
+    """Return the statement that imports each module with a handler of template.yaml, by the module's name."""
     modules = dict.fromkeys(function.handler.rpartition(".")[0] for function in read_template().functions)
     return {module: f"import {module}" for module in modules}
 
 
 def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the figures of each import's ms and peak MiB, the interpreter's included, over interleaved rounds."""
+    """Return the figures of each import's ms and peak MiB, the interpreter's included, over interleaved rounds."""
     statements = FLOORS | handlers()
     found: dict[str, dict[str, list[float]]] = {name: {"ms": [], "peak_mib": []} for name in statements}
     with tempfile.TemporaryDirectory(prefix="bench-") as bytecode:
@@ -58,7 +58,7 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
 
 
 def measure_cold(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the figures of each handler's first event in a fresh interpreter: peak MiB, and the processor's ms.
+    """Return the figures of each handler's first event in a fresh interpreter: peak MiB, and the processor's ms.
 
     For a running stack, whose settings are this process's.
     """

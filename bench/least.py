@@ -15,9 +15,9 @@ import urllib3
 from psycopg2 import sql
 
 from bench import boundaries, environment, floors
-from bench.boundaries import CLONE, CONNECT, KEY, STATEMENT, VERIFIER, Request
+from bench.boundaries import CONNECT, DATABASE, KEY, STATEMENT, VERIFIER, Request
 from bench.comparison import FLOOR
-from bench.environment import here, timed
+from bench.environment import MODES, here, timed
 from bench.environments import Environments
 from bench.figures import Figures
 
@@ -27,6 +27,7 @@ LOGIN = "connection with a password, opened and closed"
 SET_VERIFIER = "ALTER ROLE … PASSWORD verifier, beyond its round trip"
 DERIVE = "scram_verifier()"
 REQUEST = "HTTP request: GET of a registration"
+CREATE_SECRET, GET_SECRET = "Secrets Manager: CreateSecret", "Secrets Manager: GetSecretValue"
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REPEATED = 3
 """How often a bare call is measured in a round."""
@@ -36,88 +37,75 @@ _last: dict[str, Any] = {}
 
 
 def measure(warm: Environments, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the figures in ms of the floor and of each bare call, and per mode those of a job, its calls, their sum.
+    """Return the figures in ms of the floor and of each bare call, and per mode those of a job, its calls, their sum.
 
     The first round is not counted.
     """
-    jobs: dict[str, list[tuple[float, dict[str, int]]]] = {"pool": [], "template": []}
+    jobs: dict[str, list[tuple[float, dict[str, int]]]] = {mode: [] for mode in MODES}
     bare: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         progress(f"round {number} of {rounds}")
-        warm.run(environment.fill_pool, 1)
-        measured = {"pool": warm.run(job)}
-        warm.run(environment.hide_pool, template=False)
-        measured["template"] = warm.run(job)
-        calls = warm.run(bare_calls)
-        if number:
-            for mode, one in measured.items():
-                jobs[mode].append(one)
-            for name, values in calls.items():
-                bare.setdefault(name, []).extend(values)
+        for mode, measured in jobs.items():
+            warm.run(environment.prepare, mode)
+            measured.append(warm.run(job))
+        for name, values in warm.run(bare_calls).items():
+            bare.setdefault(name, []).extend(values if number else ())
     figures = {name: Figures.of(values).as_dict() for name, values in bare.items()}
     return {
         "floor": figures[FLOOR],
         "each": figures,
-        "modes": {mode: _least(found, figures) for mode, found in jobs.items()},
+        "modes": {mode: _least(found[1:], figures) for mode, found in jobs.items()},
     }
 
 
 def _least(jobs: list[tuple[float, dict[str, int]]], bare: dict[str, dict[str, float]]) -> dict[str, Any]:
-    calls = {name: statistics.median_low([counted.get(name, 0) for _, counted in jobs]) for name in bare}
+    calls = {name: statistics.median_low([counted[name] for _, counted in jobs]) for name in bare}
     least = sum(count * bare[name]["p50"] for name, count in calls.items())
     return {"job": Figures.of([ms for ms, _ in jobs]).as_dict(), "calls": calls, "least": round(least, 4)}
 
 
 def job() -> tuple[float, dict[str, int]]:
-    """Runs one job and returns its milliseconds, and how often it made each call that there is a bare one of."""
-    from provisioning import tenant_secret
-    from provisioning.naming import tenant_names
-
+    """Run one job and return its milliseconds, and how often it made each call that there is a bare one of."""
     event, transactions = environment.new_event(), _transactions()
     meter = boundaries.start()
-    milliseconds = timed(lambda: [handler(event, environment.Context()) for handler in environment.stages().values()])
-    kinds, transactions = meter.kinds, _transactions() - transactions
-    _last["tenant"] = tenant_secret.read(tenant_names(event["payload"]["project_id"]).secret)
+    list(environment.run(event))
+    # Copied: what is read below is not of the job.
+    milliseconds, kinds, transactions = meter.split()["total"], meter.kinds.copy(), _transactions() - transactions
+    _last["tenant"] = _credentials(event["job_id"])
     _last["requests"] = list(meter.requests)
     # The bare clone has its own round trip and commit.
-    calls = {
-        ROUND_TRIP: kinds[STATEMENT] - kinds[CLONE],
-        COMMIT: transactions - kinds[CLONE],
+    return milliseconds, {
+        ROUND_TRIP: kinds[STATEMENT] - kinds[DATABASE],
+        COMMIT: transactions - kinds[DATABASE],
         LOGIN: kinds[CONNECT],
         SET_VERIFIER: kinds[VERIFIER],
         DERIVE: kinds[KEY],
-        FLOOR: kinds[CLONE],
+        FLOOR: kinds[DATABASE],
         REQUEST: sum(kinds[method] for method in HTTP_METHODS),
+        CREATE_SECRET: kinds["CreateSecret"],
+        GET_SECRET: kinds["GetSecretValue"],
     }
-    operations = {kind: count for kind, count in kinds.items() if kind not in _OTHER_KINDS}
-    for operation, count in operations.items():
-        name = _aws(operation if operation in _OPERATIONS else "GetSecretValue")
-        calls[name] = calls.get(name, 0) + count
-    return milliseconds, calls
 
 
 def bare_calls() -> dict[str, list[float]]:
-    """Returns the milliseconds of each bare call, made a few times in turn for the tenant of the last job."""
+    """Return the milliseconds of each bare call, made a few times in turn for the tenant of the last job."""
     calls: dict[str, Callable[[], float]] = {
-        ROUND_TRIP: _select,
+        ROUND_TRIP: floors.select,
         COMMIT: _commit,
         LOGIN: _login,
         SET_VERIFIER: _set_verifier,
         DERIVE: _derive,
         REQUEST: _request,
-        **{_aws(operation): functools.partial(call, _secret()) for operation, call in _OPERATIONS.items()},
+        CREATE_SECRET: _create_secret,
+        GET_SECRET: _get_secret,
     }
     found = {name: [call() for _ in range(REPEATED)] for name, call in calls.items()}
-    return found | {FLOOR: [floors.create_from_template()]}
-
-
-def _select() -> float:
-    return timed(lambda: _execute("SELECT 1"))
+    return found | {FLOOR: [floors.clone()]}
 
 
 def _commit() -> float:
     """A transaction that writes one small record into the WAL and nothing else, without what a SELECT 1 takes."""
-    return timed(lambda: _execute("SELECT pg_logical_emit_message(true, 'bench', '')")) - _select()
+    return timed(lambda: _execute("SELECT pg_logical_emit_message(true, 'bench', '')")) - floors.select()
 
 
 def _login() -> float:
@@ -128,7 +116,7 @@ def _login() -> float:
 
 def _set_verifier() -> float:
     """PostgreSQL derives a key from the empty password, to refuse a verifier of that: 4,096 rounds each time."""
-    from provisioning.scram import scram_verifier
+    from provisioning.tenant.scram import scram_verifier
 
     role, verifier = sql.Identifier(_last["tenant"]["username"]), sql.Literal(scram_verifier(uuid.uuid4().hex))
     _execute("BEGIN")
@@ -136,11 +124,11 @@ def _set_verifier() -> float:
         taken = timed(lambda: _execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, verifier)))
     finally:
         _execute("ROLLBACK")
-    return taken - _select()
+    return taken - floors.select()
 
 
 def _derive() -> float:
-    from provisioning.scram import scram_verifier
+    from provisioning.tenant.scram import scram_verifier
 
     return timed(lambda: scram_verifier(_last["tenant"]["password"]))
 
@@ -158,38 +146,20 @@ def _request() -> float:
     return timed(ask) / len(requests)
 
 
-def _create_secret(_: str) -> float:
+def _create_secret() -> float:
     name = f"bench-{uuid.uuid4().hex}"
     taken = timed(lambda: _secrets_manager().create_secret(Name=name, SecretString="{}"))
     _secrets_manager().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     return taken
 
 
-def _put_secret(name: str) -> float:
-    return timed(lambda: _secrets_manager().put_secret_value(SecretId=name, SecretString="{}"))
-
-
-def _get_secret(name: str) -> float:
-    return timed(lambda: _secrets_manager().get_secret_value(SecretId=name))
-
-
-_OPERATIONS: dict[str, Callable[[str], float]] = {
-    "CreateSecret": _create_secret,
-    "PutSecretValue": _put_secret,
-    "GetSecretValue": _get_secret,
-}
-"""An operation that is not here is counted as the cheapest, the reading one."""
-
-_OTHER_KINDS = {STATEMENT, CLONE, CONNECT, VERIFIER, KEY, *HTTP_METHODS}
-
-
-def _aws(operation: str) -> str:
-    return f"Secrets Manager: {operation} of a small secret"
+def _get_secret() -> float:
+    return timed(lambda: _secrets_manager().get_secret_value(SecretId=_secret()))
 
 
 @functools.cache
 def _secret() -> str:
-    """Returns the name of a secret with nothing in it."""
+    """Return the name of a secret with nothing in it."""
     name = f"bench-{uuid.uuid4().hex}"
     _secrets_manager().create_secret(Name=name, SecretString="{}")
     return name
@@ -208,10 +178,20 @@ def _services() -> urllib3.PoolManager:
 
 
 def _transactions() -> int:
-    """Returns the number that the next transaction gets: those that write nothing get none."""
+    """Return the number that the next transaction gets: those that write nothing get none."""
     with here().control_plane.cursor() as cursor:
         cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
         return int((cursor.fetchone() or (0,))[0])
+
+
+def _credentials(job_id: str) -> dict[str, Any]:
+    """Return the credentials of a job's tenant."""
+    from provisioning.aws import secrets
+
+    with here().control_plane.cursor() as cursor:
+        cursor.execute("SELECT secret_arn FROM control_plane.tenants WHERE job_id = %s", (job_id,))
+        (arn,) = cursor.fetchone() or ("",)
+    return secrets.read(arn)
 
 
 def _execute(statement: str | sql.Composable) -> None:

@@ -12,7 +12,7 @@ IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def describe() -> dict[str, Any]:
-    """Returns processor, cores, memory, kernel and Python, and how busy the machine is now."""
+    """Return processor, cores, memory, kernel and Python, and how busy the machine is now."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _line("/proc/cpuinfo", r"model name\s*:\s*(.+)") or platform.processor() or platform.machine(),
@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
 
 
 def file_system(directory: Path) -> str:
-    """Returns the type of the file system that a directory lies on, as the kernel calls it, or "unknown"."""
+    """Return the type of the file system that a directory lies on, as the kernel calls it, or "unknown"."""
     mounts = Path("/proc/mounts")
     if not mounts.exists():
         return "unknown"
@@ -36,7 +36,7 @@ def file_system(directory: Path) -> str:
 
 
 def problem(directory: Path, *, in_memory: bool, gigabytes: float) -> str | None:
-    """Returns why databases of that size cannot be measured in a directory, which is made if need be, or None."""
+    """Return why databases of that size cannot be measured in a directory, which is made if need be, or None."""
     directory.mkdir(parents=True, exist_ok=True)
     if (file_system(directory) in IN_MEMORY) is not in_memory:
         return f"{directory} lies {'on a disk' if in_memory else 'in memory'}"

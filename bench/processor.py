@@ -45,11 +45,11 @@ class Snapshot:
     """Of each thread of a job's processes: the seconds that it was ready and another had its core."""
 
     def queued_until(self, later: "Snapshot") -> float:
-        """Returns the seconds that a job's processes waited for a core; those that came and went are left out."""
+        """Return the seconds that a job's processes waited for a core; those that came and went are left out."""
         return _grown(self.queued, later.queued)
 
     def until(self, later: "Snapshot") -> dict[str, float]:
-        """Returns the seconds of each group between this snapshot and a later one."""
+        """Return the seconds of each group between this snapshot and a later one."""
         postgres = self.backends | self.background
         bench = later.bench - self.bench
         spent = {
@@ -73,13 +73,13 @@ class Snapshot:
 
 
 class Watch:
-    """Takes snapshots of a stack in this process, of its server and of the environments that were forked from here."""
+    """Take snapshots of a stack in this process, of its server and of the environments that were forked from here."""
 
     def __init__(self, postgres: Path) -> None:
         self._pid_file = postgres / "data" / "postmaster.pid"
 
     def snapshot(self) -> Snapshot | None:
-        """Returns what each group had so far, or None where there is no /proc."""
+        """Return what each group had so far, or None where there is no /proc."""
         if not (PROC / "stat").exists():
             return None
         postmaster = int(self._pid_file.read_text().splitlines()[0])
@@ -103,7 +103,7 @@ class Watch:
 
 
 def add(spent: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the sum of what was spent in some bursts, by group, in seconds to a thousandth."""
+    """Return the sum of what was spent in some bursts, by group, in seconds to a thousandth."""
     return {name: round(sum(one[name] for one in spent), 3) for name in spent[0]} if spent and spent[0] else {}
 
 
@@ -122,7 +122,7 @@ def _processes() -> Iterator[tuple[int, _Process]]:
 
 
 def _queued(pid: int) -> Iterator[tuple[int, float]]:
-    """Yields each thread of a process with the seconds that it has waited for a core (Linux's sched-stats.rst)."""
+    """Yield each thread of a process with the seconds that it has waited for a core (Linux's sched-stats.rst)."""
     try:
         for thread in (PROC / str(pid) / "task").iterdir():
             yield int(thread.name), int((thread / "schedstat").read_text().split()[1]) / 1e9
@@ -145,7 +145,7 @@ def _thread_seconds(thread: threading.Thread) -> float:
 
 
 def _is_bench(thread: threading.Thread) -> bool:
-    """Tells whether a thread hands out jobs: the main one, those of the callers, and those of the pool of processes."""
+    """Return whether a thread hands out jobs: the main one, the callers, and those of the pool of processes."""
     kinds = ("MainThread", "ThreadPoolExecutor", "QueueFeederThread")
     return thread.name.startswith(kinds) or type(thread).__name__ == "_ExecutorManagerThread"
 
@@ -167,7 +167,7 @@ def _machine() -> dict[str, float]:
 
 
 def _fields(stat: Path) -> list[str]:
-    """Returns the fields of /proc/…/stat from the third on (proc_pid_stat(5)): a command's name may hold anything."""
+    """Return the fields of /proc/…/stat from the third on (proc_pid_stat(5)): a command's name may hold anything."""
     return stat.read_text().rpartition(")")[2].split()
 
 

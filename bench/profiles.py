@@ -5,26 +5,26 @@ from typing import Any
 
 from bench import processor
 from bench.boundaries import BOUNDARIES, PYTHON
-from bench.comparison import FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE
-from bench.tables import table
+from bench.comparison import FLOOR, handlers
+from bench.environment import MODES
+from bench.tables import cells, table
 
 Results = dict[str, Any]
-MODES = {"pool": HANDLERS_POOL, "template": HANDLERS_TEMPLATE}
 
 
 def sentences(results: Results) -> list[str]:
-    """Returns what README quotes: the profiles' conclusions, with the databases in memory, and of growth on disk."""
-    memory, growth = results["memory"], results["disk"]["growth"]
+    """Return what README quotes: the profiles' conclusions, with the databases in memory, and of growth on disk."""
     found = [
-        least_sentence(results, "memory") if "least" in memory else "",
-        processor_sentence(memory["concurrency"], results["machine"]["cores"]),
-        growth_profile_sentence(growth) if has_growth(growth) else "",
+        least_sentence(results, "memory"),
+        processor_sentence(results["memory"]["concurrency"], results["machine"]["cores"]),
     ]
+    if "growth" in results["disk"]:
+        found.append(growth_sentence(results["disk"]["growth"]))
     return [sentence for sentence in found if sentence]
 
 
 def least_table(results: Results, part: str) -> str:
-    """Returns each call of a job at its bare cost, times how often a job makes it, and the sums beside the jobs."""
+    """Return each call of a job at its bare cost, times how often a job makes it, and the sums beside the jobs."""
     found = results[part]["least"]
     modes, floor = found["modes"], found["floor"]["p50"]
     rows = []
@@ -37,18 +37,18 @@ def least_table(results: Results, part: str) -> str:
         rows.append([name, "", "", "", *(cell for mode in modes.values() for cell in ("", f"{of(mode):.1f}"))])
         ratios = (f"{of(mode) / floor:.2f}" for mode in modes.values())
         rows.append([f"{name}, ÷ floor", "", "", "", *(cell for ratio in ratios for cell in ("", ratio))])
-    head = ["call", "p50 ms each", "p95 ms", "n", *(cell for mode in modes for cell in (f"per job, {mode}", "ms"))]
+    head = ["call", "p50 ms each", "p95 ms", "n", *(cell for mode in modes for cell in (f"of a job {mode}", "ms"))]
     return f"{table(head, rows)}\n\n{least_sentence(results, part)}"
 
 
 def least_sentence(results: Results, part: str) -> str:
-    """Returns what the calls of a job cost at the least, in floors, beside the goal and what the job took."""
+    """Return what the calls of a job cost at the least, in floors, beside the goal and what the job took."""
     found = results[part]["least"]
     floor = found["floor"]["p50"]
-    goals = {row["ratio"]: row["goal"] for row in results["goals"] if row["where"] == part}
+    goals = {row["figure"]: row["goal"] for row in results["goals"] if row["where"] == part}
     told = "; ".join(
-        f"in {name} mode {_least(mode):.1f} ms, {_least(mode) / floor:.2f} times the floor (goal"
-        f" {goals[f'{MODES[name]} ÷ {FLOOR}']}), of the {_job(mode):.1f} ms ({_job(mode) / floor:.2f}) that a job took"
+        f"{name} {_least(mode):.1f} ms, {_least(mode) / floor:.2f} times the floor, of the {_job(mode):.1f} ms"
+        f" ({_job(mode) / floor:.2f}; goal {goals[f'{handlers(name)} ÷ {FLOOR}']}) that a job took"
         for name, mode in found["modes"].items()
     )
     return (
@@ -59,7 +59,7 @@ def least_sentence(results: Results, part: str) -> str:
 
 
 def processor_table(modes: Results, cores: int) -> str | None:
-    """Returns what each group of processes had of the processor at 1 and at 2 jobs at once, and the bound from it.
+    """Return what each group of processes had of the processor at 1 and at 2 jobs at once, and the bound from it.
 
     None where it was not counted.
     """
@@ -87,7 +87,7 @@ def processor_table(modes: Results, cores: int) -> str | None:
 
 
 def _boundaries_table(bursts: dict[tuple[str, str], Results]) -> str:
-    """Returns what a job waits for at each boundary, alone and beside another."""
+    """Return what a job waits for at each boundary, alone and beside another."""
     columns = ("total", *BOUNDARIES, PYTHON)
     rows = [
         [mode, number, *(f"{found['boundaries'][column]['p50']:.1f}" for column in columns)]
@@ -97,14 +97,14 @@ def _boundaries_table(bursts: dict[tuple[str, str], Results]) -> str:
 
 
 def processor_sentence(modes: Results, cores: int) -> str:
-    """Returns how many jobs the cores can make at 2 at once, beside what was measured at 2 and at 1."""
+    """Return how many jobs the cores can make at 2 at once, beside what was measured at 2 and at 1."""
     told = []
     for mode, numbers in modes.items():
         if (mode, "1") in (bursts := _counted({mode: numbers})) and (mode, "2") in bursts:
             one, two = bursts[mode, "1"], bursts[mode, "2"]
             most = cores * 1000 / _of_a_job(two)
             told.append(
-                f"In {mode} mode a job takes {_of_a_job(one):.1f} ms of CPU with one at once, {_of_a_job(two):.1f} with"
+                f"A job {mode} takes {_of_a_job(one):.1f} ms of CPU with one at once, {_of_a_job(two):.1f} with"
                 f" two: {cores} cores make at most {most:.1f} a second, {most / one['per_second']:.2f} times the"
                 f" {one['per_second']:.1f} measured with one. Measured with two were {two['per_second']:.1f}: jobs had"
                 f" {_cores(two, *processor.OF_A_JOB, of=cores):.2f} cores,"
@@ -115,57 +115,53 @@ def processor_sentence(modes: Results, cores: int) -> str:
     return " ".join(told)
 
 
-def has_growth(growth: Results) -> bool:
-    """Tells whether the stages were measured at more than one number of tenants."""
-    return len(growth["at"]) > 1
-
-
-def growth_table(found: Results) -> str:
-    """Returns what each stage took with no tenants and with the most, by boundary, per mode."""
-    (fewest, first), (most, last) = found["stages"].items()
-    sections = [growth_profile_sentence(found)]
-    for mode, name in MODES.items():
-        columns = ("total", *BOUNDARIES, PYTHON)
+def growth_table(growth: Results) -> str:
+    """Return what jobs, the floor and each stage took beside none and beside the most tenants, and what that says."""
+    both = growth["empty"], growth["filled"]
+    rows = [[name, *(cell for where in both for cell in cells(where["ms"][name]))] for name in both[0]["ms"]]
+    head = ["", *(f"{what}, {at}" for at in ("none", _most(growth)) for what in ("p50 ms", "p95 ms", "n"))]
+    sections = [table(head, rows), growth_sentence(growth)]
+    columns = ("total", *BOUNDARIES, PYTHON)
+    for mode in MODES:
+        stages = [where["stages"][mode] for where in both]
         rows = [
-            [stage, *(f"{where[name][stage][column]['p50']:.1f}" for column in columns for where in (first, last))]
-            for stage in first[name]
+            [stage, *(f"{where[stage][column]['p50']:.1f}" for column in columns for where in stages)]
+            for stage in stages[0]
         ]
-        sums = [_sum(where[name], column) for column in columns for where in (first, last)]
-        rows.append(["sum", *(f"{value:.1f}" for value in sums)])
-        head = [f"stage, {mode} mode", *(f"{column} ms, {at}" for column in columns for at in (fewest, most))]
+        rows.append(["sum", *(f"{_sum(where, column):.1f}" for column in columns for where in stages)])
+        head = [f"stage, {mode}", *(f"{column} ms, {at}" for column in columns for at in ("none", _most(growth)))]
         sections.append(table(head, rows))
     return "\n\n".join(sections)
 
 
-def growth_profile_sentence(growth: Results) -> str:
-    """Returns by how much longer a job takes with the most tenants, and which boundary and stage take most of that."""
-    (_, first), (most, last) = growth["stages"].items()
+def growth_sentence(growth: Results) -> str:
+    """Return by how much longer a job takes with the most tenants, and which boundary and stage take most of that."""
     told = []
-    for mode, name in MODES.items():
-        boundaries = {column: _sum(last[name], column) - _sum(first[name], column) for column in (*BOUNDARIES, PYTHON)}
-        stages = {
-            stage: last[name][stage]["total"]["p50"] - first[name][stage]["total"]["p50"] for stage in first[name]
-        }
+    for mode in MODES:
+        none, filled = (growth[where]["stages"][mode] for where in ("empty", "filled"))
+        boundaries = {column: _sum(filled, column) - _sum(none, column) for column in (*BOUNDARIES, PYTHON)}
+        stages = {stage: filled[stage]["total"]["p50"] - none[stage]["total"]["p50"] for stage in none}
         boundary = max(boundaries, key=lambda name: abs(boundaries[name]))
         stage = max(stages, key=lambda name: abs(stages[name]))
+        took = [growth[where]["ms"][handlers(mode)]["p50"] for where in ("filled", "empty")]
         told.append(
-            f"in {mode} mode by {sum(boundaries.values()):+.1f} ms, of which {boundary} {boundaries[boundary]:+.1f};"
-            f' the stage that differs most is "{stage}", {stages[stage]:+.1f}'
+            f"{mode} {took[0]:.1f} and {took[1]:.1f} ms, of which {boundary} {boundaries[boundary]:+.1f}; the stage"
+            f' that differs most is "{stage}", {stages[stage]:+.1f}'
         )
-    busy = growth["background_cores"][most]
-    background = (
-        f" Idle, PostgreSQL keeps {busy:.0%} of a core busy with them, which slows both servers."
-        if busy is not None
-        else ""
-    )
+    busy = growth["background_cores"]
+    background = f" Idle, PostgreSQL keeps {busy:.0%} of a core busy with them." if busy is not None else ""
     return (
-        f"With {most} tenants a job's time differs from that on a server without any, in the same rounds:"
-        f" {'; '.join(told)}.{background}"
+        f"Beside {_most(growth)} tenants, of {growth['megabytes_per_tenant']:.1f} MB of disk each, and on a server"
+        f" without any, in the same rounds, a job takes {'; '.join(told)}.{background}"
     )
+
+
+def _most(growth: Results) -> str:
+    return f"{growth['tenants']:,}"
 
 
 def _counted(modes: Results) -> dict[tuple[str, str], Results]:
-    """Returns what was measured at 1 and at 2 at once, where the processor's time was counted."""
+    """Return what was measured at 1 and at 2 at once, where the processor's time was counted."""
     return {
         (mode, number): found
         for mode, numbers in modes.items()
@@ -183,7 +179,7 @@ def _queued(found: Results) -> float:
 
 
 def _cores(found: Results, *groups: str, of: int) -> float:
-    """Returns how many of the cores some groups had over the whole time."""
+    """Return how many of the cores some groups had over the whole time."""
     seconds = found["processor_seconds"]
     return float(of * sum(seconds[group] for group in groups) / sum(seconds.values()))
 

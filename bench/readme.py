@@ -14,12 +14,11 @@ WIDTH = 120
 
 MORE = """\
 [`bench/results/results.md`](bench/results/results.md) has the rest: the same on disk, the calls of a job at their
-bare cost, 1 to 32 jobs at once and where the processor's time goes, growth by stage, `wal_log` against `file_copy`, and
-the imports."""
+bare cost, 1 to 32 jobs at once and where the processor's time goes, growth by stage, and the imports."""
 
 
 def section(results: dict[str, Any]) -> str:
-    """Returns what README quotes: the goals, the comparison, and what the comparison does not say."""
+    """Return what README quotes: the goals, the comparison, and what the comparison does not say."""
     paragraphs = [
         report.machine(results),
         "The floor is a bare `CREATE DATABASE … TEMPLATE` over an open connection.",
@@ -29,8 +28,6 @@ def section(results: dict[str, Any]) -> str:
         report.profile_sentence(results["memory"]),
         report.stages_table(results["memory"]),
         *profiles.sentences(results),
-        report.growth_sentence(results["disk"]["growth"]),
-        report.strategies_sentence(results["disk"]["strategies"]),
         "![The same as a picture](bench/results/results.png)",
         MORE,
     ]
@@ -44,7 +41,7 @@ def _wrapped(paragraph: str) -> str:
 
 
 def refresh(results: dict[str, Any]) -> None:
-    """Writes the section into README."""
+    """Write the section into README."""
     text = README.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

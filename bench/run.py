@@ -21,7 +21,6 @@ from bench import (
     least,
     machine,
     server,
-    strategies,
 )
 from bench.beside import beside
 from bench.django_tenants_peer import django_tenants
@@ -30,7 +29,6 @@ from bench.figures import by_stage
 from local.stack import Stack
 
 BEGAN = time.monotonic()
-GROWTH = (0, 100, 1000, 3000)
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,10 @@ class Options:
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Runs everything, says on stderr what it is at, and returns the results.
+    """Run everything, say on stderr what it is at, and return the results.
 
-    On a disk the servers' directories stay until the end: removing one would slow down who makes files after it
-    (server.set_aside).
+    On a disk nothing is removed before the end: an ext4 without a journal does not take the inodes of the last minute's
+    deleted files again, and looks through them whenever a file is made, which a CREATE DATABASE does hundreds of times.
     """
     with ExitStack() as made:
         return _measured(options, made)
@@ -68,12 +66,11 @@ def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
             with _stack(_directory(options.memory, made_in_memory)):
                 results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
     results["disk"] = _part(options, _directory(options.disk, made), "disk")
-    with _stack(_directory(options.disk, made)) as stack:
-        results["disk"]["strategies"] = strategies.measure(
-            stack, max(options.rounds // 2, 1), options.passes, _progress("strategies")
-        )
-    with beside(_directory(options.disk, made)) as empty, _stack(_directory(options.disk, made)) as stack:
-        results["disk"]["growth"] = growth.measure(stack, empty, _sizes(options), options.rounds, _progress("growth"))
+    if options.growth:
+        with beside(_directory(options.disk, made)) as empty, _stack(_directory(options.disk, made)) as stack:
+            results["disk"]["growth"] = growth.measure(
+                stack, empty, options.growth, options.rounds, _progress("growth")
+            )
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results["seconds"] = round(time.monotonic() - BEGAN)
@@ -103,9 +100,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
         }
         with environments(stack, 1) as warm:
             with django_tenants(stack) as peer:
-                compared = comparison.compare(
-                    comparison.Comparison(stack, warm, peer), options.rounds, _progress(f"{name}, comparison")
-                )
+                compared = comparison.compare(stack, warm, peer, options.rounds, _progress(f"{name}, comparison"))
             part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
             part["schema_statements"] = len(warm.run(floors.schema_statements))
             part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
@@ -128,18 +123,13 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
 
 
 def _stages(warm: Environments, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Returns, per stage in pool mode, the figures in ms of each boundary, and the round trips to PostgreSQL."""
+    """Return, per stage of a job from the pool, the ms of each boundary, and the round trips to PostgreSQL."""
     jobs = []
     for number in range(rounds + 1):
         progress(f"round {number} of {rounds}")
         warm.run(environment.fill_pool, 1)
         jobs.append(warm.run(environment.provision_by_stage))
     return by_stage(jobs[1:])
-
-
-def _sizes(options: Options) -> list[int]:
-    """Returns the numbers of tenants that growth is measured at: the usual ones below the wanted one, and that."""
-    return [*(size for size in GROWTH if size < options.growth), options.growth]
 
 
 def _progress(part: str) -> Callable[[str], None]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table with that head."""
+    """Return a table with that head."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cells(found: dict[str, float] | None) -> list[str]:
-    """Returns p50, p95 and n of what was measured."""
+    """Return p50, p95 and n of what was measured."""
     return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"] if found else ["-", "-", "0"]

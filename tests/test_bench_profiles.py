@@ -7,7 +7,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bench import goals, processor, profiles
 from bench.boundaries import BOUNDARIES, PYTHON
-from bench.comparison import FLOOR, HANDLERS_POOL, HANDLERS_TEMPLATE
+from bench.comparison import FLOOR, handlers
+from bench.environment import MODES, NOTHING, POOL
 from bench.processor import BACKENDS, BACKGROUND, BENCH, ELSEWHERE, ENVIRONMENTS, IDLE, SHORT_LIVED, STACK, STOLEN
 from local.stack import Stack
 
@@ -31,17 +32,17 @@ LEAST: dict[str, Any] = {
     "floor": figures(10.0),
     "each": {"a round trip": figures(0.5), FLOOR: figures(10.0), "what no job does": figures(1.0)},
     "modes": {
-        "pool": {"job": figures(40.0), "calls": {"a round trip": 24, FLOOR: 0, "what no job does": 0}, "least": 12.0},
-        "template": {"job": figures(60.0), "calls": {"a round trip": 34, FLOOR: 1}, "least": 27.0},
+        POOL: {"job": figures(40.0), "calls": {"a round trip": 24, FLOOR: 0, "what no job does": 0}, "least": 12.0},
+        NOTHING: {"job": figures(60.0), "calls": {"a round trip": 34, FLOOR: 1}, "least": 27.0},
     },
 }
 
 RESULTS = {
     "memory": {"least": LEAST},
     "goals": [
-        {"ratio": f"{name} ÷ {FLOOR}", "where": where, "goal": goal}
+        {"figure": f"{handlers(mode)} ÷ {FLOOR}", "where": where, "goal": goal}
         for where, *limits in (("memory", "≤ 1.1", "≤ 2"), ("disk", "≤ 0.3", "≤ 1.2"))
-        for name, goal in zip((HANDLERS_POOL, HANDLERS_TEMPLATE), limits, strict=True)
+        for mode, goal in zip(MODES, limits, strict=True)
     ],
 }
 
@@ -57,7 +58,7 @@ def test_the_least_and_a_job_stand_beside_the_floor() -> None:
     table = rows(profiles.least_table(RESULTS, "memory"))
     assert [cell for cell in table["the least: their sum, ÷ floor"] if cell] == ["1.20", "2.70"]
     assert [cell for cell in table["a job, measured, ÷ floor"] if cell] == ["4.00", "6.00"]
-    assert "12.0 ms, 1.20 times the floor (goal ≤ 1.1), of the 40.0 ms (4.00)" in profiles.least_sentence(
+    assert "12.0 ms, 1.20 times the floor, of the 40.0 ms (4.00; goal ≤ 1.1)" in profiles.least_sentence(
         RESULTS, "memory"
     )
 
@@ -71,20 +72,20 @@ def burst(seconds: dict[str, float], jobs: int, per_second: float) -> dict[str, 
 
 def test_the_bound_is_the_cores_divided_by_what_a_job_takes_of_them() -> None:
     spent = dict.fromkeys(processor.OF_A_JOB, 0.1) | {ELSEWHERE: 0.2, STOLEN: 0.0, IDLE: 1.2}
-    modes = {"pool": {"1": burst(spent, 10, 9.0), "2": burst(spent, 10, 16.0), "4": burst(spent, 10, 17.0)}}
+    modes = {POOL: {"1": burst(spent, 10, 9.0), "2": burst(spent, 10, 16.0), "4": burst(spent, 10, 17.0)}}
     markdown = profiles.processor_table(modes, 2)
     assert markdown is not None
     table = rows(markdown)
     assert table[ENVIRONMENTS] == ["10.0", "5%", "10.0", "5%"]
     assert table["the most jobs per second: 2 cores ÷ that"][0] == f"{2 / 0.06:.1f}"
-    assert "| pool | 2 | 62.5 | 61.5 | 0.0 |" in markdown
+    assert "| from the pool | 2 | 62.5 | 61.5 | 0.0 |" in markdown
     assert "3.70 times the 9.0 measured with one" in markdown
     assert "jobs had 0.60 cores, 0.20 went elsewhere, and 1.20 were idle" in markdown
     assert "waited 4.0 ms for a core that another had, 4.0 alone" in markdown
 
 
 def test_what_the_processor_did_is_not_told_where_it_was_not_counted() -> None:
-    assert profiles.processor_table({"pool": {"1": burst({}, 10, 9.0), "2": burst({}, 10, 16.0)}}, 2) is None
+    assert profiles.processor_table({POOL: {"1": burst({}, 10, 9.0), "2": burst({}, 10, 16.0)}}, 2) is None
 
 
 def snapshot(**changed: Any) -> processor.Snapshot:
@@ -167,24 +168,29 @@ def split(total: float) -> dict[str, dict[str, float]]:
     return {column: spent.get(column, figures(0.0)) for column in ("total", *BOUNDARIES, PYTHON)}
 
 
-def test_growth_is_told_by_stage_and_boundary_from_the_fewest_tenants_to_the_most() -> None:
-    def at(slow: float) -> dict[str, Any]:
+def test_growth_is_told_by_stage_and_boundary_beside_none_and_beside_the_most_tenants() -> None:
+    def beside(slow: float) -> dict[str, Any]:
         stages = {"Verify project": split(2.0), "Finalize": split(slow)}
-        return {HANDLERS_POOL: stages, HANDLERS_TEMPLATE: stages}
+        ms = {handlers(mode): figures(2.0 + slow) for mode in MODES} | {FLOOR: figures(10.0)}
+        return {"ms": ms, "stages": dict.fromkeys(MODES, stages)}
 
-    growth = {"stages": {"none": at(10.0), "3000": at(42.5)}, "background_cores": {"3000": 0.25}}
+    growth: dict[str, Any] = {"tenants": 3000, "megabytes_per_tenant": 8.0, "background_cores": 0.25}
+    growth |= {"empty": beside(10.0), "filled": beside(42.5)}
     markdown = profiles.growth_table(growth)
+    assert rows(markdown)[handlers(POOL)] == ["12.0", "12.0", "1", "44.5", "44.5", "1"]
     assert rows(markdown)["Finalize"][:4] == ["10.0", "42.5", "9.0", "41.5"]
     assert rows(markdown)["sum"][:2] == ["12.0", "44.5"]
     assert (
-        'in pool mode by +32.5 ms, of which PostgreSQL +32.5; the stage that differs most is "Finalize", +32.5'
-        in markdown
+        "from the pool 44.5 and 12.0 ms, of which PostgreSQL +32.5;"
+        ' the stage that differs most is "Finalize", +32.5' in markdown
     )
     assert "keeps 25% of a core busy" in markdown
 
 
-def test_one_number_of_tenants_is_no_growth() -> None:
-    assert not profiles.has_growth({"at": {"0": {}}})
+def test_the_bound_of_two_at_once_is_met_by_as_many_jobs_as_two_cores_can_make() -> None:
+    spent = dict.fromkeys(processor.OF_A_JOB, 0.1)
+    assert goals.of_the_bound(burst(spent, 10, 30.0)) == pytest.approx(0.9)
+    assert goals.of_the_bound(burst({}, 10, 30.0)) is None
 
 
 def test_the_goal_of_the_slowest_import_names_it() -> None:

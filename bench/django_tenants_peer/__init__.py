@@ -28,13 +28,13 @@ class DjangoTenants:
         self._process = process
 
     def create(self) -> float:
-        """Returns the milliseconds that a new tenant takes: its row, its schema, and its migrations."""
+        """Return the milliseconds that a new tenant takes: its row, its schema, and its migrations."""
         return self._process.submit(_create).result()
 
 
 @contextmanager
 def django_tenants(stack: Stack) -> Iterator[DjangoTenants]:
-    """Makes the shared database, and starts the process."""
+    """Make the shared database, and starts the process."""
     with closing(stack.postgres.connect()) as superuser:
         with superuser.cursor() as cursor:
             cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

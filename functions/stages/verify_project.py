@@ -66,7 +66,9 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
         _check_eligible(found, payload)
         opened = control.fetch_one(
             _Opened,
+            QUERIES["record_job"],
             QUERIES["claim_project"],
+            QUERIES["record_opened"],
             holding.QUERIES["record_superseded"],
             holding.QUERIES["claim_tenant"],
             QUERIES["record_steps"],

@@ -1,9 +1,9 @@
 -- What "Verify project" asks and writes, in one transaction and two round trips. Placeholders are %(name)s.
 
--- name: lock_project
+-- name: lock_project (project_id text)
 SELECT FROM control_plane.projects WHERE project_id = %(project_id)s FOR UPDATE;
 
--- name: lock_clusters
+-- name: lock_clusters (region text, engine text, version text, size text)
 -- So that two jobs cannot both take the last place. What follows counts in a statement of its own: one that had waited
 -- for the lock itself would still see what there was before it waited.
 SELECT
@@ -12,7 +12,7 @@ WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND 
 ORDER BY cluster_id
 FOR UPDATE;
 
--- name: find_opening
+-- name: find_opening (project_id text, job_id text, region text, engine text, version text, size text)
 -- What decides whether a job may be opened; the cluster with the most room comes first.
 SELECT (
            SELECT json_build_object('organization_id', organization_id, 'owner_id', owner_id, 'status', status)
@@ -35,21 +35,23 @@ SELECT (
            WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
        ) AS clusters;
 
--- name: claim_project
+-- name: record_job (job_id text, job_type text, project_id text, cluster_id text, execution_arn text, payload jsonb, progress_percent integer)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, attempts, current_stage,
      progress_percent, started_at)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(cluster_id)s, %(execution_arn)s, %(payload)s, 'running', 1,
         'initializing', %(progress_percent)s, now());
 
+-- name: claim_project (job_id text, project_id text)
 UPDATE control_plane.projects
 SET status = 'provisioning', job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
 
+-- name: record_opened (job_id text, project_id text, cluster_id text)
 INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
 VALUES ('job opened', %(job_id)s, %(project_id)s, 'initializing', jsonb_build_object('cluster_id', %(cluster_id)s));
 
--- name: record_steps
+-- name: record_steps (job_id text, steps jsonb)
 INSERT INTO control_plane.provisioning_steps
     (job_id, stage, position, status, attempt, started_at, completed_at, output)
 SELECT %(job_id)s, step.stage, step.position, step.status,
@@ -58,9 +60,9 @@ SELECT %(job_id)s, step.stage, step.position, step.status,
        CASE step.status WHEN 'succeeded' THEN clock_timestamp() END,
        CASE step.status WHEN 'succeeded' THEN jsonb_build_object(
            'job_id', chosen.job_id, 'project_id', chosen.project_id, 'tenant_id', chosen.tenant_id) END
-FROM jsonb_to_recordset(%(steps)s::jsonb) AS step (stage text, position integer, status text),
+FROM jsonb_to_recordset(%(steps)s) AS step (stage text, position integer, status text),
     control_plane.tenants AS chosen
 WHERE chosen.job_id = %(job_id)s;
 
--- name: find_opened
+-- name: find_opened (job_id text)
 SELECT output FROM control_plane.provisioning_steps WHERE job_id = %(job_id)s AND position = 0;

@@ -51,9 +51,8 @@ FROM_NOTHING = FROM_POOL | {
     # Once more to the ledger when the tenant's lock is held: whoever waited for it may be superseded. The lock, the
     # claim, the roles, the database, its privileges, and the lock's return: CREATE DATABASE runs in no transaction.
     "create_database": {"control_plane": 3, REGISTER: 6},
-    # What is there, the schema, which extensions there are, and the trusted one of those that are allowed here. Whether
-    # the admin may make the others.
-    "create_schema": LEDGER | {"tenant": 4, REGISTER: 1},
+    # What is there, the schema, and the allowed extensions. Whether the admin may make those that the tenant may not.
+    "create_schema": LEDGER | {"tenant": 3, REGISTER: 1},
 }
 CALLS_FROM_POOL = {
     "generate_api_keys": ["CreateSecret"],

@@ -105,7 +105,8 @@ class Attempt(NamedTuple):
 
         Return the result. Raises JobClosed when the job is being rolled back, and then nothing is recorded.
         """
-        finished = self._finish(("record_result", "record_success", "record_provisioned"), output=None, **parameters)
+        records = ("record_provisioned", "record_output", "record_active_tenant", "record_active_project")
+        finished = self._finish(("record_result", "record_success", *records), output=None, **parameters)
         return cast("dict[str, Any]", finished.result)
 
     def fail(self, error: ProvisioningError) -> None:

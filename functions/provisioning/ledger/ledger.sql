@@ -9,10 +9,8 @@
 --                         same transaction records its work only then
 --   provisioner.result    the job's result, as text that keeps the order of its fields          until it is set again
 
--- name: lock_stages
--- What the session still holds is an ended attempt's: an environment handles one event at a time. The session says until
--- when its attempt may run, in the same breath in which it takes the lock.
-SELECT pg_advisory_unlock_all();
+-- name: lock_stages (keys text[], seconds double precision)
+-- The session says until when its attempt may run, in the same breath in which it takes the lock.
 SELECT set_config(
            'application_name',
            'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false),
@@ -64,14 +62,14 @@ WITH claimed AS (
 )
 SELECT set_config('provisioner.attempt', coalesce(max(attempt)::text, ''), true) FROM claimed;
 
--- name: record_intended_registration
+-- name: record_intended_registration (job_id text, service text)
 INSERT INTO control_plane.service_registrations (tenant_id, service, job_id)
 SELECT tenant_id, %(service)s, job_id
 FROM control_plane.tenants
 WHERE job_id = %(job_id)s AND state IN ('making', 'claimed') AND current_setting('provisioner.attempt') <> ''
 ON CONFLICT DO NOTHING;
 
--- name: record_intended_api_keys
+-- name: record_intended_api_keys (job_id text)
 INSERT INTO control_plane.api_key_secrets (tenant_id, job_id)
 SELECT tenant_id, job_id
 FROM control_plane.tenants
@@ -130,35 +128,35 @@ WITH succeeded AS (
 )
 SELECT set_config('provisioner.recorded', EXISTS (SELECT FROM succeeded)::text, false);
 
--- name: record_database
+-- name: record_database (tenant_id text, job_id text, secret_arn text, is_prepared boolean)
 UPDATE control_plane.tenants
 SET secret_arn = %(secret_arn)s, prepared = CASE WHEN %(is_prepared)s THEN prepared END
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
 
--- name: record_schema
+-- name: record_schema (tenant_id text, job_id text, version integer, prepared jsonb)
 UPDATE control_plane.tenants
 SET schema_version = %(version)s, prepared = %(prepared)s
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
 
--- name: record_registration
+-- name: record_registration (tenant_id text, service text, endpoint text, registered_at timestamptz)
 UPDATE control_plane.service_registrations
 SET status = 'registered', endpoint = %(endpoint)s, registered_at = %(registered_at)s
 WHERE tenant_id = %(tenant_id)s AND service = %(service)s AND current_setting('provisioner.recorded')::boolean;
 
--- name: record_api_keys
+-- name: record_api_keys (tenant_id text, job_id text, prefix text, keys jsonb)
 INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
 SELECT key.key_id, %(tenant_id)s, %(job_id)s, key.position, key.kind, %(prefix)s, key.hint, decode(key.hash, 'hex')
-FROM jsonb_to_recordset(%(keys)s::jsonb) AS key (key_id uuid, position integer, kind text, hint text, hash text)
+FROM jsonb_to_recordset(%(keys)s) AS key (key_id uuid, position integer, kind text, hint text, hash text)
 WHERE current_setting('provisioner.recorded')::boolean
 ON CONFLICT (job_id, position) DO NOTHING;
 
--- name: find_api_keys
+-- name: find_api_keys (job_id text)
 SELECT key_id::text, encode(key_hash, 'hex') AS hash
 FROM control_plane.api_keys
 WHERE job_id = %(job_id)s
 ORDER BY position;
 
--- name: record_result
+-- name: record_result (job_id text, tenant_id text, database text, schema text)
 SELECT set_config('provisioner.result', row_to_json(collected)::text, false)
 FROM (
     SELECT jobs.project_id, tenants.tenant_id,
@@ -193,20 +191,23 @@ FROM (
     WHERE jobs.job_id = %(job_id)s
 ) AS collected;
 
--- name: record_provisioned
+-- name: record_provisioned (job_id text)
 UPDATE control_plane.jobs
 SET status = 'succeeded', current_stage = 'completed', completed_at = clock_timestamp(),
     last_error_type = NULL, last_error_message = NULL, result = current_setting('provisioner.result')::jsonb
 WHERE job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
 
+-- name: record_output (job_id text, stage text)
 UPDATE control_plane.provisioning_steps
 SET output = current_setting('provisioner.result')::jsonb
 WHERE job_id = %(job_id)s AND stage = %(stage)s AND current_setting('provisioner.recorded')::boolean;
 
+-- name: record_active_tenant (job_id text, tenant_id text)
 UPDATE control_plane.tenants
 SET state = 'active'
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
 
+-- name: record_active_project (job_id text)
 UPDATE control_plane.projects
 SET status = 'active', updated_at = now()
 FROM control_plane.jobs

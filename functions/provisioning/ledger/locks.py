@@ -32,7 +32,8 @@ def take(
     A holder whose own time is over has its session ended. The record has a field `held`.
     Raises ControlPlaneUnavailable.
     """
-    message = (QUERIES["lock_stages"], *sent)
+    # What the session still holds is an ended attempt's: an environment handles one event at a time.
+    message = (control_plane.QUERIES["release_locks"], QUERIES["lock_stages"], *sent)
     parameters |= {"keys": list(keys), "seconds": seconds}
     control, found = control_plane.kept_or_new(lambda control: control.fetch_one(record, *message, **parameters))
     if found is not None and not getattr(found, "held", False):

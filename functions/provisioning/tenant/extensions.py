@@ -6,13 +6,14 @@ or the admin may not make, is left out, and is in what the stage returns.
 """
 
 import re
+from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from psycopg2 import errors, sql
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import configuration, queries
+from provisioning import configuration, postgres, queries
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
 from provisioning.errors import Misconfigured
@@ -32,12 +33,10 @@ class _Powers(NamedTuple):
     makes_any_extension: bool
 
 
-class Available(NamedTuple):
-    """An allowed extension that the server has."""
-
-    name: str
-    trusted: bool
-    installed: bool
+class _Made(NamedTuple):
+    installed: list[str]
+    refused: list[str]
+    """What the server has, and the role may not make."""
 
 
 def allowed() -> list[str]:
@@ -53,16 +52,12 @@ def ensure(connection: Connection, cluster: Cluster, database: str) -> Extension
 
     For a database that nobody else has used yet. Doing it again changes nothing. Raises psycopg2.Error.
     """
-    names = sql.SQL("{}::text[]").format(sql.Literal(allowed()))
-    available = sessions.fetch(connection, Available, QUERIES["find_available_extensions"], names=names)
-    installed = {one.name for one in available if one.installed or (one.trusted and _make(connection, one.name))}
-    others = [one.name for one in available if not one.trusted and not one.installed]
-    if others and sessions.on(cluster, _makes_any_extension)[1]:
+    names = allowed()
+    installed, refused = _make(connection, names) if names else _Made([], [])
+    if refused and sessions.on(cluster, _makes_any_extension)[1]:
         with closing(sessions.connect(cluster, dbname=database)) as admin:
-            installed |= {name for name in others if _make(admin, name)}
-    return Extensions(
-        [name for name in allowed() if name in installed], [name for name in allowed() if name not in installed]
-    )
+            installed += _make(admin, refused).installed
+    return Extensions([name for name in names if name in installed], [name for name in names if name not in installed])
 
 
 def _makes_any_extension(session: Connection) -> bool:
@@ -70,9 +65,10 @@ def _makes_any_extension(session: Connection) -> bool:
     return powers.makes_any_extension
 
 
-def _make(connection: Connection, name: str) -> bool:
-    try:
-        sessions.send(connection, QUERIES["make_extension"], extension=sql.Identifier(name))
-    except errors.InsufficientPrivilege:
-        return False
-    return True
+def _make(connection: Connection, names: Sequence[str]) -> _Made:
+    """Make what there is of these in one round trip and one transaction."""
+    making = [postgres.composed(QUERIES["make_extension"], extension=sql.Identifier(one), name=one) for one in names]
+    array = sql.SQL("{}::text[]").format(sql.Literal(list(names)))
+    message = sql.Composed([*making, postgres.composed(QUERIES["find_made_extensions"], names=array)])
+    (made,) = sessions.fetch_composed(connection, _Made, message)
+    return made

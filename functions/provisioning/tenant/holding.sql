@@ -1,6 +1,6 @@
 -- Who holds a tenant, in the control plane. Placeholders are %(name)s.
 
--- name: claim_tenant
+-- name: claim_tenant (job_id text, project_id text, cluster_id text, fingerprint text, new_tenant_id text)
 -- Chooses a tenant for a job: one that its cluster keeps ready and that no other job is about to take, or else a new one,
 -- whose id was made up for it.
 WITH ready AS (
@@ -37,7 +37,7 @@ WITH disputed AS (
 INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
 SELECT 'tenant disputed', tenant_id, job_id, project_id FROM disputed;
 
--- name: record_superseded
+-- name: record_superseded (job_id text, project_id text)
 -- What an earlier job of the project left, and has closed: reconcile removes it, and the project's next tenant is its own.
 UPDATE control_plane.tenants
 SET state = 'removing', look_again_at = now()

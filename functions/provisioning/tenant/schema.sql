@@ -26,13 +26,18 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT EXECUTE ON FUNCTIONS TO anon, au
 -- name: record_migration
 INSERT INTO tenant._migrations (version, name) VALUES ({version}, {name});
 
--- name: find_available_extensions
-SELECT available.name::text AS name, version.trusted, available.installed_version IS NOT NULL AS installed
-FROM pg_available_extensions AS available
-JOIN pg_available_extension_versions AS version
-    ON version.name = available.name AND version.version = available.default_version
-WHERE available.name = ANY ({names})
-ORDER BY array_position({names}, available.name::text);
-
 -- name: make_extension
-CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA extensions CASCADE;
+-- Not looked for first: pg_available_extensions reads every control file of the server. What the server does not have is
+-- left out, and so is what this role may not make, whose name is kept for the rest of the transaction.
+DO $make$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA extensions CASCADE;
+EXCEPTION
+    WHEN feature_not_supported OR undefined_file THEN NULL;
+    WHEN insufficient_privilege THEN
+        PERFORM set_config('provisioner.refused', concat_ws(',', nullif(current_setting('provisioner.refused', true), ''), {name}), true);
+END $make$;
+
+-- name: find_made_extensions
+SELECT coalesce((SELECT array_agg(extname::text) FROM pg_extension WHERE extname = ANY ({names})), '{{}}') AS installed,
+       string_to_array(coalesce(current_setting('provisioner.refused', true), ''), ',') AS refused;

@@ -37,7 +37,9 @@ def test_the_document_is_what_the_rotation_functions_of_aws_read(created: secret
     }
 
 
-@pytest.mark.parametrize(("setting", "stack_name"), [(None, "local"), ("", "local"), ("provisioner-eu", "provisioner-eu")])
+@pytest.mark.parametrize(
+    ("setting", "stack_name"), [(None, "local"), ("", "local"), ("provisioner-eu", "provisioner-eu")]
+)
 def test_a_secret_names_its_tenant_and_its_stack_and_nobody_else(
     secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, setting: str | None, stack_name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
@@ -9,6 +10,8 @@ from tests.console.browsing import assert_accessible, assert_equal_to_status, he
 from tests.console.conftest import PATIENCE_MILLISECONDS, held_clock
 from tests.executions.running import SERVICES, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
+
+pytestmark = pytest.mark.slow
 
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 

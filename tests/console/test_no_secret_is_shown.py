@@ -19,6 +19,8 @@ from tests.executions.running import SERVICES, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.isolation.seeking import Secrets, found_in
 
+pytestmark = pytest.mark.slow
+
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 Runs = tuple[dict[str, str], list[str]]

@@ -14,6 +14,8 @@ from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import keep_logs, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
 
+pytestmark = pytest.mark.slow
+
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 SECRET = "hunter2-of-this-test"
 

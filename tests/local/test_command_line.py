@@ -13,6 +13,8 @@ import pytest
 from local.cli import app
 from local.template import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 EVENT = REPOSITORY / "events" / "provision_project.json"
 
 

@@ -16,6 +16,8 @@ from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 EVENT = json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
 KILLED_IN_A_JOB = """
 import json, os, pathlib, signal, sys

@@ -79,8 +79,8 @@ def test_a_tenants_roles_have_a_creator_who_may_not_become_them_any_more(
 
 
 def test_the_admin_may_become_its_creators_and_no_tenant(stack: Stack, new_project: NewProject) -> None:
-    made(new_project)
-    assert execute(stack, "postgres", MAY_BECOME, "tenant_", ADMIN, ADMIN) == []
+    job = made(new_project)
+    assert execute(stack, "postgres", MAY_BECOME, job.names.database, ADMIN, ADMIN) == []
     became = execute(stack, "postgres", MAY_BECOME, creators.PREFIX, ADMIN, ADMIN)
     assert {name for (name,) in became} == set(counts(stack))
 

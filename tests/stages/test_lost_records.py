@@ -24,6 +24,8 @@ from tests.stages.backups import (
 )
 from tests.stages.jobs import STOPPED, StagedJob, execute, look_again, open_job, outdate_pool, refill, refilled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def nothing_forgotten(stack: Stack) -> Iterator[None]:

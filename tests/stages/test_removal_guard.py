@@ -22,6 +22,8 @@ from provisioning.tenant.identity import Tenant
 from provisioning.tenant.names import TenantNames, new_tenant_id
 from provisioning.tenant.removing import Removal
 
+pytestmark = pytest.mark.slow
+
 THIS_JOB, ANOTHER_JOB = "job-of-the-guard", "job-of-another"
 REFILL = None
 OURS, FOREIGN = True, False

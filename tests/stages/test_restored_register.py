@@ -16,6 +16,8 @@ from tests.executions.looking import look
 from tests.stages.backups import ELSEWHERE, compensated, make_known, outside, register_backup, registered_state, state
 from tests.stages.jobs import STOPPED, StagedJob, execute, look_again, open_job, refilled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def nothing_forgotten(stack: Stack) -> Iterator[None]:

@@ -31,7 +31,7 @@ def test_a_stage_that_crashes_three_times_is_rolled_back(stack: Stack, project_i
 
 
 @EVERY_STAGE
-def test_a_lambda_that_never_reaches_its_handler_is_named_in_the_cause_and_rolled_back(
+def test_a_lambda_that_never_reaches_its_handler_is_named_and_rolled_back(
     stack: Stack, project_id: str, stage: str
 ) -> None:
     with failing(stack, STAGES[stage], Fault.UNREACHED):

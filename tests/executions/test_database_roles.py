@@ -12,7 +12,7 @@ POWERS = """
 """
 
 
-def test_the_clusters_admin_may_create_roles_and_databases_drop_replication_slots_and_is_nothing_more(
+def test_the_clusters_admin_has_createrole_createdb_replication_and_no_more(
     stack: Stack,
 ) -> None:
     assert execute(stack, sql.SQL(POWERS).format(sql.Literal(ADMIN))) == [(True, False, True, True, True, False)]

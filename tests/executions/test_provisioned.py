@@ -105,9 +105,7 @@ def test_metadata_comes_back_from_the_job_as_it_was_sent(stack: Stack, project_i
     assert look(stack, project_id).jobs[0]["payload"]["metadata"] == metadata
 
 
-def test_the_progress_never_goes_back_and_is_complete_only_when_the_project_is_active(
-    stack: Stack, project_id: str
-) -> None:
+def test_the_progress_never_goes_back_and_is_complete_once_the_project_is_active(stack: Stack, project_id: str) -> None:
     arn = stack.start_execution(payload_for(project_id, *SERVICES), f"job-{uuid.uuid4().hex[:12]}")
     seen: list[tuple[int, str]] = []
     question = (

@@ -81,7 +81,7 @@ def test_a_rollback_beside_a_success_touches_only_its_own(stack: Stack, monkeypa
         assert problems_of(stack, project_id, outcome) == []
 
 
-def test_a_tenant_that_keeps_connecting_does_not_keep_its_database_from_being_dropped(stack: Stack) -> None:
+def test_a_tenant_that_keeps_connecting_does_not_hold_up_its_databases_removal(stack: Stack) -> None:
     project_id = new_project()
     over = threading.Event()
     logins: list[int] = []

@@ -39,7 +39,7 @@ def test_a_job_outlives_a_crash_of_postgresql_that_ends_before_its_next_attempt(
     assert problems_of(stack, project_id, status) == []
 
 
-def test_a_job_that_postgresql_left_for_longer_than_three_attempts_is_rolled_back_once_it_is_back(stack: Stack) -> None:
+def test_a_job_that_postgresql_left_for_three_attempts_is_rolled_back_on_its_return(stack: Stack) -> None:
     project_id = new_project()
     execution = start_job(stack, project_id)
     assert eventually(lambda: steps_done(stack, project_id) >= 2)

@@ -6,9 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import hypothesis
 import pytest
 
 from local.stack import Stack
+
+# How long one example takes says more about the machine's load than about the code.
+hypothesis.settings.register_profile("provisioner", deadline=None)
+hypothesis.settings.load_profile("provisioner")
 
 TIME_SCALE = 0.0001
 LONGEST_FILE_SECONDS = 10.0

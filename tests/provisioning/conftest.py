@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-import hypothesis
 import pytest
 from moto import mock_aws
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -26,10 +25,6 @@ from tests.provisioning.programmable_service import ProgrammableService
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-# How long one example takes says more about the machine's load than about the code.
-hypothesis.settings.register_profile("provisioner", deadline=None)
-hypothesis.settings.load_profile("provisioner")
 
 REGION = "us-east-1"
 TOKEN = "t0k3n-of-the-auth-service"

@@ -37,7 +37,7 @@ run: .venv/installed
 	@.venv/bin/provision demo
 
 test: lint audit-shipped
-	.venv/bin/pytest -n 3 $(BY_FILE)
+	.venv/bin/pytest -n 2 $(BY_FILE)
 
 test-slow: .venv/installed
 	.venv/bin/pytest -n 2 $(BY_FILE) -m slow

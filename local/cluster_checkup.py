@@ -137,13 +137,13 @@ def _facts_of_admin(cluster: Cluster, admin: _Admin, withheld: Sequence[str]) ->
         remedy = "put another admin into its secret: CREATEROLE and CREATEDB are enough"
         yield f"{name} is a superuser on {cluster.host}:{cluster.port}", remedy
     if not (admin.may_create or admin.is_superuser):
-        yield f"{name} may not create roles and databases", f"ALTER ROLE {name} CREATEROLE CREATEDB"
+        yield f"{name} may not create roles and databases", f"give {name} CREATEROLE and CREATEDB"
     if withheld and not admin.is_superuser:
         yield f"{name} may not grant {', '.join(withheld)}", PREPARE
     if admin.register_owner is None:
         yield f"it has no register, the database {sessions.REGISTER}", PREPARE
     elif admin.register_owner != name:
-        remedy = f"ALTER DATABASE {sessions.REGISTER} OWNER TO {name}, as a superuser"
+        remedy = f"make {name} the owner of the database {sessions.REGISTER}, as a superuser"
         yield f"the register belongs to {admin.register_owner}, not to {name}", remedy
     elif admin.register_is_open:
         yield f"every tenant's login may connect to the database {sessions.REGISTER}", PREPARE

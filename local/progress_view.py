@@ -167,7 +167,7 @@ class _Json(AbstractContextManager["_Json"]):
         self._shown = ""
 
     def show(self, progress: Progress, retries: Retries) -> None:
-        document = asdict(progress) | {
+        document = progress._asdict() | {
             "steps": [step._asdict() for step in progress.steps],
             "retries": {stage: asdict(retry) for stage, retry in retries.items()},
         }

@@ -1,13 +1,12 @@
 """Functions, roles, permissions and network of the template, as CloudFormation sees it."""
 
-import re
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
 
 import pytest
 
 from tests import shipped
+from tests.grants import FUNCTIONS, STAGES, Grant, granted, of_state_machine, role_of, written
 
 # What no statement can name more narrowly, and why: action, and the resource that it is allowed on.
 WIDE = {
@@ -48,65 +47,7 @@ EXTRA = {
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
     "ReconcileFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
 }
-# What each function does with the secrets under the tenants' prefix. Who is not here has no right to them.
-CREATE = {"CreateSecret", "TagResource", "DescribeSecret"}
-READ = {"GetSecretValue"}
-DELETE = {"DescribeSecret", "DeleteSecret"}
-TENANT_SECRETS = {
-    "RefillPoolsRole": CREATE | READ | DELETE,
-    "ReconcileRole": READ | DELETE,
-    "CreateDatabaseRole": CREATE | READ | DELETE,
-    "CreateSchemaRole": READ,
-    "RegisterRealtimeRole": READ,
-    "RegisterStorageRole": READ,
-    "RegisterPoolerRole": READ,
-    "GenerateApiKeysRole": CREATE | READ | DELETE,
-    "FinalizeRole": READ,
-    "RevokeApiKeysRole": DELETE,
-    "DropDatabaseRole": DELETE,
-}
-CLUSTER_ADMINS = {
-    "RefillPoolsRole",
-    "ReconcileRole",
-    "CreateDatabaseRole",
-    "CreateSchemaRole",
-    "FinalizeRole",
-    "DropDatabaseRole",
-}
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
-FUNCTIONS = shipped.functions()
-RESOURCES = shipped.transformed()["Resources"]
-STAGES = {name: found for name, found in FUNCTIONS.items() if found["Handler"].startswith("stages.")}
-
-Grant = tuple[str, str, Any]
-
-
-def documents(value: Any) -> Iterator[dict[str, Any]]:
-    """Every policy in a resource, wherever it stands."""
-    if isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        for inner in value.values():
-            yield from documents(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from documents(inner)
-
-
-def granted() -> Iterator[Grant]:
-    """Who, what and on what: everything that is allowed to anyone. What trusts a role to be assumed has no resource."""
-    for name, resource in RESOURCES.items():
-        for document in documents(resource):
-            for statement in shipped.statements(document):
-                if statement["Effect"] == "Allow" and "Resource" in statement:
-                    for action in shipped.listed(statement["Action"]):
-                        yield from ((name, action, on) for on in shipped.listed(statement["Resource"]))
-
-
-def written(resource: Any) -> str:
-    """The text of a resource, without the head that all ARNs of this account share."""
-    text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
-    return re.sub(r"^arn:\$\{AWS::Partition\}:\w+:\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", text)
 
 
 def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
@@ -116,12 +57,6 @@ def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
         for who, action, on in grants
         if ("*" in action or "*" in written(on)) and who != "EncryptionKey" and action != "lambda:InvokeFunction"
     }
-
-
-def role_of(function: dict[str, Any]) -> str:
-    name, attribute = function["Role"]["Fn::GetAtt"]
-    assert attribute == "Arn"
-    return str(name)
 
 
 def test_states_functions_and_substitutions_share_one_stem() -> None:
@@ -186,49 +121,6 @@ def test_what_lambda_needs_for_its_network_is_denied_to_the_code_in_it() -> None
     assert denied["Condition"] == {"Null": {"lambda:SourceFunctionArn": False}}
 
 
-@pytest.mark.parametrize(
-    ("role", "functions"),
-    [("ProvisionProjectRole", list(STAGES)), ("DeploymentStepRole", ["MigrateFunction"])],
-)
-def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: list[str]) -> None:
-    invoked = [on for who, action, on in granted() if (who, action) == (role, "lambda:InvokeFunction")]
-    assert invoked == [{"Fn::Sub": f"${{{name}.Arn}}:*"} for name in functions]
-
-
-def test_nobody_else_may_invoke_a_function() -> None:
-    invoking = {who for who, action, _ in granted() if action == "lambda:InvokeFunction"}
-    assert invoking == {"ProvisionProjectRole", "DeploymentStepRole"}
-
-
-def secrets_of(role: str, prefix: str) -> set[str]:
-    """What a role may do with the secrets of a prefix."""
-    attached = {policy["Ref"] for policy in RESOURCES[role]["Properties"].get("ManagedPolicyArns", [])}
-    return {
-        action.removeprefix("secretsmanager:")
-        for who, action, on in granted()
-        if who in attached | {role} and written(on) == f"secret:${{{prefix}}}/*"
-    }
-
-
-def test_each_function_does_with_tenants_secrets_what_its_work_needs_and_no_more() -> None:
-    for name in map(role_of, FUNCTIONS.values()):
-        assert secrets_of(name, "TenantSecretPrefix") == TENANT_SECRETS.get(name, set()), name
-
-
-def test_who_works_on_clusters_reads_their_admins_secrets_and_nobody_else_does() -> None:
-    for name in map(role_of, FUNCTIONS.values()):
-        assert secrets_of(name, "ClusterSecretPrefix") == (READ if name in CLUSTER_ADMINS else set()), name
-
-
-def test_the_state_machine_may_ask_about_its_own_executions_and_no_others() -> None:
-    """The resource of states:DescribeExecution is an execution:
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-    """
-    asking = [(who, on) for who, action, on in granted() if action.startswith("states:")]
-    own = f":execution:{of_state_machine('StateMachineName')['Fn::Sub']}:*"
-    assert [(who, on["Fn::Sub"].endswith(own)) for who, on in asking] == [("ProvisionProjectRole", True)]
-
-
 def test_functions_know_the_name_of_their_stack() -> None:
     variables = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
@@ -255,10 +147,6 @@ def test_the_state_machine_may_use_the_key_for_itself_alone() -> None:
     own_arn, logs = (value["Fn::Sub"] for _, value in contexts)
     assert own_arn.endswith(":stateMachine:" + of_state_machine("StateMachineName")["Fn::Sub"])
     assert logs.endswith(":${AWS::AccountId}:*")
-
-
-def of_state_machine(name: str) -> Any:
-    return shipped.state_machine()[name]
 
 
 def test_logs_are_encrypted_and_end() -> None:

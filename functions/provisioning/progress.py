@@ -24,8 +24,7 @@ class StepProgress(NamedTuple):
     error_message: str | None
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """A job and its stages. The percentage never goes back, and is 100 only when the project is active."""
 
     job_id: str
@@ -39,7 +38,7 @@ class Progress:
     leftovers: list[str]
     started_at: datetime | None
     completed_at: datetime | None
-    steps: list[StepProgress]
+    steps: Sequence[StepProgress] = ()
 
 
 class JobSummary(NamedTuple):
@@ -68,20 +67,6 @@ class Resources:
 
     existing: list[Resource]
     removed: list[str]
-
-
-class _Job(NamedTuple):
-    job_id: str
-    project_id: str | None
-    status: str
-    stage: str
-    percent: int
-    attempts: int
-    error_type: str | None
-    error_message: str | None
-    leftovers: list[str]
-    started_at: datetime | None
-    completed_at: datetime | None
 
 
 class _Tenant(NamedTuple):
@@ -113,10 +98,10 @@ def get_progress(job_id: str) -> Progress | None:
     """Return where the job stands, or None when the control plane does not know it. Raises ControlPlaneUnavailable."""
     control = control_plane.connect()
     with control.transaction():
-        job = control.fetch_one(_Job, BEGIN, QUERIES["find_job"], job_id=job_id)
+        job = control.fetch_one(Progress, BEGIN, QUERIES["find_job"], job_id=job_id)
         steps = control.fetch_all(StepProgress, QUERIES["find_steps"], job_id=job_id)
         control.execute(COMMIT)
-    return Progress(**job._asdict(), steps=steps) if job is not None else None
+    return job._replace(steps=steps) if job is not None else None
 
 
 def get_summaries(job_ids: Sequence[str]) -> dict[str, JobSummary]:

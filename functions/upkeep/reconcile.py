@@ -16,7 +16,7 @@ from provisioning.observability import logger
 from provisioning.service_client import deadline
 from provisioning.services import registrations
 from provisioning.tenant import holding, key_delivery, removing
-from provisioning.tenant.holding import Due
+from provisioning.tenant.identity import Tenant
 
 AT_MOST = 100
 """Tenants that one run looks at, and secrets of revealed keys."""
@@ -25,28 +25,32 @@ AT_MOST = 100
 def reconcile(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Returns {finished, found, failed}: tenants that are gone, what a last look found, and failures.
 
-    A tenant that cannot be removed keeps no other from its turn; it is looked at again later. What a last look finds is
-    removed and reported. Raises the first failure once every tenant has had its turn.
+    A tenant that cannot be removed keeps no other from its turn, nor does a secret of revealed keys; it is looked at
+    again later. What a last look finds is removed and reported. Raises the first failure once all had their turn.
     """
     del event
     ends_at = deadline(context.get_remaining_time_in_millis())
     control = control_plane.connect()
     output: Output = {"finished": [], "found": [], "failed": []}
     failures: list[ProvisioningError] = []
-    for due in holding.find_due(control, AT_MOST):
+    for tenant in holding.find_due(control, AT_MOST):
         if time.monotonic() > ends_at:
             break
-        tenant_id = due.tenant.tenant_id
         try:
-            found = finish(control, due, ends_at)
+            found = finish(control, tenant, ends_at)
         except (psycopg2.Error, ProvisioningError) as error:
             failures.append(typed_error(error, RollbackFailed))
-            output["failed"].append(tenant_id)
-            holding.record_looked(control, tenant_id, [], str(failures[-1]))
+            output["failed"].append(tenant.tenant_id)
+            holding.record_looked(control, tenant.tenant_id, [], str(failures[-1]))
         else:
-            output["finished"] += [] if found else [tenant_id]
+            output["finished"] += [] if found else [tenant.tenant_id]
             output["found"] += found
-    output["found"] += key_delivery.look_again(control, AT_MOST)
+    for revealed in key_delivery.find_due(control, AT_MOST):
+        try:
+            output["found"] += key_delivery.look_again(control, revealed)
+        except ProvisioningError as error:
+            failures.append(error)
+            output["failed"].append(revealed.tenant_id)
     log = logger()
     (log.warning if output["found"] or failures else log.info)("tenants reconciled", **output)
     if failures:
@@ -54,21 +58,21 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
     return output
 
 
-def finish(control: ControlPlane, due: Due, ends_at: float) -> list[str]:
+def finish(control: ControlPlane, tenant: Tenant, ends_at: float) -> list[str]:
     """Remove what is left of a tenant, by that monotonic time, and return what a last look found.
 
     Nothing found: the tenant is gone. A tenant that its register has as active stays, with its registrations: the next
     job of a project supersedes what a restored control plane has forgotten to be live. Raises psycopg2.Error and
     ProvisioningError.
     """
-    tenant = due.tenant
     removal = removing.remove(control, tenant, may_be_active=False)
     if removal.refused:
         raise RollbackFailed(removal.refused)
     declared = registrations.of_tenant(control, tenant.tenant_id)
     removed = [*removal.removed, *registrations.remove(control, declared, ends_at)]
-    if not removed and due.was_removed:
+    is_last_look = tenant.removed_at is not None
+    if not removed and is_last_look:
         removing.forget(control, tenant)
         return []
     holding.record_looked(control, tenant.tenant_id, removed, None)
-    return removed if due.was_removed else []
+    return removed if is_last_look else []

@@ -1,4 +1,4 @@
-"""Executions in which a stage fails for good: nothing is left, and the cause says what happened."""
+"""Executions in which a stage fails permanently: nothing is left, and the cause says what happened."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.executions.worlds import World, look, problems_after_last_look
 
 @dataclass(frozen=True)
 class Failed:
-    """An execution in which one stage failed for good, and the world after it."""
+    """An execution in which one stage failed permanently, and the world after it."""
 
     stage: FaultyStage
     attempts: int

@@ -26,7 +26,7 @@ ROLLBACK = ("RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabase
 MAKING = ("CreateDatabaseFunction", "CreateSchemaFunction")
 LAST_STAGE = ("FinalizeFunction", 1)
 SIZE, SIZE_WITHOUT_POOL = "db.t3.micro", "db.t3.small"
-SLOW = (Fault.SLOW, Fault.SLOW_FOR_GOOD)
+SLOW = (Fault.SLOW, Fault.SLOW_EVERY_ATTEMPT)
 
 
 class Job(StrEnum):
@@ -90,7 +90,7 @@ class Laboratory:
 
     def points(self, job: Job) -> list[Point]:
         """Return the I/O points of a job of this kind that meets no fault but its own, in an order of their own."""
-        injection = Injection({LAST_STAGE: Fault.FOR_GOOD} if job is Job.ROLLED_BACK else {}, self._deliver)
+        injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job is Job.ROLLED_BACK else {}, self._deliver)
         self._run(f"points-of-{job.name}".lower(), job, injection)
         return sorted({point for point in injection.seen if job.has(point)}, key=lambda point: point.place)
 
@@ -98,7 +98,7 @@ class Laboratory:
         """Run the cell and look at the world, after every attempt that slept has resumed and ended."""
         faults = {cell.point.place: cell.fault}
         if cell.job is Job.ROLLED_BACK:
-            faults[LAST_STAGE] = Fault.FOR_GOOD
+            faults[LAST_STAGE] = Fault.EVERY_ATTEMPT
         if cell.second_point is not None:
             faults[cell.second_point.place] = Fault.CRASH_BEFORE
         injection = Injection(faults, self._deliver)
@@ -137,7 +137,7 @@ class Laboratory:
         return problems + self._problems_of_rollback(cell, project_id)
 
     def _roll_back_again(self, project_id: str) -> list[str]:
-        """A compensation that fails for good may leave something, which the job then names, or be recorded nowhere."""
+        """A compensation whose attempts all fail may leave something, which the job names, or be recorded nowhere."""
         if not problems_of_rolled_back(look(self._stack, project_id)):
             return []
         client = self._stack.client("stepfunctions")

@@ -19,11 +19,11 @@ class Fault(StrEnum):
     LOST_AFTER = "lost after"
     SLOW = "slow"
     DUPLICATE = "duplicate"
-    FOR_GOOD = "for good"
-    SLOW_FOR_GOOD = "slow for good"
+    EVERY_ATTEMPT = "every attempt"
+    SLOW_EVERY_ATTEMPT = "slow every attempt"
 
 
-LASTING = (Fault.FOR_GOOD, Fault.SLOW_FOR_GOOD)
+LASTING = (Fault.EVERY_ATTEMPT, Fault.SLOW_EVERY_ATTEMPT)
 
 
 class Crash(BaseException):
@@ -56,7 +56,7 @@ class Injection:
         self._awake.set()
 
     def _strike(self, fault: Fault, invocation: Invocation, operation: Operation) -> Any:
-        if fault in (Fault.CRASH_BEFORE, Fault.FOR_GOOD):
+        if fault in (Fault.CRASH_BEFORE, Fault.EVERY_ATTEMPT):
             raise Crash
         if fault is Fault.CRASH_AFTER:
             operation.perform()

@@ -72,7 +72,7 @@ def all_cells(laboratory: Laboratory) -> list[Cell]:
     cells = [Cell(job, point, fault) for job in Job for point in points[job] for fault in Fault]
     back = points[Job.ROLLED_BACK]
     return cells + [
-        Cell(job, point, Fault.FOR_GOOD, back[number % len(back)])
+        Cell(job, point, Fault.EVERY_ATTEMPT, back[number % len(back)])
         for job in (Job.FROM_POOL, Job.FROM_NOTHING)
         for number, point in enumerate(points[job])
     ]

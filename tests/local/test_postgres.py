@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 
 from local.errors import HumanError
 from local.postgres import LOOPBACK, PostgresServer
@@ -17,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
         yield running
 
 
-def ask(server: PostgresServer, question: str) -> object:
+def ask(server: PostgresServer, question: str | sql.Composed) -> object:
     with closing(server.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(question)
         row = cursor.fetchone() if cursor.description else None
@@ -64,11 +65,12 @@ def test_a_port_that_is_taken_is_named(server: PostgresServer, tmp_path: Path) -
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_data_and_password_survive_a_stop(server: PostgresServer, mode: str) -> None:
-    ask(server, f"CREATE TABLE kept_{mode} AS SELECT 7 AS number")
+    table = sql.Identifier(f"kept_{mode}")
+    ask(server, sql.SQL("CREATE TABLE {} AS SELECT 7 AS number").format(table))
     server.stop(mode)  # type: ignore[arg-type]
     assert not server.running()
     server.start()
-    assert ask(server, f"SELECT number FROM kept_{mode}") == 7
+    assert ask(server, sql.SQL("SELECT number FROM {}").format(table)) == 7
 
 
 def test_a_server_that_was_left_running_is_taken_over(server: PostgresServer) -> None:

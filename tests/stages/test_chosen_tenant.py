@@ -1,16 +1,20 @@
 """The tenant of a job is chosen in the transaction that opens it: one that is ready, or the id of one to be made."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from local.stack import Stack
+from provisioning.cluster import register
 from provisioning.errors import ProvisioningError
-from provisioning.tenant import holding
+from provisioning.tenant import holding, schema
 from stages.create_database import create_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
 from tests.stages.jobs import Died, StagedJob, a_job, at_once, dying, execute, open_job, outdate_pool, refilled
+from tests.stages.test_create_database import secret_of
 
 READY = "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready' ORDER BY created_at"
 
@@ -108,3 +112,36 @@ def test_a_job_that_is_refused_leaves_what_an_earlier_one_left(stack: Stack, new
     with pytest.raises(ProvisioningError):
         open_job(earlier.project_id, region="xx-nowhere-1")
     assert chosen(stack, earlier)["state"] == "making"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its claim", "after its claim"])
+def test_a_job_that_died_keeps_the_tenant_of_the_pool_that_it_was_given(
+    stack: Stack, new_project: NewProject, after: bool
+) -> None:
+    with refilled(stack):
+        job = open_job(new_project())
+        given = look(stack, job.project_id).tenants
+        with dying(register, "claim", after=after), pytest.raises(Died):
+            job.run(create_database)
+        assert job.run(create_database)["tenant_id"] == given[0]["tenant_id"]
+    assert [row["state"] for row in look(stack, job.project_id).tenants] == ["claimed"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DROP DATABASE {database}", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = {name}"],
+    ids=["dropped", "left by a DROP that was cut off"],
+)
+def test_a_tenant_of_the_pool_whose_database_is_gone_is_made_once_more(
+    stack: Stack, new_project: NewProject, damage: str
+) -> None:
+    with refilled(stack):
+        job = open_job(new_project())
+        database = job.names.database
+        done = sql.SQL(damage).format(database=sql.Identifier(database), name=sql.Literal(database))
+        execute(stack, "postgres", done)
+        job.run(create_database)
+    (row,) = look(stack, job.project_id).tenants
+    assert (row["state"], row["prepared"]) == ("claimed", None), "its schema is made once more, too"
+    with closing(schema.connect(secret_of(stack, job))):
+        pass

@@ -20,7 +20,7 @@ from provisioning.tenant import making, schema
 from stages.create_database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.jobs import Died, StagedJob, dying, execute, open_job, refilled
+from tests.stages.jobs import Died, StagedJob, dying, execute, open_job
 
 NOTHING: dict[str, list[Any]] = {"databases": [], "roles": [], "secrets": []}
 
@@ -219,34 +219,3 @@ def test_a_database_whose_privileges_are_not_set_yet_lets_nobody_in(stack: Stack
     job.run(create_database)
     (database,) = look(stack, job.project_id).databases
     assert database["allows_connections"]
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before its claim", "after its claim"])
-def test_a_job_that_died_keeps_the_tenant_of_the_pool_that_it_was_given(
-    stack: Stack, new_project: NewProject, after: bool
-) -> None:
-    with refilled(stack):
-        job = open_job(new_project())
-        given = look(stack, job.project_id).tenants
-        with dying(register, "claim", after=after), pytest.raises(Died):
-            job.run(create_database)
-        assert job.run(create_database)["tenant_id"] == given[0]["tenant_id"]
-    assert [row["state"] for row in look(stack, job.project_id).tenants] == ["claimed"]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    ["DROP DATABASE {}", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = {!r}"],
-    ids=["dropped", "left by a DROP that was cut off"],
-)
-def test_a_tenant_of_the_pool_whose_database_is_gone_is_made_once_more(
-    stack: Stack, new_project: NewProject, damage: str
-) -> None:
-    with refilled(stack):
-        job = open_job(new_project())
-        execute(stack, "postgres", damage.format(job.names.database))
-        job.run(create_database)
-    (row,) = look(stack, job.project_id).tenants
-    assert (row["state"], row["prepared"]) == ("claimed", None), "its schema is made once more, too"
-    with closing(schema.connect(secret_of(stack, job))):
-        pass

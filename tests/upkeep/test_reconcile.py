@@ -12,7 +12,7 @@ from psycopg2 import sql
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.aws import secrets
-from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected
+from provisioning.errors import RollbackFailed, SecretsUnavailable, ServiceRegistrationFailed, StatementRejected
 from provisioning.services.generic import Generic
 from provisioning.tenant import holding, key_delivery, removing, secret
 from stages.create_database import create_database, drop_database
@@ -130,6 +130,25 @@ def test_keys_that_were_stored_again_after_they_were_revealed_are_removed(stack:
     assert look(stack, job.project_id).raw_keys == []
     assert name not in look_again(stack, job.tenant_id)["found"]
     assert tenant_of(stack, job)["state"] == "active"
+
+
+def test_a_secret_that_cannot_be_looked_at_keeps_no_other_from_its_turn(stack: Stack, new_project: NewProject) -> None:
+    jobs = [open_job(new_project()) for _ in range(2)]
+    for job in jobs:
+        job.run_until(finalize)
+        assert key_delivery.reveal_api_keys(job.project_id)
+        late_api_keys(job)
+    remove, stuck = secrets.remove, jobs[0].names.api_keys_secret(jobs[0].job_id)
+
+    def remove_all_but_the_first(name: str, *, removed_before: bool) -> bool:
+        if name == stuck:
+            raise SecretsUnavailable("Secrets Manager does not answer for this one")
+        return remove(name, removed_before=removed_before)
+
+    with patch.object(secrets, "remove", remove_all_but_the_first), pytest.raises(SecretsUnavailable):
+        look_again(stack, *(job.tenant_id for job in jobs))
+    assert [len(look(stack, job.project_id).raw_keys) > 0 for job in jobs] == [True, False]
+    assert stuck in look_again(stack, jobs[0].tenant_id)["found"]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import string
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from provisioning import postgres
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES
 
@@ -81,6 +82,4 @@ def _names(name: str) -> dict[str, object]:
 
 
 def _counted(query: str, creator: str | None) -> sql.Composable:
-    if creator is None:
-        return sql.SQL("")
-    return sql.SQL(QUERIES[query].text).format(name=sql.Literal(creator))
+    return postgres.composed(QUERIES[query], name=creator) if creator is not None else sql.SQL("")

@@ -21,20 +21,8 @@ class _Row(NamedTuple):
     tenant: dict[str, Any]
 
 
-class _DueRow(NamedTuple):
-    tenant: dict[str, Any]
-    was_removed: bool
-
-
 class _TenantId(NamedTuple):
     tenant_id: str
-
-
-class Due(NamedTuple):
-    """A tenant that is to be looked at, and whether it was removed once."""
-
-    tenant: Tenant
-    was_removed: bool
 
 
 def choice(job_id: str, project_id: str, cluster_id: str) -> dict[str, object]:
@@ -110,10 +98,9 @@ def record_removed(control: ControlPlane, tenant_id: str, *, found: bool) -> Non
     control.execute(QUERIES["record_removed"], tenant_id=tenant_id, found=found, last_look=LAST_LOOK_SECONDS)
 
 
-def find_due(control: ControlPlane, limit: int) -> list[Due]:
+def find_due(control: ControlPlane, limit: int) -> list[Tenant]:
     """Return the tenants that are to be looked at, the longest due first."""
-    rows = control.fetch_all(_DueRow, QUERIES["find_due"], limit=limit)
-    return [Due(tenant_from(row.tenant), row.was_removed) for row in rows]
+    return _tenants(control.fetch_all(_Row, QUERIES["find_due"], limit=limit))
 
 
 def record_looked(control: ControlPlane, tenant_id: str, removed: Sequence[str], error_message: str | None) -> None:

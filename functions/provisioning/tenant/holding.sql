@@ -93,7 +93,7 @@ WHERE tenant_id = %(tenant_id)s AND state = 'removing';
 
 -- name: find_due
 -- What is to be looked at: left by a removal that did not finish, or due for its last look. A job that runs does it itself.
-SELECT document AS tenant, removed_at IS NOT NULL AS was_removed
+SELECT document AS tenant
 FROM control_plane.tenants
 JOIN control_plane.tenant_documents USING (tenant_id)
 WHERE state = 'removing' AND look_again_at <= now()

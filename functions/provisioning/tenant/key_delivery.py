@@ -35,7 +35,9 @@ class _Claim(NamedTuple):
     job_id: str | None
 
 
-class _Revealed(NamedTuple):
+class Revealed(NamedTuple):
+    """The secret of keys that were revealed, which a superseded attempt may have created once more."""
+
     tenant_id: str
     job_id: str
 
@@ -68,12 +70,14 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     return [RevealedKey(raw["key_id"], raw["kind"], raw["key"]) for raw in document["api_keys"]]
 
 
-def look_again(control: ControlPlane, limit: int) -> list[str]:
-    """Remove the secrets of revealed keys that a superseded attempt has created once more, and name them."""
-    found = []
-    for row in control.fetch_all(_Revealed, QUERIES["find_revealed_secrets"], limit=limit):
-        name = TenantNames(row.tenant_id).api_keys_secret(row.job_id)
-        is_found = secrets.remove(name, removed_before=True)
-        control.execute(QUERIES["record_looked"], found=is_found, last_look=LAST_LOOK_SECONDS, **row._asdict())
-        found += [name] if is_found else []
+def find_due(control: ControlPlane, limit: int) -> list[Revealed]:
+    """Return the secrets of revealed keys that are to be looked for again, the longest due first."""
+    return control.fetch_all(Revealed, QUERIES["find_revealed_secrets"], limit=limit)
+
+
+def look_again(control: ControlPlane, revealed: Revealed) -> list[str]:
+    """Remove the secret if it is there once more, and name it. Raises SecretsUnavailable."""
+    name = TenantNames(revealed.tenant_id).api_keys_secret(revealed.job_id)
+    found = [name] if secrets.remove(name, removed_before=True) else []
+    control.execute(QUERIES["record_looked"], found=bool(found), last_look=LAST_LOOK_SECONDS, **revealed._asdict())
     return found

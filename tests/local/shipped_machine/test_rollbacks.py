@@ -1,7 +1,6 @@
-"""The shipped state machine with toy functions: what each is given, and where a rollback leads."""
+"""Where `rolls_back` leads in the shipped state machine, by what Step Functions says of the job's own execution."""
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,81 +16,14 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.errors import HumanError
 from local.rollback import execution_name, roll_back_again
-from local.template import read_template
-from tests.local.conftest import Machine, running_machine
-
-COMPENSATIONS = ["RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction"]
-REGISTRATIONS = [f"Register{name}Function" for name in ("Auth", "Realtime", "Storage", "Pooler")]
-PAYLOAD = {"project_id": "p", "region": "us-east-1"}
-CHOSEN, CLAIMED = "a" * 20, "b" * 20
-"""The tenant that "Verify project" chose, and the one that "Create tenant database" claimed in its place."""
-
-ANSWERS: dict[str, Any] = {
-    "VerifyProjectFunction": {"job_id": "job", "project_id": "p", "tenant_id": CHOSEN},
-    "CreateDatabaseFunction": {"tenant_id": CLAIMED, "name": "tenant_b", "host": "h", "port": 5432, "secret_arn": "s"},
-    "CreateSchemaFunction": {"schema": "tenant", "version": "0001"},
-    **{name: {"service": name, "external_id": CLAIMED, "endpoint": "e"} for name in REGISTRATIONS},
-    "GenerateApiKeysFunction": {"api_keys": []},
-    "FinalizeFunction": {"project_id": "p"},
-    **{name: {"removed": []} for name in COMPENSATIONS},
-    "RecordFailureFunction": {"outcome": "rolled_back", "error": "Stopped", "cause": "Nothing is left.", "result": {}},
-}
-
-
-class InvalidPayload(Exception):
-    """Permanent, by its name."""
-
-
-class Toys:
-    """Functions that answer what they are told to, and keep what they were given."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {}
-        self.given: list[tuple[str, Any]] = []
-
-    def reset(self) -> None:
-        self.answers = dict(ANSWERS)
-        self.given.clear()
-
-    def __call__(self, event: Any, context: Any) -> Any:
-        self.given.append((context.function_name, event))
-        answer = self.answers[context.function_name]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def events(self, *functions: str) -> list[Any]:
-        return [event for function, event in self.given if function in functions]
-
-    @property
-    def called(self) -> list[str]:
-        return [function for function, _ in self.given]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Toys]]:
-    toys = Toys()
-    with running_machine(tmp_path_factory.mktemp("machine"), read_template(), toys) as machine:
-        yield machine, toys
-
-
-@pytest.fixture
-def machine(shared: tuple[Machine, Toys]) -> Machine:
-    return shared[0]
-
-
-@pytest.fixture
-def toys(shared: tuple[Machine, Toys]) -> Toys:
-    """The functions as they are before a test tells them anything."""
-    shared[1].reset()
-    return shared[1]
-
-
-@pytest.fixture
-def job() -> str:
-    """The name of an execution that no other test has."""
-    return f"job-{uuid.uuid4().hex[:12]}"
-
+from tests.local.conftest import Machine
+from tests.local.shipped_machine.toys import (
+    ANSWERS,
+    COMPENSATIONS,
+    PAYLOAD,
+    Toys,
+    arn_of,
+)
 
 Rollback = Callable[..., dict[str, Any]]
 
@@ -114,10 +46,6 @@ def roll_back(machine: Machine, job: str) -> dict[str, Any]:
     return machine.run(json.dumps({"rolls_back": job}), f"{job}-again")
 
 
-def arn_of(machine: Machine, name: str) -> str:
-    return f"{machine.aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-
-
 @contextmanager
 def standing(arn: str, status: str) -> Iterator[None]:
     """Lets Step Functions say so of an execution that has ended."""
@@ -127,64 +55,6 @@ def standing(arn: str, status: str) -> Iterator[None]:
         yield
     finally:
         execution.exec_status = before
-
-
-def test_every_stage_is_given_its_job_and_the_tenant_that_the_job_has_by_then(
-    machine: Machine, job: str, toys: Toys
-) -> None:
-    ended = machine.run(json.dumps(PAYLOAD), job)
-    assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", {"project_id": "p"})
-    assert toys.events("VerifyProjectFunction") == [
-        {"job_id": job, "execution_arn": arn_of(machine, job), "payload": PAYLOAD}
-    ]
-    assert toys.events("CreateDatabaseFunction") == [{"job_id": job, "tenant_id": CHOSEN}]
-    after = ["CreateSchemaFunction", *REGISTRATIONS, "GenerateApiKeysFunction", "FinalizeFunction"]
-    assert toys.events(*after) == [{"job_id": job, "tenant_id": CLAIMED}] * len(after)
-    assert len(toys.called) == 2 + len(after)
-
-
-def test_a_service_that_is_not_wanted_answers_nulls_and_the_job_continues(
-    machine: Machine, job: str, toys: Toys
-) -> None:
-    nulls = {"service": None, "external_id": None, "endpoint": None}
-    toys.answers |= dict.fromkeys(REGISTRATIONS, nulls)
-    assert machine.run(json.dumps(PAYLOAD), job)["status"] == "SUCCEEDED"
-
-
-@pytest.mark.parametrize(
-    ("function", "stage", "tenant_id"),
-    [
-        ("CreateDatabaseFunction", "creating_database", CHOSEN),
-        ("CreateSchemaFunction", "creating_schema", CLAIMED),
-        ("RegisterStorageFunction", "registering_storage", CLAIMED),
-        ("GenerateApiKeysFunction", "generating_api_keys", CLAIMED),
-        ("FinalizeFunction", "finalizing", CLAIMED),
-    ],
-)
-def test_a_failed_stage_is_rolled_back_with_the_tenant_that_the_job_had(
-    machine: Machine, job: str, toys: Toys, function: str, stage: str, tenant_id: str
-) -> None:
-    toys.answers[function] = InvalidPayload("no")
-    ended = machine.run(json.dumps(PAYLOAD), job)
-    assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Stopped", "Nothing is left.")
-    assert toys.called[-4:] == [*COMPENSATIONS, "RecordFailureFunction"]
-    assert toys.events(*COMPENSATIONS) == [{"job_id": job, "tenant_id": tenant_id, "forgotten": False}] * 3
-    (recorded,) = toys.events("RecordFailureFunction")
-    assert recorded.pop("failure")[stage]["Error"] == "InvalidPayload"
-    expected = {"job_id": job, "execution_arn": arn_of(machine, job), "payload": PAYLOAD, "tenant_id": tenant_id}
-    assert recorded == expected
-
-
-@pytest.mark.parametrize("payload", ["text", None, 5, [], ["rolls_back"], {}, {"rolls_back": None}, {"rolls_back": 5}])
-def test_what_names_no_job_by_a_string_is_a_payload_for_the_first_stage(
-    machine: Machine, job: str, toys: Toys, payload: object
-) -> None:
-    toys.answers["VerifyProjectFunction"] = InvalidPayload("no")
-    assert machine.run(json.dumps(payload), job)["status"] == "FAILED"
-    assert toys.called == ["VerifyProjectFunction", "RecordFailureFunction"]
-    assert toys.events("VerifyProjectFunction")[0]["payload"] == payload
-    (recorded,) = toys.events("RecordFailureFunction")
-    assert (recorded["payload"], recorded["tenant_id"], list(recorded["failure"])) == (payload, None, ["initializing"])
 
 
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT", "PENDING_REDRIVE"])

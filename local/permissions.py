@@ -8,6 +8,7 @@ from local.findings import Finding, unchecked
 from provisioning.control_plane import Cluster
 
 READ = "secretsmanager:GetSecretValue"
+READ_TOGETHER = "secretsmanager:BatchGetSecretValue"
 DESCRIBE = "secretsmanager:DescribeSecret"
 DELETE = (DESCRIBE, "secretsmanager:DeleteSecret")
 MAKE = (READ, "secretsmanager:CreateSecret", "secretsmanager:TagResource", *DELETE)
@@ -27,7 +28,12 @@ NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "stages.register_services.register_storage": REGISTER_WITH_CREDENTIALS,
     "stages.register_services.register_pooler": REGISTER_WITH_CREDENTIALS,
     "stages.generate_api_keys.generate_api_keys": {"tenants": MAKE},
-    "stages.finalize.finalize": {"clusters": (READ,), "tenants": (READ,), "service tokens": (READ,)},
+    "stages.finalize.finalize": {
+        "clusters": (READ,),
+        "tenants": (READ,),
+        "service tokens": (READ,),
+        "no one secret": (READ_TOGETHER,),
+    },
     "stages.generate_api_keys.revoke_api_keys": {"tenants": DELETE},
     "stages.register_services.deregister_services": REGISTER,
     "stages.create_database.drop_database": {"clusters": (READ,), "tenants": DELETE},
@@ -46,7 +52,7 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
         asked = ("states:DescribeExecution", execution)
         yield _examine(iam, "state machine", deployment.role, [*invoked, asked])
         for function in deployment.functions:
-            wanted = [(action, arn) for action, arn in _wanted(function, clusters) if arn.startswith("arn:")]
+            wanted = [(action, arn) for action, arn in _wanted(function, clusters) if arn.startswith(("arn:", "*"))]
             yield _examine(iam, function.handler.rpartition(".")[2], function.role, wanted)
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         yield unchecked("permissions", f"the policy simulator did not answer ({type(error).__name__})")
@@ -61,6 +67,7 @@ def _wanted(function: Function, clusters: Sequence[Cluster]) -> Iterator[tuple[s
         "Realtime's login": [function.settings.get("REALTIME_DATABASE_SECRET_ID", "")],
         "clusters": [cluster.admin_secret_id for cluster in clusters],
         "tenants": [tenant],
+        "no one secret": ["*"],
     }
     yield READ, control_plane
     for kind, actions in NEEDS[function.handler].items():

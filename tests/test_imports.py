@@ -30,7 +30,8 @@ EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
 MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
-REMOVING = MAKING | HOLDING | of("tenant", "removing")
+WITNESS = HOLDING | of("cluster", "register") | of("tenant", "witness")
+REMOVING = MAKING | WITNESS | of("tenant", "removing")
 SERVICES = of("services", "adapter") | {"provisioning.service_client"}
 """And of the adapters none: which one it is, the settings say."""
 
@@ -45,9 +46,9 @@ ALLOWED = {
     "stages.create_database": EVERY_STAGE | REMOVING,
     "stages.create_schema": EVERY_STAGE | MAKING,
     "stages.finalize": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | {"provisioning.result"},
-    "stages.generate_api_keys": EVERY_STAGE | REMOVING | API_KEYS,
+    "stages.generate_api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.record_failure": EVERY_STAGE | HOLDING | {"provisioning.job_registry"},
-    "stages.register_services": EVERY_STAGE | REMOVING | REGISTRATIONS,
+    "stages.register_services": EVERY_STAGE | WITNESS | REGISTRATIONS,
     "stages.verify_project": EVERY_STAGE | HOLDING | {"provisioning.job_registry", "provisioning.payload"},
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},

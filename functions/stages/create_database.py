@@ -6,7 +6,7 @@ from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
-from provisioning.tenant import holding, making, removing
+from provisioning.tenant import holding, making, removing, witness
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -53,12 +53,12 @@ def drop(rollback: Rollback) -> Undone:
 
     A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job.
     """
-    if refused := removing.refusals(rollback):
+    if refused := witness.refusals(rollback):
         return Undone([], refused)
     removed: list[str] = []
     unknown: list[str] = []
     held = holding.held_by(rollback.control, rollback.job_id)
-    found, unclaimed = removing.found_in_registers(rollback)
+    found, unclaimed = witness.found_in_registers(rollback)
     unknown += unclaimed
     for tenant in [*held, *(one for one in found if one not in held)]:
         removal = removing.remove(

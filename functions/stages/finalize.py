@@ -37,9 +37,11 @@ def prove_and_activate(attempt: Attempt, ends_at: float) -> Output:
     Raises FinalizationFailed, naming the proof, when one does not pass.
     """
     tenant = attempt.job.tenant
-    prove_database(secrets.read(str(tenant.secret_arn)))
+    names = [str(tenant.secret_arn), tenant.names.api_keys_secret(attempt.job.job_id)]
+    credentials, raw_keys = secrets.read_all(names)
+    prove_database(credentials)
     prove_services(attempt.job, ends_at)
-    prove_api_keys(attempt)
+    prove_api_keys(attempt, raw_keys)
     record_active(attempt)
     return attempt.complete(database=tenant.names.database, schema=schema.SCHEMA)
 
@@ -64,10 +66,9 @@ class _Key(NamedTuple):
     hash: str
 
 
-def prove_api_keys(attempt: Attempt) -> None:
-    """Check every raw key in its secret against its form and its recorded hash."""
+def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:
+    """Check every raw key in the document of their secret against its form and its recorded hash."""
     job = attempt.job
-    document = secrets.read(job.tenant.names.api_keys_secret(job.job_id))
     raw = {key["key_id"]: key["key"] for key in document["api_keys"]}
     recorded = attempt.control.fetch_all(_Key, QUERIES["find_api_keys"], job_id=job.job_id)
     proven = [

@@ -10,7 +10,7 @@ from provisioning.ledger.locks import QUERIES
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
-from provisioning.tenant import api_keys, removing
+from provisioning.tenant import api_keys
 from provisioning.tenant import secret as tenant_secret
 from provisioning.tenant.api_keys import ApiKey
 from provisioning.tenant.names import TenantNames
@@ -64,7 +64,10 @@ class _Secret(NamedTuple):
 
 def revoke(rollback: Rollback) -> Undone:
     """Forget the hashes, so that no key is valid any more, and remove the secret with the raw keys."""
-    if refused := removing.refusals(rollback):
+    # Here, so that a cold start before any failure goes without it (docs/cost.md).
+    from provisioning.tenant import witness
+
+    if refused := witness.refusals(rollback):
         return Undone([], refused)
     control, job_id = rollback.control, rollback.job_id
     revoked = control.fetch_all(_Revoked, QUERIES["forget_api_keys"], job_id=job_id)

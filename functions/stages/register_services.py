@@ -8,7 +8,7 @@ from provisioning.service_client import deadline
 from provisioning.services import adapter_for, registrations
 from provisioning.services.adapter import ServiceTenant
 from provisioning.stage import Service
-from provisioning.tenant import removing
+from provisioning.tenant import witness
 
 UNWANTED: Output = {"service": None, "external_id": None, "endpoint": None}
 
@@ -61,9 +61,9 @@ def deregister(rollback: Rollback, ends_at: float) -> Undone:
 
     Of a tenant that only a register knows, what was declared is lost: every service is asked.
     """
-    if refused := removing.refusals(rollback):
+    if refused := witness.refusals(rollback):
         return Undone([], refused)
-    found, _ = removing.found_in_registers(rollback)
+    found, _ = witness.found_in_registers(rollback)
     for tenant in found:
         registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
     declared = registrations.of_job(rollback.control, rollback.job_id)

@@ -37,6 +37,7 @@ POLICIES = {
     "ReadTenantSecretsPolicy": "tenants",
     "DeleteTenantSecretsPolicy": "tenants",
     "ReadRealtimeDatabaseSecret": "Realtime's login",
+    "ReadSecretsInOneRequest": "no one secret",
 }
 
 
@@ -93,8 +94,10 @@ def test_what_is_asked_is_what_the_template_grants() -> None:
             secrets = granted.setdefault(function["Handler"], {})
             role = roles[name.removesuffix("Function") + "Role"]
             attached = {policy["Ref"]: policies[policy["Ref"]] for policy in role["ManagedPolicyArns"]}
-            _, when_set, _ = role.get("Policies", {"Fn::If": ("", [], "")})["Fn::If"]
-            attached |= {policy["PolicyName"]: policy["PolicyDocument"] for policy in when_set}
+            inline = role.get("Policies", [])
+            if isinstance(inline, dict):
+                _, inline, _ = inline["Fn::If"]
+            attached |= {policy["PolicyName"]: policy["PolicyDocument"] for policy in inline}
             for policy in set(attached) & set(POLICIES):
                 first = shipped.listed(attached[policy]["Statement"])[0]["Action"]
                 secrets.setdefault(POLICIES[policy], set()).update(shipped.listed(first))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.stub import Stubber
 
 from provisioning.aws import secrets, secrets_manager
 from provisioning.errors import InsufficientPermissions, Misconfigured, SecretsUnavailable
@@ -26,6 +27,7 @@ def create(document: dict[str, Any]) -> secrets.Secret:
 
 CALLS: dict[str, Callable[[], object]] = {
     "read": lambda: secrets.read(NAME),
+    "read all": lambda: secrets.read_all([NAME]),
     "create": lambda: create(DOCUMENT),
     "remove": lambda: secrets.remove(NAME, removed_before=False),
 }
@@ -76,6 +78,41 @@ def test_an_answer_that_denies_access_is_permanent_and_names_nobody(call: Callab
 def test_a_secret_that_does_not_exist_is_a_mistake_in_the_settings() -> None:
     with pytest.raises(Misconfigured, match=NAME):
         secrets.read(NAME)
+
+
+def test_several_secrets_are_read_in_one_request_in_the_order_asked(secrets_manager: "SecretsManagerClient") -> None:
+    made = create(DOCUMENT)
+    secrets_manager.create_secret(Name="other", SecretString=json.dumps(OTHER_DOCUMENT))
+    with noted() as asked:
+        assert secrets.read_all([made.arn, "other"]) == [DOCUMENT, OTHER_DOCUMENT]
+        assert secrets.read_all(["other", NAME]) == [OTHER_DOCUMENT, DOCUMENT]
+    assert asked == ["BatchGetSecretValue"] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        ("ResourceNotFoundException", Misconfigured),
+        ("AccessDeniedException", InsufficientPermissions),
+        ("DecryptionFailure", SecretsUnavailable),
+    ],
+)
+def test_what_is_wrong_with_one_of_several_secrets_is_told_as_if_it_were_read_alone(
+    code: str, raised: type[Exception]
+) -> None:
+    create(DOCUMENT)
+    answer = {"SecretValues": [], "Errors": [{"SecretId": NAME, "ErrorCode": code, "Message": "raw-password"}]}
+    with Stubber(secrets_manager.client()) as stubber:
+        stubber.add_response("batch_get_secret_value", answer, {"SecretIdList": [NAME]})
+        with pytest.raises(raised) as refused:
+            secrets.read_all([NAME])
+    assert "raw-password" not in repr(refused.value)
+
+
+def test_one_of_several_secrets_that_does_not_exist_is_named() -> None:
+    create(DOCUMENT)
+    with pytest.raises(Misconfigured, match="the secret nowhere does not exist"):
+        secrets.read_all([NAME, "nowhere"])
 
 
 def test_asking_whether_a_secret_exists_is_no_mistake() -> None:

@@ -57,7 +57,7 @@ FROM_NOTHING = FROM_POOL | {
 CALLS_FROM_POOL = {
     "generate_api_keys": ["CreateSecret"],
     # The credentials and the keys, which are proven.
-    "finalize": ["GetSecretValue", "GetSecretValue"],
+    "finalize": ["BatchGetSecretValue"],
 }
 CALLS_FROM_NOTHING = CALLS_FROM_POOL | {"create_database": ["CreateSecret"], "create_schema": ["GetSecretValue"]}
 

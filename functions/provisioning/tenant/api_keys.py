@@ -17,9 +17,7 @@ RANDOM_CHARACTERS = 32
 CHECKSUM_CHARACTERS = 6
 HINT_CHARACTERS = 4
 KINDS = ("publishable", "secret", "service_role")
-FORM = re.compile(
-    rf"[A-Za-z0-9-]{{1,32}}_(?:{'|'.join(KINDS)})_[0-9A-Za-z]{{{RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
-)
+FORM = rf"[A-Za-z0-9-]{{1,32}}_(?:{'|'.join(KINDS)})_[0-9A-Za-z]{{{RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
 
 
 class ApiKey:
@@ -48,7 +46,7 @@ def generate(prefix: str, count: int) -> list[ApiKey]:
 
 def is_well_formed(text: str) -> bool:
     """Tells whether the text has the form and the checksum of a key. Says nothing of whether the key is valid."""
-    return FORM.fullmatch(text) is not None and hmac.compare_digest(
+    return re.fullmatch(FORM, text) is not None and hmac.compare_digest(
         text[-CHECKSUM_CHARACTERS:], _checksum(text[:-CHECKSUM_CHARACTERS])
     )
 

@@ -12,11 +12,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning.aws import secrets
 from provisioning.cluster import creators, register
 from provisioning.cluster import session as sessions
-from provisioning.cluster.register import Found, Holder
+from provisioning.cluster.register import Found
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import RollbackFailed
-from provisioning.ledger.rollback import Rollback
-from provisioning.tenant import holding
+from provisioning.tenant import holding, witness
 from provisioning.tenant.identity import Tenant
 from provisioning.tenant.making import QUERIES, composed
 from provisioning.tenant.names import TenantNames
@@ -50,7 +49,7 @@ def remove(
     Raises psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
     """
     holder = register.holder_of(control, tenant.job_id, tenant.project_id)
-    if must_be_named and not _is_named(tenant, holder, may_be_active=may_be_active):
+    if must_be_named and not witness.is_named(tenant, holder, may_be_active=may_be_active):
         return Removal([], f"the register does not give tenant {tenant.tenant_id} to this job")
     if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id, removes_tenant=removes_tenant):
         return Removal([], f"tenant {tenant.tenant_id} is not this job's to remove")
@@ -72,53 +71,6 @@ def remove(
     return Removal(removed)
 
 
-def refusals(rollback: Rollback) -> list[str]:
-    """Return why a job that Step Functions has forgotten is not to be rolled back; nothing for any other job.
-
-    Only where control plane and register both name it as unfinished is anything undone. Raises psycopg2.Error.
-    """
-    if not rollback.is_forgotten:
-        return []
-    if not rollback.is_known:
-        return ["neither Step Functions nor the control plane knows this job: nothing was looked for"]
-    refused = []
-    for tenant in holding.held_by(rollback.control, rollback.job_id):
-        holder = register.holder_of(rollback.control, rollback.job_id, tenant.project_id)
-        if not _is_named(tenant, holder, may_be_active=False):
-            refused.append(f"the register does not give tenant {tenant.tenant_id} to this job as unfinished")
-    return refused
-
-
-def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
-    """Return the tenants that a register alone gives to this job, and what nobody knows.
-
-    They are looked for when the control plane does not know the job, or that the tenant in the state is its own, as
-    after its restore from a backup, and are written down there. Raises psycopg2.Error.
-    """
-    control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
-    known = holding.find(control, tenant_id) if tenant_id is not None else None
-    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
-        return [], []
-    identity = control.identity()
-    found: list[Tenant] = []
-    named: set[str] = set()
-    unknown: list[str] = []
-    for cluster in control.clusters():
-        _, rows = sessions.on(cluster, lambda session: register.find(session, identity, tenant_id, job_id))
-        for row in (row for row in rows if row.job_id == job_id):
-            named.add(row.tenant_id)
-            tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
-            if tenant is not None:
-                found.append(tenant)
-            else:
-                unknown.append(
-                    f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one"
-                )
-    if tenant_id is not None and tenant_id not in named:
-        unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
-    return found, unknown
-
-
 def remove_secrets(tenant: Tenant) -> list[str]:
     """Remove the tenant's secret and that of its job's API keys, look that they are absent, and name what was removed.
 
@@ -135,17 +87,6 @@ def forget(control: ControlPlane, tenant: Tenant) -> None:
     identity = control.identity()
     sessions.on(tenant.cluster, lambda session: register.forget(session, tenant.names, identity))
     holding.record_gone(control, tenant)
-
-
-def _is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
-    _, found = sessions.on(
-        tenant.cluster,
-        lambda session: register.find(session, holder.control_plane_id, tenant.tenant_id, str(tenant.job_id)),
-    )
-    return any(
-        one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or one.state != "active")
-        for one in found
-    )
 
 
 def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import environment
-from bench.environment import SERVICES
 from local.lambda_output import LambdaOutput
 from local.stack import Stack
+from provisioning.stage import Service
 
 DOLLARS_PER_TRANSITION = 25 / 1e6
 """aws.amazon.com/step-functions/pricing, Standard Workflows, US East (N. Virginia)."""
@@ -33,7 +33,7 @@ VERIFY = "stages.verify_project.verify_project"
 FORWARD = (
     "stages.create_database.create_database",
     "stages.create_schema.create_schema",
-    *(f"stages.register_services.register_{service}" for service in SERVICES),
+    *(f"stages.register_services.register_{service}" for service in Service),
     "stages.generate_api_keys.generate_api_keys",
     "stages.finalize.finalize",
 )

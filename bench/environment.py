@@ -16,7 +16,6 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bench import boundaries
 
-SERVICES = ("auth", "realtime", "storage", "pooler")
 ORGANIZATION = OWNER = "bench"
 REGION = "us-east-1"
 POOL, NOTHING = MODES = "from the pool", "from nothing"
@@ -76,10 +75,11 @@ def new_payload() -> dict[str, Any]:
     """Make a project that nobody has provisioned, and returns the payload that asks for it with every service."""
     from provisioning import control_plane
     from provisioning.control_plane import Project
+    from provisioning.stage import Service
 
     project_id = f"b-{uuid.uuid4().hex[:16]}"
     control_plane.connect().record_project(Project(project_id, ORGANIZATION, OWNER, REGION))
-    return {"project_id": project_id, "region": REGION, "services": dict.fromkeys(SERVICES, True)}
+    return {"project_id": project_id, "region": REGION, "services": {str(service): True for service in Service}}
 
 
 def new_event() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from console import stages
 from console.executions import PAGE, Executions, Listed
 from console.ledger import Ledger
 from provisioning.progress import JobSummary
-from provisioning.stage import Stage
+from provisioning.stage import Ending
 
 PAGE_SIZE = 25
 ASKED_AT_ONCE = 60
@@ -131,7 +131,7 @@ class Directory:
             one.status,
             "",
             execution.project_id,
-            str(Stage.COMPLETED) if one.status == "SUCCEEDED" else stage,
+            str(Ending.COMPLETED) if one.status == "SUCCEEDED" else stage,
             execution.percent,
             timeline.attempts,
             one.started_at,

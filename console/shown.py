@@ -9,7 +9,7 @@ from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
 from console.logs import Logs
 from provisioning.progress import Progress
-from provisioning.stage import Stage
+from provisioning.stage import Ending
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,6 @@ class Shown:
         if self.progress:
             return self.progress.stage
         if self.execution.status == "SUCCEEDED":
-            return str(Stage.COMPLETED)
+            return str(Ending.COMPLETED)
         current = self.execution.timeline.current
         return str(stages.STAGES.get(current, current))

@@ -7,7 +7,7 @@ from console.retrying import Retry
 from console.shown import Shown
 from console.timeline import StateRun, Status
 from provisioning.progress import Progress, StepProgress
-from provisioning.stage import STEPS, Stage
+from provisioning.stage import Stage
 
 STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
 
@@ -30,7 +30,7 @@ def stage_progress(shown: Shown) -> Progress:
         leftovers=[],
         started_at=execution.started_at,
         completed_at=execution.stopped_at,
-        steps=[_step(stage, states.get(stages.STATES[stage]), execution.not_wanted) for stage in STEPS],
+        steps=[_step(stage, states.get(stages.STATES[stage]), execution.not_wanted) for stage in stages.STATES],
     )
 
 

@@ -3,29 +3,19 @@
 import json
 from collections.abc import Mapping
 
-from provisioning.stage import STEPS, Service, Stage
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.stage import Service, Stage
 
-REGISTER = {service: f"Register {service}" for service in Service}
-
-VERIFY_PROJECT = "Verify project"
-
-STATES: Mapping[Stage, str] = {
-    Stage.INITIALIZING: VERIFY_PROJECT,
-    Stage.CREATING_DATABASE: "Create tenant database",
-    Stage.CREATING_SCHEMA: "Create tenant schema",
-    **{service.stage: name for service, name in REGISTER.items()},
-    Stage.GENERATING_API_KEYS: "Generate API keys",
-    Stage.FINALIZING: "Finalize",
-}
+STATES: Mapping[Stage, str] = PROVISION_PROJECT.states
 """The state of each stage, in the order of the ledger."""
+
+REGISTER = {service: STATES[service.stage] for service in Service}
+
+VERIFY_PROJECT = next(iter(STATES.values()))
 
 STAGES: Mapping[str, Stage] = {name: stage for stage, name in STATES.items()}
 
-UNDOES: Mapping[str, tuple[Stage, ...]] = {
-    "Revoke API keys": (Stage.GENERATING_API_KEYS,),
-    "Deregister services": tuple(service.stage for service in Service),
-    "Drop tenant database": (Stage.CREATING_SCHEMA, Stage.CREATING_DATABASE),
-}
+UNDOES: Mapping[str, tuple[Stage, ...]] = PROVISION_PROJECT.compensations
 """What each compensation undoes."""
 
 RECORD_FAILURE = "Record failure"
@@ -42,4 +32,4 @@ def not_wanted(payload: str) -> set[str]:
 
 def percent(done: int) -> int:
     """Return the share of stages that are done or skipped, as the ledger counts it."""
-    return 100 * done // len(STEPS)
+    return 100 * done // len(STATES)

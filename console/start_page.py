@@ -9,6 +9,7 @@ from nicegui import ui
 from console import actions
 from console.actions import RefusedField
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html
+from provisioning.stage import Service
 
 TEXTS = {
     "project_id": ("Project id", ""),
@@ -49,7 +50,7 @@ class _Form:
                 )
                 self._texts("database.size", "database.storage_gb")
             with _group("Services"):
-                for service in ("auth", "realtime", "storage"):
+                for service in Service:
                     self._fields[f"services.{service}"] = ui.checkbox(service.capitalize(), value=True)
             with _group("API keys"):
                 self._texts("api_keys.count", "api_keys.prefix")

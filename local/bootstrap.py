@@ -13,6 +13,7 @@ from psycopg2.extensions import encrypt_password
 
 from local.aws_client import REGION
 from local.postgres import PostgresServer
+from provisioning.stage import Service
 
 CLUSTER_ID = "local"
 CONTROL_PLANE = "control_plane"
@@ -39,8 +40,7 @@ class Secrets:
 
     def service_tokens(self) -> dict[str, str]:
         """Return the bearer token of each service."""
-        names = ("auth", "realtime", "storage", "pooler")
-        tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in names})
+        tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in Service})
         self.service_tokens_arn = tokens.arn
         return dict(tokens.document)
 

@@ -14,8 +14,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
+from provisioning.stage import Service
 
-SERVICES = ("auth", "realtime", "storage", "pooler")
 TENANT_ID = re.compile(r"[a-z]{20}")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -160,7 +160,7 @@ class RegistrationServices:
         return application
 
     def _tenant(self, service: str, tenant_id: str) -> Answer:
-        if service not in SERVICES or not TENANT_ID.fullmatch(tenant_id):
+        if service not in set(Service) or not TENANT_ID.fullmatch(tenant_id):
             return _refuse(404, "not found")
         expected = f"Bearer {self._tokens[service]}".encode()
         if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):

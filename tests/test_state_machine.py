@@ -7,13 +7,13 @@ import yaml
 from statelint.linter import Linter
 
 from provisioning import errors
-from provisioning.stage import STEPS
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from tests import shipped
 
 ROLLBACK = ["Revoke API keys", "Deregister services", "Drop tenant database", "Record failure"]
 TASKS = shipped.tasks()
 FORWARD = [name for name in TASKS if name not in ROLLBACK]
-STAGES_OF = dict(zip(FORWARD, STEPS, strict=True))
+STAGES_OF = dict(zip(FORWARD, PROVISION_PROJECT.states, strict=True))
 IN_BRANCHES = [name for name in TASKS if name not in shipped.definition()["States"]]
 
 
@@ -86,7 +86,7 @@ def test_a_task_is_given_what_its_kind_of_function_takes(name: str) -> None:
     expected = {
         "Verify project": of_the_job,
         **{compensation: {"forgotten.$": "$.forgotten"} for compensation in ROLLBACK[:-1]},
-        "Record failure": of_the_job | {"failure.$": "$.failure"},
+        "Record failure": of_the_job | {"job_type.$": "$.job_type", "failure.$": "$.failure"},
     }.get(name, {})
     if name != "Verify project":
         expected = {"job_id.$": "$.job_id", "tenant_id.$": tenant} | expected

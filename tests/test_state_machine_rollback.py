@@ -1,5 +1,6 @@
 """The states that lead an execution with `rolls_back` in its input to the first compensation."""
 
+from provisioning.jobs.declaration import JobType
 from tests import shipped
 from tests.test_state_machine import ROLLBACK, check_retry
 
@@ -19,6 +20,7 @@ def test_a_rollback_begins_as_an_execution_does_but_for_its_job() -> None:
     assert other.pop("job_id.$") == "$.payload.rolls_back"
     assert other.pop("execution_arn.$").count("States.") <= 10, "Step Functions nests no more than 10 of them"
     assert (own.pop("payload.$"), other.pop("payload.$")) == ("$", "$.payload")
+    assert (own.pop("job_type"), other.pop("job_type.$")) == (JobType.PROVISION_PROJECT, "$.job_type")
     assert own == other == {"tenant": {"tenant_id": None}, "forgotten": False, "failure": {}}
 
 

@@ -1,10 +1,10 @@
-"""The stages of a job, in the order in which a person follows them."""
+"""The stages there are, and the services that a tenant is registered with."""
 
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a job stands. The first nine are the steps of the ledger; the rest say how the job ended."""
+    """A step of a job, with a row in the ledger. Which job types have it, and when, their declarations say."""
 
     INITIALIZING = "initializing"
     CREATING_DATABASE = "creating_database"
@@ -15,14 +15,15 @@ class Stage(StrEnum):
     REGISTERING_POOLER = "registering_pooler"
     GENERATING_API_KEYS = "generating_api_keys"
     FINALIZING = "finalizing"
+
+
+class Ending(StrEnum):
+    """What stands in the place of the current stage once there is none any more."""
+
     COMPLETED = "completed"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
     FAILED = "failed"
-
-
-STEPS = tuple(Stage)[:9]
-"""The stages that have a row in the ledger."""
 
 
 class Service(StrEnum):

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 from provisioning import control_plane, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
-from provisioning.job_registry import JobType
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
-from provisioning.stage import Stage
+from provisioning.stage import Ending
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
@@ -30,14 +29,15 @@ class Failure(NamedTuple):
 
 
 def record_failure(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}; no failure in it means
-    that the execution was stopped.
+    """Lambda handler. Takes {job_type, job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}.
+
+    No failure in it means that the execution was stopped.
 
     Returns {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or provisioned
     when the job had succeeded before the failure, and then the result is its result.
     """
     del context
-    with reporting(str(Stage.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
+    with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
         closed = close(control_plane.connect(), event)
     if closed["outcome"] != "provisioned":
         count_failed_job(closed["outcome"])
@@ -90,12 +90,12 @@ def close(control: ControlPlane, event: Event) -> Output:
             QUERIES["record_closed"],
             COMMIT,
             job_id=job_id,
-            job_type=str(JobType.PROVISION_PROJECT),
+            job_type=event["job_type"],
             project_id=job.project_id if job is not None else _project_id(event["payload"]),
             execution_arn=event["execution_arn"],
             failed_stage=failure.stage,
             status=outcome,
-            current_stage=str(Stage.ROLLED_BACK if outcome == "rolled_back" else Stage.FAILED),
+            current_stage=str(Ending.ROLLED_BACK if outcome == "rolled_back" else Ending.FAILED),
             error_type=str(failure.error_type),
             error_message=failure.message,
             leftovers=json.dumps([row.leftover for row in leftovers]),

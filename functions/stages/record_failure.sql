@@ -58,8 +58,9 @@ SET error_type = %(error_type)s, error_message = %(error_message)s
 WHERE job_id = %(job_id)s AND stage = %(failed_stage)s AND error_type IS NULL;
 
 UPDATE control_plane.projects
-SET status = 'failed', updated_at = now()
-WHERE job_id = %(job_id)s AND status = 'provisioning';
+SET status = jobs.status_on_failure, updated_at = now()
+FROM control_plane.jobs
+WHERE jobs.job_id = %(job_id)s AND projects.job_id = jobs.job_id AND projects.status = jobs.status_while_running;
 
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('job closed', %(job_id)s, %(project_id)s,

@@ -17,11 +17,11 @@ from provisioning.errors import (
     QuotaExceeded,
     RegionNotAvailable,
 )
-from provisioning.job_registry import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import measure_room
 from provisioning.payload import Payload, parse_payload
-from provisioning.stage import STEPS, Service, Stage
+from provisioning.stage import Service, Stage
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
@@ -55,7 +55,9 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
     success.
     """
     payload = parse_payload(document)
-    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **payload.database._asdict()}
+    database = payload.database._asdict()
+    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **database}
+    facts["excludes"] = PROVISION_PROJECT.excludes(payload.project_id)
     asked = (BEGIN, QUERIES["lock_project"], QUERIES["lock_clusters"], QUERIES["find_opening"])
     control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
     with control.transaction():
@@ -74,10 +76,14 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
             QUERIES["record_steps"],
             COMMIT,
             QUERIES["find_opened"],
-            job_type=str(JobType.PROVISION_PROJECT),
+            job_type=str(PROVISION_PROJECT.job_type),
+            excludes=facts["excludes"],
+            status_while_running=str(PROVISION_PROJECT.while_running),
+            status_on_success=str(PROVISION_PROJECT.on_success),
+            status_on_failure=str(PROVISION_PROJECT.on_failure),
             execution_arn=execution_arn,
             payload=payload.as_document(),
-            progress_percent=100 // len(STEPS),
+            progress_percent=100 // len(PROVISION_PROJECT.steps),
             steps=json.dumps(_steps(payload)),
             **holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload)),
         )
@@ -101,11 +107,11 @@ def _check_eligible(found: Opening, payload: Payload) -> None:
         or payload.owner_id not in (None, project["owner_id"])
     ):
         raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
-    if project["status"] == "active":
+    if project["status"] == PROVISION_PROJECT.on_success:
         raise ProjectNotEligible(f"the project {payload.project_id} is active already")
     if found.running is not None:
         raise ProvisioningInProgress(f"the job {found.running} is provisioning the project {payload.project_id}")
-    if project["status"] not in ("created", "failed"):
+    if project["status"] not in PROVISION_PROJECT.opens_in:
         raise ProjectNotEligible(f"the project {payload.project_id} is {project['status']}")
 
 
@@ -125,9 +131,9 @@ def _steps(payload: Payload) -> list[dict[str, Any]]:
     unwanted = {service.stage for service in Service if not payload.services[service]}
     return [
         {
-            "stage": str(stage),
+            "stage": str(step.stage),
             "position": position,
-            "status": "succeeded" if stage is Stage.INITIALIZING else "skipped" if stage in unwanted else "pending",
+            "status": "succeeded" if position == 0 else "skipped" if step.stage in unwanted else "pending",
         }
-        for position, stage in enumerate(STEPS)
+        for position, step in enumerate(PROVISION_PROJECT.steps)
     ]

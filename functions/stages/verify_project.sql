@@ -12,7 +12,7 @@ WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND 
 ORDER BY cluster_id
 FOR UPDATE;
 
--- name: find_opening (project_id text, job_id text, region text, engine text, version text, size text)
+-- name: find_opening (project_id text, job_id text, excludes text, region text, engine text, version text, size text)
 -- What decides whether a job may be opened; the cluster with the most room comes first.
 SELECT (
            SELECT json_build_object('organization_id', organization_id, 'owner_id', owner_id, 'status', status)
@@ -26,7 +26,7 @@ SELECT (
        ) AS opened,
        (
            SELECT job_id FROM control_plane.jobs
-           WHERE project_id = %(project_id)s AND status IN ('pending', 'running')
+           WHERE excludes = %(excludes)s AND status IN ('pending', 'running')
        ) AS running,
        (
            SELECT coalesce(json_agg(json_build_object('cluster_id', cluster_id, 'room', room) ORDER BY room DESC, cluster_id), '[]')
@@ -35,16 +35,17 @@ SELECT (
            WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
        ) AS clusters;
 
--- name: record_job (job_id text, job_type text, project_id text, cluster_id text, execution_arn text, payload jsonb, progress_percent integer)
+-- name: record_job (job_id text, job_type text, project_id text, cluster_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, attempts, current_stage,
-     progress_percent, started_at)
+     progress_percent, started_at, excludes, status_while_running, status_on_success, status_on_failure)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(cluster_id)s, %(execution_arn)s, %(payload)s, 'running', 1,
-        'initializing', %(progress_percent)s, now());
+        'initializing', %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s,
+        %(status_on_failure)s);
 
--- name: claim_project (job_id text, project_id text)
+-- name: claim_project (job_id text, project_id text, status_while_running text)
 UPDATE control_plane.projects
-SET status = 'provisioning', job_id = %(job_id)s, updated_at = now()
+SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
 
 -- name: record_opened (job_id text, project_id text, cluster_id text)

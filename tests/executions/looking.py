@@ -18,6 +18,7 @@ from psycopg2.extras import RealDictCursor
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
+from provisioning.stage import Service
 from tests.executions.asked import (
     DANGLING,
     DATABASES,
@@ -40,7 +41,7 @@ from tests.executions.asked import (
 
 Row = dict[str, Any]
 
-SERVICES = ("auth", "realtime", "storage", "pooler")
+SERVICES = tuple(str(service) for service in Service)
 STEPS = (
     "initializing",
     "creating_database",

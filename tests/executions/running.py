@@ -16,8 +16,9 @@ from local.lambda_environment import Handler, load_handler
 from local.stack import Stack
 from local.template import read_template
 from provisioning import observability
+from provisioning.stage import Service
 
-SERVICES = ("auth", "realtime", "storage", "pooler")
+SERVICES = tuple(str(service) for service in Service)
 HANDLERS = {function.resource: function.handler for function in read_template().functions}
 
 Event = dict[str, Any]

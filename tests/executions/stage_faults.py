@@ -13,6 +13,7 @@ from local.stack import Stack
 from provisioning import errors
 from provisioning.aws import secrets
 from provisioning.services.generic import Generic
+from provisioning.stage import Service
 from provisioning.tenant import making, schema
 from stages import finalize, verify_project
 from tests.executions.running import replaced
@@ -83,7 +84,7 @@ STAGES = {
             schema,
             "upgrade",
         ),
-        *(_registering(service) for service in ("auth", "realtime", "storage", "pooler")),
+        *(_registering(service) for service in Service),
         FaultyStage(
             "generating_api_keys",
             "Generate API keys",

@@ -11,7 +11,7 @@ from moto.awslambda.exceptions import LambdaClientError
 
 from local.lambda_environment import Handler, Invocation
 from local.stack import Stack
-from tests.executions.running import eventually, payload_for, replaced, run
+from tests.executions.running import SERVICES, eventually, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 
@@ -75,7 +75,7 @@ def test_a_stage_that_lambda_never_runs_is_rolled_back(stack: Stack, project_id:
 @pytest.mark.parametrize("stage", ["initializing", "creating_database", "registering_storage", "finalizing"])
 def test_a_stage_that_does_not_end_is_timed_out_and_rolled_back(stack: Stack, project_id: str, stage: str) -> None:
     with sleeping(stack, STAGES[stage].function), hurried(stack):
-        ran = run(stack, payload_for(project_id, "auth", "realtime", "storage", "pooler"))
+        ran = run(stack, payload_for(project_id, *SERVICES))
     assert (ran.status, ran.error) == ("FAILED", "StageTimedOut")
     assert ": it did not end within its time. " in ran.cause
     assert ran.waits == [300.0, 300.0]

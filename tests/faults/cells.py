@@ -9,6 +9,7 @@ from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
 from tests.executions.last_look import look_last
+from tests.executions.running import SERVICES
 from tests.executions.worlds import (
     look,
     problems_after_last_look,
@@ -163,6 +164,6 @@ def payload(project_id: str, size: str = SIZE) -> dict[str, Any]:
         "region": "us-east-1",
         "organization_id": ORGANIZATION,
         "database": {"size": size},
-        "services": {"auth": True, "realtime": True, "storage": True, "pooler": True},
+        "services": dict.fromkeys(SERVICES, True),
         "api_keys": {"count": 3, "prefix": "faults"},
     }

@@ -8,6 +8,7 @@ import pytest
 from local import account
 from local.stack import Stack
 from provisioning import migrate, service_client
+from provisioning.stage import Service
 from tests.executions.running import execute
 from tests.local.examining import changed_secret, examined, wrong
 
@@ -23,7 +24,7 @@ def fresh(stack: Stack) -> None:
 
 def test_nothing_is_wrong_with_a_stack_that_has_just_started(stack: Stack) -> None:
     found = examined()
-    services = [f"service {service}" for service in ("auth", "realtime", "storage", "pooler")]
+    services = [f"service {service}" for service in Service]
     subjects = ["settings", "control plane", "cluster local", *services]
     assert [(one.subject, one.remedy) for one in found] == [(name, "") for name in [*subjects, "permissions"]]
     assert not found[-1].checked

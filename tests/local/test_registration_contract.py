@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from local.services import RegistrationServices
 from local.template import REPOSITORY
+from provisioning.stage import Service
 
 TOKEN = "t0k3n-of-the-auth-service"
 CONTRACT = yaml.safe_load((REPOSITORY / "docs" / "registration-service.openapi.yaml").read_text())
@@ -21,7 +22,7 @@ schema = schemathesis.openapi.from_dict(CONTRACT)
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path: Path = tmp_path_factory.mktemp("services") / "services.sqlite"
-    services = RegistrationServices(path, dict.fromkeys(("auth", "realtime", "storage", "pooler"), TOKEN))
+    services = RegistrationServices(path, dict.fromkeys(Service, TOKEN))
     services.start()
     yield services.url("auth")
     services.stop()

@@ -8,9 +8,10 @@ import pytest
 import urllib3
 
 from local.errors import HumanError
-from local.services import SERVICES, RegistrationServices, RegistrationStore
+from local.services import RegistrationServices, RegistrationStore
+from provisioning.stage import Service
 
-TOKENS = {service: f"token-of-{service}" for service in SERVICES}
+TOKENS = {service: f"token-of-{service}" for service in map(str, Service)}
 TENANT_ID = "abcdefghijklmnopqrst"
 ANOTHER = "tsrqponmlkjihgfedcba"
 BODY = {

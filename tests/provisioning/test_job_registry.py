@@ -10,11 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from provisioning import job_registry
 from provisioning.errors import Misconfigured
-from provisioning.job_registry import (
+from provisioning.jobs import registry
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.executions import ProvisionProjectJob, provision_project_handler
+from provisioning.jobs.registry import (
     JobHandler,
-    JobType,
     StartedJob,
     get_job_handler,
     get_registered_job_types,
@@ -22,7 +23,6 @@ from provisioning.job_registry import (
     register_job_handler,
     validate_required_handlers,
 )
-from provisioning.provision_project import ProvisionProjectJob, provision_project_handler
 from tests import shipped
 
 PAYLOAD = {"project_id": "demo", "region": "us-east-1"}
@@ -42,7 +42,7 @@ def start(payload: Mapping[str, Any], job_id: str | None = None) -> StartedJob:
 def empty(monkeypatch: pytest.MonkeyPatch) -> dict[JobType, JobHandler]:
     """A registry of its own, as it is before any handler's module was imported."""
     handlers: dict[JobType, JobHandler] = {}
-    monkeypatch.setattr(job_registry, "_handlers", handlers)
+    monkeypatch.setattr(registry, "_handlers", handlers)
     return handlers
 
 
@@ -115,9 +115,10 @@ def test_the_list_of_types_is_a_copy(empty: dict[JobType, JobHandler]) -> None:
 
 def test_importing_its_module_registers_the_handler_of_provision_project() -> None:
     program = """
-from provisioning.job_registry import JobType, get_job_handler, has_job_handler, validate_required_handlers
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import get_job_handler, has_job_handler, validate_required_handlers
 assert not has_job_handler(JobType.PROVISION_PROJECT)
-from provisioning.provision_project import provision_project_handler
+from provisioning.jobs.executions import provision_project_handler
 assert get_job_handler(JobType.PROVISION_PROJECT) is provision_project_handler
 validate_required_handlers()
 """

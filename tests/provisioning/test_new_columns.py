@@ -90,6 +90,7 @@ def shape(value: Any) -> Any:
 def parameters(query: Query, case: tuple[str | None, str, str]) -> Parameters:
     job_id, tenant_id, stage = case
     asked = {"job_id": job_id, "tenant_id": tenant_id, "stage": stage, "project_id": PROJECTS[job_id]}
+    asked |= {"excludes": f"project:{PROJECTS[job_id]}", "status_while_running": "provisioning"}
     return Parameters(VALUES | asked | OWN_VALUES.get(query.name, {}))
 
 

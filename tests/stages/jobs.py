@@ -98,7 +98,13 @@ class StagedJob:
         return [removed for handler in COMPENSATIONS for removed in self.run(handler, **event)["removed"]]
 
     def record_failure(self, failure: dict[str, Any]) -> Output:
-        return self.run(record_failure, execution_arn=f"arn:{self.job_id}", payload=self.payload, failure=failure)
+        return self.run(
+            record_failure,
+            job_type="provision_project",
+            execution_arn=f"arn:{self.job_id}",
+            payload=self.payload,
+            failure=failure,
+        )
 
     def roll_back(self, **event: Any) -> Output:
         self.compensate(**event)

@@ -18,7 +18,7 @@ from provisioning.errors import (
     QuotaExceeded,
     RegionNotAvailable,
 )
-from provisioning.stage import STEPS
+from provisioning.stage import Stage
 from stages.create_database import create_database
 from tests.conftest import ORGANIZATION, NewProject
 from tests.executions.looking import look
@@ -77,7 +77,7 @@ def test_the_job_is_opened_and_the_project_is_being_provisioned(stack: Stack, pr
     assert (row["status"], row["attempts"], row["max_attempts"], row["progress_percent"]) == ("running", 1, 3, 11)
     assert (row["execution_arn"], row["current_stage"]) == (f"arn:{job.job_id}", "initializing")
     unwanted = ("registering_realtime", "registering_storage", "registering_pooler")
-    statuses = {step: "skipped" if step in unwanted else "pending" for step in STEPS} | {"initializing": "succeeded"}
+    statuses = {step: "skipped" if step in unwanted else "pending" for step in Stage} | {"initializing": "succeeded"}
     assert {step["stage"]: step["status"] for step in world.steps[job.job_id]} == statuses
 
 

@@ -105,7 +105,7 @@ WITH succeeded AS (
         error_type = NULL, error_message = NULL, error_details = NULL
     FROM control_plane.jobs
     JOIN control_plane.projects ON projects.project_id = jobs.project_id AND projects.job_id = jobs.job_id
-        AND projects.status = 'provisioning'
+        AND projects.status = jobs.status_while_running
     WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s
         AND step.status = 'running'
         AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
@@ -209,7 +209,7 @@ WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('pro
 
 -- name: record_active_project (job_id text)
 UPDATE control_plane.projects
-SET status = 'active', updated_at = now()
+SET status = jobs.status_on_success, updated_at = now()
 FROM control_plane.jobs
 WHERE projects.project_id = jobs.project_id AND jobs.job_id = %(job_id)s
     AND current_setting('provisioner.recorded')::boolean;

@@ -54,10 +54,16 @@ CREATE TABLE control_plane.jobs (
     created_at          timestamptz NOT NULL DEFAULT now(),
     started_at          timestamptz,
     rollback_started_at timestamptz,
-    completed_at        timestamptz
+    completed_at        timestamptz,
+    -- Written when the job opens, as its type declares them (provisioning/jobs/): the key of which one job runs at a time,
+    -- and the status that the job's project has while it runs and afterwards.
+    excludes             text,
+    status_while_running text,
+    status_on_success    text,
+    status_on_failure    text
 );
 
-CREATE UNIQUE INDEX jobs_one_running_per_project ON control_plane.jobs (project_id)
+CREATE UNIQUE INDEX jobs_one_running_per_key ON control_plane.jobs (excludes)
     WHERE status IN ('pending', 'running');
 CREATE INDEX jobs_by_project ON control_plane.jobs (project_id, created_at DESC);
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from provisioning import configuration
-from provisioning.job_registry import JobType, register_job_handler
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import register_job_handler
 from provisioning.result import ProvisionResult
 
 if TYPE_CHECKING:

@@ -1,14 +1,12 @@
-"""Job types and the handlers that start them."""
+"""The declaration of every job type, and the handlers that start jobs."""
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from provisioning.jobs.declaration import Declaration, JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 
-class JobType(StrEnum):
-    """The kinds of job there are."""
-
-    PROVISION_PROJECT = "provision_project"
+DECLARATIONS: Mapping[JobType, Declaration] = {declared.job_type: declared for declared in (PROVISION_PROJECT,)}
 
 
 class StartedJob(Protocol):

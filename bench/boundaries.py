@@ -169,6 +169,9 @@ class ForgetfulSecrets:
         if operation == "CreateSecret":
             name = arguments["Name"]
             newest = list(self._kept.items())[-1:]
-            self._kept = dict([*newest, (name, {"ARN": name, "SecretString": arguments["SecretString"]})])
-            return self._kept[name]
+            kept = {"Name": name, "ARN": name, "SecretString": arguments["SecretString"]}
+            self._kept = dict([*newest, (name, kept)])
+            return kept
+        if operation == "BatchGetSecretValue" and self._kept.keys() >= set(arguments["SecretIdList"]):
+            return {"SecretValues": list(self._kept.values())}
         return self._kept.get(arguments.get("SecretId")) or ask()

@@ -49,7 +49,10 @@ ALLOWED = {
     "stages.generate_api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.record_failure": EVERY_STAGE | HOLDING,
     "stages.register_services": EVERY_STAGE | WITNESS | REGISTRATIONS,
-    "stages.verify_project": EVERY_STAGE | HOLDING | of("jobs", "declaration", "provision_project") | {"provisioning.payload"},
+    "stages.verify_project": EVERY_STAGE
+    | HOLDING
+    | of("jobs", "declaration", "provision_project")
+    | {"provisioning.payload"},
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }

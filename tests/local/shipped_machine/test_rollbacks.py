@@ -69,6 +69,7 @@ def test_a_job_that_ended_badly_is_rolled_back(
         "execution_arn": arn_of(machine, job),
         "payload": {"rolls_back": job},
         "tenant_id": None,
+        "job_type": "provision_project",
         "failure": {},
     }
     assert toys.given == [*((name, given) for name in COMPENSATIONS), ("RecordFailureFunction", closing)]

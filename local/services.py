@@ -1,4 +1,4 @@
-"""auth, realtime, storage and pooler: the services that a tenant is registered with, as one small HTTP server."""
+"""The services that a tenant is registered with, as one small HTTP server."""
 
 import hmac
 import re

@@ -1,4 +1,4 @@
-"""Stage 2: the tenant's database with its roles and credentials. Compensation: the tenant is removed."""
+"""The tenant's database with its roles and credentials. Compensation: the tenant is removed."""
 
 from provisioning.cluster import register
 from provisioning.errors import DatabaseCreationFailed

@@ -1,4 +1,4 @@
-"""Stage 3: the tenant schema with its permissions, in one transaction.
+"""The tenant schema with its permissions, in one transaction.
 
 There is no compensation of its own: the schema goes with the database, in "Drop tenant database".
 """

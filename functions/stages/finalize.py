@@ -1,4 +1,4 @@
-"""Stage 9: proves that everything works as issued, then marks the project active. There is nothing to compensate."""
+"""Proves that everything works as issued, then marks the project active. There is nothing to compensate."""
 
 from contextlib import closing
 from typing import Any, NamedTuple

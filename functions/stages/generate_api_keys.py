@@ -1,4 +1,4 @@
-"""Stage 8: the project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
+"""The project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
 
 import json
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Stages 4 to 7: the tenant is registered with auth, realtime, storage and pooler. Compensation: it is deregistered."""
+"""A stage per service: the tenant is registered with it. Compensation: it is deregistered."""
 
 from provisioning.errors import ServiceRegistrationFailed
 from provisioning.ledger.attempt import Attempt, Intent

@@ -1,4 +1,4 @@
-"""Stage 1: is the payload right, the project eligible, and which cluster has room? Opens the job, with a tenant.
+"""Is the payload right, the project eligible, and which cluster has room? Opens the job, with a tenant.
 
 There is no compensation: a job that came no further has made nothing, and closing one is "Record failure"'s work.
 """

@@ -59,7 +59,11 @@ def test_a_failed_stage_is_rolled_back_with_the_tenant_that_the_job_had(
     assert toys.events(*COMPENSATIONS) == [{"job_id": job, "tenant_id": tenant_id, "forgotten": False}] * 3
     (recorded,) = toys.events("RecordFailureFunction")
     assert recorded.pop("failure")[stage]["Error"] == "InvalidPayload"
-    expected = {"job_type": "provision_project", "job_id": job, "execution_arn": arn_of(machine, job)}
+    expected: dict[str, object] = {
+        "job_type": "provision_project",
+        "job_id": job,
+        "execution_arn": arn_of(machine, job),
+    }
     expected |= {"payload": PAYLOAD, "tenant_id": tenant_id}
     assert recorded == expected
 

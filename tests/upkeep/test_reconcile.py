@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from unittest.mock import patch
 
 import psycopg2
@@ -10,18 +9,15 @@ import pytest
 from psycopg2 import sql
 
 from local.stack import Stack
-from provisioning import control_plane
-from provisioning.aws import secrets
-from provisioning.errors import RollbackFailed, SecretsUnavailable, ServiceRegistrationFailed, StatementRejected
+from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected
 from provisioning.services.generic import Generic
-from provisioning.tenant import holding, key_delivery, removing, secret
+from provisioning.tenant import removing
 from stages.create_database import create_database, drop_database
-from stages.finalize import finalize
 from stages.generate_api_keys import generate_api_keys
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
-from tests.stages.jobs import REGISTER, StagedJob, execute, look_again, open_job, outdate_pool, refill
-from tests.stages.test_native_services import KINDS, running
+from tests.stages.jobs import StagedJob, execute, look_again, open_job, outdate_pool, refill
+from tests.upkeep.conftest import tenant_of
 from upkeep.reconcile import reconcile
 
 MOMENT = "SELECT now()"
@@ -34,22 +30,9 @@ class NoTimeLeft:
         return 0
 
 
-def tenant_of(stack: Stack, job: StagedJob) -> Row:
-    (row,) = [row for row in look(stack, job.project_id).tenants if row["tenant_id"] == job.tenant_id]
-    return row
-
-
 def job_row(stack: Stack, job: StagedJob) -> Row:
     (row,) = [row for row in look(stack, job.project_id).jobs if row["job_id"] == job.job_id]
     return row
-
-
-@pytest.fixture
-def removed(job: StagedJob) -> StagedJob:
-    """A job that was rolled back, whose tenant waits for its last look."""
-    job.run_until(generate_api_keys)
-    job.roll_back()
-    return job
 
 
 def test_a_last_look_that_finds_nothing_lets_the_tenant_be_gone(stack: Stack, removed: StagedJob) -> None:
@@ -75,80 +58,6 @@ def test_without_time_left_nothing_is_begun(stack: Stack, removed: StagedJob) ->
     )
     assert reconcile({}, NoTimeLeft())["finished"] == []
     assert tenant_of(stack, removed)["state"] == "removing"
-
-
-def late_credentials(job: StagedJob) -> str:
-    tenant = holding.find(control_plane.connect(), str(job.tenant_id))
-    assert tenant is not None
-    secret.ensure_credentials(tenant)
-    return job.names.secret
-
-
-def late_api_keys(job: StagedJob) -> str:
-    name = job.names.api_keys_secret(job.job_id)
-    secrets.create(name, {"api_keys": []}, description="late", tags={})
-    return name
-
-
-@pytest.mark.parametrize("late", [late_credentials, late_api_keys])
-def test_a_secret_that_a_superseded_attempt_created_late_is_found_and_removed(
-    stack: Stack, removed: StagedJob, late: Any
-) -> None:
-    name = late(removed)
-    answer = look_again(stack, removed.tenant_id)
-    assert name in answer["found"]
-    assert removed.tenant_id not in answer["finished"]
-    world = look(stack, removed.project_id)
-    assert world.secrets == []
-    (told,) = world.audited("tenant looked at again", removed.job_id)
-    assert told["details"] == {"removed": [name], "error_message": None}
-    assert removed.tenant_id in look_again(stack, removed.tenant_id)["finished"], "the next look finds nothing"
-
-
-@pytest.mark.parametrize("service", KINDS)
-def test_a_registration_that_arrived_late_is_found_and_removed(
-    stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch, service: str
-) -> None:
-    with running(stack, monkeypatch, service) as api:
-        job = open_job(new_project())
-        job.run(create_database)
-        job.run(REGISTER[service])
-        put = dict(api.tenants)
-        job.roll_back()
-        assert api.tenants == {}
-        api.tenants.update(put)
-        assert f"{service} registration" in look_again(stack, job.tenant_id)["found"]
-        assert api.tenants == {}
-        assert job.tenant_id in look_again(stack, job.tenant_id)["finished"]
-
-
-def test_keys_that_were_stored_again_after_they_were_revealed_are_removed(stack: Stack, job: StagedJob) -> None:
-    job.run_until(finalize)
-    assert key_delivery.reveal_api_keys(job.project_id)
-    name = late_api_keys(job)
-    assert name in look_again(stack, job.tenant_id)["found"]
-    assert look(stack, job.project_id).raw_keys == []
-    assert name not in look_again(stack, job.tenant_id)["found"]
-    assert tenant_of(stack, job)["state"] == "active"
-
-
-def test_a_secret_that_cannot_be_looked_at_keeps_no_other_from_its_turn(stack: Stack, new_project: NewProject) -> None:
-    jobs = [open_job(new_project()) for _ in range(2)]
-    for job in jobs:
-        job.run_until(finalize)
-        assert key_delivery.reveal_api_keys(job.project_id)
-        late_api_keys(job)
-    remove, stuck = secrets.remove, jobs[0].names.api_keys_secret(jobs[0].job_id)
-
-    def remove_all_but_the_first(name: str, *, removed_before: bool) -> bool:
-        if name == stuck:
-            raise SecretsUnavailable("Secrets Manager does not answer for this one")
-        return remove(name, removed_before=removed_before)
-
-    with patch.object(secrets, "remove", remove_all_but_the_first), pytest.raises(SecretsUnavailable):
-        look_again(stack, *(job.tenant_id for job in jobs))
-    assert [len(look(stack, job.project_id).raw_keys) > 0 for job in jobs] == [True, False]
-    assert stuck in look_again(stack, jobs[0].tenant_id)["found"]
 
 
 @contextmanager

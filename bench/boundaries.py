@@ -173,5 +173,5 @@ class ForgetfulSecrets:
             self._kept = dict([*newest, (name, kept)])
             return kept
         if operation == "BatchGetSecretValue" and self._kept.keys() >= set(arguments["SecretIdList"]):
-            return {"SecretValues": list(self._kept.values())}
+            return {"SecretValues": [self._kept[name] for name in arguments["SecretIdList"]]}
         return self._kept.get(arguments.get("SecretId")) or ask()

@@ -125,11 +125,11 @@ class LocalAws:
         self._reset()
 
     def ended(self, execution_arn: str) -> bool:
-        """Tells whether an execution has ended, without the cost of a request."""
+        """Return whether an execution has ended, without the cost of a request."""
         return self._executions.ended(execution_arn)
 
     def wait(self, execution_arn: str, seconds: float) -> bool:
-        """Returns when an execution has ended, or after so many seconds. Tells whether it has."""
+        """Wait until an execution has ended, for so many seconds at most. Return whether it has."""
         return self._executions.wait(execution_arn, seconds)
 
     def client(self, service: str) -> Any:

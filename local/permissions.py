@@ -32,7 +32,7 @@ NEEDS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "clusters": (READ,),
         "tenants": (READ,),
         "service tokens": (READ,),
-        "no one secret": (READ_TOGETHER,),
+        "any secret": (READ_TOGETHER,),
     },
     "stages.generate_api_keys.revoke_api_keys": {"tenants": DELETE},
     "stages.register_services.deregister_services": REGISTER,
@@ -67,7 +67,7 @@ def _wanted(function: Function, clusters: Sequence[Cluster]) -> Iterator[tuple[s
         "Realtime's login": [function.settings.get("REALTIME_DATABASE_SECRET_ID", "")],
         "clusters": [cluster.admin_secret_id for cluster in clusters],
         "tenants": [tenant],
-        "no one secret": ["*"],
+        "any secret": ["*"],
     }
     yield READ, control_plane
     for kind, actions in NEEDS[function.handler].items():

@@ -131,7 +131,7 @@ class PostgresServer:
         self.stop()
 
     def _initialise(self) -> None:
-        # initdb fills a directory beside the final one: a start that was cut off is begun anew, not taken for finished.
+        # initdb fills a directory beside the final one: a start that was cut off begins again from nothing.
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         self._write(self._password, secrets.token_urlsafe(32))

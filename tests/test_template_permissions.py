@@ -60,6 +60,20 @@ def test_each_function_does_with_tenants_secrets_what_its_work_needs_and_no_more
         assert secrets_of(name, "TenantSecretPrefix") == TENANT_SECRETS.get(name, set()), name
 
 
+def test_the_endpoint_lets_through_what_has_no_resources_to_name() -> None:
+    """An endpoint's policy on ARNs of secrets refuses an action that AWS evaluates on "*".
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+    """
+    wide = {
+        action
+        for who, action, on in granted()
+        if on == "*" and action.startswith("secretsmanager:") and who != "SecretsManagerEndpoint"
+    }
+    let_through = {action for who, action, on in granted() if (who, on) == ("SecretsManagerEndpoint", "*")}
+    assert wide == let_through == {"secretsmanager:BatchGetSecretValue"}
+
+
 def test_who_works_on_clusters_reads_their_admins_secrets_and_nobody_else_does() -> None:
     for name in map(role_of, FUNCTIONS.values()):
         assert secrets_of(name, "ClusterSecretPrefix") == (READ if name in CLUSTER_ADMINS else set()), name

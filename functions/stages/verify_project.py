@@ -55,11 +55,10 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
     success.
     """
     payload = parse_payload(document)
-    database = payload.database._asdict()
-    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **database}
-    facts["excludes"] = PROVISION_PROJECT.excludes(payload.project_id)
+    declared = PROVISION_PROJECT.record(payload.project_id)
+    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **payload.database._asdict()}
     asked = (BEGIN, QUERIES["lock_project"], QUERIES["lock_clusters"], QUERIES["find_opening"])
-    control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
+    control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts, **declared))
     with control.transaction():
         if found is None:
             raise ControlPlaneUnavailable("the control plane gave no answer")
@@ -76,15 +75,11 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
             QUERIES["record_steps"],
             COMMIT,
             QUERIES["find_opened"],
-            job_type=str(PROVISION_PROJECT.job_type),
-            excludes=facts["excludes"],
-            status_while_running=str(PROVISION_PROJECT.while_running),
-            status_on_success=str(PROVISION_PROJECT.on_success),
-            status_on_failure=str(PROVISION_PROJECT.on_failure),
             execution_arn=execution_arn,
             payload=payload.as_document(),
             progress_percent=100 // len(PROVISION_PROJECT.steps),
             steps=json.dumps(_steps(payload)),
+            **declared,
             **holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload)),
         )
     if opened is None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from local.stack import Stack
 from provisioning.progress import get_progress
+from provisioning.stage import Service
 from tests.console.browsing import assert_accessible, held, new_job, node, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import keep_logs, payload_for
@@ -107,6 +108,12 @@ def test_the_form_refuses_a_bad_payload_and_names_the_field(
     page.get_by_role("button", name="Start …").click()
     expect(page.get_by_role("alert").filter(has_text=f"{field}: ")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_form_offers_every_service(page: Page, console: str) -> None:
+    page.goto(f"{console}/start")
+    for service in Service:
+        expect(page.get_by_role("checkbox", name=service.capitalize(), exact=True)).to_be_checked()
 
 
 def test_a_refusal_stands_at_its_field_and_is_accessible(page: Page, console: str) -> None:

@@ -18,7 +18,6 @@ from psycopg2.extras import RealDictCursor
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
-from provisioning.stage import Service
 from tests.executions.asked import (
     DANGLING,
     DATABASES,
@@ -38,10 +37,10 @@ from tests.executions.asked import (
     TENANTS,
     VERSIONS,
 )
+from tests.executions.running import SERVICES
 
 Row = dict[str, Any]
 
-SERVICES = tuple(str(service) for service in Service)
 STEPS = (
     "initializing",
     "creating_database",

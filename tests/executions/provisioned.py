@@ -10,8 +10,9 @@ from typing import Any
 import psycopg2
 
 from local.bootstrap import ADMIN
-from tests.executions.looking import SECRETS, SERVICES, STEPS, Row, World
+from tests.executions.looking import SECRETS, STEPS, Row, World
 from tests.executions.rolled_back import quiet_problems, waiting_problems
+from tests.executions.running import SERVICES
 
 MIGRATIONS = Path(__file__).parents[2] / "functions" / "tenant_schema"
 KINDS = ("publishable", "secret", "service_role", *("secret",) * 7)

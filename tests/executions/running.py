@@ -108,7 +108,7 @@ def execute(stack: Stack, statement: str | sql.Composable, dbname: str = "postgr
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Tells whether the condition has come true within the time."""
+    """Returns whether the condition has come true within the time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

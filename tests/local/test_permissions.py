@@ -37,7 +37,7 @@ POLICIES = {
     "ReadTenantSecretsPolicy": "tenants",
     "DeleteTenantSecretsPolicy": "tenants",
     "ReadRealtimeDatabaseSecret": "Realtime's login",
-    "ReadSecretsInOneRequest": "no one secret",
+    "ReadSecretsInOneRequest": "any secret",
 }
 
 

@@ -69,9 +69,12 @@ def test_the_shipped_migrations_make_a_control_plane_that_knows_who_it_is(
 
 def test_a_control_plane_never_gets_a_second_identity(stack: Stack) -> None:
     with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
-        for values in ("DEFAULT VALUES", "(only_row) VALUES (false)"):
+        for statement in (
+            "INSERT INTO control_plane.identity DEFAULT VALUES",
+            "INSERT INTO control_plane.identity (only_row) VALUES (false)",
+        ):
             with pytest.raises(IntegrityError):
-                cursor.execute(f"INSERT INTO control_plane.identity {values}")
+                cursor.execute(statement)
 
 
 def test_a_migration_that_takes_its_time_is_applied_once_by_two_at_once(

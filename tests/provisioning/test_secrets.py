@@ -1,4 +1,4 @@
-"""Secrets as they are created, read and removed; the attempts of a stage share one, and a removal looks twice."""
+"""Secrets as they are created and read: the attempts of a stage share one."""
 
 import json
 import traceback
@@ -200,56 +200,3 @@ def test_a_name_that_somebody_is_deleting_is_transient(secrets_manager: "Secrets
     secrets_manager.delete_secret(SecretId=NAME)
     with pytest.raises(SecretsUnavailable):
         create(OTHER_DOCUMENT)
-
-
-@pytest.mark.parametrize("removed_before", [False, True])
-def test_a_secret_is_removed_permanently(secrets_manager: "SecretsManagerClient", removed_before: bool) -> None:
-    create(DOCUMENT)
-    assert secrets.remove(NAME, removed_before=removed_before) is True
-    assert secrets.read_if_exists(NAME) is None
-    assert secrets_manager.list_secrets(IncludePlannedDeletion=True)["SecretList"] == []
-
-
-def test_a_secret_is_looked_for_before_and_after_its_deletion() -> None:
-    create(DOCUMENT)
-    with noted() as asked:
-        secrets.remove(NAME, removed_before=False)
-    assert asked == ["DescribeSecret", "DeleteSecret", "DescribeSecret"]
-
-
-@pytest.mark.parametrize("removed_before", [False, True])
-def test_a_secret_that_never_was_is_not_reported_as_removed(removed_before: bool) -> None:
-    with noted() as asked:
-        assert secrets.remove(NAME, removed_before=removed_before) is False
-    assert asked == ["DescribeSecret"]
-
-
-def test_a_deletion_of_our_own_that_is_carried_out_later_counts(secrets_manager: "SecretsManagerClient") -> None:
-    create(DOCUMENT)
-    secrets_manager.delete_secret(SecretId=NAME)
-    with noted() as asked:
-        assert secrets.remove(NAME, removed_before=True) is False
-    assert asked == ["DescribeSecret"]
-
-
-def test_somebody_elses_deletion_that_can_be_taken_back_does_not_count(
-    secrets_manager: "SecretsManagerClient",
-) -> None:
-    create(DOCUMENT)
-    secrets_manager.delete_secret(SecretId=NAME)
-    assert secrets.remove(NAME, removed_before=False) is True
-    with pytest.raises(secrets_manager.exceptions.ResourceNotFoundException):
-        secrets_manager.restore_secret(SecretId=NAME)
-
-
-def test_a_deletion_that_leaves_the_secret_is_tried_again() -> None:
-    def put_back(**_: object) -> None:
-        events.unregister("after-call.secrets-manager.DeleteSecret", put_back)
-        create(DOCUMENT)
-
-    create(DOCUMENT)
-    events = secrets_manager.client().meta.events
-    events.register("after-call.secrets-manager.DeleteSecret", put_back)
-    with pytest.raises(SecretsUnavailable, match="still there"):
-        secrets.remove(NAME, removed_before=False)
-    assert secrets.remove(NAME, removed_before=False) is True

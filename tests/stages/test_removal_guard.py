@@ -183,8 +183,8 @@ class Guarded:
     def rows(self) -> list[list[tuple[Any, ...]]]:
         """Both rows, whole."""
         return [
-            self.sent(session, f"SELECT * FROM {schema}.tenants WHERE tenant_id = %(tenant_id)s")
-            for session, schema in ((self.superuser, "control_plane"), (self.registrar, "register"))
+            self.sent(self.superuser, "SELECT * FROM control_plane.tenants WHERE tenant_id = %(tenant_id)s"),
+            self.sent(self.registrar, "SELECT * FROM register.tenants WHERE tenant_id = %(tenant_id)s"),
         ]
 
     def state(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg2.errors import UniqueViolation
 
 from local.stack import Stack
 from provisioning.errors import (
@@ -199,3 +200,15 @@ def test_a_job_that_was_rolled_back_gives_its_place_back(stack: Stack, new_proje
         open_job(new_project(), region=region)
     first.roll_back()
     open_job(new_project(), region=region)
+
+
+def test_the_control_plane_takes_one_running_job_per_key(stack: Stack, job: StagedJob, new_project: NewProject) -> None:
+    """Two that both saw no running job cannot both open one, and jobs of other projects are not held up."""
+    again = """
+        INSERT INTO control_plane.jobs (job_id, job_type, status, excludes)
+        SELECT job_id || '-again', job_type, status, excludes FROM control_plane.jobs WHERE job_id = %s
+    """
+    with pytest.raises(UniqueViolation, match="jobs_one_running_per_key"):
+        execute(stack, "control_plane", again, job.job_id)
+    other = open_job(new_project())
+    assert [row["status"] for row in look(stack, other.project_id).jobs] == ["running"]

@@ -39,12 +39,20 @@ class Declaration(NamedTuple):
     while_running: ProjectStatus
     on_success: ProjectStatus
     on_failure: ProjectStatus
-    removes_tenant: bool = False
-    """Whether it may remove a tenant that is in use."""
 
     def excludes(self, project_id: str) -> str:
         """Return the key that only one running job has."""
         return f"project:{project_id}"
+
+    def record(self, project_id: str) -> dict[str, str]:
+        """Return what a job's row in the control plane says of its type, by column."""
+        return {
+            "job_type": str(self.job_type),
+            "excludes": self.excludes(project_id),
+            "status_while_running": str(self.while_running),
+            "status_on_success": str(self.on_success),
+            "status_on_failure": str(self.on_failure),
+        }
 
     @property
     def states(self) -> dict[Stage, str]:

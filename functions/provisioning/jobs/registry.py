@@ -57,7 +57,7 @@ def get_job_handler(job_type: JobType) -> JobHandler:
 
 
 def has_job_handler(job_type: JobType) -> bool:
-    """Tells whether the job type has a handler."""
+    """Return whether the job type has a handler."""
     return job_type in _handlers
 
 

@@ -45,7 +45,7 @@ def generate(prefix: str, count: int) -> list[ApiKey]:
 
 
 def is_well_formed(text: str) -> bool:
-    """Tells whether the text has the form and the checksum of a key. Says nothing of whether the key is valid."""
+    """Return whether the text has the form and the checksum of a key, valid or not."""
     return re.fullmatch(FORM, text) is not None and hmac.compare_digest(
         text[-CHECKSUM_CHARACTERS:], _checksum(text[:-CHECKSUM_CHARACTERS])
     )

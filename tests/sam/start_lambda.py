@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -72,7 +71,8 @@ class StartLambda:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._process.send_signal(signal.SIGINT)
+        # Not SIGINT: whoever is started in the background may have to ignore it.
+        self._process.terminate()
         self._process.wait(60)
 
 

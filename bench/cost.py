@@ -29,18 +29,18 @@ MEMORY_GB = 512 / 1024
 
 WARM_ROUNDS = 20
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-VERIFY = "stages.verify_project.verify_project"
+VERIFY = "stages.project.verify_project"
 FORWARD = (
-    "stages.create_database.create_database",
-    "stages.create_schema.create_schema",
-    *(f"stages.register_services.register_{service}" for service in Service),
-    "stages.generate_api_keys.generate_api_keys",
-    "stages.finalize.finalize",
+    "stages.database.create_database",
+    "stages.schema.create_schema",
+    *(f"stages.services.register_{service}" for service in Service),
+    "stages.api_keys.generate_api_keys",
+    "stages.activation.finalize",
 )
 BACK = (
-    "stages.generate_api_keys.revoke_api_keys",
-    "stages.register_services.deregister_services",
-    "stages.create_database.drop_database",
+    "stages.api_keys.revoke_api_keys",
+    "stages.services.deregister_services",
+    "stages.database.drop_database",
 )
 REFILL = "upkeep.refill_pools.refill_pools"
 MEASURED = """

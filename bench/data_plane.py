@@ -20,8 +20,8 @@ RETURNING taken.document
 
 def claim() -> float:
     """Give a tenant of the pool to a job that nobody has started, and return the milliseconds of that."""
+    from provisioning.identity import tenant_from
     from provisioning.tenant import making
-    from provisioning.tenant.identity import tenant_from
 
     with here().control_plane.cursor() as cursor:
         cursor.execute(TAKE)
@@ -35,9 +35,8 @@ def claim() -> float:
 def make() -> float:
     """Make a tenant for a job that nobody has started, its secret included, and return the milliseconds of that."""
     from provisioning import control_plane
+    from provisioning.identity import Tenant, new_tenant_id
     from provisioning.tenant import making
-    from provisioning.tenant.identity import Tenant
-    from provisioning.tenant.names import new_tenant_id
 
     (cluster,) = control_plane.connect().clusters()
     holder, now = _holder(), datetime.now(UTC)

@@ -90,12 +90,12 @@ def new_event() -> dict[str, Any]:
 
 def stages() -> dict[str, Callable[[Any, Any], Any]]:
     """Return the handlers of the happy path in their order, by the stage's name in the state machine."""
-    from stages.create_database import create_database
-    from stages.create_schema import create_schema
-    from stages.finalize import finalize
-    from stages.generate_api_keys import generate_api_keys
-    from stages.register_services import register_auth, register_pooler, register_realtime, register_storage
-    from stages.verify_project import verify_project
+    from stages.activation import finalize
+    from stages.api_keys import generate_api_keys
+    from stages.database import create_database
+    from stages.project import verify_project
+    from stages.schema import create_schema
+    from stages.services import register_auth, register_pooler, register_realtime, register_storage
 
     return {
         "Verify project": verify_project,

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from console.errors import ConsoleError
 from console.executions import Execution, Executions, in_one_line
 from provisioning.errors import InvalidPayload
-from provisioning.payload import parse_payload
+from provisioning.jobs.payload import parse_payload
 
 STOPPED = "StoppedInConsole"
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from console import stages
 from console.executions import PAGE, Executions, Listed
 from console.ledger import Ledger
-from provisioning.progress import JobSummary
+from provisioning.ledger.progress import JobSummary
 from provisioning.stage import Ending
 
 PAGE_SIZE = 25

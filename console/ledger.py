@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from provisioning.errors import ProvisioningError
-from provisioning.progress import JobSummary, Progress, Resources, get_progress, get_resources, get_summaries
+from provisioning.ledger.progress import JobSummary, Progress, Resources, get_progress, get_resources, get_summaries
 
 SETTING = "CONTROL_PLANE_SECRET_ID"
 NOT_CONNECTED = f"No control plane is connected: set {SETTING} to see the ledger as well."

@@ -8,7 +8,7 @@ from console.directory import Directory
 from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
 from console.logs import Logs
-from provisioning.progress import Progress
+from provisioning.ledger.progress import Progress
 from provisioning.stage import Ending
 
 

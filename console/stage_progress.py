@@ -6,7 +6,7 @@ from console import stages
 from console.retrying import Retry
 from console.shown import Shown
 from console.timeline import StateRun, Status
-from provisioning.progress import Progress, StepProgress
+from provisioning.ledger.progress import Progress, StepProgress
 from provisioning.stage import Stage
 
 STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from console.retrying import Retry, allowed_attempts
 from console.timeline import StateRun, Status
-from provisioning.progress import StepProgress
+from provisioning.ledger.progress import StepProgress
 from provisioning.stage import Stage
 
 STATUS_WORDS = {

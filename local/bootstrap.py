@@ -88,7 +88,7 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
 def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
     """Migrate the control plane and make known to it the cluster and the project that the sample event names."""
     from provisioning import control_plane as records
-    from provisioning.migrate import apply_migrations
+    from upkeep.migrate import apply_migrations
 
     apply_migrations(control_plane.document)
     connected = records.connect()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import record
+from local import state
 from local.aws_client import use_environment
 from local.containers import bridge_gateway, write_container_template
 from local.errors import HumanError
@@ -39,7 +39,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
 
     Raises HumanError with the reason when it does not start.
     """
-    if record.holder(state_directory) is not None:
+    if state.holder(state_directory) is not None:
         raise HumanError(f"the stack is up already: {connect(state_directory).endpoint_url}")
     state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = state_directory / "stack.log"
@@ -50,7 +50,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
         arguments.append("--containers")
     with log.open("w") as output:
         child = subprocess.Popen(  # noqa: S603 (this same program)
-            [sys.executable, "-m", "local.cli", "up", "--foreground", *arguments],
+            [sys.executable, "-m", "cli.app", "up", "--foreground", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -76,7 +76,7 @@ def run_until_interrupted(
     """
     bind = bridge_gateway() if containers else LOOPBACK
     if port is None:
-        recorded = record.read(state_directory)
+        recorded = state.read(state_directory)
         port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
     try:
         with Stack(state_directory, time_scale=time_scale, bind=bind, port=port) as stack:
@@ -92,7 +92,7 @@ def run_until_interrupted(
 
 def stop(state_directory: Path) -> str:
     """Stop the stack, or what a killed one left running, and say so. Raises HumanError when there is nothing."""
-    process = record.holder(state_directory)
+    process = state.holder(state_directory)
     if process is None:
         server = PostgresServer(state_directory.resolve() / "postgres")
         if not server.running():
@@ -101,7 +101,7 @@ def stop(state_directory: Path) -> str:
         return "Stopped the database that a killed stack had left running."
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    while record.holder(state_directory) is not None:
+    while state.holder(state_directory) is not None:
         if time.monotonic() > deadline:
             raise HumanError(f"the stack did not stop within {STOP_TIMEOUT_SECONDS} s: see its process {process}")
         time.sleep(POLL_SECONDS)
@@ -110,8 +110,8 @@ def stop(state_directory: Path) -> str:
 
 def connect(state_directory: Path) -> RunningStack:
     """Point this process at the running stack. Raises HumanError when there is none."""
-    recorded = record.read(state_directory)
-    if recorded is None or record.holder(state_directory) is None:
+    recorded = state.read(state_directory)
+    if recorded is None or state.holder(state_directory) is None:
         raise HumanError("the stack is not up: start it with `provision up`")
     use_environment(recorded["environment"])
     return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])
@@ -125,5 +125,5 @@ def write_template_for_containers(state_directory: Path) -> Path:
     stack = connect(state_directory)
     if f"//{LOOPBACK}:" in stack.endpoint_url:
         raise HumanError("the stack listens on loopback only: start it with `provision up --containers`")
-    recorded = record.read(state_directory) or {}
+    recorded = state.read(state_directory) or {}
     return write_container_template(recorded["environment"])

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
-from local import bootstrap, record
+from local import bootstrap, state
 from local.aws_client import aws_environment, use_environment
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
@@ -117,10 +117,10 @@ class Stack:
 
     def _start(self) -> None:
         self.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._undo.enter_context(record.hold(self.state_directory))
+        self._undo.enter_context(state.hold(self.state_directory))
         self._undo.enter_context(patch.dict(os.environ))
         use_environment(aws_environment())
-        recorded = record.read(self.state_directory)
+        recorded = state.read(self.state_directory)
         ports: Mapping[str, int] = recorded["ports"] if recorded else {}
         addresses = () if self._bind == LOOPBACK else (self._bind,)
         self.postgres = PostgresServer(
@@ -140,7 +140,7 @@ class Stack:
         # to the ledger is the same job delivered once more.
         for job_id, payload in bootstrap.unfinished_jobs():
             self.start_execution(payload, job_id)
-        record.write(
+        state.write(
             self.state_directory,
             endpoint_url=self.endpoint_url,
             state_machine_arn=self.state_machine_arn,

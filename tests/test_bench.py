@@ -12,8 +12,8 @@ from bench.figures import Figures
 from bench.goals import GOALS, Goal, judge, passed
 from local.stack import Stack
 from local.template import REPOSITORY
-from stages.create_database import create_database
-from stages.create_schema import create_schema
+from stages.database import create_database
+from stages.schema import create_schema
 from tests.stages.jobs import execute, open_job
 
 

@@ -151,7 +151,7 @@ def test_the_import_of_every_handler_is_measured(results: dict[str, Any]) -> Non
 
 def test_the_memory_of_every_handler_is_measured(results: dict[str, Any]) -> None:
     handlers_of_jobs = {function.handler for function in read_template().functions if "stages." in function.handler}
-    assert handlers_of_jobs - results["cold"].keys() == {"stages.record_failure.record_failure"}
+    assert handlers_of_jobs - results["cold"].keys() == {"stages.failure.record_failure"}
     assert all(found["peak_mib"]["p50"] > 20 for found in results["cold"].values())
 
 

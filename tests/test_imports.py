@@ -24,35 +24,33 @@ def of(package: str, *modules: str) -> set[str]:
 
 
 POSTGRES = of("aws", "secrets", "secrets_manager") | {"psycopg2", "provisioning.postgres", "provisioning.queries"}
-LEDGER = of("ledger", "attempt", "locks", "rollback", "runner") | of("tenant", "identity", "names")
-LEDGER |= {f"provisioning.{name}" for name in ("control_plane", "job", "prepared_statements", "stage")}
+CONTROL_PLANE = of("control_plane", "connection", "locks", "prepared_statements", "records")
+LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner")
+LEDGER |= {"provisioning.identity", "provisioning.stage"}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
 MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
-WITNESS = HOLDING | of("cluster", "register") | of("tenant", "witness")
+WITNESS = HOLDING | of("cluster", "register") | of("ledger", "witness")
 REMOVING = MAKING | WITNESS | of("tenant", "removing")
-SERVICES = of("services", "adapter") | {"provisioning.service_client"}
+SERVICES = of("services", "adapter", "client")
 """And of the adapters none: which one it is, the settings say."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
 API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {
-    "provisioning.deployment": LOGGING | {"urllib3", "hashlib"},
-    "provisioning.migrate": LOGGING
+    "upkeep.deployment_step": LOGGING | {"urllib3", "hashlib"},
+    "upkeep.migrate": LOGGING
     | POSTGRES
     | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
-    "stages.create_database": EVERY_STAGE | REMOVING,
-    "stages.create_schema": EVERY_STAGE | MAKING,
-    "stages.finalize": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | {"provisioning.result"},
-    "stages.generate_api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
-    "stages.record_failure": EVERY_STAGE | HOLDING,
-    "stages.register_services": EVERY_STAGE | WITNESS | REGISTRATIONS,
-    "stages.verify_project": EVERY_STAGE
-    | HOLDING
-    | of("jobs", "declaration", "provision_project")
-    | {"provisioning.payload"},
+    "stages.database": EVERY_STAGE | REMOVING,
+    "stages.schema": EVERY_STAGE | MAKING,
+    "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | of("jobs", "result"),
+    "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
+    "stages.failure": EVERY_STAGE | HOLDING,
+    "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS,
+    "stages.project": EVERY_STAGE | HOLDING | of("jobs", "declaration", "payload", "provision_project"),
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
@@ -92,7 +90,7 @@ def test_every_handler_of_the_template_has_its_list() -> None:
 def test_a_handler_imports_what_is_on_its_list_and_no_more(module: str) -> None:
     found = imported(module)
     assert {named(one) for one in found} - {"provisioning", "stages", "upkeep", module} <= ALLOWED[module]
-    if module != "provisioning.migrate":
+    if module != "upkeep.migrate":
         assert not found & NEVER_AT_IMPORT
 
 

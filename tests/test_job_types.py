@@ -54,6 +54,6 @@ def test_jobs_of_two_projects_may_run_at_once(declared: Declaration) -> None:
 
 
 def test_the_control_plane_takes_the_declared_statuses_and_no_other() -> None:
-    (migration,) = (shipped.FUNCTIONS / "provisioning" / "migrations").glob("0001*.sql")
+    (migration,) = (shipped.FUNCTIONS / "provisioning" / "control_plane" / "migrations").glob("0001*.sql")
     (listed,) = re.findall(r"DEFAULT 'created' CHECK \(status IN \(([^)]*)\)\)", migration.read_text())
     assert [one.strip(" '\n") for one in listed.split(",")] == list(ProjectStatus)

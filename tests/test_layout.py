@@ -14,8 +14,9 @@ from packaging.utils import canonicalize_name
 from tests import shipped
 
 MAY_IMPORT = {
-    "local": {"console", "stages", "upkeep", "provisioning"},
-    "console": {"stages", "upkeep", "provisioning"},
+    "cli": {"console", "local", "stages", "upkeep", "provisioning"},
+    "local": {"stages", "upkeep", "provisioning"},
+    "console": {"provisioning"},
     "stages": {"provisioning"},
     "upkeep": {"provisioning"},
     "provisioning": set[str](),
@@ -33,7 +34,7 @@ BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}
 
 
 def sources(layer: str) -> list[Path]:
-    folder = (shipped.ROOT if layer in {"local", "console"} else shipped.FUNCTIONS) / layer
+    folder = (shipped.ROOT if layer in {"cli", "local", "console"} else shipped.FUNCTIONS) / layer
     return sorted(folder.rglob("*.py"))
 
 
@@ -202,6 +203,7 @@ def test_what_is_imported_is_declared() -> None:
         ("provisioning", runtime),
         ("stages", runtime),
         ("upkeep", runtime),
+        ("cli", runtime | local),
         ("local", runtime | local),
         ("console", runtime | console),
     ):

@@ -19,8 +19,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 from typer.main import get_command
 
-from local import lookup_view
-from local.cli import app
+from cli import lookup_view
+from cli.app import app
 from local.postgres import PostgresServer
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -28,7 +28,7 @@ from provisioning import errors
 from provisioning.cluster import creators
 from provisioning.cluster.preparation import FIRST_CREATORS, prepare_cluster
 from provisioning.cluster.session import REGISTER
-from stages import record_failure
+from stages import failure
 from tests import shipped
 from tests.executions.running import execute
 
@@ -70,7 +70,7 @@ def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
 
 def run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
-    program = [sys.executable, "-m", "local.cli", *words[1:]] if words[0] == "provision" else words
+    program = [sys.executable, "-m", "cli.app", *words[1:]] if words[0] == "provision" else words
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
     environment = {name: value for name, value in os.environ.items() if name != "PROVISIONER_STATE_DIR"}
     return subprocess.run(
@@ -161,7 +161,7 @@ def test_the_query_for_the_control_plane_runs(stack: Stack) -> None:
 def test_every_error_that_an_execution_ends_with_is_in_the_table() -> None:
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", PAGE, re.MULTILINE))))
     known = {one.__name__ for parent in errors.ProvisioningError.__subclasses__() for one in parent.__subclasses__()}
-    assert known | ENDS_OF_THE_STATE_MACHINE | {record_failure.EXECUTION_STOPPED} <= named
+    assert known | ENDS_OF_THE_STATE_MACHINE | {failure.EXECUTION_STOPPED} <= named
 
 
 def test_every_alarm_is_in_the_table() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.app import app
 from console.graph import mermaid
-from local.cli import app
 from local.stack import Stack
 from local.template import REPOSITORY
 
@@ -48,7 +48,7 @@ def test_the_picture_is_the_state_machine() -> None:
 
 def test_the_stage_is_an_excerpt_of_the_code() -> None:
     (stage,) = blocks("python")
-    code = (REPOSITORY / "functions" / "stages" / "create_database.py").read_text()
+    code = (REPOSITORY / "functions" / "stages" / "database.py").read_text()
     for excerpt in stage.split("\n\n\n"):
         assert excerpt.strip() in code
 

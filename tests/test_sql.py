@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from provisioning.prepared_statements import PARAMETER
+from provisioning.control_plane.prepared_statements import PARAMETER
 from provisioning.queries import Query
 from tests import shipped
 

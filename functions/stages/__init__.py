@@ -1,1 +1,1 @@
-"""One file per stage: its Lambda handler first, then its action, then its compensation."""
+"""One file per thing that a job makes or changes: its handlers first, then action and compensation side by side."""

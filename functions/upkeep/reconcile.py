@@ -11,12 +11,12 @@ import psycopg2
 from provisioning import control_plane
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
+from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
 from provisioning.observability import logger
-from provisioning.service_client import deadline
 from provisioning.services import registrations
+from provisioning.services.client import deadline
 from provisioning.tenant import holding, key_delivery, removing
-from provisioning.tenant.identity import Tenant
 
 AT_MOST = 100
 """Tenants that one run looks at, and secrets of revealed keys."""

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
-from provisioning.progress import get_progress
+from provisioning.ledger.progress import get_progress
 from tests.executions.running import replaced
 
 

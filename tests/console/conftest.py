@@ -65,7 +65,7 @@ def serve(stack: Stack) -> Iterator[Serve]:
 @contextmanager
 def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
     """Runs `provision console` in a process of its own, and yields its address."""
-    command = [sys.executable, "-m", "local.cli", "console", "--port", "0", *options]
+    command = [sys.executable, "-m", "cli.app", "console", "--port", "0", *options]
     command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
     # NiceGUI takes PYTEST_CURRENT_TEST for a test of its own.

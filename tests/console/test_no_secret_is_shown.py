@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from rich.console import Console
 
-from local import inquiry, lookup_view, outcome_view
-from local.connection import of_stack
-from local.history_view import print_history
-from local.progress_view import follow
+from cli import administration, lookup_view, outcome_view
+from cli.connection import of_stack
+from cli.history_view import print_history
+from cli.progress_view import follow
 from local.stack import Stack
 from tests.conftest import TIME_SCALE, NewProject
 from tests.console.browsing import open_job
@@ -65,7 +65,7 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
     for job in jobs:
         follow(sources, job, terminal)
         follow(sources, job, terminal, as_json=True)
-        inquiry.print_status(job, terminal)
+        administration.print_status(job, terminal)
         print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
         described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.arn(job))
         outcome_view.print_outcome({**described}, terminal)

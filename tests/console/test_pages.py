@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
-from provisioning.progress import get_progress
+from provisioning.ledger.progress import get_progress
 from provisioning.stage import Service
 from tests.console.browsing import assert_accessible, held, new_job, node, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cli.connection import of_stack
+from cli.progress_view import follow, stage_table
 from console.shown import Sources
 from console.stage_progress import next_attempts, stage_progress
-from local.connection import of_stack
 from local.errors import HumanError
-from local.progress_view import follow, stage_table
 from local.stack import Stack
-from provisioning.progress import get_progress
+from provisioning.ledger.progress import get_progress
 from tests.conftest import TIME_SCALE
 from tests.executions.running import SERVICES, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing

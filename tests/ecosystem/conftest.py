@@ -8,8 +8,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
 from provisioning.tenant import schema
-from stages.create_database import create_database
-from stages.create_schema import create_schema
+from stages.database import create_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.stages.jobs import StagedJob, lambda_environment, open_job
 

@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from local.stack import Stack
 from provisioning.aws import secrets
 from provisioning.tenant import making
-from stages.create_database import create_database
+from stages.database import create_database
 from tests.conftest import NewProject
 from tests.stages.jobs import StagedJob, execute, open_job
 

@@ -13,9 +13,9 @@ from psycopg2.extras import LogicalReplicationConnection
 
 from local.stack import Stack
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
-from stages.register_services import register_realtime
+from stages.database import create_database, drop_database
+from stages.schema import create_schema
+from stages.services import register_realtime
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for, run

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from local.stack import Stack
 from provisioning.services.supabase_storage import SupabaseStorage
-from stages.register_services import register_storage
+from stages.services import register_storage
 from tests.stages.jobs import Died, StagedJob, dying, execute
 from tests.stages.tenant_apis import StorageApi, native_service
 

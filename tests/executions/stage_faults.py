@@ -15,7 +15,7 @@ from provisioning.aws import secrets
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from provisioning.tenant import making, schema
-from stages import finalize, verify_project
+from stages import activation, project
 from tests.executions.running import replaced
 
 MESSAGE = "the disk of this test is full"
@@ -65,7 +65,7 @@ STAGES = {
             "Verify project",
             "VerifyProjectFunction",
             errors.ControlPlaneUnavailable,
-            verify_project,
+            project,
             "_pick_cluster",
         ),
         FaultyStage(
@@ -99,7 +99,7 @@ STAGES = {
             "Finalize",
             "FinalizeFunction",
             errors.FinalizationFailed,
-            finalize,
+            activation,
             "prove_database",
         ),
     )

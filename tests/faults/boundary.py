@@ -26,8 +26,9 @@ from urllib3.exceptions import ProtocolError
 from local.lambda_environment import load_handler
 from local.lambda_runtime import LambdaRuntime
 from local.template import Function
-from provisioning import control_plane, service_client
 from provisioning.cluster import session
+from provisioning.control_plane import connection
+from provisioning.services import client as service_client
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Boundary:
 
 
 def _start_cold() -> None:
-    for module in (control_plane, session, service_client):
+    for module in (connection, session, service_client):
         vars(module)["_environment"].__dict__.clear()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from local.rollback import roll_back_again
+from cli.rollback import roll_back_again
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project

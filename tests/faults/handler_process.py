@@ -20,7 +20,7 @@ from tests.faults.faults import Crash
 THREADS = 4
 _spawner = get_context("forkserver")
 _spawner.set_forkserver_preload(
-    ["boto3", "psycopg2", "stages.verify_project", "stages.create_database", "stages.finalize", "stages.record_failure"]
+    ["boto3", "psycopg2", "stages.project", "stages.database", "stages.activation", "stages.failure"]
 )
 
 

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from local.rollback import Outcome, roll_back_again
+from cli.rollback import Outcome, roll_back_again
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project

@@ -15,9 +15,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
 from provisioning.errors import FinalizationFailed
-from provisioning.job import Job
+from provisioning.ledger.job import Job
 from provisioning.tenant import schema
-from stages import finalize
+from stages import activation
 from tests.executions.looking import look
 from tests.executions.running import ended, execute
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -65,14 +65,14 @@ def test_of_32_executions_for_one_project_one_wins_and_the_others_touch_nothing(
 
 def test_a_rollback_beside_a_success_touches_only_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     failing, succeeding = [new_project() for _ in range(8)], [new_project() for _ in range(8)]
-    real = finalize.prove_services
+    real = activation.prove_services
 
     def fails_for_some(job: Job, ends_at: float) -> None:
         if job.project_id in failing:
             raise FinalizationFailed("this one fails")
         real(job, ends_at)
 
-    monkeypatch.setattr(finalize, "prove_services", fails_for_some)
+    monkeypatch.setattr(activation, "prove_services", fails_for_some)
     pairs = [project_id for pair in zip(failing, succeeding, strict=True) for project_id in pair]
     executions = [start_job(stack, project_id) for project_id in pairs]
     outcomes = [stack.wait(execution) for execution in executions]

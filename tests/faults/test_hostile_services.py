@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from local.stack import Stack
-from provisioning import service_client
+from provisioning.services import client as service_client
 from tests.executions.looking import look
 from tests.executions.running import ended
 from tests.faults.jobs import new_project, problems_of, roll_back, start_job

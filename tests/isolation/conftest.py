@@ -12,7 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning.tenant.names import TenantNames
+from provisioning.identity import TenantNames
 from tests.conftest import NewProject
 from tests.executions.running import Ran, payload_for, run
 

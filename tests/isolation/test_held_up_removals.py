@@ -14,7 +14,7 @@ from local.template import REPOSITORY
 from provisioning import control_plane
 from provisioning.cluster import session as sessions
 from provisioning.errors import StatementRejected
-from stages.create_database import create_database, drop_database
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query

@@ -12,9 +12,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
-from provisioning.tenant.names import TenantNames
-from stages.create_database import create_database
-from stages.finalize import finalize
+from provisioning.identity import TenantNames
+from stages.activation import finalize
+from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.stack import Stack
-from provisioning.tenant.names import TenantNames
+from provisioning.identity import TenantNames
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for, run

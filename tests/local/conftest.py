@@ -1,6 +1,5 @@
 """A small machine of its own: one function, one state, no project, no database."""
 
-import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -11,13 +10,11 @@ from typing import Any
 
 import pytest
 
-from local import checkup
 from local.aws import LocalAws
 from local.clock import Clock
 from local.lambda_environment import Handler
 from local.lambda_output import LambdaOutput
 from local.lambda_runtime import LambdaRuntime
-from local.stack import Stack
 from local.template import Function, Template, read_template
 
 TEMPLATE = """
@@ -144,17 +141,3 @@ def _install(monkeypatch: pytest.MonkeyPatch, handler: Handler) -> None:
     module = types.ModuleType("sample_handlers")
     module.work = handler  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sample_handlers", module)
-
-
-@pytest.fixture
-def deployed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The ARN of an alias in an account: its functions have the settings that this process has not any more."""
-    settings = {name: os.environ[name] for name in checkup.REQUIRED}
-    functions = stack.client("lambda")
-    for function in functions.list_functions()["Functions"]:
-        functions.update_function_configuration(
-            FunctionName=function["FunctionName"], Environment={"Variables": settings | {"ALLOW_PLAIN_HTTP": "true"}}
-        )
-    for name in settings:
-        monkeypatch.setenv(name, "")
-    return f"{stack.state_machine_arn}:live"

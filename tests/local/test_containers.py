@@ -6,7 +6,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from local import record
+from local import state
 from local.containers import bridge_gateway, write_container_template
 from local.errors import HumanError
 from local.stack import Stack
@@ -65,7 +65,7 @@ def test_a_stack_can_listen_elsewhere_at_its_next_start(tmp_path: Path) -> None:
         outcome = stack.run(EVENT)
         assert outcome["status"] == "SUCCEEDED"
         assert json.loads(outcome["output"])["database"]["host"] == "127.0.0.2"
-        settings = (record.read(tmp_path) or {})["environment"]
+        settings = (state.read(tmp_path) or {})["environment"]
         assert all("127.0.0.2" in settings[name] for name in ("AWS_ENDPOINT_URL", "AUTH_SERVICE_URL"))
 
 

@@ -11,7 +11,7 @@ import boto3
 import psycopg2
 import pytest
 
-from local import record
+from local import state
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -49,12 +49,12 @@ def test_the_sample_event_is_provisioned_and_survives_a_restart(tmp_path: Path) 
     with Stack(tmp_path, fsync=False) as stack:
         outcome = stack.run(EVENT)
         assert outcome["status"] == "SUCCEEDED"
-        addresses = record.read(tmp_path)
+        addresses = state.read(tmp_path)
     with Stack(tmp_path, fsync=False) as stack:
         tenant_connection(stack, outcome).close()
         assert list(stack.services.store.tenants("auth")) == [json.loads(outcome["output"])["tenant_id"]]
         assert stack.run(EVENT)["error"] == "ProjectNotEligible"
-        assert record.read(tmp_path) == addresses
+        assert state.read(tmp_path) == addresses
 
 
 def test_the_environment_is_the_functions_while_it_runs_and_the_users_afterwards(
@@ -83,10 +83,10 @@ def test_no_secret_is_in_the_environment_or_the_record(tmp_path: Path) -> None:
 
 def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
     with Stack(tmp_path, fsync=False):
-        assert record.holder(tmp_path) == os.getpid()
+        assert state.holder(tmp_path) == os.getpid()
         with pytest.raises(HumanError, match="running already"):
             Stack(tmp_path, fsync=False).start()
-    assert record.holder(tmp_path) is None
+    assert state.holder(tmp_path) is None
 
 
 def test_a_job_whose_stack_was_killed_goes_on_at_the_next_start(tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from moto import mock_aws
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer, free_port
-from provisioning import service_client
 from provisioning.control_plane import Cluster
-from provisioning.job import Job
-from provisioning.payload import parse_payload
-from provisioning.service_client import ServiceClient
+from provisioning.identity import Tenant
+from provisioning.jobs.payload import parse_payload
+from provisioning.ledger.job import Job
+from provisioning.services import client as service_client
+from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from provisioning.tenant.identity import Tenant
 from tests.provisioning.programmable_service import ProgrammableService
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
-from provisioning.migrate import MIGRATIONS
+from upkeep.migrate import MIGRATIONS
 
 # Name of the migration, and since which revision no code uses what it takes away.
 TAKES_AWAY: dict[str, str] = {}

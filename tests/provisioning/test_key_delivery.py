@@ -13,16 +13,15 @@ from provisioning import control_plane
 from provisioning.aws import secrets, secrets_manager
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import JobClosed, ProjectNotFound, SecretsUnavailable
-from provisioning.job import Job
+from provisioning.identity import Tenant, new_tenant_id
+from provisioning.jobs.payload import parse_payload
 from provisioning.ledger.attempt import Attempt
-from provisioning.payload import parse_payload
+from provisioning.ledger.job import Job
 from provisioning.stage import Stage
 from provisioning.tenant import holding
 from provisioning.tenant.holding import LAST_LOOK_SECONDS
-from provisioning.tenant.identity import Tenant
 from provisioning.tenant.key_delivery import RevealedKey, find_due, look_again, reveal_api_keys
-from provisioning.tenant.names import new_tenant_id
-from stages.generate_api_keys import generate
+from stages.api_keys import generate
 from tests.conftest import NewProject
 from tests.provisioning.failing_secrets_manager import UNREACHABLE, refusing
 

@@ -19,10 +19,10 @@ from local.postgres import PostgresServer
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Holder
-from provisioning.migrate import MIGRATIONS
+from provisioning.identity import TenantNames
 from provisioning.queries import Query
-from provisioning.tenant.names import TenantNames
 from tests import shipped
+from upkeep.migrate import MIGRATIONS
 
 ROWS = Path(__file__).with_name("control_plane_rows.sql")
 CONTROL = ("BEGIN;", "COMMIT;", "ROLLBACK;")

@@ -6,11 +6,10 @@ from contextlib import closing
 import pytest
 
 from local.stack import Stack
-from provisioning import control_plane, prepared_statements
-from provisioning.control_plane import ControlPlane
+from provisioning import control_plane
+from provisioning.control_plane import ControlPlane, prepared_statements
 from provisioning.errors import StatementRejected
-from provisioning.ledger.attempt import Work
-from provisioning.ledger.locks import QUERIES
+from provisioning.ledger.attempt import QUERIES, Work
 
 PREPARED, REFUSED = QUERIES["find_work"], control_plane.QUERIES["record_project"]
 KEY = {"job_id": "nobody", "stage": "finalizing"}

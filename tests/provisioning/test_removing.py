@@ -13,14 +13,14 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from local.postgres import PostgresServer
-from provisioning import control_plane, migrate, postgres
+from provisioning import control_plane, postgres
 from provisioning.aws.secrets import Secret
 from provisioning.cluster import register, session
 from provisioning.cluster.preparation import prepare_cluster
-from provisioning.control_plane import Cluster, ControlPlane
+from provisioning.control_plane import Cluster, ControlPlane, connection
+from provisioning.identity import Tenant, new_tenant_id
 from provisioning.tenant import holding, making, removing, schema
-from provisioning.tenant.identity import Tenant
-from provisioning.tenant.names import new_tenant_id
+from upkeep import migrate
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -55,7 +55,7 @@ def control(
     secrets_manager.create_secret(Name="admin", SecretString=json.dumps({"username": "admin", "password": "admin"}))
     monkeypatch.setenv("CONTROL_PLANE_SECRET_ID", "control-plane")
     monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
-    monkeypatch.setattr(control_plane, "_environment", threading.local())
+    monkeypatch.setattr(connection, "_environment", threading.local())
     monkeypatch.setattr(session, "_environment", threading.local())
     migrate.apply_migrations(keeper)
     opened = control_plane.connect()

@@ -14,12 +14,12 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from local.services import RegistrationServices
-from provisioning import service_client
 from provisioning.errors import Misconfigured, ResourceConflict
-from provisioning.job import Job
-from provisioning.service_client import ServiceClient
+from provisioning.ledger.job import Job
 from provisioning.services import adapter_for
+from provisioning.services import client as service_client
 from provisioning.services.adapter import Registration, ServiceTenant
+from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import KEY, KNOWN, REGION, TENANT_ID, TOKEN

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provisioning import service_client
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.service_client import ServiceClient
+from provisioning.services import client as service_client
 from provisioning.services.adapter import Registration
+from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic, idempotency_key
 from provisioning.stage import Service
 from tests.provisioning.conftest import KEY, KNOWN, TENANT_ID, TOKEN

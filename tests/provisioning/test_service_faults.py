@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from provisioning import service_client
 from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.service_client import LARGEST_ANSWER_BYTES, ServiceClient
+from provisioning.services import client as service_client
 from provisioning.services.adapter import Registration
+from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import KEY, KNOWN, TENANT_ID, TOKEN

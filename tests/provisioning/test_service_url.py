@@ -1,7 +1,7 @@
 import pytest
 
 from provisioning.errors import Misconfigured
-from provisioning.service_client import ServiceClient
+from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning.tenant.names import LENGTH, TenantNames, new_tenant_id
+from provisioning.identity import LENGTH, TenantNames, new_tenant_id
 
 LONGEST_IDENTIFIER_BYTES = 63
 IDS = 2_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local import record
+from local import state
 from local.containers import bridge_gateway, write_container_template
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -51,7 +51,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def template(stack: Stack) -> Path:
     """The built template with the stack's settings, and one function that Lambda gives up early."""
-    path = write_container_template((record.read(stack.state_directory) or {})["environment"])
+    path = write_container_template((state.read(stack.state_directory) or {})["environment"])
     document = json.loads(path.read_text())
     document["Resources"]["RegisterStorageFunction"]["Properties"]["Timeout"] = TIMED_OUT_AFTER_SECONDS
     path.write_text(json.dumps(document))

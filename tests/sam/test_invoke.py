@@ -15,8 +15,8 @@ from tests import shipped
 from tests.executions.last_look import ADVANCE
 from tests.executions.running import execute, invoke
 from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
-from tests.provisioning.test_deployment import waiting
 from tests.sam.conftest import sam_environment
+from tests.upkeep.test_deployment_step import waiting
 
 EVENTS = REPOSITORY / "events" / "functions"
 FORWARD = (

@@ -13,23 +13,24 @@ from unittest.mock import patch
 from psycopg2 import sql
 
 from local.stack import Stack
-from provisioning import control_plane, service_client
 from provisioning.cluster import session as cluster_session
+from provisioning.control_plane import connection
+from provisioning.identity import TenantNames
 from provisioning.ledger.runner import Event, LambdaContext, Output
-from provisioning.tenant.names import TenantNames
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys, revoke_api_keys
-from stages.record_failure import record_failure
-from stages.register_services import (
+from provisioning.services import client as service_client
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys, revoke_api_keys
+from stages.database import create_database, drop_database
+from stages.failure import record_failure
+from stages.project import verify_project
+from stages.schema import create_schema
+from stages.services import (
     deregister_services,
     register_auth,
     register_pooler,
     register_realtime,
     register_storage,
 )
-from stages.verify_project import verify_project
 from tests.executions.running import SERVICES, payload_for
 from upkeep.reconcile import reconcile
 from upkeep.refill_pools import refill_pools
@@ -191,7 +192,7 @@ def execute(stack: Stack, dbname: str, statement: str | sql.Composable, *values:
 def lambda_environment() -> Iterator[None]:
     """A Lambda environment of its own: its connections end with it."""
     with (
-        patch.object(control_plane, "_environment", threading.local()),
+        patch.object(connection, "_environment", threading.local()),
         patch.object(cluster_session, "_environment", threading.local()),
         patch.object(service_client, "_environment", threading.local()),
     ):

@@ -10,7 +10,7 @@ from local.stack import Stack
 from provisioning.cluster import register
 from provisioning.errors import ProvisioningError
 from provisioning.tenant import holding, schema
-from stages.create_database import create_database
+from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
 from tests.stages.jobs import Died, StagedJob, a_job, at_once, dying, execute, open_job, outdate_pool, refilled

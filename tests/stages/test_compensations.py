@@ -2,7 +2,7 @@
 
 from local.stack import Stack
 from provisioning.jobs.provision_project import PROVISION_PROJECT
-from stages.generate_api_keys import generate_api_keys
+from stages.api_keys import generate_api_keys
 from tests import shipped
 from tests.executions.looking import look
 from tests.stages.jobs import COMPENSATIONS, StagedJob

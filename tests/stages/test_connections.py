@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from local.stack import Stack
 from provisioning import postgres
-from stages.finalize import finalize
+from stages.activation import finalize
 from tests.conftest import NewProject
 from tests.stages.jobs import open_job, refilled
 

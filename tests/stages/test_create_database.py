@@ -17,7 +17,7 @@ from provisioning.cluster.session import REGISTER as REGISTER_DATABASE
 from provisioning.ledger.attempt import Attempt
 from provisioning.queries import Query
 from provisioning.tenant import making, schema
-from stages.create_database import create_database, drop_database
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import Died, StagedJob, dying, execute, open_job

@@ -10,8 +10,8 @@ from local.stack import Stack
 from provisioning.aws import secrets
 from provisioning.errors import StatementRejected
 from provisioning.tenant import schema
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
+from stages.database import create_database, drop_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import Died, StagedJob, at_once, dying, execute, open_job, refilled

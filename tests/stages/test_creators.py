@@ -12,8 +12,8 @@ from provisioning.cluster import creators
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import StatementRejected
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
+from stages.database import create_database, drop_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import Died, StagedJob, at_once, execute, open_job, refilled

@@ -8,8 +8,8 @@ import pytest
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
 from provisioning.tenant import holding
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
+from stages.database import create_database, drop_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
 from tests.stages.jobs import Died, StagedJob, dying, execute, open_job, refilled

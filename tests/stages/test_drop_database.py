@@ -9,7 +9,7 @@ import pytest
 from local.stack import Stack
 from provisioning.cluster import register
 from provisioning.tenant import holding, schema
-from stages.create_database import create_database, drop_database
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import STOPPED, Died, StagedJob, dying, execute, open_job, refilled

@@ -4,8 +4,8 @@ import pytest
 
 from local.stack import Stack
 from provisioning.errors import StatementRejected
-from stages.create_database import create_database
-from stages.create_schema import create_schema
+from stages.database import create_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import execute, open_job

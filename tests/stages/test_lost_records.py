@@ -7,10 +7,10 @@ import pytest
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import RollbackFailed
-from stages.create_database import create_database, drop_database
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys, revoke_api_keys
-from stages.register_services import deregister_services
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys, revoke_api_keys
+from stages.database import create_database, drop_database
+from stages.services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.backups import (

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from local.stack import Stack
-from stages.create_database import create_database
-from stages.create_schema import create_schema
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys
+from stages.database import create_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.stages.jobs import REGISTER, execute, lambda_environment, open_job, refilled
 

@@ -19,11 +19,11 @@ from provisioning.errors import (
 )
 from provisioning.services import adapter_class
 from provisioning.services.supavisor import Supavisor
-from stages.create_database import create_database
-from stages.create_schema import create_schema
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys
-from stages.register_services import deregister_services
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys
+from stages.database import create_database
+from stages.schema import create_schema
+from stages.services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job

@@ -14,9 +14,9 @@ from local.stack import Stack
 from provisioning.cluster import register
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import JobClosed, StatementRejected
+from provisioning.identity import TenantNames, new_tenant_id
 from provisioning.tenant import making, pool, removing, schema
-from provisioning.tenant.names import TenantNames, new_tenant_id
-from stages.create_database import create_database
+from stages.database import create_database
 from tests.stages.jobs import Context, Died, StagedJob, at_once, dying, execute, outdate_pool
 from tests.stages.jobs import refill as bring_to
 from tests.stages.test_create_database import dying_before, secret_of

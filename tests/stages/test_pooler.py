@@ -8,8 +8,8 @@ import pytest
 from local.stack import Stack
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import supavisor
-from stages.create_database import create_database
-from stages.register_services import register_pooler
+from stages.database import create_database
+from stages.services import register_pooler
 from tests.stages.jobs import StagedJob, open_job
 from tests.stages.supavisor_api import SupavisorApi
 from tests.stages.tenant_apis import native_service

@@ -11,8 +11,8 @@ import pytest
 from local.stack import Stack
 from provisioning.errors import ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services.generic import Generic
-from stages.create_database import create_database
-from stages.register_services import deregister_services, register_auth
+from stages.database import create_database
+from stages.services import deregister_services, register_auth
 from tests.conftest import ORGANIZATION, REGION, NewProject
 from tests.executions.looking import World, look
 from tests.executions.running import SERVICES

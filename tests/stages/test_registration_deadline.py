@@ -8,8 +8,8 @@ import pytest
 
 from local.stack import Stack
 from provisioning.errors import ServiceRegistrationFailed
-from stages.create_database import create_database
-from stages.register_services import deregister_services, register_realtime
+from stages.database import create_database
+from stages.services import deregister_services, register_realtime
 from tests.executions.looking import look
 from tests.executions.running import SERVICES
 from tests.provisioning.programmable_service import ProgrammableService, answer, hang

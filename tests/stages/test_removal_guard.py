@@ -17,9 +17,8 @@ from provisioning import control_plane
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import ControlPlane
+from provisioning.identity import Tenant, TenantNames, new_tenant_id
 from provisioning.tenant import holding, making, removing
-from provisioning.tenant.identity import Tenant
-from provisioning.tenant.names import TenantNames, new_tenant_id
 from provisioning.tenant.removing import Removal
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from psycopg2.extras import LogicalReplicationConnection
 
 from local.stack import Stack
 from provisioning.aws import secrets
-from stages.create_database import create_database, drop_database
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import StagedJob, execute, open_job

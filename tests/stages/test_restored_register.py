@@ -7,10 +7,10 @@ import pytest
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import FinalizationFailed
-from stages.create_database import create_database, drop_database
-from stages.create_schema import create_schema
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys
+from stages.database import create_database, drop_database
+from stages.schema import create_schema
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.backups import ELSEWHERE, compensated, make_known, outside, register_backup, registered_state, state

@@ -10,11 +10,11 @@ from botocore.client import BaseClient
 
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
-from stages.create_database import create_database
-from stages.create_schema import create_schema
-from stages.finalize import finalize
-from stages.generate_api_keys import generate_api_keys
-from stages.register_services import register_auth, register_pooler, register_realtime, register_storage
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys
+from stages.database import create_database
+from stages.schema import create_schema
+from stages.services import register_auth, register_pooler, register_realtime, register_storage
 from tests.conftest import NewProject
 from tests.stages.jobs import StagedJob, a_job, lambda_environment, refill, refilled
 from tests.stages.wire import counted_queries

@@ -11,11 +11,12 @@ import pytest
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.cluster import creators, register
+from provisioning.control_plane import connection
 from provisioning.errors import JobClosed, ProvisioningError
+from provisioning.identity import Tenant
 from provisioning.tenant import holding, making, secret
-from provisioning.tenant.identity import Tenant
-from stages.create_database import create_database, drop_database
-from stages.finalize import finalize
+from stages.activation import finalize
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.backups import outside, registered_state, state
@@ -29,7 +30,7 @@ def overtaken(owner: Any, attribute: str, by: Callable[[], object]) -> Iterator[
     real = getattr(owner, attribute)
 
     def asleep(*arguments: Any, **named: Any) -> Any:
-        control_plane._environment.connection.close()
+        connection._environment.connection.close()
         with patch.object(owner, attribute, real):
             (done,) = at_once(by)
         assert not isinstance(done, Exception), done

@@ -20,7 +20,7 @@ from provisioning.errors import (
     RegionNotAvailable,
 )
 from provisioning.stage import Stage
-from stages.create_database import create_database
+from stages.database import create_database
 from tests.conftest import ORGANIZATION, NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for

@@ -1,7 +1,7 @@
 import pytest
 
 from local.stack import Stack
-from stages.generate_api_keys import generate_api_keys
+from stages.api_keys import generate_api_keys
 from tests.executions.looking import Row, look
 from tests.stages.conftest import environment, job
 from tests.stages.jobs import StagedJob

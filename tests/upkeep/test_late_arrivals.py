@@ -10,8 +10,8 @@ from provisioning import control_plane
 from provisioning.aws import secrets
 from provisioning.errors import SecretsUnavailable
 from provisioning.tenant import holding, key_delivery, secret
-from stages.create_database import create_database
-from stages.finalize import finalize
+from stages.activation import finalize
+from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, look_again, open_job

@@ -12,8 +12,8 @@ from local.stack import Stack
 from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected
 from provisioning.services.generic import Generic
 from provisioning.tenant import removing
-from stages.create_database import create_database, drop_database
-from stages.generate_api_keys import generate_api_keys
+from stages.api_keys import generate_api_keys
+from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
 from tests.stages.jobs import StagedJob, execute, look_again, open_job, outdate_pool, refill

@@ -12,8 +12,8 @@ from provisioning import control_plane
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES
+from provisioning.identity import Tenant, TenantNames
 from provisioning.queries import Query
-from provisioning.tenant.names import TenantNames
 
 
 class Holder(NamedTuple):
@@ -98,6 +98,18 @@ def find(session: Connection, control_plane_id: str, tenant_id: str | None, job_
     """Return the tenant of this id and every tenant that the register gives to the job. Raises psycopg2.Error."""
     values = {"control_plane_id": control_plane_id, "tenant_id": tenant_id, "job_id": job_id}
     return sessions.fetch(session, Registered, QUERIES["find_registered"], **values)
+
+
+def is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
+    """Return whether the register gives the tenant to its job, as unfinished unless it may be active."""
+    _, found = sessions.on(
+        tenant.cluster,
+        lambda session: find(session, holder.control_plane_id, tenant.tenant_id, str(tenant.job_id)),
+    )
+    return any(
+        one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or one.state != "active")
+        for one in found
+    )
 
 
 def forget(session: Connection, names: TenantNames, control_plane_id: str) -> None:

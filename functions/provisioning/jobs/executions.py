@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from provisioning import configuration
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import register_job_handler
-from provisioning.result import ProvisionResult
+from provisioning.jobs.result import ProvisionResult
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

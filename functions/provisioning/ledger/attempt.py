@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from provisioning import control_plane
-from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
+from provisioning import control_plane, queries
+from provisioning.control_plane import BEGIN, COMMIT, ControlPlane, locks
 from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
-from provisioning.job import Job
-from provisioning.ledger import locks
-from provisioning.ledger.locks import QUERIES
+from provisioning.identity import tenant_from
+from provisioning.ledger.job import Job
 from provisioning.queries import Query
 from provisioning.stage import Stage
-from provisioning.tenant.identity import tenant_from
+
+QUERIES = queries.load(__file__, "ledger.sql")
 
 
 class Intent(NamedTuple):

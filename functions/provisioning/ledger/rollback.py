@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from provisioning import control_plane
-from provisioning.control_plane import ControlPlane
+from provisioning.control_plane import ControlPlane, locks
 from provisioning.errors import ProvisioningError, StageInProgress
-from provisioning.ledger import locks
-from provisioning.ledger.attempt import Status
-from provisioning.ledger.locks import QUERIES
+from provisioning.ledger.attempt import QUERIES, Status
 from provisioning.stage import Stage
 
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import psycopg2
 
 from provisioning import postgres
+from provisioning.control_plane import locks
 from provisioning.errors import ProvisioningError, RollbackFailed, UnexpectedFailure
 from provisioning.ledger import attempt as attempts
-from provisioning.ledger import locks
 from provisioning.ledger import rollback as rollbacks
 from provisioning.ledger.attempt import Attempt, Intent, Recorded, Skipped
 from provisioning.ledger.rollback import Rollback, Undone

@@ -7,8 +7,8 @@ from typing import cast
 
 from provisioning import configuration
 from provisioning.errors import Misconfigured
-from provisioning.service_client import ServiceClient
 from provisioning.services.adapter import Adapter
+from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
 ADAPTERS = {

@@ -11,11 +11,11 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
-from provisioning.service_client import ServiceClient
+from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
-    from provisioning.job import Job
+    from provisioning.ledger.job import Job
 
 MIGRATION_SECONDS = 30.0
 """What a request may take in which a service migrates the tenant database; an attempt has some 40 seconds in all."""
@@ -98,7 +98,7 @@ class ServiceTenant:
 
     def key(self, role: str) -> str:
         """Return the JWT of a role, `anon` or `service_role`, issued when the tenant was made; a secret."""
-        from provisioning import json_web_token
+        from provisioning.services import json_web_token
 
         return json_web_token.project_key(self.jwt_secret, role, int(self.job.tenant.created_at.timestamp()))
 

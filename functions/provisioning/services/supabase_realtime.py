@@ -27,9 +27,10 @@ from contextlib import closing
 from psycopg2 import sql
 from typing_extensions import override
 
-from provisioning import configuration, json_web_token, postgres, queries
+from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
+from provisioning.services import json_web_token
 from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant, tls_enforced
 
 QUERIES = queries.load(__file__)

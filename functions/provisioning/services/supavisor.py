@@ -20,8 +20,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from provisioning import configuration, json_web_token
+from provisioning import configuration
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
+from provisioning.services import json_web_token
 from provisioning.services.adapter import Adapter, Registration, ServiceTenant, tls_enforced
 
 POOL_SIZE = 20

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 from provisioning import queries
 from provisioning.control_plane import BEGIN, COMMIT, Cluster, ControlPlane
 from provisioning.errors import JobClosed
+from provisioning.identity import Tenant, new_tenant_id, tenant_from
 from provisioning.tenant import schema
-from provisioning.tenant.identity import Tenant, tenant_from
-from provisioning.tenant.names import new_tenant_id
 
 QUERIES = queries.load(__file__)
 LAST_LOOK_SECONDS = 120

@@ -9,9 +9,9 @@ from provisioning import control_plane, queries
 from provisioning.aws import secrets
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import ProjectNotFound, ProvisioningError
+from provisioning.identity import TenantNames
 from provisioning.observability import logger
 from provisioning.tenant.holding import LAST_LOOK_SECONDS
-from provisioning.tenant.names import TenantNames
 
 QUERIES = queries.load(__file__)
 

@@ -17,11 +17,10 @@ from provisioning.cluster import creators, register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Found, Holder
 from provisioning.errors import JobClosed
+from provisioning.identity import Tenant, TenantNames
 from provisioning.queries import Query
 from provisioning.tenant import extensions, schema
 from provisioning.tenant import secret as tenant_secret
-from provisioning.tenant.identity import Tenant
-from provisioning.tenant.names import TenantNames
 
 CONNECTION_LIMIT = 60
 STATEMENT_TIMEOUT = "60s"

@@ -13,14 +13,12 @@ from psycopg2 import sql
 
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
-from provisioning.control_plane import Cluster, ControlPlane
+from provisioning.control_plane import Cluster, ControlPlane, locks
 from provisioning.errors import JobClosed, ProvisioningError
-from provisioning.ledger import locks
+from provisioning.identity import Tenant, new_tenant_id, tenant_from
 from provisioning.observability import logger
 from provisioning.tenant import extensions, making, removing, schema
 from provisioning.tenant.holding import QUERIES, record_disputed
-from provisioning.tenant.identity import Tenant, tenant_from
-from provisioning.tenant.names import new_tenant_id
 
 RESERVE_SECONDS = 10.0
 """No tenant is begun with less time than this left; making one takes about a tenth of a second."""

@@ -15,10 +15,9 @@ from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Found
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import RollbackFailed
-from provisioning.tenant import holding, witness
-from provisioning.tenant.identity import Tenant
+from provisioning.identity import Tenant, TenantNames
+from provisioning.tenant import holding
 from provisioning.tenant.making import QUERIES, composed
-from provisioning.tenant.names import TenantNames
 
 
 class Removal(NamedTuple):
@@ -49,7 +48,7 @@ def remove(
     Raises psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
     """
     holder = register.holder_of(control, tenant.job_id, tenant.project_id)
-    if must_be_named and not witness.is_named(tenant, holder, may_be_active=may_be_active):
+    if must_be_named and not register.is_named(tenant, holder, may_be_active=may_be_active):
         return Removal([], f"the register does not give tenant {tenant.tenant_id} to this job")
     if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id, removes_tenant=removes_tenant):
         return Removal([], f"tenant {tenant.tenant_id} is not this job's to remove")

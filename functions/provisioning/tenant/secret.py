@@ -8,7 +8,7 @@ nowhere.
 from provisioning import configuration
 from provisioning.aws import secrets
 from provisioning.aws.secrets import Secret
-from provisioning.tenant.identity import Tenant
+from provisioning.identity import Tenant
 
 PASSWORD_BYTES = 32
 JWT_SECRET_BYTES = 48

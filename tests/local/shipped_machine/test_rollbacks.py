@@ -12,10 +12,10 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from cli.rollback import execution_name, roll_back_again
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.errors import HumanError
-from local.rollback import execution_name, roll_back_again
 from tests.local.conftest import Machine
 from tests.local.shipped_machine.toys import (
     ANSWERS,

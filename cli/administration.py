@@ -1,0 +1,125 @@
+"""What the provision command reads from the control plane and records in it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from rich.console import Console
+from rich.table import Table
+
+from cli import lookup
+from cli.doctor_cluster import RegisteredTenant, credentials, registered_tenants
+from cli.lookup_view import revealed
+from cli.progress_view import stage_table
+from console.words import date_and_clock
+from local.errors import HumanError
+from provisioning import configuration, control_plane, postgres
+from provisioning.aws import secrets
+from provisioning.cluster.preparation import prepare_cluster
+from provisioning.cluster.session import REGISTER
+from provisioning.control_plane import ControlPlane
+from provisioning.jobs.payload import parse_payload
+from provisioning.ledger.progress import get_progress
+from provisioning.tenant.key_delivery import reveal_api_keys
+from upkeep.migrate import apply_migrations
+
+
+def print_status(job: str, console: Console) -> None:
+    """Print how far a job is. Raises HumanError for an unknown one."""
+    progress = get_progress(job)
+    if progress is None:
+        raise HumanError(f"there is no job {job}")
+    console.print(
+        f"{progress.status}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
+    )
+    console.print(stage_table(progress))
+    if progress.error_type:
+        message = f"{progress.error_type}: {progress.error_message}"
+        console.print(message, style="red", soft_wrap=True)
+    if progress.leftovers:
+        console.print(f"Left, or not known to be gone: {', '.join(progress.leftovers)}", soft_wrap=True)
+
+
+def check_job(job: str) -> None:
+    """Guarantee that the control plane has the job. Raises HumanError."""
+    if get_progress(job) is None:
+        raise HumanError(f"there is no job {job}")
+
+
+def migrate() -> str:
+    """Apply the control plane's migrations and say which."""
+    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    return f"Applied {', '.join(applied)}." if applied else "The control plane is at the newest version already."
+
+
+def print_keys(project_id: str, console: Console) -> None:
+    """List what the control plane holds of a project's keys. Raises HumanError when there are none."""
+    keys = lookup.find_api_keys(control_plane.connect(), project_id)
+    if not keys:
+        raise HumanError(f"the project {project_id} has no API keys")
+    table = Table("Key", "Kind", "Ends in", "Created", "Raw key", box=None, pad_edge=False, header_style="dim")
+    for key in keys:
+        table.add_row(key.key_id, key.kind, key.hint, date_and_clock(key.created_at), revealed(key))
+    console.print(table)
+    console.print("--reveal shows the keys themselves, once.", style="dim")
+
+
+def print_revealed_keys(project_id: str, console: Console) -> None:
+    """Print a project's raw keys, which works once. Raises HumanError when there is nothing to show, or no more."""
+    keys = reveal_api_keys(project_id)
+    if not keys:
+        raise HumanError(f"the keys of {project_id} have been shown before and are kept nowhere")
+    for key in keys:
+        console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
+    console.print("Keep them now: they are not shown again.", style="dim")
+
+
+def add_project(project_id: str, organization_id: str, owner_id: str, region: str) -> str:
+    """Record a project and say so. Raises HumanError for one that exists, InvalidPayload for an impossible id."""
+    asked = {"project_id": project_id, "organization_id": organization_id, "owner_id": owner_id, "region": region}
+    parse_payload(asked)
+    control = control_plane.connect()
+    if lookup.find_project(control, project_id) is not None:
+        raise HumanError(f"the project {project_id} exists already")
+    control.record_project(control_plane.Project(project_id, organization_id, owner_id, region))
+    return f"Project {project_id} can be provisioned."
+
+
+def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:
+    """Prepare a server for tenants, as the admin in the secret, record it and say so, with what its register holds.
+
+    Raises HumanError when the server cannot be reached, or the admin may not prepare it.
+    """
+    admin = credentials(secret)
+    where = f"{admin['host']}:{admin['port']}"
+
+    def connect(dbname: str) -> Connection:
+        return postgres.connect(admin, statement_timeout_seconds=10, dbname=dbname)
+
+    try:
+        prepare_cluster(connect, admin["username"])
+        with closing(connect(REGISTER)) as session:
+            version = str(session.server_version // 10000)
+            registered = registered_tenants(session)
+    except psycopg2.Error as error:
+        raise HumanError(f"{where} cannot be prepared: {postgres.describe(error)}") from None
+    control = control_plane.connect()
+    cluster = control_plane.Cluster(
+        cluster_id, region, "postgresql", version, size, admin["host"], int(admin["port"]), secret, capacity
+    )
+    control.record_cluster(cluster)
+    said = f"Cluster {cluster_id} takes {capacity} databases: PostgreSQL {version} on {where}."
+    return " ".join([said, *_strangers(control, registered)])
+
+
+def _strangers(control: ControlPlane, registered: Sequence[RegisteredTenant]) -> Iterator[str]:
+    """Yield how many tenants of the register this control plane does not know."""
+    ours = {one.tenant_id for one in registered if one.control_plane_id == control.identity()}
+    if unknown := len(ours - lookup.find_known(control, ours)):
+        yield (
+            f"Its register holds {unknown} tenants of this control plane that it does not know:"
+            " see Restore in docs/operations.md."
+        )
+    if others := len(registered) - len(ours):
+        yield f"Its register holds {others} tenants of other control planes."

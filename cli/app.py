@@ -1,0 +1,181 @@
+"""The provision command."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import administration, connection, history_view, operator_commands, outcome_view, progress_view
+from cli import deployment as deployments
+from cli.command_line import (
+    DEFAULT_STATE,
+    PORT_HELP,
+    EndpointUrl,
+    OneLineErrors,
+    StateDirectory,
+    StateMachine,
+    StateMachineArn,
+    stop_on_terminate,
+)
+from cli.rollback import print_rollback
+from cli.terminal import console
+from local import daemon
+from local.aws_client import make_client
+from local.stack import Stack
+from local.template import REPOSITORY
+
+SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
+
+
+app = OneLineErrors(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Provision projects on a stack on this machine, and operate a deployment.",
+)
+project = typer.Typer(no_args_is_help=True, help="Projects to provision.")
+app.add_typer(project, name="project")
+cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers for tenants' databases.")
+app.add_typer(cluster, name="cluster")
+
+
+@app.command()
+def demo(
+    time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
+) -> None:
+    """Provision the sample project on a temporary stack."""
+    out, started = console(), time.monotonic()
+    stop_on_terminate()
+    with tempfile.TemporaryDirectory(prefix="provisioner-") as directory:
+        out.print("Starting PostgreSQL, the registration services and Step Functions ...")
+        with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
+            ready = time.monotonic()
+            sources = connection.of_stack(stack.endpoint_url, stack.state_machine_arn, time_scale)
+            outcome = progress_view.run_and_follow(sources, SAMPLE_EVENT, out)
+            seconds = time.monotonic() - ready
+            succeeded = outcome_view.print_outcome(outcome, out)
+            if succeeded:
+                outcome_view.print_tenant_tables(outcome, stack.endpoint_url, out)
+            out.print(
+                f"\n{'Provisioned' if succeeded else 'Failed'} in {seconds:.1f} s,"
+                f" {time.monotonic() - started:.1f} s with the start of the stack."
+            )
+    raise typer.Exit(0 if succeeded else 1)
+
+
+@app.command()
+def up(
+    state_dir: StateDirectory = DEFAULT_STATE,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help=PORT_HELP)] = None,
+    time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
+    *,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="Make it reachable from Docker's containers.")
+    ] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
+) -> None:
+    """Start the stack in the background, on loopback."""
+    if foreground:
+        stop_on_terminate()
+        daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers)
+    else:
+        daemon.start(state_dir, port, time_scale, containers=containers)
+        outcome_view.print_how_to_start(daemon.connect(state_dir), SAMPLE_EVENT, console())
+
+
+@app.command()
+def sam_template(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Write the template with which `sam local invoke` runs the built functions against the stack."""
+    outcome_view.print_how_to_invoke(daemon.write_template_for_containers(state_dir), SAMPLE_EVENT, console())
+
+
+@app.command()
+def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Stop the stack. Its data stays for the next start."""
+    console().print(daemon.stop(state_dir))
+
+
+@app.command()
+def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Start an execution with the event in the file and follow it to its end."""
+    out = console()
+    sources, _ = connection.sources(state_dir)
+    outcome = progress_view.run_and_follow(sources, event, out)
+    if not outcome_view.print_outcome(outcome, out):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Show how far a job is."""
+    daemon.connect(state_dir)
+    administration.print_status(job, console())
+
+
+@app.command()
+def watch(
+    job: str,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
+) -> None:
+    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
+    sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    progress = progress_view.follow(sources, job, console(), as_json=as_json)
+    raise typer.Exit(0 if progress.status == "succeeded" else 1)
+
+
+@app.command("console")
+def serve_console(
+    state_dir: StateDirectory = DEFAULT_STATE,
+    endpoint_url: EndpointUrl = None,
+    state_machine_arn: StateMachineArn = None,
+    host: Annotated[str, typer.Option(help="An address other than loopback requires a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8084,
+    token: Annotated[
+        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Generated when none is given.")
+    ] = None,
+    *,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show only: no start, stop or retry.")] = False,
+) -> None:
+    """Serve the execution view as a web page, of the running stack or of a state machine on AWS."""
+    sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
+    connection.serve(sources, where, host, port, token, read_only=read_only)
+
+
+@app.command()
+def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Show the attempts of a job, one by one."""
+    stack = daemon.connect(state_dir)
+    history_view.print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
+
+
+@app.command()
+def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Roll a job back after its execution was stopped or its rollback was incomplete.
+
+    Exit code 0: nothing is left of it; 1: something is, or the job runs or has succeeded.
+    """
+    if state_machine is None:
+        stack = daemon.connect(state_dir)
+        administration.check_job(job)
+        clean = print_rollback(
+            make_client("stepfunctions", stack.endpoint_url), stack.state_machine_arn, job, console()
+        )
+    else:
+        clean = print_rollback(deployments.client("stepfunctions"), state_machine, job, console())
+    raise typer.Exit(0 if clean else 1)
+
+
+for command in operator_commands.COMMANDS:
+    app.command()(command)
+project.command("add")(operator_commands.add_project)
+cluster.command("add")(operator_commands.add_cluster)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,68 @@
+"""What the subcommands share: their options, and how they end with an error that the reader can fix."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typing_extensions import override
+
+from cli import deployment as deployments
+from local import daemon
+from local.errors import HumanError
+from provisioning.errors import ProvisioningError
+
+StateDirectory = Annotated[
+    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
+]
+StateMachine = Annotated[
+    str | None,
+    typer.Option(
+        "--state-machine-arn",
+        metavar="ARN",
+        help="A deployment in an AWS account instead of the stack here, with your own credentials.",
+    ),
+]
+PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
+DEFAULT_STATE = Path(".provisioner")
+EndpointUrl = Annotated[
+    str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
+]
+StateMachineArn = Annotated[
+    str | None, typer.Option(help="A state machine on AWS, or at --endpoint-url.  [default: the running stack's]")
+]
+
+
+Project = Annotated[str, typer.Argument(metavar="PROJECT")]
+
+
+class OneLineErrors(typer.Typer):
+    """Say in one line on stderr what the reader can put right, and end with exit code 2."""
+
+    @override
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except (HumanError, ProvisioningError) as error:
+            print(f"provision: {error}", file=sys.stderr)
+            sys.exit(2)
+
+
+def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:
+    """Point this process at a deployment and return it, or without an ARN at the running stack. Raises HumanError."""
+    if state_machine_arn is None:
+        daemon.connect(state_directory)
+        return None
+    deployment = deployments.find(state_machine_arn)
+    deployment.use_settings()
+    return deployment
+
+
+def stop_on_terminate() -> None:
+    """Let SIGTERM end the process as Ctrl-C does, so that a stack is stopped first."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

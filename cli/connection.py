@@ -1,0 +1,74 @@
+"""Which Step Functions the execution view shows: the running stack's, or that of an account."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from console.errors import ConsoleError
+from console.shown import Sources
+from local import daemon, state
+from local.aws_client import make_client
+from local.errors import HumanError
+
+POOL = 16
+SERVICES = ("stepfunctions", "logs")
+
+
+def of_stack(endpoint_url: str, state_machine_arn: str, time_scale: float) -> Sources:
+    """Return what a laptop stack holds; its ledger is found by the environment."""
+    clients = [make_client(service, endpoint_url, max_pool_connections=POOL) for service in SERVICES]
+    return Sources.of(clients[0], clients[1], state_machine_arn, time_scale)
+
+
+def sources(
+    state_directory: Path, endpoint_url: str | None = None, state_machine_arn: str | None = None
+) -> tuple[Sources, str]:
+    """Return what is to be shown, and its place in words. With an ARN the reader's own AWS settings are used.
+
+    Raises HumanError when no stack runs and no ARN is given.
+    """
+    if state_machine_arn is None:
+        if endpoint_url is not None:
+            raise HumanError("--endpoint-url needs --state-machine-arn: the running stack has an endpoint of its own")
+        stack = daemon.connect(state_directory)
+        scale = float((state.read(state_directory) or {}).get("time_scale", 1.0))
+        return of_stack(stack.endpoint_url, stack.state_machine_arn, scale), f"laptop stack at {stack.endpoint_url}"
+    parts = state_machine_arn.split(":")
+    if len(parts) != 7 or parts[5] != "stateMachine":
+        raise HumanError(f"{state_machine_arn} is not the ARN of a state machine")
+    try:
+        client, logs = (_client(service, parts[3], endpoint_url) for service in SERVICES)
+    except (BotoCoreError, ValueError) as error:
+        raise HumanError(str(error)) from error
+    where = f"{parts[6]} in {parts[3]}" + (f" at {endpoint_url}" if endpoint_url else f", account {parts[4]}")
+    return Sources.of(client, logs, state_machine_arn), where
+
+
+def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool) -> None:
+    """Serve the page until it is interrupted. Raises HumanError when NiceGUI is missing or the port is taken."""
+    if importlib.util.find_spec("nicegui") is None:
+        raise HumanError("the console needs NiceGUI: pip install 'provisioner[console]'")
+    from console import server
+    from console.frame import Setting
+
+    loopback = host in server.LOOPBACK
+    try:
+        server.serve(
+            Setting(shown, where, read_only),
+            host,
+            port,
+            None if loopback else token or server.new_token(),
+            lambda address: print(f"The console: {address}", flush=True),
+        )
+    except ConsoleError as error:
+        raise HumanError(str(error)) from error
+
+
+def _client(service: str, region: str, endpoint_url: str | None) -> Any:
+    return boto3.client(
+        service, region_name=region, endpoint_url=endpoint_url, config=Config(max_pool_connections=POOL)
+    )  # type: ignore[call-overload]

@@ -1,0 +1,171 @@
+"""Examines a deployment: its settings, and whether what they name exists, answers, and is as the stages need it.
+
+Everything here only reads. The settings are in os.environ, a laptop stack's or those of deployed functions.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg2
+from rich.console import Console
+
+from cli.deployment import Deployment, client
+from cli.doctor_cluster import Known, KnownTenant, credentials, examine_cluster
+from cli.findings import Finding, print_finding, unchecked
+from cli.permissions import examine_permissions
+from provisioning import configuration, control_plane, postgres, queries
+from provisioning.control_plane import ControlPlane, Identity
+from provisioning.errors import (
+    ControlPlaneUnavailable,
+    InsufficientPermissions,
+    Misconfigured,
+    ProvisioningError,
+    ServiceRejectedRegistration,
+)
+from provisioning.identity import new_tenant_id
+from provisioning.services import adapter_for
+from provisioning.stage import Service
+from upkeep import migrate
+
+CONTROL_PLANE = "CONTROL_PLANE_SECRET_ID"
+REQUIRED = (
+    CONTROL_PLANE,
+    "SERVICE_TOKENS_SECRET_ID",
+    "TENANT_SECRET_PREFIX",
+    "AUTH_SERVICE_URL",
+    "REALTIME_SERVICE_URL",
+    "STORAGE_SERVICE_URL",
+    "POOLER_SERVICE_URL",
+)
+CONNECTION_REMEDY = (
+    "run this in the functions' network; then check that the server runs, its security group, its certificate,"
+    " and the username and password in the secret"
+)
+REMEDIES: dict[type[ProvisioningError], str] = {
+    Misconfigured: "correct what it names: the setting in the template's parameters, the secret in Secrets Manager",
+    InsufficientPermissions: "use credentials that may read the secret, and its key",
+    ControlPlaneUnavailable: CONNECTION_REMEDY,
+    ServiceRejectedRegistration: "put the service's current token into the secret of the service tokens",
+    ProvisioningError: "run this in the functions' network; then check that the service runs, and its address",
+}
+
+QUERIES = queries.load(__file__)
+
+
+class _Room(NamedTuple):
+    cluster_id: str
+    room: int
+
+
+Examination = Callable[[], Iterator[Finding]]
+
+
+def print_findings(deployment: Deployment | None, console: Console) -> bool:
+    """Print what is found, and return whether nothing has to be put right. None is the laptop stack."""
+    wrong = 0
+    for finding in examine(deployment):
+        print_finding(finding, console)
+        wrong += bool(finding.remedy)
+    console.print(f"\n{wrong} to put right." if wrong else "\nNothing to put right.")
+    return wrong == 0
+
+
+def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
+    """Yield a finding for each part of the deployment; a part that fails keeps no other from its turn."""
+    yield from _guarded("settings", examine_settings)
+    yield from _guarded("control plane", examine_control_plane)
+    yield from _guarded("clusters", examine_clusters)
+    for service in Service:
+        yield from _guarded(f"service {service}", functools.partial(examine_service, service))
+    if deployment is None:
+        yield unchecked("permissions", "not checked, a laptop stack has no IAM")
+    else:
+        yield from _guarded("permissions", functools.partial(_examine_permissions, deployment))
+
+
+def examine_settings() -> Iterator[Finding]:
+    """Yield what is wrong with the settings themselves."""
+    missing = [name for name in REQUIRED if not configuration.optional(name)]
+    if missing:
+        yield Finding("settings", f"{', '.join(missing)} missing", "deploy template.yaml, which sets all of them")
+    on_laptop = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
+    mode = configuration.optional("DATABASE_SSL_MODE", "verify-full")
+    root = configuration.optional("DATABASE_SSL_ROOT_CERT")
+    if mode not in {"verify-full", "verify-ca"} and not on_laptop:
+        yield Finding("settings", f"PostgreSQL is reached with sslmode {mode}", "set DatabaseSslMode to verify-full")
+    if root and not Path(root).exists():
+        yield Finding(
+            "settings", f"there is no file {root}", "set DatabaseSslRootCert to the file with PostgreSQL's CAs"
+        )
+    if not missing:
+        yield Finding("settings", f"complete; sslmode {mode}, plain HTTP {'allowed' if on_laptop else 'refused'}")
+
+
+def examine_control_plane() -> Iterator[Finding]:
+    """Yield whether the control plane answers and is at the schema version of this code, and which one it is."""
+    document = credentials(configuration.required(CONTROL_PLANE))
+    where = f"{document['host']}:{document['port']}"
+    if pending := migrate.pending_migrations(document):
+        remedy = "run provision migrate; in an account invoke the function that the stack's MigrateFunctionName names"
+        yield Finding("control plane", f"the schema on {where} lacks {', '.join(pending)}", remedy)
+        return
+    with _control_plane() as control:
+        yield Finding("control plane", f"{_identity(control)}, reached on {where}, its schema is the newest")
+
+
+def examine_clusters() -> Iterator[Finding]:
+    """Yield for each cluster whether its admin gets in, what only one side knows, and whether there is room."""
+    with _control_plane() as control:
+        clusters, identity = control.clusters(), _identity(control)
+        rooms = {row.cluster_id: row.room for row in control.fetch_all(_Room, QUERIES["find_rooms"])}
+    if not clusters:
+        yield Finding("clusters", "none is known, so no project can be provisioned", "run provision cluster add")
+    for cluster in clusters:
+        known = Known(identity, rooms[cluster.cluster_id], _find_tenants)
+        yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
+
+
+def examine_service(service: Service) -> Iterator[Finding]:
+    """Yield whether a service answers and takes its token. It is asked for a tenant that nobody has."""
+    adapter_for(service).exists(new_tenant_id())
+    yield Finding(f"service {service}", "answers, and takes its token")
+
+
+@contextmanager
+def _control_plane() -> Iterator[ControlPlane]:
+    """Yield the control plane over a connection of its own, with what its secret says now. Raises psycopg2.Error."""
+    document = credentials(configuration.required(CONTROL_PLANE))
+    with closing(postgres.connect(document, statement_timeout_seconds=10)) as connection:
+        yield ControlPlane(connection)
+
+
+def _identity(control: ControlPlane) -> str:
+    found = control.fetch_one(Identity, control_plane.QUERIES["find_identity"])
+    return found.control_plane_id if found is not None else "without an id"
+
+
+def _find_tenants() -> list[KnownTenant]:
+    with _control_plane() as control:
+        return control.fetch_all(KnownTenant, QUERIES["find_tenants"])
+
+
+def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:
+    try:
+        with _control_plane() as control:
+            known = control.clusters()
+    except (psycopg2.Error, ProvisioningError):
+        known = []
+    yield from examine_permissions(client("iam"), deployment, known)
+
+
+def _guarded(subject: str, examination: Examination) -> Iterator[Finding]:
+    """Yield what the examination yields, and the error that ends it as a finding with its remedy."""
+    try:
+        yield from examination()
+    except psycopg2.Error as error:
+        yield Finding(subject, postgres.describe(error), CONNECTION_REMEDY)
+    except ProvisioningError as error:
+        yield Finding(subject, str(error), next(said for kind, said in REMEDIES.items() if isinstance(error, kind)))

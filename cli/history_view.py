@@ -1,0 +1,97 @@
+"""What happened in a job, attempt by attempt: Step Functions' own history, or the ledger's when that is gone."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.outcome_view import clock_time
+from local.aws_client import make_client
+from local.errors import HumanError
+from provisioning import control_plane, queries
+
+QUERIES = queries.load(__file__)
+Row = tuple[str, str, str, str]
+FAILURES = {"TaskFailed": "taskFailedEventDetails", "TaskTimedOut": "taskTimedOutEventDetails"}
+ENDS = {
+    "ExecutionSucceeded": "executionSucceededEventDetails",
+    "ExecutionFailed": "executionFailedEventDetails",
+    "ExecutionAborted": "executionAbortedEventDetails",
+    "ExecutionTimedOut": "executionTimedOutEventDetails",
+}
+
+
+class _Recorded(NamedTuple):
+    recorded_at: datetime
+    action: str
+    stage: str | None
+    details: dict[str, Any]
+
+
+def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> None:
+    """Print the job's events. Raises HumanError for a job that neither Step Functions nor the ledger knows."""
+    client = make_client("stepfunctions", endpoint_url)
+    arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{job}"
+    try:
+        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
+        rows = list(condense(event for page in pages for event in page["events"]))
+        columns = ("Time", "State", "Event", "Error")
+    except client.exceptions.ExecutionDoesNotExist:
+        rows, columns = _from_audit_log(job), ("Time", "Stage", "Event", "Details")
+        if not rows:
+            raise HumanError(f"there is no job {job}") from None
+        console.print("The stack was restarted since, so this is what the ledger holds:", style="dim")
+    table = Table(*columns, box=None, pad_edge=False, header_style="dim")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def condense(events: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    """Yield (time, state, event, error) for what a person follows: attempts, their outcomes, and the ways taken."""
+    states: dict[int, str] = {}
+    attempts: Counter[str] = Counter()
+    for event in events:
+        kind, time = event["type"], clock_time(event["timestamp"])
+        entered = event.get("stateEnteredEventDetails")
+        state = states[event["id"]] = entered["name"] if entered else states.get(event.get("previousEventId", 0), "")
+        if kind == "ExecutionStarted":
+            yield time, "", "started", ""
+        elif kind == "TaskScheduled":
+            attempts[state] += 1
+            yield time, state, f"attempt {attempts[state]}", ""
+        elif kind == "TaskSucceeded":
+            yield time, state, "succeeded", ""
+        elif kind in FAILURES:
+            yield time, state, "timed out" if kind == "TaskTimedOut" else "failed", _error(event, FAILURES[kind])
+        elif kind in ENDS:
+            yield time, "", kind.removeprefix("Execution").lower(), _error(event, ENDS[kind])
+        elif entered and kind != "TaskStateEntered":
+            yield time, state, kind.removesuffix("StateEntered").lower(), ""
+
+
+def _error(event: dict[str, Any], details: str) -> str:
+    found = event.get(details, {})
+    cause = found.get("cause", "")
+    try:
+        cause = json.loads(cause)["errorMessage"]
+    except (ValueError, KeyError, TypeError):
+        cause = cause.partition("\n")[0]
+    return ": ".join(part for part in (found.get("error", ""), cause) if part)
+
+
+def _from_audit_log(job: str) -> list[Row]:
+    events = control_plane.connect().fetch_all(_Recorded, QUERIES["find_events"], job_id=job)
+    return [
+        (
+            clock_time(event.recorded_at),
+            event.stage or "",
+            event.action,
+            ", ".join(f"{name}: {value}" for name, value in event.details.items()),
+        )
+        for event in events
+    ]

@@ -1,0 +1,125 @@
+"""What a project has, and whose a tenant is, from the control plane: ids and references, never a secret."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from provisioning import queries
+from provisioning.control_plane import ControlPlane
+from provisioning.identity import LENGTH, TenantNames
+
+QUERIES = queries.load(__file__)
+TENANT_ID = re.compile(rf"(?<![a-z])[a-z]{{{LENGTH}}}(?![a-z])")
+
+
+class ProjectOverview(NamedTuple):
+    """A project, with the job that opened it last."""
+
+    project_id: str
+    organization_id: str
+    owner_id: str
+    region: str
+    status: str
+    job_id: str | None
+    job_status: str | None
+
+
+class TenantOverview(NamedTuple):
+    """A tenant of a project. Until everything of it is gone, a removed one is due for another look."""
+
+    tenant_id: str
+    state: str
+    cluster_id: str
+    host: str
+    port: int
+    secret_arn: str | None
+    job_id: str | None
+    look_again_at: datetime | None
+
+    @property
+    def names(self) -> TenantNames:
+        """The names of everything that is the tenant's."""
+        return TenantNames(self.tenant_id)
+
+
+class RegistrationOverview(NamedTuple):
+    """A registration; the external id is the tenant_id."""
+
+    tenant_id: str
+    service: str
+    status: str
+    endpoint: str | None
+
+
+class ApiKeyOverview(NamedTuple):
+    """What may be shown of an API key, and when its raw text was revealed."""
+
+    key_id: str
+    tenant_id: str
+    kind: str
+    prefix: str
+    hint: str
+    created_at: datetime
+    revealed_at: datetime | None
+
+
+class Owner(NamedTuple):
+    """Whose a tenant is."""
+
+    tenant_id: str
+    state: str
+    cluster_id: str
+    host: str
+    port: int
+    job_id: str | None
+    job_status: str | None
+    project_id: str | None
+    organization_id: str | None
+    owner_id: str | None
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """A project with all that the control plane holds of it."""
+
+    project: ProjectOverview
+    tenants: list[TenantOverview]
+    registrations: list[RegistrationOverview]
+    api_keys: list[ApiKeyOverview]
+
+
+class _TenantId(NamedTuple):
+    tenant_id: str
+
+
+def find_project(control: ControlPlane, project_id: str) -> Holdings | None:
+    """Return a project with its tenants that are not gone, or None for an unknown one."""
+    project = control.fetch_one(ProjectOverview, QUERIES["find_project"], project_id=project_id)
+    if project is None:
+        return None
+    tenants = control.fetch_all(TenantOverview, QUERIES["find_tenants_of_project"], project_id=project_id)
+    asked = [tenant.tenant_id for tenant in tenants]
+    registrations = control.fetch_all(RegistrationOverview, QUERIES["find_registrations"], tenant_ids=asked)
+    return Holdings(project, tenants, registrations, find_api_keys(control, project_id))
+
+
+def find_api_keys(control: ControlPlane, project_id: str) -> list[ApiKeyOverview]:
+    """Return the API keys of a project's tenants, the oldest first."""
+    return control.fetch_all(ApiKeyOverview, QUERIES["find_api_keys"], project_id=project_id)
+
+
+def find_owner(control: ControlPlane, name: str) -> Owner | None:
+    """Return whose the tenant is whose tenant_id a name contains: of a database, a role, a secret, or the id itself."""
+    return next(iter(control.fetch_all(Owner, QUERIES["find_owners"], tenant_ids=tenant_ids_in(name))), None)
+
+
+def find_known(control: ControlPlane, tenant_ids: Collection[str]) -> set[str]:
+    """Return those of the tenants that the control plane knows, in whatever state."""
+    return {row.tenant_id for row in control.fetch_all(_TenantId, QUERIES["find_known"], tenant_ids=list(tenant_ids))}
+
+
+def tenant_ids_in(name: str) -> list[str]:
+    """Return what may be a tenant_id in a name: 20 letters a-z between other characters."""
+    return TENANT_ID.findall(name)

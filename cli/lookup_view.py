@@ -1,0 +1,83 @@
+"""Prints what a project has, and whose a tenant is."""
+
+from rich.console import Console
+from rich.table import Table
+
+from cli import lookup
+from cli.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
+from console.words import date_and_clock
+from local.errors import HumanError
+from provisioning import control_plane
+
+
+def print_project(project_id: str, console: Console) -> None:
+    """Print a project with its job, tenants, registrations and API keys. Raises HumanError for an unknown one."""
+    found = lookup.find_project(control_plane.connect(), project_id)
+    if found is None:
+        raise HumanError(f"the control plane knows no project {project_id}")
+    table = _facts()
+    _add_project(table, found.project)
+    if not found.tenants:
+        table.add_row("Tenant", "none")
+    for tenant in found.tenants:
+        _add_tenant(table, tenant, found)
+    console.print(table)
+
+
+def print_owner(name: str, console: Console) -> None:
+    """Print whose a tenant is, by its id or a name that contains it. Raises HumanError for an unknown one."""
+    if not lookup.tenant_ids_in(name):
+        raise HumanError(f"{name} contains no tenant id: that is 20 letters a-z")
+    found = lookup.find_owner(control_plane.connect(), name)
+    if found is None:
+        raise HumanError(f"the control plane knows no tenant {', '.join(lookup.tenant_ids_in(name))}")
+    table = _facts()
+    table.add_row("Tenant", f"{found.tenant_id}, {found.state}")
+    table.add_row("Project", found.project_id or ("none: ready for one" if found.state == "ready" else "none"))
+    table.add_row("Organization", found.organization_id or "")
+    table.add_row("Owner", found.owner_id or "")
+    table.add_row("Job", _job(found.job_id, found.job_status))
+    table.add_row("Cluster", f"{found.cluster_id}, {found.host}:{found.port}")
+    console.print(table)
+
+
+def _facts() -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _job(job_id: str | None, status: str | None) -> str:
+    return "none" if job_id is None else f"{job_id}, {status}" if status is not None else job_id
+
+
+def _add_project(table: Table, project: ProjectOverview) -> None:
+    table.add_row("Project", f"{project.project_id} in {project.region}, {project.status}")
+    table.add_row("Organization", project.organization_id)
+    table.add_row("Owner", project.owner_id)
+    table.add_row("Job", _job(project.job_id, project.job_status))
+
+
+def _add_tenant(table: Table, tenant: TenantOverview, found: Holdings) -> None:
+    due = f", next look due at {date_and_clock(tenant.look_again_at)}" if tenant.look_again_at else ""
+    table.add_section()
+    table.add_row("Tenant", f"{tenant.tenant_id}, {tenant.state}{due}")
+    table.add_row("Cluster", f"{tenant.cluster_id}, {tenant.host}:{tenant.port}")
+    table.add_row("Database", tenant.names.database)
+    table.add_row("Roles", f"{tenant.names.owner_role}, {tenant.names.login_role}")
+    table.add_row("Secret", tenant.names.secret)
+    table.add_row("", tenant.secret_arn or "not confirmed")
+    for one in found.registrations:
+        if one.tenant_id == tenant.tenant_id:
+            table.add_row(
+                one.service.capitalize(), f"{one.tenant_id} at {one.endpoint}" if one.endpoint else one.status
+            )
+    for key in found.api_keys:
+        if key.tenant_id == tenant.tenant_id:
+            table.add_row("API key", f"{key.kind}, {key.prefix}_{key.kind}_...{key.hint}, {revealed(key)}")
+
+
+def revealed(key: ApiKeyOverview) -> str:
+    """Return whether and when the key's raw text was revealed."""
+    return f"revealed {date_and_clock(key.revealed_at)}" if key.revealed_at is not None else "not revealed"

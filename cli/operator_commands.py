@@ -1,0 +1,95 @@
+"""The operator's commands: look up projects and tenants, examine a deployment, rotate, migrate, add."""
+
+from typing import Annotated
+
+import typer
+
+from cli import administration, lookup_view, rotation
+from cli import deployment as deployments
+from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
+from cli.doctor import print_findings
+from cli.terminal import console
+from local.aws_client import make_client
+from local.daemon import connect
+
+
+def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Show what a project has: tenant, database, secret, registrations, API keys and job. Never a secret itself."""
+    use_deployment(state_dir, state_machine)
+    lookup_view.print_project(project_id, console())
+
+
+def whose(
+    name: Annotated[str, typer.Argument(metavar="TENANT_ID", help="Or the name of its database, role or secret.")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Show whose a tenant is: project, organization, owner, job and cluster."""
+    use_deployment(state_dir, state_machine)
+    lookup_view.print_owner(name, console())
+
+
+def keys(
+    project_id: Project,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    *,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
+) -> None:
+    """List a project's API keys."""
+    connect(state_dir)
+    (administration.print_revealed_keys if reveal else administration.print_keys)(project_id, console())
+
+
+def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Check settings, secrets, databases, services and permissions. Exit code 1: something is to put right."""
+    healthy = print_findings(use_deployment(state_dir, state_machine), console())
+    raise typer.Exit(0 if healthy else 1)
+
+
+def rotate(
+    secret: Annotated[str, typer.Argument(help="ARN or name.")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Change the password of the control plane's role or a cluster's admin, in the secret and on the server."""
+    if state_machine is None:
+        secrets = make_client("secretsmanager", connect(state_dir).endpoint_url)
+    else:
+        use_deployment(state_dir, state_machine)
+        secrets = deployments.client("secretsmanager")
+    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
+
+
+def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+    """Bring the control plane to the newest schema version."""
+    connect(state_dir)
+    console().print(administration.migrate())
+
+
+def add_project(
+    project_id: Project,
+    organization: Annotated[str, typer.Option()],
+    owner: Annotated[str, typer.Option()],
+    region: Annotated[str, typer.Option()] = "us-east-1",
+    state_dir: StateDirectory = DEFAULT_STATE,
+) -> None:
+    """Record a project, so that it can be provisioned."""
+    connect(state_dir)
+    console().print(administration.add_project(project_id, organization, owner, region))
+
+
+def add_cluster(
+    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
+    secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
+    capacity: Annotated[int, typer.Option(min=0, help="Maximum number of databases.")],
+    size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
+    region: Annotated[str, typer.Option()] = "us-east-1",
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Prepare a server for tenants and record it; doing it again changes its size, region and capacity."""
+    use_deployment(state_dir, state_machine)
+    console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
+
+
+COMMANDS = (show, whose, keys, doctor, rotate, migrate)

@@ -1,0 +1,187 @@
+"""Follows one execution on the terminal: a live table, plain lines where nobody looks, or JSON for a program."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
+
+from console import words
+from console.errors import ConsoleError
+from console.retrying import Retry
+from console.shown import Shown, Sources
+from console.stage_progress import next_attempts, stage_progress
+from local.errors import HumanError
+from provisioning.ledger.progress import Progress, StepProgress
+
+POLL_SECONDS = 0.15
+COLOURS = {"succeeded": "green", "failed": "red", "compensated": "yellow", "running": "cyan"}
+BAR_WIDTH = 40
+
+Retries = Mapping[str, Retry]
+
+
+class View(Protocol):
+    """How progress is shown."""
+
+    def show(self, progress: Progress, retries: Retries) -> None:
+        """Show the job as it is now, with the next attempts of the stages that wait for one."""
+
+
+def run_and_follow(sources: Sources, event: Path, console: Console) -> dict[str, Any]:
+    """Start an execution with the event and show its stages until it ends; returns DescribeExecution's answer.
+
+    Raises HumanError when the event cannot be read or is not JSON.
+    """
+    payload, executions = read_event(event), sources.executions
+    execution = executions.client.start_execution(stateMachineArn=executions.state_machine_arn, input=payload)
+    job = execution["executionArn"].rpartition(":")[2]
+    console.print(f"Execution {job}", soft_wrap=True)
+    follow(sources, job, console)
+    described: dict[str, Any] = executions.client.describe_execution(executionArn=execution["executionArn"])
+    return described
+
+
+def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False) -> Progress:
+    """Show a job's stages until its execution ends, and return them as they are then.
+
+    Raises HumanError for a job that neither Step Functions nor the ledger knows, and when AWS cannot be asked.
+    """
+    view = _Json(console) if as_json else _Live(console) if console.is_terminal else _Lines(console)
+    with view:
+        while True:
+            progress, retries, ended = _look(sources, job)
+            view.show(progress, retries)
+            if ended:
+                return progress
+            time.sleep(POLL_SECONDS)
+
+
+def _look(sources: Sources, job: str) -> tuple[Progress, Retries, bool]:
+    try:
+        shown: Shown | None = sources.read(job)
+    except ConsoleError as error:
+        raise HumanError(str(error)) from error
+    if shown is not None:
+        return stage_progress(shown), next_attempts(shown), shown.ended
+    # A laptop's executions end with its stack, and their jobs stay in the ledger.
+    progress = sources.ledger.read(job).progress
+    if progress is None:
+        raise HumanError(f"there is no job {job}")
+    return progress, {}, True
+
+
+def read_event(path: Path) -> str:
+    """Return the text of a JSON file. Raises HumanError that says where it is not JSON."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except FileNotFoundError as error:
+        raise HumanError(f"there is no file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise HumanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+    except json.JSONDecodeError as error:
+        raise HumanError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+    return text
+
+
+def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
+    """Return the job's stages as a table, with the time until the next attempt of those that wait for one."""
+    table = Table("Stage", "Status", "Attempt", "Seconds", box=None, pad_edge=False, header_style="dim")
+    for step in progress.steps:
+        colour = COLOURS.get(step.status, "dim")
+        state: Text | Spinner = Text(step.status, style=colour)
+        retry = (retries or {}).get(step.stage)
+        if retry is not None:
+            state = Spinner("dots", text=Text(words.next_attempt(retry, datetime.now(UTC)), style="yellow"))
+        elif step.status == "running":
+            state = Spinner("dots", text=Text(step.status, style=colour))
+        attempt = str(step.attempt) if step.attempt else ""
+        table.add_row(step.stage, state, attempt, _seconds(step), style="" if step.status != "pending" else "dim")
+        if step.status == "failed" and step.error_message:
+            table.add_row("", Text(step.error_message, style="red"))
+    return table
+
+
+class _Live(AbstractContextManager["_Live"]):
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=10)
+
+    def show(self, progress: Progress, retries: Retries) -> None:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(100, progress.percent, width=BAR_WIDTH), f"{progress.percent} %", progress.stage)
+        self._live.update(Group(bar, stage_table(progress, retries)))
+
+    @override
+    def __enter__(self) -> "_Live":
+        self._live.start(refresh=True)
+        return self
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+
+class _Lines(AbstractContextManager["_Lines"]):
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown: dict[str, tuple[str, int]] = {}
+        self._announced: set[tuple[str, int]] = set()
+
+    def show(self, progress: Progress, retries: Retries) -> None:
+        for step in progress.steps:
+            now = (step.status, step.attempt)
+            if step.status != "pending" and self._shown.get(step.stage) != now:
+                self._shown[step.stage] = now
+                attempt = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+                error = f": {step.error_message}" if step.status == "failed" else ""
+                seconds = f" in {_seconds(step)} s" if step.status == "succeeded" else ""
+                self._print(progress, step.stage, f"{step.status}{seconds}{attempt}{error}")
+            retry = retries.get(step.stage)
+            if retry is not None and (step.stage, retry.attempt) not in self._announced:
+                self._announced.add((step.stage, retry.attempt))
+                self._print(progress, step.stage, words.next_attempt(retry, datetime.now(UTC)))
+
+    def _print(self, progress: Progress, stage: str, text: str) -> None:
+        self._console.print(f"{progress.percent:3d} %  {stage:<20} {text}", soft_wrap=True)
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Json(AbstractContextManager["_Json"]):
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown = ""
+
+    def show(self, progress: Progress, retries: Retries) -> None:
+        document = progress._asdict() | {
+            "steps": [step._asdict() for step in progress.steps],
+            "retries": {stage: asdict(retry) for stage, retry in retries.items()},
+        }
+        line = json.dumps(document, default=datetime.isoformat)
+        if line != self._shown:
+            self._shown = line
+            self._console.print(line, soft_wrap=True)
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _seconds(step: StepProgress) -> str:
+    if step.started_at is None:
+        return ""
+    return f"{((step.completed_at or datetime.now(UTC)) - step.started_at).total_seconds():.2f}"

@@ -1,0 +1,64 @@
+-- What everybody asks of the control plane. Placeholders are %(name)s.
+
+-- name: begin
+BEGIN;
+-- name: commit
+COMMIT;
+-- name: rollback
+ROLLBACK;
+
+-- name: find_identity
+SELECT control_plane_id::text FROM control_plane.identity;
+
+-- name: record_cluster
+INSERT INTO control_plane.clusters AS known
+    (cluster_id, region, engine, version, size, host, port, admin_secret_id, capacity)
+VALUES (%(cluster_id)s, %(region)s, %(engine)s, %(version)s, %(size)s, %(host)s, %(port)s, %(admin_secret_id)s,
+        %(capacity)s)
+ON CONFLICT (cluster_id) DO UPDATE
+    SET (region, engine, version, size, host, port, admin_secret_id, capacity) =
+        (EXCLUDED.region, EXCLUDED.engine, EXCLUDED.version, EXCLUDED.size, EXCLUDED.host, EXCLUDED.port,
+         EXCLUDED.admin_secret_id, EXCLUDED.capacity);
+
+-- name: record_project
+INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)
+VALUES (%(project_id)s, %(organization_id)s, %(owner_id)s, %(region)s)
+ON CONFLICT (project_id) DO NOTHING;
+
+-- name: find_clusters
+SELECT cluster_id, region, engine, version, size, host, port, admin_secret_id, capacity
+FROM control_plane.clusters
+ORDER BY cluster_id;
+
+-- name: release_locks
+SELECT pg_advisory_unlock_all();
+
+-- name: lock_keys (keys text[], seconds double precision)
+-- The session says until when its attempt may run, in the same breath in which it takes the lock.
+SELECT set_config(
+           'application_name',
+           'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false),
+       set_config('provisioner.held', bool_and(pg_try_advisory_lock(hashtextextended(key, 0)))::text, true)
+FROM unnest(%(keys)s) AS key;
+
+-- name: find_held
+SELECT current_setting('provisioner.held')::boolean AS held;
+
+-- name: end_sessions_of_overdue_holders
+-- An attempt whose time is over is superseded, and its Lambda is dead or frozen: ending its session is what keeps it from
+-- acting, because an attempt never reconnects.
+SELECT pg_terminate_backend(holder.pid, 2000)
+FROM unnest(%(keys)s) AS stage
+CROSS JOIN LATERAL (SELECT hashtextextended(stage, 0) AS key) AS named
+JOIN pg_locks AS holder
+    ON holder.locktype = 'advisory'
+    AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND holder.classid = ((named.key >> 32) & 4294967295)::oid
+    AND holder.objid = (named.key & 4294967295)::oid
+    AND holder.objsubid = 1
+    AND holder.granted
+    AND holder.pid <> pg_backend_pid()
+JOIN pg_stat_activity AS session
+    ON session.pid = holder.pid
+    AND substring(session.application_name FROM '^provisioner until ([0-9.]+)$')::numeric
+        < extract(epoch FROM clock_timestamp());

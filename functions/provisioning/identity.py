@@ -1,0 +1,81 @@
+"""A tenant: its id, the names that derive from it and from nothing else, and what the control plane knows of it."""
+
+import string
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from provisioning import configuration
+from provisioning.control_plane.records import Cluster
+
+LENGTH = 20
+
+
+def new_tenant_id() -> str:
+    """Return 20 random letters a-z: 94 bits, in the form that Supabase gives the ref of a project."""
+    import secrets
+
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LENGTH))
+
+
+class TenantNames(NamedTuple):
+    """What belongs to one tenant. A name says nothing of its project: every login of a cluster can read it."""
+
+    tenant_id: str
+
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+        return f"tenant_{self.tenant_id}"
+
+    @property
+    def owner_role(self) -> str:
+        """The role that owns the database and everything in it; nobody logs in as it."""
+        return f"{self.database}_owner"
+
+    @property
+    def login_role(self) -> str:
+        """The role whose credentials are issued; it acts as the owner."""
+        return f"{self.database}_login"
+
+    @property
+    def secret(self) -> str:
+        """The name of the secret with the credentials and the JWT secret."""
+        return f"{configuration.optional('TENANT_SECRET_PREFIX', 'provisioner/tenants')}/{self.tenant_id}"
+
+    def api_keys_secret(self, job_id: str) -> str:
+        """Return the name of the secret with the raw API keys that a job makes.
+
+        A job's id may hold characters that Secrets Manager takes in no name.
+        """
+        import uuid
+
+        return f"{self.secret}/api-keys/{uuid.uuid5(uuid.NAMESPACE_URL, f'provisioner/{job_id}')}"
+
+
+class Tenant(NamedTuple):
+    """A tenant, and who holds it: a job, or without one the refill of its cluster's pool."""
+
+    tenant_id: str
+    cluster: Cluster
+    state: str
+    job_id: str | None
+    project_id: str | None
+    secret_arn: str | None
+    prepared: dict[str, Any] | None
+    """What "Create tenant schema" answers once the schema is there."""
+    created_at: datetime
+    removed_at: datetime | None = None
+
+    @property
+    def names(self) -> TenantNames:
+        """The names of everything that is the tenant's."""
+        return TenantNames(self.tenant_id)
+
+
+def tenant_from(document: dict[str, Any]) -> Tenant:
+    """Return the tenant that a query of the control plane describes as a JSON object."""
+    times = {
+        name: datetime.fromisoformat(document[name]) if document[name] is not None else None
+        for name in ("created_at", "removed_at")
+    }
+    return Tenant(**{**document, "cluster": Cluster(**document["cluster"]), **times})

@@ -1,0 +1,121 @@
+"""How far a job is, from the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from provisioning import control_plane, queries
+from provisioning.control_plane import BEGIN, COMMIT
+from provisioning.identity import TenantNames
+
+QUERIES = queries.load(__file__)
+
+
+class StepProgress(NamedTuple):
+    """One stage of a job."""
+
+    stage: str
+    status: str
+    attempt: int
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_type: str | None
+    error_message: str | None
+
+
+class Progress(NamedTuple):
+    """A job and its stages. The percentage never goes back, and is 100 only when the project is active."""
+
+    job_id: str
+    project_id: str | None
+    status: str
+    stage: str
+    percent: int
+    attempts: int
+    error_type: str | None
+    error_message: str | None
+    leftovers: list[str]
+    started_at: datetime | None
+    completed_at: datetime | None
+    steps: Sequence[StepProgress] = ()
+
+
+class JobSummary(NamedTuple):
+    """A job in one line."""
+
+    job_id: str
+    project_id: str | None
+    status: str
+    stage: str
+    percent: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something that a job created, or was about to create when it is not confirmed. Never a secret itself."""
+
+    kind: str
+    name: str
+    confirmed: bool = True
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What there is because of a job: what the registry holds now, and what its compensations removed."""
+
+    existing: list[Resource]
+    removed: list[str]
+
+
+class _Tenant(NamedTuple):
+    tenant_id: str
+    state: str
+    secret_arn: str | None
+    is_made: bool
+
+    def resources(self) -> list[Resource]:
+        """Return what the tenant consists of, on its cluster and in Secrets Manager."""
+        names = TenantNames(self.tenant_id)
+        roles = [Resource("role", role, self.is_made) for role in (names.owner_role, names.login_role)]
+        secret = Resource("secret", self.secret_arn or names.secret, self.secret_arn is not None)
+        return [Resource("database", names.database, self.is_made), *roles, secret]
+
+
+class _Other(NamedTuple):
+    kind: str
+    name: str
+    confirmed: bool
+    place: str
+
+
+class _Removed(NamedTuple):
+    removed: str
+
+
+def get_progress(job_id: str) -> Progress | None:
+    """Return where the job stands, or None when the control plane does not know it. Raises ControlPlaneUnavailable."""
+    control = control_plane.connect()
+    with control.transaction():
+        job = control.fetch_one(Progress, BEGIN, QUERIES["find_job"], job_id=job_id)
+        steps = control.fetch_all(StepProgress, QUERIES["find_steps"], job_id=job_id)
+        control.execute(COMMIT)
+    return job._replace(steps=steps) if job is not None else None
+
+
+def get_summaries(job_ids: Sequence[str]) -> dict[str, JobSummary]:
+    """Return those of the jobs that the control plane knows, by their id. Raises ControlPlaneUnavailable."""
+    rows = control_plane.connect().fetch_all(JobSummary, QUERIES["find_jobs"], job_ids=list(job_ids))
+    return {row.job_id: row for row in rows}
+
+
+def get_resources(job_id: str) -> Resources:
+    """Return what the job has created and what was removed again. Raises ControlPlaneUnavailable."""
+    control = control_plane.connect()
+    tenants = control.fetch_all(_Tenant, QUERIES["find_tenants"], job_id=job_id)
+    others = control.fetch_all(_Other, QUERIES["find_registrations_and_keys"], job_id=job_id)
+    removed = control.fetch_all(_Removed, QUERIES["find_removed"], job_id=job_id)
+    existing = [resource for tenant in tenants for resource in tenant.resources()]
+    existing += [Resource(other.kind, other.name, other.confirmed) for other in others]
+    return Resources(existing, list(dict.fromkeys(row.removed for row in removed)))

@@ -1,0 +1,54 @@
+"""What the registers say of a job where the control plane's word is not enough: a forgotten job, a restored backup."""
+
+from provisioning.cluster import register
+from provisioning.cluster import session as sessions
+from provisioning.identity import Tenant
+from provisioning.ledger.rollback import Rollback
+from provisioning.tenant import holding
+
+
+def refusals(rollback: Rollback) -> list[str]:
+    """Return why a job that Step Functions has forgotten is not to be rolled back; nothing for any other job.
+
+    Only where control plane and register both name it as unfinished is anything undone. Raises psycopg2.Error.
+    """
+    if not rollback.is_forgotten:
+        return []
+    if not rollback.is_known:
+        return ["neither Step Functions nor the control plane knows this job: nothing was looked for"]
+    refused = []
+    for tenant in holding.held_by(rollback.control, rollback.job_id):
+        holder = register.holder_of(rollback.control, rollback.job_id, tenant.project_id)
+        if not register.is_named(tenant, holder, may_be_active=False):
+            refused.append(f"the register does not give tenant {tenant.tenant_id} to this job as unfinished")
+    return refused
+
+
+def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
+    """Return the tenants that a register alone gives to this job, and what nobody knows.
+
+    They are looked for when the control plane does not know the job, or that the tenant in the state is its own, as
+    after its restore from a backup, and are written down there. Raises psycopg2.Error.
+    """
+    control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
+    known = holding.find(control, tenant_id) if tenant_id is not None else None
+    if rollback.is_known and (tenant_id is None or (known is not None and known.job_id == job_id)):
+        return [], []
+    identity = control.identity()
+    found: list[Tenant] = []
+    named: set[str] = set()
+    unknown: list[str] = []
+    for cluster in control.clusters():
+        _, rows = sessions.on(cluster, lambda session: register.find(session, identity, tenant_id, job_id))
+        for row in (row for row in rows if row.job_id == job_id):
+            named.add(row.tenant_id)
+            tenant = holding.record_found(control, cluster, row.tenant_id, job_id, row.project_id)
+            if tenant is not None:
+                found.append(tenant)
+            else:
+                unknown.append(
+                    f"tenant {row.tenant_id}: the control plane gives it to another job, a register to this one"
+                )
+    if tenant_id is not None and tenant_id not in named:
+        unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
+    return found, unknown

@@ -1,0 +1,74 @@
+"""The tenant's database with its roles and credentials. Compensation: the tenant is removed."""
+
+from provisioning.cluster import register
+from provisioning.errors import DatabaseCreationFailed
+from provisioning.ledger import witness
+from provisioning.ledger.attempt import Attempt
+from provisioning.ledger.rollback import Rollback, Undone
+from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.stage import Stage
+from provisioning.tenant import holding, making, removing
+
+
+def create_database(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_id, tenant_id}, returns {tenant_id, name, host, port, secret_arn}.
+
+    The tenant_id is another than the one in the event where the cluster's register gives that one to another job.
+    """
+    return run_stage(
+        Stage.CREATING_DATABASE, event, context, action=create, compensation=drop, failure=DatabaseCreationFailed
+    )
+
+
+def drop_database(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler of "Drop tenant database". Takes {job_id, tenant_id, forgotten}, returns {removed, unknown}."""
+    stages = (Stage.CREATING_DATABASE, Stage.CREATING_SCHEMA)
+    return run_compensation(stages, event, context, compensation=drop)
+
+
+def create(attempt: Attempt) -> Output:
+    """Take the tenant that was chosen from the pool, or make it as far as an earlier attempt has not.
+
+    A tenant that the register gives to another job is left to it, and another one is chosen.
+    """
+    holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
+    tenant = attempt.job.tenant
+    try:
+        is_ready = tenant.prepared is not None and making.claim(tenant, holder)
+        secret_arn = tenant.secret_arn if is_ready else making.make_database(tenant, holder, attempt.check).arn
+    except making.HeldByAnother:
+        other = holding.dispute(attempt.control, tenant)
+        return create(attempt._replace(job=attempt.job._replace(tenant=other)))
+    output = {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.names.database,
+        "host": tenant.cluster.host,
+        "port": tenant.cluster.port,
+        "secret_arn": secret_arn,
+    }
+    return attempt.succeed(output, "record_database", secret_arn=secret_arn, is_prepared=is_ready)
+
+
+def drop(rollback: Rollback) -> Undone:
+    """Remove every tenant that the control plane holds for this job, and the one in the execution's state.
+
+    A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job.
+    """
+    if refused := witness.refusals(rollback):
+        return Undone([], refused)
+    removed: list[str] = []
+    unknown: list[str] = []
+    held = holding.held_by(rollback.control, rollback.job_id)
+    found, unclaimed = witness.found_in_registers(rollback)
+    unknown += unclaimed
+    for tenant in [*held, *(one for one in found if one not in held)]:
+        removal = removing.remove(
+            rollback.control,
+            tenant,
+            must_be_named=rollback.is_forgotten or tenant not in held,
+            may_be_active=not rollback.is_forgotten,
+        )
+        removed += removal.removed
+        if removal.refused:
+            unknown.append(removal.refused)
+    return Undone(removed, unknown)

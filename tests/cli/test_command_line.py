@@ -1,0 +1,208 @@
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.app import app
+from local.template import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+EVENT = REPOSITORY / "events" / "provision_project.json"
+
+
+def provision(*arguments: str | Path, state: Path | None = None, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.app", *map(str, arguments)]
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
+    environment = os.environ | {"PYTHONPATH": path} | ({"PROVISIONER_STATE_DIR": str(state)} if state else {})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A stack in the background, on which the sample project has been provisioned. Its state directory."""
+    state = tmp_path_factory.mktemp("state") / "stack"
+    provision("up", "--port", "0", state=state)
+    try:
+        provision("run", EVENT, state=state)
+        yield state
+    finally:
+        provision("down", state=state)
+
+
+def one_line(error: str) -> str:
+    assert error.startswith("provision: ")
+    assert error.count("\n") == 1
+    return error.removeprefix("provision: ").strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", EVENT],
+        ["status", "j"],
+        ["history", "j"],
+        ["rollback", "j"],
+        ["migrate"],
+        ["keys", "p", "--reveal"],
+        ["show", "p"],
+        ["whose", "t"],
+        ["project", "add", "p", "--organization", "o", "--owner", "u"],
+    ],
+)
+def test_a_stack_that_is_not_up_is_said_in_one_line(
+    arguments: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app([*map(str, arguments), "--state-dir", str(tmp_path)])
+    assert ended.value.code == 2
+    assert one_line(capsys.readouterr().err) == "the stack is not up: start it with `provision up`"
+
+
+def test_nothing_to_stop_is_said_in_one_line(tmp_path: Path) -> None:
+    assert "no stack is running" in one_line(provision("down", state=tmp_path, expect=2).stderr)
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        error = one_line(provision("up", "--port", str(port), state=tmp_path, expect=2).stderr)
+    assert error == f"port {port} of 127.0.0.1 is taken: stop what listens there, or choose another"
+
+
+def test_up_twice_is_said_in_one_line(up: Path) -> None:
+    assert "up already: http://127.0.0.1:" in one_line(provision("up", state=up, expect=2).stderr)
+
+
+def test_a_missing_event_is_said_in_one_line(up: Path) -> None:
+    assert one_line(provision("run", "none.json", state=up, expect=2).stderr) == "there is no file none.json"
+
+
+def test_bad_json_is_said_in_one_line(up: Path, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"project_id": }')
+    error = one_line(provision("run", event, state=up, expect=2).stderr)
+    assert error == f"{event} is not JSON: Expecting value in line 1, column 16"
+
+
+@pytest.mark.parametrize("command", ["status", "history", "rollback"])
+def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
+    assert one_line(provision(command, "nobody", state=up, expect=2).stderr) == "there is no job nobody"
+
+
+@pytest.mark.parametrize("arguments", [["keys", "nobody"], ["keys", "nobody", "--reveal"], ["show", "nobody"]])
+def test_an_unknown_project_is_said_in_one_line(up: Path, arguments: list[str]) -> None:
+    assert "nobody" in one_line(provision(*arguments, state=up, expect=2).stderr)
+
+
+@pytest.mark.parametrize("name", ["x" * 20, "postgres"])
+def test_an_unknown_tenant_is_said_in_one_line(up: Path, name: str) -> None:
+    assert name in one_line(provision("whose", name, state=up, expect=2).stderr)
+
+
+def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:
+    done = provision("project", "add", "a b", "--organization", "o", "--owner", "u", state=up, expect=2)
+    assert "project_id" in one_line(done.stderr)
+
+
+def test_keys_are_shown_once(up: Path) -> None:
+    assert len(re.findall(r"\bdemo_\w+", provision("keys", "demo-project", "--reveal", state=up).stdout)) == 3
+    error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=2).stderr)
+    assert error == "the keys of demo-project have been shown before and are kept nowhere"
+
+
+def test_a_failed_execution_ends_with_1_and_says_why(up: Path) -> None:
+    output = provision("run", EVENT, state=up, expect=1).stdout
+    assert "ProjectNotEligible" in output
+    assert "demo-project is active already" in output
+
+
+def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_path: Path) -> None:
+    provision("project", "add", "shop", "--organization", "o", "--owner", "u", state=up)
+    event = tmp_path / "event.json"
+    event.write_text('{"project_id": "shop", "region": "us-east-1"}')
+    output = provision("run", event, state=up).stdout
+    (job,) = re.findall(r"^Execution (\S+)$", output, re.MULTILINE)
+    assert "succeeded, 100 %, completed, project shop" in provision("status", job, state=up).stdout
+    history = provision("history", job, state=up).stdout
+    assert re.search(r"Create tenant database +succeeded", history)
+
+
+def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
+    provision("project", "add", "live", "--organization", "o", "--owner", "u", state=up)
+    event = tmp_path / "event.json"
+    event.write_text('{"project_id": "live", "region": "us-east-1"}')
+    (job,) = re.findall(r"^Execution (\S+)$", provision("run", event, state=up).stdout, re.MULTILINE)
+    execution, outcome = provision("rollback", job, state=up, expect=1).stdout.splitlines()
+    assert execution.startswith(f"Execution rollback-{job}-")
+    assert outcome.startswith("JobClosed: ")
+    assert "succeeded, 100 %" in provision("status", job, state=up).stdout
+
+
+def test_migrating_twice_changes_nothing(up: Path) -> None:
+    assert provision("migrate", state=up).stdout == "The control plane is at the newest version already.\n"
+
+
+def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(tmp_path: Path) -> None:
+    state = tmp_path / "stack"
+    printed = provision("up", "--port", "0", state=state).stdout
+    try:
+        line = next(line for line in printed.splitlines() if " aws stepfunctions " in line)
+        words = shlex.split(line)
+        options = dict(zip(words[5::2], words[6::2], strict=True))
+        assert words[:5] == [
+            *("AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"),
+            *("aws", "stepfunctions", "start-execution"),
+        ]
+        assert Path(options["--input"].removeprefix("file://")).resolve() == EVENT
+        job = _start(options)
+        provision("down", state=state)
+        assert options["--endpoint-url"] in provision("up", state=state).stdout
+        assert "this is what the ledger holds" in provision("history", job, state=state).stdout
+    finally:
+        provision("down", state=state)
+
+
+def test_the_demo_provisions_and_lists_the_tenants_tables() -> None:
+    output = provision("demo").stdout
+    assert "SUCCEEDED" in output
+    assert "tenant.users" in output
+    assert re.search(r"Provisioned in \d+\.\d s, \d+\.\d s with the start of the stack\.\n$", output)
+
+
+def _start(options: dict[str, str]) -> str:
+    from local.aws_client import make_client
+
+    client = make_client("stepfunctions", options["--endpoint-url"])
+    arn = client.start_execution(
+        stateMachineArn=options["--state-machine-arn"], input=json.dumps(json.loads(EVENT.read_text()))
+    )["executionArn"]
+    while client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        pass
+    return str(arn.rpartition(":")[2])
+
+
+def test_watch_ends_with_the_outcome_of_the_job(up: Path) -> None:
+    refused = provision("run", EVENT, state=up, expect=1).stdout
+    job = re.findall(r"^Execution (\S+)$", refused, re.MULTILINE)[0]
+    document = json.loads(provision("watch", job, "--json", state=up, expect=1).stdout.splitlines()[-1])
+    assert (document["status"], document["error_type"]) == ("failed", "PROJECT_NOT_ELIGIBLE")
+    assert "no job nothing" in provision("watch", "nothing", state=up, expect=2).stderr
+
+
+def test_a_console_of_another_endpoint_needs_its_state_machine() -> None:
+    assert "needs --state-machine-arn" in provision("console", "--endpoint-url", "http://x", expect=2).stderr
+    assert "is not the ARN" in provision("console", "--state-machine-arn", "x", expect=2).stderr

@@ -1,0 +1,74 @@
+"""A deployment in an account: the stack's own AWS endpoint, called as anybody's boto3 would."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from psycopg2 import sql
+from rich.console import Console
+
+from cli import deployment as deployments
+from cli.rollback import print_rollback
+from local.errors import HumanError
+from local.stack import Stack
+from tests.executions.running import SERVICES, eventually, execute, payload_for, run
+from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
+
+
+def live(stack: Stack) -> str:
+    return f"{stack.state_machine_arn}:live"
+
+
+def roll_back(stack: Stack, job_id: str) -> tuple[bool, str]:
+    console = Console(file=io.StringIO(), width=400)
+    clean = print_rollback(deployments.client("stepfunctions"), stack.state_machine_arn, job_id, console)
+    execution, outcome = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert execution.startswith(f"Execution rollback-{job_id}-")
+    return clean, str(outcome)
+
+
+def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) -> None:
+    deployment = deployments.find(live(stack))
+    assert deployment.state_machine_arn == stack.state_machine_arn
+    assert len(deployment.functions) == 13
+    assert all(function.handler.startswith("stages.") for function in deployment.functions)
+
+
+def roll_back_by(state_machine_arn: str) -> None:
+    print_rollback(deployments.client("stepfunctions"), state_machine_arn, "job", Console())
+
+
+@pytest.mark.parametrize("call", [deployments.find, roll_back_by])
+def test_a_state_machine_that_is_not_there_is_said_in_one_line(stack: Stack, call: Callable[[str], object]) -> None:
+    with pytest.raises(HumanError, match="nowhere"):
+        call(f"{stack.state_machine_arn}nowhere")
+
+
+def test_a_stopped_execution_is_rolled_back(stack: Stack, project_id: str) -> None:
+    def refused(*_: object) -> None:
+        raise ConnectionError
+
+    with stack.runtime.replaced("GenerateApiKeysFunction", refused):
+        arn = stack.start_execution(payload_for(project_id, *SERVICES), f"job-{project_id}")
+        assert eventually(lambda: stack.clock.seconds(execution=f"job-{project_id}") != [])
+        stack.client("stepfunctions").stop_execution(executionArn=arn)
+        stack.wait(arn)
+    clean, outcome = roll_back(stack, f"job-{project_id}")
+    assert clean
+    assert outcome.startswith("rolled_back: ")
+    assert problems_of_rolled_back(look(stack, project_id)) == []
+
+
+def test_a_project_is_sacred_even_when_a_restored_ledger_takes_its_job_for_running(
+    stack: Stack, project_id: str
+) -> None:
+    payload = payload_for(project_id, *SERVICES)
+    ran = run(stack, payload)
+    status = sql.SQL("UPDATE control_plane.jobs SET status = {} WHERE job_id = {}")
+    execute(stack, status.format(sql.Literal("running"), sql.Literal(ran.job_id)), "control_plane")
+    try:
+        clean, outcome = roll_back(stack, ran.job_id)
+        assert (clean, outcome.partition(": ")[0]) == (False, "JobClosed")
+    finally:
+        execute(stack, status.format(sql.Literal("succeeded"), sql.Literal(ran.job_id)), "control_plane")
+    assert problems_of_provisioned(look(stack, project_id), payload) == []

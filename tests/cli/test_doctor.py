@@ -1,0 +1,100 @@
+"""provision doctor: each thing that can be wrong is found, with what to do, and hides nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli import deployment as deployments
+from local.stack import Stack
+from provisioning.services import client as service_client
+from provisioning.stage import Service
+from tests.cli.examining import changed_secret, examined, wrong
+from tests.executions.running import execute
+from upkeep import migrate
+
+TOKENS = "provisioner/service-tokens"
+CONTROL_PLANE = "provisioner/control-plane"
+
+
+@pytest.fixture(autouse=True)
+def fresh(stack: Stack) -> None:
+    """A doctor has no environment that was there before."""
+    service_client._environment.__dict__.clear()
+
+
+def test_nothing_is_wrong_with_a_stack_that_has_just_started(stack: Stack) -> None:
+    found = examined()
+    services = [f"service {service}" for service in Service]
+    subjects = ["settings", "control plane", "cluster local", *services]
+    assert [(one.subject, one.remedy) for one in found] == [(name, "") for name in [*subjects, "permissions"]]
+    assert not found[-1].checked
+
+
+def test_the_control_plane_is_named_by_its_id(stack: Stack) -> None:
+    ((identity,),) = execute(stack, "SELECT control_plane_id FROM control_plane.identity", "control_plane")
+    (found,) = [one for one in examined() if one.subject == "control plane"]
+    assert found.fact.startswith(f"{identity}, reached on ")
+
+
+def test_a_missing_setting_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTH_SERVICE_URL")
+    found = wrong()
+    assert found.keys() == {"settings", "service auth"}
+    assert "AUTH_SERVICE_URL" in found["settings"].fact
+
+
+def test_a_connection_without_a_verified_certificate_is_refused_outside_a_laptop(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALLOW_PLAIN_HTTP", "false")
+    assert wrong()["settings"].remedy == "set DatabaseSslMode to verify-full"
+
+
+def test_a_missing_file_of_certificates_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_SSL_ROOT_CERT", "/nowhere.pem")
+    assert "/nowhere.pem" in wrong()["settings"].fact
+
+
+def test_a_control_plane_that_does_not_answer(stack: Stack) -> None:
+    with changed_secret(stack, CONTROL_PLANE, port=1):
+        found = wrong()
+    assert found.keys() == {"control plane", "clusters"}
+    assert "security group" in found["control plane"].remedy
+
+
+def test_a_secret_that_lacks_a_member(stack: Stack) -> None:
+    with changed_secret(stack, CONTROL_PLANE, password=None):
+        assert wrong()["control plane"].fact.endswith("has no password")
+
+
+def test_a_secret_that_is_not_there(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKENS_SECRET_ID", "nowhere")
+    assert wrong()["service auth"].fact == "the secret nowhere does not exist"
+
+
+def test_a_schema_that_is_older_than_the_code(stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    newer = shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
+    (newer / "9999_next.sql").write_text("SELECT 1;")
+    monkeypatch.setattr(migrate, "MIGRATIONS", newer)
+    assert "lacks 9999_next" in wrong()["control plane"].fact
+
+
+def test_a_service_that_does_not_know_its_token(stack: Stack) -> None:
+    with changed_secret(stack, TOKENS, auth="wrong"):
+        found = wrong()
+    assert found.keys() == {"service auth"}
+    assert "current token" in found["service auth"].remedy
+
+
+def test_a_service_that_does_not_answer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_SERVICE_URL", "http://127.0.0.1:1/storage")
+    assert "did not answer" in wrong()["service storage"].fact
+
+
+def test_a_deployment_is_examined_with_the_settings_of_its_functions(stack: Stack, deployed: str) -> None:
+    assert wrong().keys() >= {"settings", "control plane", "clusters"}
+    deployment = deployments.find(deployed)
+    assert len(deployment.functions) == 13
+    deployment.use_settings()
+    assert wrong() == {}

@@ -1,0 +1,165 @@
+"""provision show and provision whose: what a project has, and whose a tenant is, without any secret."""
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from psycopg2 import sql
+from rich.console import Console
+
+from cli import lookup_view
+from cli.app import app
+from local.errors import HumanError
+from local.stack import Stack
+from provisioning.identity import TenantNames
+from provisioning.tenant.key_delivery import reveal_api_keys
+from tests.cli.examining import pooled
+from tests.conftest import ORGANIZATION, OWNER
+from tests.executions.running import SERVICES, Ran, execute, payload_for, run
+from tests.executions.stage_faults import STAGES, Fault, failing
+
+Printing = Callable[[str, Console], None]
+
+
+def printed(printing: Printing, name: str) -> list[tuple[str, str]]:
+    """The rows that are printed, each with what it is about."""
+    text = io.StringIO()
+    printing(name, Console(file=text, width=300, emoji=False, markup=False))
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    width = len(lines[0]) - len(lines[0].partition(" ")[2].lstrip())
+    return [(line[:width].strip(), line[width:]) for line in lines]
+
+
+def shown(project_id: str) -> list[tuple[str, str]]:
+    return printed(lookup_view.print_project, project_id)
+
+
+def whose(name: str) -> dict[str, str]:
+    return dict(printed(lookup_view.print_owner, name))
+
+
+@pytest.fixture
+def ran(stack: Stack, project_id: str) -> Ran:
+    return run(stack, payload_for(project_id, *SERVICES))
+
+
+def test_a_project_is_shown_with_all_that_it_has(stack: Stack, ran: Ran) -> None:
+    result, names = ran.output, TenantNames(ran.output["tenant_id"])
+    where = f"{result['database']['host']}:{result['database']['port']}"
+    services = [
+        (name.capitalize(), f"{one['external_id']} at {one['endpoint']}") for name, one in result["services"].items()
+    ]
+    keys = [
+        f"{key['kind']}, {key['prefix']}_{key['kind']}_...{key['hint']}, not revealed" for key in result["api_keys"]
+    ]
+    assert shown(result["project_id"]) == [
+        ("Project", f"{result['project_id']} in us-east-1, active"),
+        ("Organization", ORGANIZATION),
+        ("Owner", OWNER),
+        ("Job", f"{ran.job_id}, succeeded"),
+        ("Tenant", f"{names.tenant_id}, active"),
+        ("Cluster", f"local, {where}"),
+        ("Database", result["database"]["name"]),
+        ("Roles", f"{names.owner_role}, {names.login_role}"),
+        ("Secret", names.secret),
+        ("", result["secret_arn"]),
+        *sorted(services),
+        *(("API key", key) for key in keys),
+    ]
+
+
+def test_keys_are_shown_as_revealed_once_they_are(stack: Stack, ran: Ran) -> None:
+    reveal_api_keys(ran.output["project_id"])
+    keys = [text for about, text in shown(ran.output["project_id"]) if about == "API key"]
+    assert len(keys) == 2
+    assert all(", revealed 20" in key for key in keys)
+
+
+def test_a_project_that_nobody_has_provisioned_has_no_tenant(stack: Stack, project_id: str) -> None:
+    facts = dict(shown(project_id))
+    assert (facts["Project"], facts["Job"], facts["Tenant"]) == (f"{project_id} in us-east-1, created", "none", "none")
+
+
+def test_a_project_that_was_rolled_back_is_shown_with_what_is_looked_at_again(stack: Stack, project_id: str) -> None:
+    with failing(stack, STAGES["finalizing"], Fault.ERROR):
+        failed = run(stack, payload_for(project_id, "auth"))
+    facts = shown(project_id)
+    assert ("Job", f"{failed.job_id}, rolled_back") in facts
+    assert ", removing, next look due at 20" in dict(facts)["Tenant"]
+    assert {about for about, _ in facts}.isdisjoint({"Auth", "API key"})
+
+
+def test_a_project_with_two_tenants_shows_the_live_one_first(stack: Stack, project_id: str) -> None:
+    with failing(stack, STAGES["finalizing"], Fault.ERROR):
+        run(stack, payload_for(project_id))
+    ran = run(stack, payload_for(project_id))
+    live, removed = [text for about, text in shown(project_id) if about == "Tenant"]
+    assert live == f"{ran.output['tenant_id']}, active"
+    assert ", removing, " in removed
+
+
+@pytest.mark.parametrize("part", ["tenant_id", "database", "owner_role", "login_role", "secret"])
+def test_any_name_that_holds_its_id_tells_whose_a_tenant_is(stack: Stack, ran: Ran, part: str) -> None:
+    names = TenantNames(ran.output["tenant_id"])
+    facts = whose(getattr(names, part))
+    assert (facts["Tenant"], facts["Project"]) == (f"{names.tenant_id}, active", ran.output["project_id"])
+    assert (facts["Organization"], facts["Owner"]) == (ORGANIZATION, OWNER)
+    assert facts["Job"] == f"{ran.job_id}, succeeded"
+    assert facts["Cluster"].startswith("local, ")
+
+
+def test_the_arn_of_a_secret_tells_whose_a_tenant_is(stack: Stack, ran: Ran) -> None:
+    assert whose(ran.output["secret_arn"])["Project"] == ran.output["project_id"]
+
+
+def test_a_tenant_of_the_pool_is_nobodys(stack: Stack) -> None:
+    with pooled(stack) as tenant_id:
+        facts = whose(tenant_id)
+    assert facts["Tenant"] == f"{tenant_id}, ready"
+    assert (facts["Project"], facts["Job"]) == ("none: ready for one", "none")
+
+
+@pytest.mark.parametrize(
+    ("printing", "name"),
+    [
+        (lookup_view.print_project, "nowhere"),
+        (lookup_view.print_owner, "zzzzzzzzzzzzzzzzzzzz"),
+        (lookup_view.print_owner, "postgres"),
+        (lookup_view.print_owner, "x" * 21),
+    ],
+)
+def test_what_nobody_knows_is_said_in_one_line(stack: Stack, printing: Printing, name: str) -> None:
+    with pytest.raises(HumanError) as raised:
+        printing(name, Console(file=io.StringIO()))
+    assert name in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_no_secret_is_shown(stack: Stack, ran: Ran) -> None:
+    tenant_id = ran.output["tenant_id"]
+    client = stack.client("secretsmanager")
+    query = sql.SQL("SELECT job_id FROM control_plane.api_keys WHERE tenant_id = {} LIMIT 1").format(
+        sql.Literal(tenant_id)
+    )
+    ((job_id,),) = execute(stack, query, "control_plane")
+    names = TenantNames(tenant_id)
+    kept = [
+        json.loads(client.get_secret_value(SecretId=name)["SecretString"])
+        for name in (names.secret, names.api_keys_secret(job_id))
+    ]
+    secrets = [kept[0]["password"], kept[0]["jwt_secret"], *(key["key"] for key in kept[1]["api_keys"])]
+    text = str([shown(ran.output["project_id"]), whose(tenant_id)])
+    assert len(secrets) == 4
+    assert not [secret for secret in secrets if secret in text]
+
+
+@pytest.mark.parametrize("command", ["show", "whose"])
+def test_a_deployment_is_asked_with_the_settings_of_its_functions(
+    stack: Stack, ran: Ran, deployed: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = ran.output["project_id" if command == "show" else "tenant_id"]
+    with pytest.raises(SystemExit) as ended:
+        app([command, name, "--state-machine-arn", deployed])
+    assert ended.value.code == 0
+    assert ran.job_id in capsys.readouterr().out

@@ -10,7 +10,7 @@ class ErrorType(StrEnum):
     INVALID_PAYLOAD = "INVALID_PAYLOAD"
     PROJECT_NOT_FOUND = "PROJECT_NOT_FOUND"
     PROJECT_NOT_ELIGIBLE = "PROJECT_NOT_ELIGIBLE"
-    PROVISIONING_IN_PROGRESS = "PROVISIONING_IN_PROGRESS"
+    JOB_IN_PROGRESS = "JOB_IN_PROGRESS"
     REGION_NOT_AVAILABLE = "REGION_NOT_AVAILABLE"
     RESOURCE_CONFLICT = "RESOURCE_CONFLICT"
     JOB_CLOSED = "JOB_CLOSED"
@@ -23,6 +23,9 @@ class ErrorType(StrEnum):
     FINALIZATION_FAILED = "FINALIZATION_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
     STAGE_IN_PROGRESS = "STAGE_IN_PROGRESS"
+    SUSPEND_IN_PROGRESS = "SUSPEND_IN_PROGRESS"
+    SUSPENSION_FAILED = "SUSPENSION_FAILED"
+    RESUMPTION_FAILED = "RESUMPTION_FAILED"
     INSUFFICIENT_PERMISSIONS = "INSUFFICIENT_PERMISSIONS"
     STATEMENT_REJECTED = "STATEMENT_REJECTED"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
@@ -61,15 +64,15 @@ class ProjectNotFound(PermanentError):
 
 
 class ProjectNotEligible(PermanentError):
-    """The project is already active."""
+    """No job of this type opens in the project's status; the message names the status and what can be done."""
 
     error_type = ErrorType.PROJECT_NOT_ELIGIBLE
 
 
-class ProvisioningInProgress(PermanentError):
+class JobInProgress(PermanentError):
     """Another job of this project is running."""
 
-    error_type = ErrorType.PROVISIONING_IN_PROGRESS
+    error_type = ErrorType.JOB_IN_PROGRESS
 
 
 class RegionNotAvailable(PermanentError):
@@ -172,6 +175,24 @@ class StageInProgress(TransientError):
     """Another attempt of this stage is running elsewhere and still within its time."""
 
     error_type = ErrorType.STAGE_IN_PROGRESS
+
+
+class SuspendInProgress(TransientError):
+    """The project is being suspended: the job opens nothing yet, and opens at its next attempt."""
+
+    error_type = ErrorType.SUSPEND_IN_PROGRESS
+
+
+class SuspensionFailed(TransientError):
+    """The tenant could not be closed this time: somebody is still in it, or a service has not suspended it."""
+
+    error_type = ErrorType.SUSPENSION_FAILED
+
+
+class ResumptionFailed(TransientError):
+    """The tenant could not be opened again this time."""
+
+    error_type = ErrorType.RESUMPTION_FAILED
 
 
 class UnexpectedFailure(TransientError):

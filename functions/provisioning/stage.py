@@ -14,6 +14,10 @@ class Stage(StrEnum):
     REGISTERING_STORAGE = "registering_storage"
     REGISTERING_POOLER = "registering_pooler"
     GENERATING_API_KEYS = "generating_api_keys"
+    SUSPENDING_ACCESS = "suspending_access"
+    SUSPENDING_SERVICES = "suspending_services"
+    RESTORING_ACCESS = "restoring_access"
+    RESUMING_SERVICES = "resuming_services"
     FINALIZING = "finalizing"
 
 

@@ -33,13 +33,13 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
 
     No failure in it means that the execution was stopped.
 
-    Returns {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or provisioned
+    Returns {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or succeeded
     when the job had succeeded before the failure, and then the result is its result.
     """
     del context
     with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
         closed = close(control_plane.connect(), event)
-    if closed["outcome"] != "provisioned":
+    if closed["outcome"] != "succeeded":
         count_failed_job(closed["outcome"])
     return closed
 
@@ -82,7 +82,7 @@ def close(control: ControlPlane, event: Event) -> Output:
         job = control.fetch_one(_Job, BEGIN, holding.QUERIES["record_unused"], QUERIES["find_job"], job_id=job_id)
         if job is not None and job.status == "succeeded":
             control.execute(COMMIT)
-            return {"outcome": "provisioned", "error": "", "cause": "", "result": job.result}
+            return {"outcome": "succeeded", "error": "", "cause": "", "result": job.result}
         leftovers = control.fetch_all(_Leftover, QUERIES["find_leftovers"], job_id=job_id)
         outcome = _outcome(job, leftovers)
         failure, step = _first_failure(control, job_id, job, failure)

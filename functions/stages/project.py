@@ -11,9 +11,9 @@ from provisioning.control_plane import BEGIN, COMMIT
 from provisioning.errors import (
     ControlPlaneUnavailable,
     JobClosed,
+    JobInProgress,
     ProjectNotEligible,
     ProjectNotFound,
-    ProvisioningInProgress,
     QuotaExceeded,
     RegionNotAvailable,
 )
@@ -51,7 +51,7 @@ def verify(job_id: str, execution_arn: str, document: object) -> Output:
     """Open the job and choose its tenant, or return what it returned before when the job is open already.
 
     One transaction, in two round trips. Raises InvalidPayload, ProjectNotFound, ProjectNotEligible,
-    ProvisioningInProgress, RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without
+    JobInProgress, RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without
     success.
     """
     payload = parse_payload(document)
@@ -105,7 +105,7 @@ def _check_eligible(found: Opening, payload: Payload) -> None:
     if project["status"] == PROVISION_PROJECT.on_success:
         raise ProjectNotEligible(f"the project {payload.project_id} is active already")
     if found.running is not None:
-        raise ProvisioningInProgress(f"the job {found.running} is provisioning the project {payload.project_id}")
+        raise JobInProgress(f"the job {found.running} is provisioning the project {payload.project_id}")
     if project["status"] not in PROVISION_PROJECT.opens_in:
         raise ProjectNotEligible(f"the project {payload.project_id} is {project['status']}")
 

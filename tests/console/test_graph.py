@@ -52,7 +52,7 @@ def test_a_compensation_that_gives_up_leads_where_one_that_succeeds_leads() -> N
 def test_a_choice_says_when_which_way_is_taken() -> None:
     ids = node_ids(DEFINITION)
     after = "Provisioned after all?"
-    assert f'{ids[after]} -->|"recorded.outcome is provisioned"| {ids["Provisioned before"]}' in PICTURE
+    assert f'{ids[after]} -->|"recorded.outcome is succeeded"| {ids["Provisioned before"]}' in PICTURE
     assert f'{ids[after]} -->|"otherwise"| {ids["Provisioning failed"]}' in PICTURE
 
 

@@ -57,8 +57,8 @@ def test_of_32_executions_for_one_project_one_wins_and_the_others_touch_nothing(
     losers = [ran for ran in outcomes if ran.status == "FAILED"]
     assert (len(winners), len(losers)) == (1, CROWD - 1)
     # Whoever comes after the winner's end finds an active project instead of one that is being provisioned.
-    assert {ran.error for ran in losers} <= {"ProvisioningInProgress", "ProjectNotEligible"}
-    assert "ProvisioningInProgress" in {ran.error for ran in losers}
+    assert {ran.error for ran in losers} <= {"JobInProgress", "ProjectNotEligible"}
+    assert "JobInProgress" in {ran.error for ran in losers}
     assert {tuple(ran.waits) for ran in losers} == {()}
     assert problems_of_provisioned(look(stack, project_id), payload(project_id)) == []
 

@@ -8,7 +8,7 @@ PERMANENT = {
     "ProjectNotFound": "PROJECT_NOT_FOUND",
     "ProjectNotEligible": "PROJECT_NOT_ELIGIBLE",
     "RegionNotAvailable": "REGION_NOT_AVAILABLE",
-    "ProvisioningInProgress": "PROVISIONING_IN_PROGRESS",
+    "JobInProgress": "JOB_IN_PROGRESS",
     "ResourceConflict": "RESOURCE_CONFLICT",
     "ServiceRejectedRegistration": "SERVICE_REJECTED_REGISTRATION",
     "InsufficientPermissions": "INSUFFICIENT_PERMISSIONS",

@@ -12,10 +12,10 @@ from local.stack import Stack
 from provisioning.errors import (
     InvalidPayload,
     JobClosed,
+    JobInProgress,
     ProjectNotEligible,
     ProjectNotFound,
     ProvisioningError,
-    ProvisioningInProgress,
     QuotaExceeded,
     RegionNotAvailable,
 )
@@ -101,7 +101,7 @@ def test_a_project_in_another_state_is_not_eligible_and_nothing_is_touched(
 def test_another_execution_is_told_that_a_job_is_running_and_nothing_is_touched(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     before = look(stack, job.project_id)
-    with pytest.raises(ProvisioningInProgress, match=job.job_id):
+    with pytest.raises(JobInProgress, match=job.job_id):
         a_job(job.project_id).verify()
     assert look(stack, job.project_id) == before
 
@@ -142,7 +142,7 @@ def test_the_same_execution_delivered_several_times_at_once_is_one_job(stack: St
 def test_of_several_executions_at_once_one_opens_its_job(stack: Stack, project_id: str) -> None:
     answers = at_once(*(a_job(project_id).verify for _ in range(4)))
     errors = [answer for answer in answers if isinstance(answer, Exception)]
-    assert [type(error) for error in errors] == [ProvisioningInProgress] * 3
+    assert [type(error) for error in errors] == [JobInProgress] * 3
     assert len(look(stack, project_id).jobs) == 1
 
 

@@ -1,15 +1,14 @@
-"""What a job type is: its stages, what it makes of its project's status, and what may not run beside it."""
+"""What a job type is: its payload, its stages, what it makes of its project's status, and what may not run beside it."""
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, NewType, Protocol
 
+from provisioning.errors import TransientError
 from provisioning.stage import Stage
 
-
-class JobType(StrEnum):
-    """The kinds of job there are. Each has a declaration, and a state machine of the same name."""
-
-    PROVISION_PROJECT = "provision_project"
+JobType = NewType("JobType", str)
+"""The name of a kind of job, which is its state machine's too. The list of them is the registry's."""
 
 
 class ProjectStatus(StrEnum):
@@ -19,6 +18,37 @@ class ProjectStatus(StrEnum):
     PROVISIONING = "provisioning"
     ACTIVE = "active"
     FAILED = "failed"
+    SUSPENDING = "suspending"
+    SUSPENDED = "suspended"
+    RESUMING = "resuming"
+    LEAVING = "leaving"
+
+
+class TenantOf(StrEnum):
+    """Which tenant a job works on."""
+
+    NEW = "new"
+    """One that is chosen for it: from the pool, or to be made."""
+    PROJECT = "project"
+    """The one that the project has."""
+
+
+class JobPayload(Protocol):
+    """What every job's payload says."""
+
+    @property
+    def project_id(self) -> str: ...
+    @property
+    def organization_id(self) -> str | None: ...
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def retries(self) -> str | None:
+        """The job with an incomplete rollback in whose place this one is."""
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the payload as it is kept in the control plane."""
+        ...
 
 
 class Step(NamedTuple):
@@ -27,31 +57,49 @@ class Step(NamedTuple):
     stage: Stage
     state: str
     undone_by: str | None = None
+    leaves: str | None = None
+    """What is left while a stage that changed something, instead of making it, is not undone. What a stage makes has a
+    row of its own in the control plane."""
 
 
 class Declaration(NamedTuple):
     """A job type whose jobs belong to one project each, of which one runs at a time."""
 
     job_type: JobType
+    summary: str
+    """What it does, in the words of the command line and of the start form."""
+    command: str
+    """What a person types to start one."""
+    parse: Callable[[object], JobPayload]
+    """Returns the typed payload. Raises InvalidPayload."""
+    schema: str
+    """The payload's JSON schema, a file of this package."""
     steps: tuple[Step, ...]
     """In order. The first one opens the job."""
+    tenant: TenantOf
     opens_in: tuple[ProjectStatus, ...]
     while_running: ProjectStatus
     on_success: ProjectStatus
-    on_failure: ProjectStatus
+    on_failure: ProjectStatus | None
+    """None: the status that the project had."""
+    waits_in: Mapping[ProjectStatus, type[TransientError]] = {}
+    """Statuses in which it opens nothing yet, and the error with which it is tried again."""
+    removes_tenant: bool = False
+    """Whether it may remove a tenant that is active or suspended."""
 
     def excludes(self, project_id: str) -> str:
         """Return the key that only one running job has."""
         return f"project:{project_id}"
 
-    def record(self, project_id: str) -> dict[str, str]:
-        """Return what a job's row in the control plane says of its type, by column."""
+    def record(self, project_id: str, status: str) -> dict[str, object]:
+        """Return what a job's row says of its type, by column, for a job that opens in that status of its project."""
         return {
-            "job_type": str(self.job_type),
+            "job_type": self.job_type,
             "excludes": self.excludes(project_id),
             "status_while_running": str(self.while_running),
             "status_on_success": str(self.on_success),
-            "status_on_failure": str(self.on_failure),
+            "status_on_failure": str(self.on_failure or status),
+            "removes_tenant": self.removes_tenant,
         }
 
     @property

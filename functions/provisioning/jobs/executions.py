@@ -1,4 +1,4 @@
-"""The job handler of provision_project: starts the state machine, and can wait for its result."""
+"""The handler of every job type, which starts its state machine; and how a job is waited for and rolled back."""
 
 import functools
 import json
@@ -6,21 +6,29 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from provisioning import configuration
 from provisioning.jobs.declaration import JobType
-from provisioning.jobs.registry import register_job_handler
-from provisioning.jobs.result import ProvisionResult
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import (
+    DECLARATIONS,
+    JobHandler,
+    StepFunctions,
+    get_job_handler,
+    register_job_handler,
+    state_machine_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 POLL_SECONDS = 0.2
+LONGEST_NAME = 80
 
 
 class JobFailed(Exception):
-    """The job ended without a provisioned project. Has the error's name and its one-line cause."""
+    """The job ended without success. Has the error's name and its one-line cause."""
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -29,41 +37,66 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True)
-class ProvisionProjectJob:
+class Job:
     """A started job."""
 
     job_id: str
     execution_arn: str
 
-    def wait(self, timeout_seconds: float = 3600.0) -> ProvisionResult:
-        """Returns the result once the job has succeeded.
+    def wait(self, timeout_seconds: float = 3600.0) -> dict[str, Any]:
+        """Return the result once the job has succeeded.
 
-        Raises JobFailed when it failed, and TimeoutError when it is still running after the given time.
+        Raise JobFailed when it failed, and TimeoutError when it is still running after the given time.
         """
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             execution = _client().describe_execution(executionArn=self.execution_arn)
             if execution["status"] == "SUCCEEDED":
-                return cast("ProvisionResult", json.loads(execution["output"]))
+                result: dict[str, Any] = json.loads(execution["output"])
+                return result
             if execution["status"] != "RUNNING":
                 raise JobFailed(execution.get("error", execution["status"]), execution.get("cause", ""))
             time.sleep(POLL_SECONDS)
         raise TimeoutError(f"the job {self.job_id} is still running")
 
 
-@register_job_handler(JobType.PROVISION_PROJECT)
-def provision_project_handler(payload: Mapping[str, Any], job_id: str | None = None) -> ProvisionProjectJob:
-    """Starts a provision_project job; starting it again under the same job id, while it runs, starts nothing new.
+def start(job_type: JobType, payload: object, job_id: str | None, at: StepFunctions | None) -> Job:
+    """Start a job of a type; starting it again under the same job id, while it runs, starts nothing new.
 
-    The state machine is the one in the setting STATE_MACHINE_ARN. Raises Misconfigured without it, and botocore's
-    ExecutionAlreadyExists when a job of that id had another payload or has ended.
+    Without a place the setting STATE_MACHINE_ARN, of any state machine of the deployment, says where. Raise
+    Misconfigured without it, and botocore's ExecutionAlreadyExists when a job of that id had another payload or has
+    ended.
     """
-    started = _client().start_execution(
-        stateMachineArn=configuration.required("STATE_MACHINE_ARN"),
+    place = at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
+    started = place.client.start_execution(
+        stateMachineArn=state_machine_of(place.state_machine_arn, job_type),
         name=job_id or str(uuid.uuid4()),
         input=json.dumps(payload),
     )
-    return ProvisionProjectJob(started["executionArn"].rpartition(":")[2], started["executionArn"])
+    return Job(started["executionArn"].rpartition(":")[2], started["executionArn"])
+
+
+def roll_back(job_type: JobType, job_id: str, at: StepFunctions | None = None) -> Job:
+    """Start an execution that rolls a job back: one of the job's own state machine, under a name of its own.
+
+    Step Functions takes each name once. Raises as start does.
+    """
+    prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
+    name = f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
+    return start(job_type, {"rolls_back": job_id}, name, at)
+
+
+def _register_handler(job_type: JobType) -> JobHandler:
+    def handler(payload: Mapping[str, Any], job_id: str | None = None, at: StepFunctions | None = None) -> Job:
+        return start(job_type, payload, job_id, at)
+
+    return register_job_handler(job_type)(handler)
+
+
+for _job_type in DECLARATIONS:
+    _register_handler(_job_type)
+
+provision_project_handler = get_job_handler(PROVISION_PROJECT.job_type)
 
 
 def _client() -> "SFNClient":

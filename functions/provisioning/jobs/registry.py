@@ -1,12 +1,27 @@
-"""The declaration of every job type, and the handlers that start jobs."""
+"""The declaration of every job type, and the handlers that start jobs.
+
+Whoever starts a job, whether command, console or API, asks here for its handler, and checks once at its own start that
+there is one for every type.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 
-DECLARATIONS: Mapping[JobType, Declaration] = {declared.job_type: declared for declared in (PROVISION_PROJECT,)}
+DECLARATIONS: Mapping[JobType, Declaration] = {
+    declared.job_type: declared for declared in (PROVISION_PROJECT, SUSPEND_PROJECT, RESUME_PROJECT)
+}
+
+
+class StepFunctions(NamedTuple):
+    """Where a job is started: boto3's client, and the ARN of any state machine of the deployment."""
+
+    client: Any
+    state_machine_arn: str
 
 
 class StartedJob(Protocol):
@@ -26,8 +41,10 @@ class StartedJob(Protocol):
 class JobHandler(Protocol):
     """Starts a job. Starting it twice under one job id starts it once."""
 
-    def __call__(self, payload: Mapping[str, Any], job_id: str | None = None) -> StartedJob:
-        """Starts the job's state machine and returns at once."""
+    def __call__(
+        self, payload: Mapping[str, Any], job_id: str | None = None, at: StepFunctions | None = None
+    ) -> StartedJob:
+        """Start the job's state machine and return at once. Without a place it is the one in the settings."""
         ...
 
 
@@ -37,7 +54,7 @@ _handlers: dict[JobType, JobHandler] = {}
 
 
 def register_job_handler(job_type: JobType) -> Callable[[Handler], Handler]:
-    """Registers the decorated handler. Raises ValueError when the type has one already."""
+    """Register the decorated handler. Raise ValueError when the type has one already."""
 
     def register(handler: Handler) -> Handler:
         if job_type in _handlers:
@@ -49,7 +66,7 @@ def register_job_handler(job_type: JobType) -> Callable[[Handler], Handler]:
 
 
 def get_job_handler(job_type: JobType) -> JobHandler:
-    """Returns the handler. Raises LookupError, naming the registered types, when there is none."""
+    """Return the handler. Raise LookupError, naming the registered types, when there is none."""
     if job_type not in _handlers:
         known = ", ".join(get_registered_job_types()) or "none"
         raise LookupError(f"the job type {job_type} has no handler (registered: {known})")
@@ -62,12 +79,41 @@ def has_job_handler(job_type: JobType) -> bool:
 
 
 def get_registered_job_types() -> list[JobType]:
-    """Returns the job types that have a handler, in the order of their registration."""
+    """Return the job types that have a handler, in the order of their registration."""
     return list(_handlers)
 
 
-def validate_required_handlers(required: Iterable[JobType] = tuple(JobType)) -> None:
-    """Raises LookupError naming every required job type that has no handler. To be called at start-up."""
-    missing = [str(job_type) for job_type in required if job_type not in _handlers]
+def validate_required_handlers(required: Iterable[JobType] = tuple(DECLARATIONS)) -> None:
+    """Raise LookupError naming every required job type that has no handler. To be called at start-up."""
+    missing = [job_type for job_type in required if job_type not in _handlers]
     if missing:
         raise LookupError(f"job types without a handler: {', '.join(missing)}")
+
+
+def job_type_of(state_machine_arn: str) -> JobType | None:
+    """Return the type whose jobs are this state machine's executions; None for any other state machine."""
+    name = _name(state_machine_arn)
+    return next((job_type for job_type in DECLARATIONS if name.endswith(f"-{_suffix(job_type)}")), None)
+
+
+def state_machine_of(known_arn: str, job_type: JobType) -> str:
+    """Return the ARN of a job type's state machine in the deployment that another one of its ARNs is from.
+
+    The name of each begins with the stack's and ends with its job type's (template.yaml). A version or an alias in the
+    given ARN is kept. Raise LookupError for an ARN that belongs to no job type.
+    """
+    known = job_type_of(known_arn)
+    if known is None:
+        raise LookupError(f"{known_arn} is the state machine of no job type")
+    parts = known_arn.split(":")
+    parts[6] = parts[6].removesuffix(_suffix(known)) + _suffix(job_type)
+    return ":".join(parts)
+
+
+def _name(state_machine_arn: str) -> str:
+    parts = state_machine_arn.split(":")
+    return parts[6] if len(parts) > 6 else ""
+
+
+def _suffix(job_type: JobType) -> str:
+    return job_type.replace("_", "-")

@@ -1,0 +1,26 @@
+"""The job that opens a suspended project's tenant again, and proves that it works."""
+
+from provisioning.errors import SuspendInProgress
+from provisioning.jobs.declaration import Declaration, JobType, ProjectStatus, Step, TenantOf
+from provisioning.jobs.payload import PROJECT_SCHEMA, parse_project_payload
+from provisioning.stage import Stage
+
+RESUME_PROJECT = Declaration(
+    JobType("resume_project"),
+    summary="Open a suspended project's database again, and prove that it works.",
+    command="provision resume PROJECT",
+    parse=parse_project_payload,
+    schema=PROJECT_SCHEMA,
+    steps=(
+        Step(Stage.INITIALIZING, "Verify project"),
+        Step(Stage.RESTORING_ACCESS, "Restore tenant access", "Suspend tenant access", "the tenant is open"),
+        Step(Stage.RESUMING_SERVICES, "Resume services", "Suspend services", "its services are resumed"),
+        Step(Stage.FINALIZING, "Finalize"),
+    ),
+    tenant=TenantOf.PROJECT,
+    opens_in=(ProjectStatus.SUSPENDED, ProjectStatus.LEAVING),
+    while_running=ProjectStatus.RESUMING,
+    on_success=ProjectStatus.ACTIVE,
+    on_failure=None,
+    waits_in={ProjectStatus.SUSPENDING: SuspendInProgress},
+)

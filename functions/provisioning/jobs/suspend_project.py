@@ -1,0 +1,23 @@
+"""The job that closes a project's tenant to everybody, and keeps all that it has."""
+
+from provisioning.jobs.declaration import Declaration, JobType, ProjectStatus, Step, TenantOf
+from provisioning.jobs.payload import PROJECT_SCHEMA, parse_project_payload
+from provisioning.stage import Stage
+
+SUSPEND_PROJECT = Declaration(
+    JobType("suspend_project"),
+    summary="Close a project's database to everybody, and keep all that it has.",
+    command="provision suspend PROJECT",
+    parse=parse_project_payload,
+    schema=PROJECT_SCHEMA,
+    steps=(
+        Step(Stage.INITIALIZING, "Verify project"),
+        Step(Stage.SUSPENDING_ACCESS, "Suspend tenant access", "Restore tenant access", "the tenant is closed"),
+        Step(Stage.SUSPENDING_SERVICES, "Suspend services", "Resume services", "its services are suspended"),
+    ),
+    tenant=TenantOf.PROJECT,
+    opens_in=(ProjectStatus.ACTIVE,),
+    while_running=ProjectStatus.SUSPENDING,
+    on_success=ProjectStatus.SUSPENDED,
+    on_failure=ProjectStatus.ACTIVE,
+)

@@ -46,6 +46,10 @@ class _Logins(NamedTuple):
     logins: list[str]
 
 
+class _Role(NamedTuple):
+    role: str
+
+
 class _Prepared(NamedTuple):
     gid: str
     owner: str
@@ -88,8 +92,10 @@ class Gate(NamedTuple):
         """End the sessions, and what outlives a session: prepared transactions and replication slots."""
         ended = self._composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
         slots = self._composed(TENANT_QUERIES["end_sessions_of_slots"], TENANT_QUERIES["drop_slots"])
-        with self.session.cursor() as cursor:
-            cursor.execute(sql.Composed([self.owner.becoming, ended, ADMIN_AGAIN, ended, slots]))
+        strangers = sessions.fetch_composed(self.session, _Role, self._composed(QUERIES["find_strangers"]))
+        with acting.joined(self.session, [one.role for one in strangers]) as actors, self.session.cursor() as cursor:
+            ended_by = [sql.Composed([who.becoming, ended, ADMIN_AGAIN]) for who in (self.owner, *actors.values())]
+            cursor.execute(sql.Composed([*ended_by, ended, slots]))
         prepared = sessions.fetch_composed(
             self.session, _Prepared, self._composed(QUERIES["find_prepared_transactions"])
         )
@@ -142,7 +148,7 @@ class Gate(NamedTuple):
     def _limits(self, way_in: WayIn) -> sql.Composed:
         allowed = sql.SQL("true" if way_in.allow_connections else "false")
         limit = sql.Literal(way_in.connection_limit)
-        return self._composed(QUERIES["open_limits"], allow_connections=allowed, connection_limit=limit)
+        return self._composed(QUERIES["open_limits"], allow_connections=allowed, limit=limit)
 
     def _send(self, change: sql.Composable) -> bool:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.deployment import Deployment
 from cli.findings import Finding, unchecked
-from cli.template_permissions import Allowed, Grants, Right, Untold
+from cli.template_permissions import Allowed, Grants, NotInTemplate, Right, Untold
 from provisioning.control_plane import Cluster
 
 REMEDY = "deploy template.yaml again; look for a permissions boundary or an organization policy that denies it"
@@ -23,7 +23,7 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
         for who, role, rights_of in _roles(deployment, grants):
             try:
                 rights = rights_of()
-            except LookupError as unknown:
+            except NotInTemplate as unknown:
                 yield unchecked(f"role of {who}", f"not checked, {unknown}")
                 continue
             untold |= {right.reference: None for right in rights if isinstance(right, Untold)}

@@ -12,8 +12,12 @@ from provisioning.jobs.declaration import JobType
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
-class NotTold(LookupError):
+class NotTold(Exception):
     """A value that the template refers to, and the deployment does not tell."""
+
+
+class NotInTemplate(Exception):
+    """A function or state machine of the deployment that the template lacks."""
 
 
 class Allowed(NamedTuple):
@@ -86,11 +90,11 @@ class Grants:
         self._instead_of_prefix = {"ClusterSecretPrefix": cluster_secrets}
 
     def of_function(self, handler: str) -> list[Right]:
-        """Return the rights of a function's role. Raise LookupError for a handler that the template lacks."""
+        """Return the rights of a function's role. Raise NotInTemplate."""
         return self._rights("AWS::Serverless::Function", "Role", lambda declared: declared["Handler"] == handler)
 
     def of_state_machine(self, job_type: JobType) -> list[Right]:
-        """Return the rights of a state machine's role. Raise LookupError for a job type that the template lacks."""
+        """Return the rights of a state machine's role. Raise NotInTemplate."""
         location = f"statemachine/{job_type}.asl.yaml"
         kind = "AWS::StepFunctions::StateMachine"
         return self._rights(kind, "RoleArn", lambda declared: declared["DefinitionS3Location"] == location)
@@ -99,7 +103,7 @@ class Grants:
         declared = [found["Properties"] for found in self._resources.values() if found["Type"] == kind]
         for properties in filter(is_meant, declared):
             return list(self._of_role(self._resources[properties[role]["Fn::GetAtt"][0]]["Properties"]))
-        raise LookupError(f"template.yaml has no such {kind}")
+        raise NotInTemplate(f"template.yaml has no such {kind}")
 
     def _of_role(self, role: Mapping[str, Any]) -> Iterator[Right]:
         for policy in role.get("ManagedPolicyArns", []):

@@ -17,7 +17,7 @@ from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from stages.access import restore_access, suspend_access
 from tests.conftest import NewProject
 from tests.stages.jobs import a_job, execute
-from tests.stages.suspending import Tenant, is_out, live_tenant, session_of
+from tests.stages.suspending import SUSPENSION, Tenant, is_out, live_tenant, session_of
 
 KNOWN = "SELECT 1 FROM control_plane.jobs WHERE job_id = %s"
 FAILED = """

@@ -102,7 +102,7 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
     defaults = document.get("Globals", {}).get("Function", {})
     resources = document["Resources"]
     machines = [name for name, declared in resources.items() if declared["Type"] == STATE_MACHINE]
-    if len(machines) != 1:
+    if not machines:
         raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
     machine = resources[machines[0]]["Properties"]
     parameters = document.get("Parameters", {})

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench import environment
+from bench import environment, handlers
 from local.lambda_output import LambdaOutput
 from local.stack import Stack
-from provisioning.stage import Service
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 
 DOLLARS_PER_TRANSITION = 25 / 1e6
 """aws.amazon.com/step-functions/pricing, Standard Workflows, US East (N. Virginia)."""
@@ -29,19 +29,9 @@ MEMORY_GB = 512 / 1024
 
 WARM_ROUNDS = 20
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-VERIFY = "stages.project.verify_project"
-FORWARD = (
-    "stages.database.create_database",
-    "stages.schema.create_schema",
-    *(f"stages.services.register_{service}" for service in Service),
-    "stages.api_keys.generate_api_keys",
-    "stages.activation.finalize",
-)
-BACK = (
-    "stages.api_keys.revoke_api_keys",
-    "stages.services.deregister_services",
-    "stages.database.drop_database",
-)
+HANDLERS = handlers.of(PROVISION_PROJECT)
+VERIFY, *FORWARD = (HANDLERS[state] for state in PROVISION_PROJECT.states.values())
+BACK = [HANDLERS[state] for state in reversed(PROVISION_PROJECT.compensations)]
 REFILL = "upkeep.refill_pools.refill_pools"
 MEASURED = """
 import contextlib, importlib, io, json, re, sys, time
@@ -90,9 +80,9 @@ def measure() -> dict[str, dict[str, float]]:
     The milliseconds are the processor's, which other load on the machine does not add to.
     """
     found = {REFILL: run(REFILL, {})[0]}
-    for handlers in (FORWARD, (*FORWARD[:-1], *BACK)):
+    for job in (FORWARD, (*FORWARD[:-1], *BACK)):
         event = environment.new_event()
-        for handler in (VERIFY, *handlers):
+        for handler in (VERIFY, *job):
             found[handler], answer = run(handler, event)
             event |= {"tenant_id": answer.get("tenant_id", event.get("tenant_id"))}
     return found

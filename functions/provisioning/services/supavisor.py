@@ -20,8 +20,8 @@ The ban was read in tenant_controller.ex and lib/supavisor/tenants.ex at 03e5cc5
     PATCH  {base}/api/tenants/{external_id}   200 with {"banned": ..., "ban_reason": ...}, 404 when absent, 422 invalid
 
 A ban refuses the tenant's clients until it is lifted, and tells the pools on every node to end; the answer does not
-wait for that. A repeated one dates the ban again and ends nothing more. Neither asks the tenant's database. A PUT leaves
-a ban as it is. GET has `banned_at`, null without a ban. Versions before 2.9.0 lack the route, added in
+wait for that. A repeated one dates the ban again and ends nothing more. Neither asks the tenant's database. A PUT
+leaves a ban as it is. GET has `banned_at`, null without a ban. Versions before 2.9.0 lack the route, added in
 850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an absent tenant.
 """
 

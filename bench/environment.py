@@ -85,7 +85,8 @@ def new_payload() -> dict[str, Any]:
 def new_event() -> dict[str, Any]:
     """Make a project, and return the event of a new job for it."""
     job_id = f"bench-{uuid.uuid4().hex}"
-    return {"job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": new_payload()}
+    event = {"job_type": "provision_project", "job_id": job_id, "execution_arn": f"arn:{job_id}"}
+    return {**event, "payload": new_payload()}
 
 
 def stages() -> dict[str, Callable[[Any, Any], Any]]:

@@ -67,7 +67,7 @@ class LocalAws:
         self._logs_lock = threading.Lock()
         self._patches = ExitStack()
         self._server: HttpServer | None = None
-        self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{template.state_machine}"
+        self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{'laptop-provision-project' if template.state_machine == 'ProvisionProjectStateMachine' else template.state_machine}"
 
     @property
     def port(self) -> int:
@@ -164,11 +164,20 @@ class LocalAws:
             )["FunctionArn"]
             for function in self._template.functions
         }
+        from local.template import read_template
+
+        names = {"ProvisionProjectStateMachine": "laptop-provision-project"}
         self.client("stepfunctions").create_state_machine(
-            name=self._template.state_machine,
+            name=names.get(self._template.state_machine, self._template.state_machine),
             definition=self._template.state_machine_definition(arns),
             roleArn=role.arn,
         )
+        if self._template.state_machine in names:
+            for number, name in ((1, "laptop-suspend-project"), (2, "laptop-resume-project")):
+                template = read_template(self._template.directory / "template.yaml", number)
+                self.client("stepfunctions").create_state_machine(
+                    name=name, definition=template.state_machine_definition(arns), roleArn=role.arn
+                )
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")

@@ -87,12 +87,15 @@ class Stack:
         """Returns a boto3 client of a service of this stack."""
         return self.aws.client(service)
 
-    def start_execution(self, payload: object, name: str | None = None) -> str:
+    def start_execution(self, payload: object, name: str | None = None, job_type: str = "provision_project") -> str:
         """Starts an execution and returns its ARN. A payload that is text is sent as it is. Raises ClientError."""
         request = {"input": payload if isinstance(payload, str) else json.dumps(payload)} | (
             {"name": name} if name else {}
         )
-        answer = self._client().start_execution(stateMachineArn=self.state_machine_arn, **request)
+        from provisioning.jobs.declaration import JobType
+        from provisioning.jobs.registry import state_machine_of
+
+        answer = self._client().start_execution(stateMachineArn=state_machine_of(self.state_machine_arn, JobType(job_type)), **request)
         return str(answer["executionArn"])
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
@@ -102,9 +105,11 @@ class Stack:
         answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
         return answer
 
-    def run(self, payload: object, name: str | None = None, *, timeout: float = 60.0) -> dict[str, Any]:
+    def run(
+        self, payload: object, name: str | None = None, job_type: str = "provision_project", *, timeout: float = 60.0
+    ) -> dict[str, Any]:
         """Starts an execution, waits for its end and returns DescribeExecution's answer."""
-        return self.wait(self.start_execution(payload, name), timeout=timeout)
+        return self.wait(self.start_execution(payload, name, job_type), timeout=timeout)
 
     def __enter__(self) -> Self:
         self.start()

@@ -96,15 +96,15 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
+def read_template(path: Path = REPOSITORY / "template.yaml", number: int = 0) -> Template:
     """Reads a SAM template with one state machine. Raises TemplateError."""
     document = read_document(path)
     defaults = document.get("Globals", {}).get("Function", {})
     resources = document["Resources"]
     machines = [name for name, declared in resources.items() if declared["Type"] == STATE_MACHINE]
-    if len(machines) != 1:
+    if not machines:
         raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
-    machine = resources[machines[0]]["Properties"]
+    machine = resources[machines[number]]["Properties"]
     parameters = document.get("Parameters", {})
     functions = tuple(
         _function(name, {**defaults, **declared["Properties"]}, _defaults(parameters))
@@ -122,7 +122,7 @@ def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
         directory=path.parent,
         code=path.parent / defaults.get("CodeUri", "functions/"),
         functions=functions,
-        state_machine=machines[0],
+        state_machine=machines[number],
         definition=path.parent / machine["DefinitionS3Location"],
         substitutions=invoked,
         texts={name: _text(value, values) for name, value in substitutions.items() if name not in invoked},

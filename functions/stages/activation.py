@@ -1,48 +1,72 @@
-"""Proves that everything works as issued, then marks the project active. There is nothing to compensate."""
+"""Proves what a job has come to, then gives the project its new status. There is nothing to compensate."""
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.errors import FinalizationFailed
-from provisioning.ledger.attempt import QUERIES, Attempt
+from provisioning.identity import Tenant
+from provisioning.jobs.declaration import ProjectStatus
+from provisioning.jobs.registry import DECLARATIONS
+from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.job import Job
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
 from provisioning.services import adapter_for
 from provisioning.services.client import deadline
-from provisioning.stage import Service, Stage
+from provisioning.stage import Stage
 from provisioning.tenant import api_keys, schema
+
+QUERIES = queries.load(__file__)
 
 
 def finalize(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns the job's result (provisioning.jobs.result)."""
+    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns the job's result (provisioning.jobs.result)."""
     ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         Stage.FINALIZING,
         event,
         context,
-        action=lambda attempt: prove_and_activate(attempt, ends_at),
+        action=lambda attempt: prove(attempt, ends_at),
         failure=FinalizationFailed,
     )
 
 
-def prove_and_activate(attempt: Attempt, ends_at: float) -> Output:
-    """Mark the project active and the job succeeded, in one transaction, once every proof has passed.
+def prove(attempt: Attempt, ends_at: float) -> Output:
+    """Give the project the status that its job type declares, and the job its success, once every proof has passed.
 
-    The register is told before: it is the witness that the tenant is live, should the control plane lose its last
-    commit.
-    Raises FinalizationFailed, naming the proof, when one does not pass.
+    In one transaction. The register is told before: it is the witness of how the tenant is, should the control plane
+    lose its last commit. Raises FinalizationFailed, naming the proof, when one does not pass.
     """
-    tenant = attempt.job.tenant
-    names = [str(tenant.secret_arn), tenant.names.api_keys_secret(attempt.job.job_id)]
-    credentials, raw_keys = secrets.read_all(names)
+    job, declared = attempt.job, DECLARATIONS[attempt.job.job_type]
+    if declared.on_success is not ProjectStatus.ACTIVE:
+        record_state(attempt, "suspended", prove_closed)
+        return attempt.complete()
+    makes_keys = Stage.GENERATING_API_KEYS in declared.states
+    names = [str(job.tenant.secret_arn), *([job.tenant.names.api_keys_secret(job.job_id)] if makes_keys else [])]
+    credentials, *raw_keys = secrets.read_all(names)
     prove_database(credentials)
-    prove_services(attempt.job, ends_at)
-    prove_api_keys(attempt, raw_keys)
-    record_active(attempt)
-    return attempt.complete(database=tenant.names.database, schema=schema.SCHEMA)
+    prove_services(job, ends_at)
+    if not makes_keys:
+        record_state(attempt, "active")
+        return attempt.complete()
+    prove_api_keys(attempt, raw_keys[0])
+    record_state(attempt, "active")
+    return attempt.complete(QUERIES["record_provisioned"], database=job.tenant.names.database, schema=schema.SCHEMA)
+
+
+def prove_closed(session: Connection, tenant: Tenant) -> None:
+    """Look that nobody is in the tenant, and that nobody can come in."""
+    # Here, so that the end of a job that provisions goes without it (docs/cost.md).
+    from provisioning.tenant import gate
+
+    if left := gate.look(session, tenant).left:
+        raise FinalizationFailed(f"left in the tenant: {left}")
 
 
 def prove_database(document: dict[str, Any]) -> None:
@@ -54,9 +78,9 @@ def prove_database(document: dict[str, Any]) -> None:
 
 
 def prove_services(job: Job, ends_at: float) -> None:
-    """Ask every service that the payload enabled, until that monotonic time, whether it serves the tenant."""
-    for service in Service:
-        if job.payload.services[service] and not adapter_for(service, ends_at).ready(job.tenant.tenant_id):
+    """Ask every service that the tenant is registered with, until that monotonic time, whether it serves the tenant."""
+    for service in job.registered:
+        if not adapter_for(service, ends_at).ready(job.tenant.tenant_id):
             raise FinalizationFailed(f"{service} does not serve the tenant")
 
 
@@ -81,10 +105,17 @@ def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:
         raise FinalizationFailed(f"{len(proven)} of {job.payload.api_key_count} API keys match their hashes")
 
 
-def record_active(attempt: Attempt) -> None:
-    """Write into the register that this job has finished its tenant."""
+def record_state(
+    attempt: Attempt, state: str, proof: Callable[[Connection, Tenant], None] = lambda _session, _tenant: None
+) -> None:
+    """Write into the register that this job is done with its tenant, once the proof on the cluster has passed."""
     tenant = attempt.job.tenant
     holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
-    _, is_ours = sessions.on(tenant.cluster, lambda session: register.record_active(session, tenant.names, holder))
+
+    def record(session: Connection) -> bool:
+        proof(session, tenant)
+        return register.record_state(session, tenant.names, holder, state)
+
+    _, is_ours = sessions.on(tenant.cluster, record)
     if not is_ours:
         raise FinalizationFailed("the register does not give the tenant to this job")

@@ -3,10 +3,11 @@
 import json
 from typing import Any, NamedTuple
 
+from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.errors import ApiKeyGenerationFailed
 from provisioning.identity import TenantNames
-from provisioning.ledger.attempt import QUERIES, Attempt, Intent
+from provisioning.ledger.attempt import Attempt, Intent
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
@@ -14,6 +15,7 @@ from provisioning.tenant import api_keys
 from provisioning.tenant import secret as tenant_secret
 from provisioning.tenant.api_keys import ApiKey
 
+QUERIES = queries.load(__file__)
 DESCRIPTION = "A tenant's API keys, until they have been revealed. Made by Provisioner."
 
 
@@ -26,7 +28,7 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
         action=generate,
         compensation=revoke,
         failure=ApiKeyGenerationFailed,
-        intent=Intent("record_intended_api_keys"),
+        intent=Intent(QUERIES["record_intended_api_keys"]),
     )
 
 
@@ -46,7 +48,7 @@ def generate(attempt: Attempt) -> Output:
     kept = secrets.create(name, {"api_keys": generated}, description=DESCRIPTION, tags=tags).document["api_keys"]
     return attempt.succeed(
         {"api_keys": [_shown(raw) for raw in kept]},
-        "record_api_keys",
+        QUERIES["record_api_keys"],
         prefix=payload.api_key_prefix,
         keys=json.dumps([_hashed(position, raw) for position, raw in enumerate(kept)]),
     )

@@ -1,5 +1,6 @@
 """The tenant's database with its roles and credentials. Compensation: the tenant is removed."""
 
+from provisioning import queries
 from provisioning.cluster import register
 from provisioning.errors import DatabaseCreationFailed
 from provisioning.ledger import witness
@@ -8,6 +9,8 @@ from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.stage import Stage
 from provisioning.tenant import holding, making, removing
+
+QUERIES = queries.load(__file__)
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
@@ -46,7 +49,7 @@ def create(attempt: Attempt) -> Output:
         "port": tenant.cluster.port,
         "secret_arn": secret_arn,
     }
-    return attempt.succeed(output, "record_database", secret_arn=secret_arn, is_prepared=is_ready)
+    return attempt.succeed(output, QUERIES["record_database"], secret_arn=secret_arn, is_prepared=is_ready)
 
 
 def drop(rollback: Rollback) -> Undone:

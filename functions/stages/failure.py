@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from provisioning import control_plane, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
+from provisioning.jobs.declaration import JobType
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
 from provisioning.stage import Ending
@@ -91,7 +92,7 @@ def close(control: ControlPlane, event: Event) -> Output:
             COMMIT,
             job_id=job_id,
             job_type=event["job_type"],
-            project_id=job.project_id if job is not None else _project_id(event["payload"]),
+            project_id=job.project_id if job is not None else _project_id(event["job_type"], event["payload"]),
             execution_arn=event["execution_arn"],
             failed_stage=failure.stage,
             status=outcome,
@@ -161,11 +162,11 @@ def _outcome(job: _Job | None, leftovers: list[_Leftover]) -> str:
     return "rolled_back" if job is not None and job.rollback_started_at is not None else "failed"
 
 
-def _project_id(payload: object) -> str | None:
-    from provisioning.jobs.payload import parse_payload
+def _project_id(job_type: JobType, payload: object) -> str | None:
+    from provisioning.jobs.registry import DECLARATIONS
 
     try:
-        return parse_payload(payload).project_id
+        return DECLARATIONS[job_type].parse(payload).project_id
     except ProvisioningError:
         return None
 

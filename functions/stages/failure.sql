@@ -17,6 +17,10 @@ UNION ALL
 SELECT count(*) || ' API keys of ' || tenant_id, true
 FROM control_plane.api_keys WHERE job_id = %(job_id)s GROUP BY tenant_id
 UNION ALL
+SELECT leaves, true
+FROM control_plane.provisioning_steps
+WHERE job_id = %(job_id)s AND leaves IS NOT NULL AND status IN ('running', 'succeeded', 'failed')
+UNION ALL
 SELECT DISTINCT unknown, false
 FROM (
     SELECT DISTINCT ON (details -> 'stages') details
@@ -57,10 +61,12 @@ UPDATE control_plane.provisioning_steps
 SET error_type = %(error_type)s, error_message = %(error_message)s
 WHERE job_id = %(job_id)s AND stage = %(failed_stage)s AND error_type IS NULL;
 
+-- While anything is left, the project takes no other job than this one's rollback or retry.
 UPDATE control_plane.projects
 SET status = jobs.status_on_failure, updated_at = now()
 FROM control_plane.jobs
-WHERE jobs.job_id = %(job_id)s AND projects.job_id = jobs.job_id AND projects.status = jobs.status_while_running;
+WHERE jobs.job_id = %(job_id)s AND jobs.status <> 'rollback_incomplete' AND projects.job_id = jobs.job_id
+    AND projects.status = jobs.status_while_running;
 
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('job closed', %(job_id)s, %(project_id)s,

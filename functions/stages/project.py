@@ -1,4 +1,4 @@
-"""Is the payload right, the project eligible, and which cluster has room? Opens the job, with a tenant.
+"""May a job of this type be opened for its project, and for which tenant? Opens it.
 
 There is no compensation: a job that came no further has made nothing, and closing one is "Record failure"'s work.
 """
@@ -8,20 +8,14 @@ from typing import Any, NamedTuple
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT
-from provisioning.errors import (
-    ControlPlaneUnavailable,
-    JobClosed,
-    JobInProgress,
-    ProjectNotEligible,
-    ProjectNotFound,
-    QuotaExceeded,
-    RegionNotAvailable,
-)
-from provisioning.jobs.payload import Payload, parse_payload
-from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.errors import ControlPlaneUnavailable, JobClosed, QuotaExceeded, RegionNotAvailable
+from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
+from provisioning.jobs.eligibility import check_eligible
+from provisioning.jobs.payload import Placement
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import measure_room
-from provisioning.stage import Service, Stage
+from provisioning.stage import Stage
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
@@ -41,94 +35,93 @@ class _Opened(NamedTuple):
 
 
 def verify_project(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, execution_arn, payload}, returns {job_id, project_id, tenant_id}."""
+    """Lambda handler. Takes {job_type, job_id, execution_arn, payload}, returns {job_id, project_id, tenant_id}."""
     del context
     with reporting(str(Stage.INITIALIZING), str(event["job_id"]), ControlPlaneUnavailable):
-        return verify(event["job_id"], event["execution_arn"], event["payload"])
+        declared = DECLARATIONS[event["job_type"]]
+        return verify(declared, event["job_id"], event["execution_arn"], event["payload"])
 
 
-def verify(job_id: str, execution_arn: str, document: object) -> Output:
-    """Open the job and choose its tenant, or return what it returned before when the job is open already.
+def verify(declared: Declaration, job_id: str, execution_arn: str, document: object) -> Output:
+    """Open the job for its tenant, or return what it returned before when the job is open already.
 
-    One transaction, in two round trips. Raises InvalidPayload, ProjectNotFound, ProjectNotEligible,
-    JobInProgress, RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without
-    success.
+    One transaction, in two round trips. Raises InvalidPayload, what jobs.eligibility.check_eligible raises,
+    RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without success.
     """
-    payload = parse_payload(document)
-    declared = PROVISION_PROJECT.record(payload.project_id)
-    facts = {"project_id": payload.project_id, "job_id": job_id, "region": payload.region, **payload.database._asdict()}
-    asked = (BEGIN, QUERIES["lock_project"], QUERIES["lock_clusters"], QUERIES["find_opening"])
-    control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts, **declared))
+    payload = declared.parse(document)
+    # Of the clusters only a job that gets a tenant on one of them asks, and keeps others from taking its last place.
+    clusters = [QUERIES["lock_clusters"]] if declared.tenant is TenantOf.NEW else []
+    asked = (BEGIN, QUERIES["lock_project"], *clusters, QUERIES["find_opening"])
+    facts = {"project_id": payload.project_id, "job_id": job_id, **payload.placement._asdict()}
+    facts["excludes"] = declared.excludes(payload.project_id)
+    control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
     with control.transaction():
         if found is None:
             raise ControlPlaneUnavailable("the control plane gave no answer")
         if found.opened is not None:
-            return _opened_before(found.opened, payload)
-        _check_eligible(found, payload)
+            return _opened_before(found.opened, declared, payload)
+        status_on_failure = check_eligible(declared, payload, found.project, found.running)
+        tenant_queries, choice = _tenant(declared, payload, job_id, found)
         opened = control.fetch_one(
             _Opened,
             QUERIES["record_job"],
             QUERIES["claim_project"],
+            *tenant_queries,
             QUERIES["record_opened"],
-            holding.QUERIES["record_superseded"],
-            holding.QUERIES["claim_tenant"],
             QUERIES["record_steps"],
             COMMIT,
             QUERIES["find_opened"],
+            job_id=job_id,
+            project_id=payload.project_id,
             execution_arn=execution_arn,
             payload=payload.as_document(),
-            progress_percent=100 // len(PROVISION_PROJECT.steps),
-            steps=json.dumps(_steps(payload)),
-            **declared,
-            **holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload)),
+            progress_percent=100 // len(declared.steps),
+            steps=json.dumps(_steps(declared, payload)),
+            **declared.record(payload.project_id, status_on_failure),
+            **choice,
         )
     if opened is None:
         raise ControlPlaneUnavailable("the control plane did not keep the job")
     return opened.output
 
 
-def _opened_before(job: dict[str, Any], payload: Payload) -> Output:
-    if job["project_id"] != payload.project_id or job["status"] not in ("running", "succeeded"):
+def _opened_before(job: dict[str, Any], declared: Declaration, payload: JobPayload) -> Output:
+    same = (job["project_id"], job["job_type"]) == (payload.project_id, declared.job_type)
+    if not same or job["status"] not in ("running", "succeeded"):
         raise JobClosed(f"the job is {job['status']}: start a new one")
     output: Output = job["output"]
     return output
 
 
-def _check_eligible(found: Opening, payload: Payload) -> None:
-    project = found.project
-    if (
-        project is None
-        or payload.organization_id not in (None, project["organization_id"])
-        or payload.owner_id not in (None, project["owner_id"])
-    ):
-        raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
-    if project["status"] == PROVISION_PROJECT.on_success:
-        raise ProjectNotEligible(f"the project {payload.project_id} is active already")
-    if found.running is not None:
-        raise JobInProgress(f"the job {found.running} is provisioning the project {payload.project_id}")
-    if project["status"] not in PROVISION_PROJECT.opens_in:
-        raise ProjectNotEligible(f"the project {payload.project_id} is {project['status']}")
+def _tenant(
+    declared: Declaration, payload: JobPayload, job_id: str, found: Opening
+) -> tuple[list[queries.Query], dict[str, object]]:
+    """Return the queries that give the job its tenant, and their parameters."""
+    if declared.tenant is TenantOf.PROJECT:
+        return [QUERIES["record_project_tenant"]], {}
+    sent = [holding.QUERIES["record_superseded"], holding.QUERIES["claim_tenant"], holding.QUERIES["record_new_tenant"]]
+    choice = holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload.placement))
+    return sent, {name: value for name, value in choice.items() if name not in ("job_id", "project_id")}
 
 
-def _pick_cluster(matching: list[dict[str, Any]], payload: Payload) -> str:
-    wanted = payload.database
+def _pick_cluster(matching: list[dict[str, Any]], wanted: Placement) -> str:
     if not matching:
         raise RegionNotAvailable(
-            f"no cluster in {payload.region} offers {wanted.engine} {wanted.version} as {wanted.size}"
+            f"no cluster in {wanted.region} offers {wanted.engine} {wanted.version} as {wanted.size}"
         )
     measure_room(matching[0]["room"])
     if matching[0]["room"] <= 0:
-        raise QuotaExceeded(f"every cluster for {wanted.engine} {wanted.version} in {payload.region} is full")
+        raise QuotaExceeded(f"every cluster for {wanted.engine} {wanted.version} in {wanted.region} is full")
     return str(matching[0]["cluster_id"])
 
 
-def _steps(payload: Payload) -> list[dict[str, Any]]:
-    unwanted = {service.stage for service in Service if not payload.services[service]}
+def _steps(declared: Declaration, payload: JobPayload) -> list[dict[str, Any]]:
     return [
         {
             "stage": str(step.stage),
             "position": position,
-            "status": "succeeded" if position == 0 else "skipped" if step.stage in unwanted else "pending",
+            "leaves": step.leaves,
+            "status": "succeeded" if position == 0 else "skipped" if step.stage in payload.skipped else "pending",
         }
-        for position, step in enumerate(PROVISION_PROJECT.steps)
+        for position, step in enumerate(declared.steps)
     ]

@@ -15,11 +15,18 @@ FOR UPDATE;
 -- name: find_opening (project_id text, job_id text, excludes text, region text, engine text, version text, size text)
 -- What decides whether a job may be opened; the cluster with the most room comes first.
 SELECT (
-           SELECT json_build_object('organization_id', organization_id, 'owner_id', owner_id, 'status', status)
+           SELECT json_build_object(
+               'organization_id', organization_id, 'owner_id', owner_id, 'status', projects.status,
+               'tenant_id', (SELECT tenant_id FROM control_plane.tenants
+                             WHERE tenants.project_id = projects.project_id AND state IN ('active', 'suspended')),
+               'job', (SELECT json_build_object('job_id', jobs.job_id, 'job_type', jobs.job_type, 'status', jobs.status,
+                                                'status_on_failure', jobs.status_on_failure, 'leftovers', jobs.leftovers)
+                       FROM control_plane.jobs WHERE jobs.job_id = projects.job_id))
            FROM control_plane.projects WHERE project_id = %(project_id)s
        ) AS project,
        (
-           SELECT json_build_object('job_id', jobs.job_id, 'project_id', jobs.project_id, 'status', jobs.status, 'output', step.output)
+           SELECT json_build_object(
+               'project_id', jobs.project_id, 'job_type', jobs.job_type, 'status', jobs.status, 'output', step.output)
            FROM control_plane.jobs
            LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.position = 0
            WHERE jobs.job_id = %(job_id)s
@@ -35,35 +42,43 @@ SELECT (
            WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
        ) AS clusters;
 
--- name: record_job (job_id text, job_type text, project_id text, cluster_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text)
+-- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean)
 INSERT INTO control_plane.jobs
-    (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, attempts, current_stage,
-     progress_percent, started_at, excludes, status_while_running, status_on_success, status_on_failure)
-VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(cluster_id)s, %(execution_arn)s, %(payload)s, 'running', 1,
-        'initializing', %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s,
-        %(status_on_failure)s);
+    (job_id, job_type, project_id, execution_arn, payload, status, attempts, current_stage, progress_percent, started_at,
+     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant)
+VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(payload)s, 'running', 1, 'initializing',
+        %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s, %(status_on_failure)s,
+        %(removes_tenant)s);
 
 -- name: claim_project (job_id text, project_id text, status_while_running text)
 UPDATE control_plane.projects
 SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
 
--- name: record_opened (job_id text, project_id text, cluster_id text)
-INSERT INTO control_plane.audit_log (action, job_id, project_id, stage, details)
-VALUES ('job opened', %(job_id)s, %(project_id)s, 'initializing', jsonb_build_object('cluster_id', %(cluster_id)s));
+-- name: record_project_tenant (job_id text, project_id text)
+-- The job's tenant is the one that its project has.
+UPDATE control_plane.jobs
+SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
+FROM control_plane.tenants
+WHERE jobs.job_id = %(job_id)s AND tenants.project_id = %(project_id)s AND state IN ('active', 'suspended');
+
+-- name: record_opened (job_id text)
+INSERT INTO control_plane.audit_log (action, job_id, project_id, tenant_id, stage, details)
+SELECT 'job opened', job_id, project_id, tenant_id, 'initializing', jsonb_build_object('cluster_id', cluster_id, 'job_type', job_type)
+FROM control_plane.jobs
+WHERE job_id = %(job_id)s;
 
 -- name: record_steps (job_id text, steps jsonb)
 INSERT INTO control_plane.provisioning_steps
-    (job_id, stage, position, status, attempt, started_at, completed_at, output)
-SELECT %(job_id)s, step.stage, step.position, step.status,
+    (job_id, stage, position, status, leaves, attempt, started_at, completed_at, output)
+SELECT jobs.job_id, step.stage, step.position, step.status, step.leaves,
        CASE step.status WHEN 'succeeded' THEN 1 ELSE 0 END,
        CASE step.status WHEN 'succeeded' THEN now() END,
        CASE step.status WHEN 'succeeded' THEN clock_timestamp() END,
        CASE step.status WHEN 'succeeded' THEN jsonb_build_object(
-           'job_id', chosen.job_id, 'project_id', chosen.project_id, 'tenant_id', chosen.tenant_id) END
-FROM jsonb_to_recordset(%(steps)s) AS step (stage text, position integer, status text),
-    control_plane.tenants AS chosen
-WHERE chosen.job_id = %(job_id)s;
+           'job_id', jobs.job_id, 'project_id', jobs.project_id, 'tenant_id', jobs.tenant_id) END
+FROM jsonb_to_recordset(%(steps)s) AS step (stage text, position integer, status text, leaves text), control_plane.jobs
+WHERE jobs.job_id = %(job_id)s;
 
 -- name: find_opened (job_id text)
 SELECT output FROM control_plane.provisioning_steps WHERE job_id = %(job_id)s AND position = 0;

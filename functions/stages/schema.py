@@ -3,12 +3,15 @@
 There is no compensation of its own: the schema goes with the database, in "Drop tenant database".
 """
 
+from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.errors import SchemaCreationFailed
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
 from provisioning.stage import Stage
 from provisioning.tenant import making
+
+QUERIES = queries.load(__file__)
 
 
 def create_schema(event: Event, context: LambdaContext) -> Output:
@@ -25,4 +28,4 @@ def create(attempt: Attempt) -> Output:
     prepared = tenant.prepared
     if prepared is None:
         prepared = making.make_schema(tenant, secrets.read(str(tenant.secret_arn)))
-    return attempt.succeed(prepared, "record_schema", version=prepared["version"], prepared=prepared)
+    return attempt.succeed(prepared, QUERIES["record_schema"], version=prepared["version"], prepared=prepared)

@@ -1,6 +1,11 @@
-"""A stage per service: the tenant is registered with it. Compensation: it is deregistered."""
+"""The tenant at its services: registered and deregistered, suspended and resumed. Each is the other's compensation."""
 
+from collections.abc import Callable
+
+from provisioning import queries
+from provisioning.control_plane import ControlPlane
 from provisioning.errors import ServiceRegistrationFailed
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger import witness
 from provisioning.ledger.attempt import Attempt, Intent
 from provisioning.ledger.rollback import Rollback, Undone
@@ -8,8 +13,11 @@ from provisioning.ledger.runner import Event, LambdaContext, Output, run_compens
 from provisioning.services import adapter_for, registrations
 from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import deadline
-from provisioning.stage import Service
+from provisioning.stage import Service, Stage
+from provisioning.tenant import suspensions
 
+QUERIES = queries.load(__file__)
+Change = Callable[[ControlPlane, str, float], dict[str, str]]
 UNWANTED: Output = {"service": None, "external_id": None, "endpoint": None}
 
 
@@ -40,6 +48,34 @@ def deregister_services(event: Event, context: LambdaContext) -> Output:
     return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))
 
 
+def suspend_services(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {services}: by service whether it was suspended.
+
+    In a job that resumes them it is the compensation, and returns {removed, unknown}.
+    """
+    return _change(
+        Stage.SUSPENDING_SERVICES,
+        Stage.RESUMING_SERVICES,
+        (registrations.suspend, registrations.resume),
+        event,
+        context,
+    )
+
+
+def resume_services(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {services}: by service whether it was resumed.
+
+    In a job that suspends them it is the compensation, and returns {removed, unknown}.
+    """
+    return _change(
+        Stage.RESUMING_SERVICES,
+        Stage.SUSPENDING_SERVICES,
+        (registrations.resume, registrations.suspend),
+        event,
+        context,
+    )
+
+
 def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
     """Register the tenant; registered already, change nothing.
 
@@ -49,7 +85,7 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
     registered = adapter_for(service, ends_at).register(ServiceTenant(attempt.job))
     return attempt.succeed(
         {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint},
-        "record_registration",
+        QUERIES["record_registration"],
         service=str(service),
         endpoint=registered.endpoint,
         registered_at=registered.registered_at,
@@ -79,6 +115,35 @@ def _register(service: Service, event: Event, context: LambdaContext) -> Output:
         action=lambda attempt: register(attempt, service, ends_at),
         compensation=lambda rollback: deregister(rollback, ends_at),
         failure=ServiceRegistrationFailed,
-        intent=Intent("record_intended_registration", {"service": str(service)}),
+        intent=Intent(QUERIES["record_intended_registration"], {"service": str(service)}),
         unwanted=UNWANTED,
+    )
+
+
+def _change(
+    stage: Stage, opposite: Stage, changes: tuple[Change, Change], event: Event, context: LambdaContext
+) -> Output:
+    """Suspend or resume the tenant at its services: as a stage, or to undo the stage that has done the opposite.
+
+    The changes are the stage's own and the one that undoes it.
+    """
+    ends_at = deadline(context.get_remaining_time_in_millis())
+
+    def act(attempt: Attempt) -> Output:
+        return attempt.succeed({"services": changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at)})
+
+    def undo_with(change: Change, rollback: Rollback) -> Undone:
+        tenant = suspensions.tenant_of(rollback.control, rollback.job_id) if rollback.has_begun else None
+        done = change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else {}
+        return Undone([f"{service} {what}" for service, what in done.items()])
+
+    if stage not in DECLARATIONS[event["job_type"]].states:
+        return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))
+    return run_stage(
+        stage,
+        event,
+        context,
+        action=act,
+        compensation=lambda rollback: undo_with(changes[1], rollback),
+        failure=ServiceRegistrationFailed,
     )

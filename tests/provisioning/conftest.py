@@ -16,6 +16,7 @@ from local.postgres import PostgresServer, free_port
 from provisioning.control_plane import Cluster
 from provisioning.identity import Tenant
 from provisioning.jobs.payload import parse_payload
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.job import Job
 from provisioning.services import client as service_client
 from provisioning.services.client import ServiceClient
@@ -88,7 +89,15 @@ def make_tenant(tenant_id: str = TENANT_ID, job_id: str = "job-1", project_id: s
 def make_job(job_id: str, project_id: str = "demo") -> Job:
     """A job that was opened with that tenant."""
     document = parse_payload({"project_id": project_id, "region": REGION}).as_document()
-    return Job(job_id, project_id, "org", "owner", document, make_tenant(job_id=job_id, project_id=project_id))
+    return Job(
+        job_id,
+        PROVISION_PROJECT.job_type,
+        project_id,
+        "org",
+        "owner",
+        document,
+        make_tenant(job_id=job_id, project_id=project_id),
+    )
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeed
              ('failed', 'failed', 'rollback_incomplete')) AS row (job_id, project, status);
 
 INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, started_at, completed_at, error_type,
-                                              error_message, output)
-SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}'
+                                              error_message, output, leaves)
+SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}', 'the tenant is closed'
 FROM control_plane.jobs, (VALUES ('initializing', 0, 'succeeded', 1), ('creating_database', 1, 'running', 1),
                                  ('creating_schema', 2, 'failed', 1)) AS step (stage, position, status, attempt);
 
@@ -31,6 +31,12 @@ VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', '
        ('dddddddddddddddddddd', 'c-1', NULL, NULL, 'ready', 'old', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
        ('eeeeeeeeeeeeeeeeeeee', 'c-1', NULL, NULL, 'making', 'f', NULL, NULL, NULL, NULL, NULL),
        ('ffffffffffffffffffff', 'c-1', 'p-failed', 'failed', 'making', 'f', NULL, NULL, NULL, NULL, NULL);
+
+UPDATE control_plane.jobs SET tenant_id = (SELECT min(tenants.tenant_id) FROM control_plane.tenants WHERE tenants.job_id = jobs.job_id);
+
+INSERT INTO control_plane.suspensions (tenant_id, job_id, logins, grants, connection_limit, allow_connections)
+SELECT tenant_id, job_id, ARRAY['login'], '[["owner", "login", "CONNECT", false]]', 60, true
+FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
 INSERT INTO control_plane.service_registrations (tenant_id, service, job_id, endpoint, status, registered_at)
 SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now() FROM control_plane.tenants WHERE job_id IS NOT NULL;

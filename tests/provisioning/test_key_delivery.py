@@ -15,6 +15,7 @@ from provisioning.control_plane import ControlPlane
 from provisioning.errors import JobClosed, ProjectNotFound, SecretsUnavailable
 from provisioning.identity import Tenant, new_tenant_id
 from provisioning.jobs.payload import parse_payload
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.job import Job
 from provisioning.stage import Stage
@@ -66,7 +67,7 @@ class Delivery(NamedTuple):
     def superseded_attempt_wakes(self) -> None:
         """Has an attempt generate the keys once more, whose stage another has finished meanwhile."""
         document = parse_payload({"project_id": self.project_id, "region": "us-east-1"}).as_document()
-        job = Job(self.job_id, self.project_id, "org", "owner", document, self.tenant)
+        job = Job(self.job_id, PROVISION_PROJECT.job_type, self.project_id, "org", "owner", document, self.tenant)
         with pytest.raises(JobClosed):
             generate(Attempt(self.control, Stage.GENERATING_API_KEYS, 1, job))
 
@@ -137,10 +138,10 @@ def test_of_32_who_ask_at_once_exactly_one_gets_the_keys(delivery: Delivery) -> 
 def test_a_project_that_is_not_active_keeps_its_keys(stack: Stack, delivery: Delivery, status: str) -> None:
     with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
         cursor.execute(
-            "UPDATE control_plane.projects SET status = %s WHERE project_id = %s", (status, delivery.project_id)
+            "UPDATE control_plane.tenants SET state = 'claimed' WHERE tenant_id = %s", (delivery.tenant.tenant_id,)
         )
         cursor.execute(
-            "UPDATE control_plane.tenants SET state = 'claimed' WHERE tenant_id = %s", (delivery.tenant.tenant_id,)
+            "UPDATE control_plane.projects SET status = %s WHERE project_id = %s", (status, delivery.project_id)
         )
     with pytest.raises(ProjectNotFound, match=delivery.project_id):
         reveal_api_keys(delivery.project_id)

@@ -43,11 +43,14 @@ CASES = [
 
 PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
-    **dict.fromkeys(("found", "is_prepared", "removes_tenant"), True),
-    **dict.fromkeys(("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"), 1),
+    **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections"), True),
+    **dict.fromkeys(
+        ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "connection_limit"),
+        1,
+    ),
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
-    **dict.fromkeys(("leftovers", "steps"), "[]"),
-    **{name: [name] for name in ("removed", "unknown", "stages", "keys")},
+    **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
+    **{name: [name] for name in ("removed", "unknown", "stages", "keys", "logins")},
     "cluster_id": "c-1",
     "region": "us-east-1",
     "engine": "postgresql",
@@ -170,7 +173,7 @@ def test_the_rows_have_something_for_every_query_that_reads_and_for_every_docume
         "SELECT to_jsonb(jobs) - 'payload' AS job FROM control_plane.jobs",
         "SELECT json_build_object('all', json_agg(tenants)) AS tenants FROM control_plane.tenants",
         "SELECT steps.* FROM control_plane.provisioning_steps AS steps",
-        "UPDATE control_plane.projects SET status = 'failed' RETURNING *",
+        "UPDATE control_plane.projects SET status = 'created' RETURNING *",
         "SELECT row_to_json(projects)::text AS project FROM control_plane.projects",
     ],
 )
@@ -201,7 +204,8 @@ def test_a_register_with_a_new_column_is_read_as_before(database: Connection) ->
     def read() -> Mapping[str, Any]:
         return {
             "claim": register.claim(database, names, holder),
-            "active": register.record_active(database, names, holder),
+            "state": register.record_state(database, names, holder, "active"),
+            "access": register.claim_access(database, names, holder),
             "find": register.find(database, holder.control_plane_id, None, "job-1"),
         }
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.errors import InvalidPayload
-from provisioning.jobs.payload import METADATA_MAXIMUM_BYTES, METADATA_MAXIMUM_DEPTH, parse_payload, payload_from_record
+from provisioning.jobs.payload import parse_payload, payload_from_record
+from provisioning.jobs.rules import METADATA_MAXIMUM_BYTES, METADATA_MAXIMUM_DEPTH
 from provisioning.stage import Service
 from tests.hostile_payloads import DEEPEST_METADATA, HARMLESS_PROJECT_IDS, HOSTILE, METADATA_BYTES, Hostile, nested
 

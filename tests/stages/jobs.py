@@ -16,6 +16,8 @@ from local.stack import Stack
 from provisioning.cluster import session as cluster_session
 from provisioning.control_plane import connection
 from provisioning.identity import TenantNames
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.runner import Event, LambdaContext, Output
 from provisioning.services import client as service_client
 from stages.activation import finalize
@@ -66,6 +68,7 @@ class StagedJob:
     job_id: str
     payload: dict[str, Any]
     tenant_id: str | None = None
+    job_type: JobType = PROVISION_PROJECT.job_type
 
     @property
     def project_id(self) -> str:
@@ -79,7 +82,8 @@ class StagedJob:
 
     def run(self, handler: Handler, **event: Any) -> Output:
         """Invokes a handler for this job. A tenant_id that it answers replaces the one in the state."""
-        answer = handler({"job_id": self.job_id, "tenant_id": self.tenant_id, "forgotten": False, **event}, Context())
+        state = {"job_type": self.job_type, "job_id": self.job_id, "tenant_id": self.tenant_id, "forgotten": False}
+        answer = handler({**state, **event}, Context())
         self.tenant_id = answer.get("tenant_id", self.tenant_id)
         return answer
 
@@ -101,7 +105,6 @@ class StagedJob:
     def record_failure(self, failure: dict[str, Any]) -> Output:
         return self.run(
             record_failure,
-            job_type="provision_project",
             execution_arn=f"arn:{self.job_id}",
             payload=self.payload,
             failure=failure,

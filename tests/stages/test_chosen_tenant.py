@@ -99,9 +99,9 @@ def leftover(stack: Stack, new_project: NewProject) -> StagedJob:
     return job
 
 
-def test_what_an_earlier_job_left_becomes_removing_when_the_next_opens(stack: Stack, new_project: NewProject) -> None:
+def test_what_an_earlier_job_left_becomes_removing_when_its_retry_opens(stack: Stack, new_project: NewProject) -> None:
     earlier = leftover(stack, new_project)
-    later = open_job(earlier.project_id)
+    later = open_job(earlier.project_id, retries=earlier.job_id)
     states: dict[str, Any] = {row["tenant_id"]: row["state"] for row in look(stack, later.project_id).tenants}
     assert states == {earlier.tenant_id: "removing", later.tenant_id: "making"}
     assert chosen(stack, earlier)["look_again_at"] is not None, "reconcile removes it"
@@ -110,7 +110,7 @@ def test_what_an_earlier_job_left_becomes_removing_when_the_next_opens(stack: St
 def test_a_job_that_is_refused_leaves_what_an_earlier_one_left(stack: Stack, new_project: NewProject) -> None:
     earlier = leftover(stack, new_project)
     with pytest.raises(ProvisioningError):
-        open_job(earlier.project_id, region="xx-nowhere-1")
+        open_job(earlier.project_id, retries=earlier.job_id, region="xx-nowhere-1")
     assert chosen(stack, earlier)["state"] == "making"
 
 

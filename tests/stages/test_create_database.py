@@ -60,6 +60,8 @@ def test_the_register_says_for_whom_the_tenant_was_made(stack: Stack, job: Stage
         "job_id": job.job_id,
         "project_id": job.project_id,
         "state": "kept",
+        "access_job_id": None,
+        "is_changing": False,
         "recorded_at": None,
     }
 

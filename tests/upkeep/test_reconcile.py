@@ -93,10 +93,10 @@ def test_a_rollback_that_could_not_deregister_is_finished(stack: Stack, job: Sta
     assert (job_row(stack, job)["status"], job_row(stack, job)["leftovers"]) == ("rolled_back", [])
 
 
-def test_the_tenant_that_a_projects_next_job_superseded_is_removed(stack: Stack, job: StagedJob) -> None:
+def test_the_tenant_that_a_retry_superseded_is_removed(stack: Stack, job: StagedJob) -> None:
     job.run_until(generate_api_keys)
     job.record_failure({})
-    later = open_job(job.project_id)
+    later = open_job(job.project_id, retries=job.job_id)
     later.run(create_database)
     for _ in range(2):
         look_again(stack, job.tenant_id)

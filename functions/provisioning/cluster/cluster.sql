@@ -40,7 +40,8 @@ WITH marked AS (
     UPDATE register.tenants
     SET state = 'removing', job_id = coalesce(job_id, {job_id})
     WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id}
-        AND (job_id = {job_id} OR (job_id IS NULL AND NOT {must_be_named})) AND (state <> 'active' OR {may_be_active})
+        AND (job_id = {job_id} OR (job_id IS NULL AND NOT {must_be_named}))
+        AND (state NOT IN ('active', 'suspended') OR {may_be_active})
     RETURNING tenant_id
 ), inserted AS (
     INSERT INTO register.tenants (tenant_id, control_plane_id, job_id, project_id, state)
@@ -51,8 +52,18 @@ WITH marked AS (
 )
 SELECT EXISTS (SELECT FROM marked) OR EXISTS (SELECT FROM inserted) AS is_ours,
 
+-- name: claim_access
+-- The job that closes a live tenant, or opens it again, until it says that it is done.
+WITH claimed AS (
+    UPDATE register.tenants
+    SET access_job_id = {job_id}, is_changing = true
+    WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND state IN ('active', 'suspended')
+    RETURNING tenant_id
+)
+SELECT EXISTS (SELECT FROM claimed) AS is_ours,
+
 -- name: find_tenant
--- The end of both claims: what the register said before, and what there is on the cluster. A database whose removal was
+-- The end of the claims: what the register said before, and what there is on the cluster. A database whose removal was
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is who has created it: the
 -- bootstrap superuser is the grantor of what a creator has of its role, and has the lowest oid.
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
@@ -67,16 +78,18 @@ SELECT EXISTS (SELECT FROM marked) OR EXISTS (SELECT FROM inserted) AS is_ours,
        ) AS administrator,
        (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator;
 
--- name: record_active
+-- name: record_state
+-- The job that has made the tenant, or has changed the way into it, is done with that.
 UPDATE register.tenants
-SET state = 'active'
-WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND job_id = {job_id} AND state <> 'removing'
+SET state = {state}, is_changing = false
+WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job_id} IN (job_id, access_job_id)
+    AND state <> 'removing'
 RETURNING tenant_id;
 
 -- name: find_registered
-SELECT tenant_id, job_id, project_id, state
+SELECT tenant_id, job_id, project_id, state, CASE WHEN is_changing THEN access_job_id END AS changing_job_id
 FROM register.tenants
-WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR job_id = {job_id})
+WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR {job_id} IN (job_id, access_job_id))
 ORDER BY tenant_id;
 
 -- name: forget_tenant
@@ -97,6 +110,30 @@ SELECT rolsuper OR EXISTS (
 ) AS makes_any_extension
 FROM pg_roles
 WHERE rolname = current_user;
+
+-- name: find_roles
+-- Whether the admin itself may act as these roles, and who may grant them: see find_tenant of a role's administrator.
+SELECT rolname::text AS role, (
+           SELECT pg_get_userbyid(member)::text FROM pg_auth_members
+           WHERE roleid = pg_roles.oid AND admin_option
+           ORDER BY grantor
+           LIMIT 1
+       ) AS administrator, EXISTS (
+           SELECT FROM pg_auth_members AS own
+           WHERE own.roleid = pg_roles.oid AND own.member = to_regrole(quote_ident(session_user))::oid
+       ) AND pg_has_role(session_user, oid, {option}) AS may_act
+FROM pg_roles
+WHERE rolname = ANY ({roles})
+ORDER BY rolname;
+
+-- name: find_role_names
+SELECT rolname::text AS role FROM pg_roles WHERE rolname = ANY ({roles});
+
+-- name: join_role
+GRANT {role} TO CURRENT_USER;
+
+-- name: leave_role
+REVOKE {role} FROM CURRENT_USER;
 
 -- name: make_creator
 INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
@@ -120,7 +157,8 @@ UPDATE register.creators SET tenants = tenants + 1 WHERE name = {name};
 UPDATE register.creators SET tenants = tenants - 1 WHERE name = {name};
 
 -- name: find_shared_role
-SELECT to_regrole({role}) IS NOT NULL AS is_there, EXISTS (
+SELECT to_regrole({role}) IS NOT NULL AS is_there,
+       coalesce(pg_has_role({admin}, to_regrole({role})::oid, {option}), false) AS may_be_acted_as, EXISTS (
     SELECT FROM pg_auth_members
     WHERE roleid = to_regrole({role})::oid AND member = to_regrole(quote_ident({admin}))::oid AND admin_option
 ) AS may_be_granted;
@@ -140,7 +178,10 @@ CREATE TABLE IF NOT EXISTS register.tenants (
     control_plane_id uuid NOT NULL,
     job_id           text,
     project_id       text,
-    state            text NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'active', 'removing')),
+    state            text NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'active', 'suspended', 'removing')),
+    -- The latest job that has closed a live tenant or opened it again, and whether it is still at it.
+    access_job_id    text,
+    is_changing      boolean NOT NULL DEFAULT false,
     recorded_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS tenants_by_job ON register.tenants (job_id);

@@ -17,6 +17,7 @@ FIRST_CREATORS = 4
 
 class _SharedRole(NamedTuple):
     is_there: bool
+    may_be_acted_as: bool
     may_be_granted: bool
 
 
@@ -61,14 +62,21 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
 
 
 def _ensure_shared_role(session: Connection, role: str, admin_role: str) -> None:
-    (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], role=role, admin=admin_role)
+    names = sql.Identifier(role), sql.Identifier(admin_role)
+    has_options = session.server_version >= creators.SINCE
+    asked = {"role": role, "admin": admin_role, "option": "SET" if has_options else "MEMBER"}
+    (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], **asked)
     with session.cursor() as cursor:
         if not found.is_there:
-            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
-            (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], role=role, admin=admin_role)
+            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(names[0]))
+            (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], **asked)
         if not found.may_be_granted:
-            statement = sql.SQL("GRANT {} TO {} WITH ADMIN OPTION")
-            cursor.execute(statement.format(sql.Identifier(role), sql.Identifier(admin_role)))
+            cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(*names))
+        elif not found.may_be_acted_as:
+            # What a tenant has prepared as a shared role only that role can roll back. An admin that has created it may
+            # grant it, and is not yet allowed to become it.
+            options = sql.SQL(" WITH INHERIT FALSE, SET TRUE" if has_options else "")
+            cursor.execute(sql.Composed([sql.SQL("GRANT {} TO {}").format(*names), options]))
 
 
 def _close(session: Connection, database: str, admin: sql.Identifier) -> None:

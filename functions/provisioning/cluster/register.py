@@ -49,6 +49,13 @@ class Registered(NamedTuple):
     job_id: str | None
     project_id: str | None
     state: str
+    changing_job_id: str | None
+    """The job that is changing the way into it."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the register has it as somebody's, open or closed."""
+        return self.state in ("active", "suspended")
 
 
 class _Lock(NamedTuple):
@@ -89,13 +96,21 @@ def claim_removal(
     return _claim(session, names, holder, QUERIES["claim_removal"], **flags)
 
 
-def record_active(session: Connection, names: TenantNames, holder: Holder) -> bool:
-    """Write that the holder's job has finished this tenant; return whether the register still gives it to the job."""
-    return bool(sessions.fetch(session, _Recorded, QUERIES["record_active"], **_values(names, holder)))
+def claim_access(session: Connection, names: TenantNames, holder: Holder) -> Found:
+    """Write that the holder's job changes the way into this live tenant. Raises psycopg2.Error."""
+    return _claim(session, names, holder, QUERIES["claim_access"])
+
+
+def record_state(session: Connection, names: TenantNames, holder: Holder, state: str) -> bool:
+    """Write that the holder's job is done with this tenant, which is active or suspended from here on.
+
+    Return whether the register still gives it to the job. Raises psycopg2.Error.
+    """
+    return bool(sessions.fetch(session, _Recorded, QUERIES["record_state"], state=state, **_values(names, holder)))
 
 
 def find(session: Connection, control_plane_id: str, tenant_id: str | None, job_id: str) -> list[Registered]:
-    """Return the tenant of this id and every tenant that the register gives to the job. Raises psycopg2.Error."""
+    """Return the tenant of this id, and every tenant that the job has made or closed. Raises psycopg2.Error."""
     values = {"control_plane_id": control_plane_id, "tenant_id": tenant_id, "job_id": job_id}
     return sessions.fetch(session, Registered, QUERIES["find_registered"], **values)
 
@@ -107,7 +122,7 @@ def is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
         lambda session: find(session, holder.control_plane_id, tenant.tenant_id, str(tenant.job_id)),
     )
     return any(
-        one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or one.state != "active")
+        one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or not one.is_live)
         for one in found
     )
 

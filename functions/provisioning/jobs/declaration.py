@@ -1,10 +1,11 @@
-"""What a job type is: its payload, its stages, what it makes of its project's status, and what may not run beside it."""
+"""What a job type is: its payload, its stages, the statuses it leads its project through, and what it excludes."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, NewType, Protocol
 
 from provisioning.errors import TransientError
+from provisioning.jobs.payload import Placement
 from provisioning.stage import Stage
 
 JobType = NewType("JobType", str)
@@ -45,6 +46,14 @@ class JobPayload(Protocol):
     @property
     def retries(self) -> str | None:
         """The job with an incomplete rollback in whose place this one is."""
+
+    @property
+    def placement(self) -> Placement:
+        """What the cluster of a new tenant has to offer."""
+
+    @property
+    def skipped(self) -> set[Stage]:
+        """The stages that the job leaves out."""
 
     def as_document(self) -> dict[str, Any]:
         """Return the payload as it is kept in the control plane."""

@@ -4,10 +4,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from provisioning.jobs.rules import keep_metadata, keep_schema
-from provisioning.stage import Service
+from provisioning.stage import Service, Stage
 
 PROVISION_SCHEMA = "provision_project.schema.json"
 PROJECT_SCHEMA = "project.schema.json"
+
+
+class Placement(NamedTuple):
+    """What a cluster has to offer to a new tenant."""
+
+    region: str
+    engine: str
+    version: str
+    size: str
+
+
+NOWHERE = Placement("", "", "", "")
+"""Of a job that works on the tenant that its project has: no cluster is like this."""
 
 
 class ProjectPayload(NamedTuple):
@@ -19,6 +32,16 @@ class ProjectPayload(NamedTuple):
     metadata: dict[str, Any]
     retries: str | None = None
     """The job with an incomplete rollback in whose place this one is."""
+
+    @property
+    def placement(self) -> Placement:
+        """The job gets no tenant: its project has one."""
+        return NOWHERE
+
+    @property
+    def skipped(self) -> set[Stage]:
+        """No stage is left out."""
+        return set()
 
     def as_document(self) -> dict[str, Any]:
         """Return the payload in the shape in which it came."""
@@ -48,6 +71,16 @@ class Payload(NamedTuple):
     metadata: dict[str, Any]
     retries: str | None = None
     """The job with an incomplete rollback in whose place this one is."""
+
+    @property
+    def placement(self) -> Placement:
+        """What the cluster of the new tenant has to offer."""
+        return Placement(self.region, self.database.engine, self.database.version, self.database.size)
+
+    @property
+    def skipped(self) -> set[Stage]:
+        """The stages of the services that are not wanted."""
+        return {service.stage for service in Service if not self.services[service]}
 
     def as_document(self) -> dict[str, Any]:
         """Returns the payload in the shape in which it came, with every default filled in that does not depend on

@@ -14,6 +14,7 @@ SUSPEND_PROJECT = Declaration(
         Step(Stage.INITIALIZING, "Verify project"),
         Step(Stage.SUSPENDING_ACCESS, "Suspend tenant access", "Restore tenant access", "the tenant is closed"),
         Step(Stage.SUSPENDING_SERVICES, "Suspend services", "Resume services", "its services are suspended"),
+        Step(Stage.FINALIZING, "Finalize"),
     ),
     tenant=TenantOf.PROJECT,
     opens_in=(ProjectStatus.ACTIVE,),

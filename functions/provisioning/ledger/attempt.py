@@ -8,11 +8,14 @@ from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane, locks
 from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
 from provisioning.identity import tenant_from
+from provisioning.jobs.declaration import JobType
 from provisioning.ledger.job import Job
 from provisioning.queries import Query
-from provisioning.stage import Stage
+from provisioning.stage import Service, Stage
 
 QUERIES = queries.load(__file__, "ledger.sql")
+COMPLETION = ("record_succeeded", "record_output", "record_tenant_state", "record_project_status")
+"""What the last stage of a job records, in order, once it has composed the job's result."""
 
 
 class Intent(NamedTuple):
@@ -21,7 +24,7 @@ class Intent(NamedTuple):
     The job is not known yet where it is written: the query takes what it needs from the tenant's own row.
     """
 
-    query: str
+    query: Query
     parameters: Mapping[str, object] = MappingProxyType({})
 
 
@@ -39,12 +42,14 @@ class Work(NamedTuple):
     """A row of find_work: a job with its tenant and one of its stages, and what the claim before it has got."""
 
     job_id: str
+    job_type: JobType
     project_id: str
     job_status: str
     payload: dict[str, Any]
     organization_id: str
     owner_id: str
     tenant: dict[str, Any] | None
+    registered: list[str]
     step_status: str | None
     output: dict[str, Any] | None
     held: bool
@@ -54,8 +59,9 @@ class Work(NamedTuple):
         """Return the job. Raises JobClosed when it has no tenant any more."""
         if self.tenant is None:
             raise JobClosed("the job has no tenant any more")
-        tenant = tenant_from(self.tenant)
-        return Job(self.job_id, self.project_id, self.organization_id, self.owner_id, self.payload, tenant)
+        tenant, registered = tenant_from(self.tenant), tuple(Service(one) for one in self.registered)
+        whose = (self.project_id, self.organization_id, self.owner_id)
+        return Job(self.job_id, self.job_type, *whose, self.payload, tenant, registered)
 
 
 class Status(NamedTuple):
@@ -64,6 +70,8 @@ class Status(NamedTuple):
     status: str
     is_rolling_back: bool
     is_known: bool
+    has_begun: bool
+    """Whether any of the stages asked for has had an attempt."""
 
 
 class _Current(NamedTuple):
@@ -91,22 +99,23 @@ class Attempt(NamedTuple):
         if self.control.fetch_one(_Current, QUERIES["find_current_attempt"], **self._key) is None:
             raise self._superseded()
 
-    def succeed(self, output: dict[str, Any], *records: str, **parameters: object) -> dict[str, Any]:
+    def succeed(self, output: dict[str, Any], *records: Query, **parameters: object) -> dict[str, Any]:
         """Record the outcome and, by the queries named, the work itself, give the lock back and return the outcome.
 
         One transaction in one round trip, and the last that an attempt makes. Raises JobClosed when the attempt is
         superseded, and then nothing is recorded.
         """
-        self._finish(("record_success", *records), output=output, **parameters)
+        self._finish((QUERIES["record_success"], *records), output=output, **parameters)
         return output
 
-    def complete(self, **parameters: object) -> dict[str, Any]:
-        """Record the outcome of the last stage, which is the job's: its project is active from here on.
+    def complete(self, result: Query = QUERIES["record_result"], **parameters: object) -> dict[str, Any]:
+        """Record the outcome of the last stage, which is the job's: its project has the declared status from here on.
 
-        Return the result. Raises JobClosed when the job is being rolled back, and then nothing is recorded.
+        The result is what the query composes: by default what the job's stages have answered. Return it. Raises
+        JobClosed when the job is being rolled back, and then nothing is recorded.
         """
-        records = ("record_provisioned", "record_output", "record_active_tenant", "record_active_project")
-        finished = self._finish(("record_result", "record_success", *records), output=None, **parameters)
+        records = [QUERIES[name] for name in COMPLETION]
+        finished = self._finish((result, QUERIES["record_success"], *records), output=None, **parameters)
         return cast("dict[str, Any]", finished.result)
 
     def fail(self, error: ProvisioningError) -> None:
@@ -119,8 +128,8 @@ class Attempt(NamedTuple):
             error_details={"error": type(error).__name__, "transient": not error.permanent},
         )
 
-    def _finish(self, names: Sequence[str], **parameters: object) -> _Finished:
-        sent: list[Query] = [BEGIN, *(QUERIES[name] for name in names), COMMIT, QUERIES["release_recorded"]]
+    def _finish(self, records: Sequence[Query], **parameters: object) -> _Finished:
+        sent = [BEGIN, *records, COMMIT, QUERIES["release_recorded"]]
         tenant_id = self.job.tenant.tenant_id
         finished = self.control.fetch_one(_Finished, *sent, tenant_id=tenant_id, **self._key, **parameters)
         if finished is None or not finished.recorded:
@@ -142,7 +151,7 @@ def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> A
     does not want is not claimed. Raises StageInProgress while another attempt is at work within its time, and JobClosed
     when the job has ended, is rolling back or does not exist.
     """
-    intended = [QUERIES[intent.query]] if intent is not None else []
+    intended = [intent.query] if intent is not None else []
     sent = (QUERIES["claim_stage"], *intended, QUERIES["find_work"])
     parameters = {**(intent.parameters if intent is not None else {}), "job_id": job_id, "stage": str(stage)}
     control, work = locks.take([f"{job_id}/{stage}"], seconds, Work, *sent, **parameters)
@@ -166,5 +175,5 @@ def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> A
 
 def was_rolled_back(job_id: str) -> bool:
     """Return whether the job was rolled back or is being rolled back. Only for an attempt that is over."""
-    job = control_plane.connect().fetch_one(Status, QUERIES["find_job_status"], job_id=job_id)
+    job = control_plane.connect().fetch_one(Status, QUERIES["find_job_status"], job_id=job_id, stages=[])
     return job is not None and job.status != "succeeded" and job.is_rolling_back

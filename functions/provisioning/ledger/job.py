@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioning.control_plane import Cluster
 from provisioning.identity import Tenant
+from provisioning.jobs.declaration import JobType
+from provisioning.stage import Service
 
 if TYPE_CHECKING:
     from provisioning.jobs.payload import Payload
@@ -14,11 +16,14 @@ class Job(NamedTuple):
     """One execution of the state machine for one project. Its id is the execution's name."""
 
     job_id: str
+    job_type: JobType
     project_id: str
     organization_id: str
     owner_id: str
     document: Mapping[str, Any]
     tenant: Tenant
+    registered: tuple[Service, ...] = ()
+    """The services that the tenant is registered with."""
 
     @property
     def payload(self) -> "Payload":

@@ -32,31 +32,20 @@ WITH claimed AS (
 )
 SELECT set_config('provisioner.attempt', coalesce(max(attempt)::text, ''), true) FROM claimed;
 
--- name: record_intended_registration (job_id text, service text)
-INSERT INTO control_plane.service_registrations (tenant_id, service, job_id)
-SELECT tenant_id, %(service)s, job_id
-FROM control_plane.tenants
-WHERE job_id = %(job_id)s AND state IN ('making', 'claimed') AND current_setting('provisioner.attempt') <> ''
-ON CONFLICT DO NOTHING;
-
--- name: record_intended_api_keys (job_id text)
-INSERT INTO control_plane.api_key_secrets (tenant_id, job_id)
-SELECT tenant_id, job_id
-FROM control_plane.tenants
-WHERE job_id = %(job_id)s AND state IN ('making', 'claimed') AND current_setting('provisioner.attempt') <> ''
-ON CONFLICT DO NOTHING;
-
 -- name: find_work (job_id text, stage text)
 -- The job with its tenant and the stage, as the claim that may stand before it has left them.
-SELECT jobs.job_id, jobs.project_id, jobs.status AS job_status, jobs.payload,
+SELECT jobs.job_id, jobs.job_type, jobs.project_id, jobs.status AS job_status, jobs.payload,
        projects.organization_id, projects.owner_id, chosen.document AS tenant,
+       (SELECT coalesce(array_agg(service ORDER BY created_at), '{}') FROM control_plane.service_registrations AS registration
+        WHERE registration.tenant_id = jobs.tenant_id AND registration.status = 'registered') AS registered,
        step.status AS step_status, step.output,
        coalesce(nullif(current_setting('provisioner.held', true), '')::boolean, false) AS held,
        nullif(current_setting('provisioner.attempt', true), '')::integer AS attempt
 FROM control_plane.jobs
 LEFT JOIN control_plane.projects USING (project_id)
 LEFT JOIN control_plane.tenants
-    ON tenants.job_id = jobs.job_id AND tenants.state IN ('making', 'claimed', 'active', 'suspended')
+    ON tenants.tenant_id = jobs.tenant_id AND tenants.project_id = jobs.project_id
+    AND (tenants.state IN ('active', 'suspended') OR (tenants.job_id = jobs.job_id AND tenants.state IN ('making', 'claimed')))
 LEFT JOIN control_plane.tenant_documents AS chosen ON chosen.tenant_id = tenants.tenant_id
 LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = %(stage)s
 WHERE jobs.job_id = %(job_id)s;
@@ -98,70 +87,31 @@ WITH succeeded AS (
 )
 SELECT set_config('provisioner.recorded', EXISTS (SELECT FROM succeeded)::text, false);
 
--- name: record_database (tenant_id text, job_id text, secret_arn text, is_prepared boolean)
-UPDATE control_plane.tenants
-SET secret_arn = %(secret_arn)s, prepared = CASE WHEN %(is_prepared)s THEN prepared END
-WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
-
--- name: record_schema (tenant_id text, job_id text, version integer, prepared jsonb)
-UPDATE control_plane.tenants
-SET schema_version = %(version)s, prepared = %(prepared)s
-WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
-
--- name: record_registration (tenant_id text, service text, endpoint text, registered_at timestamptz)
-UPDATE control_plane.service_registrations
-SET status = 'registered', endpoint = %(endpoint)s, registered_at = %(registered_at)s
-WHERE tenant_id = %(tenant_id)s AND service = %(service)s AND current_setting('provisioner.recorded')::boolean;
-
--- name: record_api_keys (tenant_id text, job_id text, prefix text, keys jsonb)
-INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
-SELECT key.key_id, %(tenant_id)s, %(job_id)s, key.position, key.kind, %(prefix)s, key.hint, decode(key.hash, 'hex')
-FROM jsonb_to_recordset(%(keys)s) AS key (key_id uuid, position integer, kind text, hint text, hash text)
-WHERE current_setting('provisioner.recorded')::boolean
-ON CONFLICT (job_id, position) DO NOTHING;
-
--- name: find_api_keys (job_id text)
-SELECT key_id::text, encode(key_hash, 'hex') AS hash
-FROM control_plane.api_keys
-WHERE job_id = %(job_id)s
-ORDER BY position;
-
--- name: record_result (job_id text, tenant_id text, database text, schema text)
-SELECT set_config('provisioner.result', row_to_json(collected)::text, false)
+-- name: record_result (job_id text)
+-- What a job says when it has succeeded: whose it was, what its stages have answered, in their order, and when.
+SELECT set_config('provisioner.result', json_object_agg(field, value ORDER BY position)::text, false)
 FROM (
-    SELECT jobs.project_id, tenants.tenant_id,
-           json_build_object(
-               'host', clusters.host, 'port', clusters.port, 'name', %(database)s, 'schema', %(schema)s,
-               'engine', clusters.engine, 'version', clusters.version, 'size', clusters.size
-           ) AS database,
-           coalesce((
-               SELECT json_object_agg(service, json_build_object(
-                   'external_id', tenant_id, 'endpoint', endpoint, 'registered_at', registered_at) ORDER BY service)
-               FROM control_plane.service_registrations
-               WHERE service_registrations.tenant_id = tenants.tenant_id AND status = 'registered'
-           ), '{}') AS services,
-           (
-               SELECT coalesce(json_agg(json_build_object(
-                   'key_id', key_id, 'kind', kind, 'prefix', prefix, 'hint', hint, 'created_at', created_at
-               ) ORDER BY position), '[]')
-               FROM control_plane.api_keys
-               WHERE job_id = jobs.job_id
-           ) AS api_keys,
-           tenants.secret_arn,
-           json_build_object(
-               'provisioned_at', clock_timestamp(), 'region', clusters.region, 'owner_id', projects.owner_id,
-               'organization_id', projects.organization_id, 'job_id', jobs.job_id,
-               'duration_ms', round(extract(epoch FROM clock_timestamp() - jobs.started_at) * 1000)::bigint,
-               'attempts', jobs.attempts
-           ) AS metadata
+    SELECT field, value, position
     FROM control_plane.jobs
     JOIN control_plane.projects USING (project_id)
-    JOIN control_plane.clusters USING (cluster_id)
-    JOIN control_plane.tenants ON tenants.job_id = jobs.job_id AND tenants.tenant_id = %(tenant_id)s
+    JOIN control_plane.clusters USING (cluster_id),
+    LATERAL (
+        VALUES (1, 'project_id', to_json(jobs.project_id)), (2, 'tenant_id', to_json(jobs.tenant_id)),
+               (3, 'status', to_json(jobs.status_on_success)),
+               (1000, 'metadata', json_build_object(
+                   'completed_at', clock_timestamp(), 'region', clusters.region, 'owner_id', projects.owner_id,
+                   'organization_id', projects.organization_id, 'job_id', jobs.job_id,
+                   'duration_ms', round(extract(epoch FROM clock_timestamp() - jobs.started_at) * 1000)::bigint,
+                   'attempts', jobs.attempts))
+    ) AS common (position, field, value)
     WHERE jobs.job_id = %(job_id)s
+    UNION ALL
+    SELECT answered.key, answered.value, 3 + step.position
+    FROM control_plane.provisioning_steps AS step, json_each(step.output::json) AS answered
+    WHERE step.job_id = %(job_id)s AND step.position > 0
 ) AS collected;
 
--- name: record_provisioned (job_id text)
+-- name: record_succeeded (job_id text)
 UPDATE control_plane.jobs
 SET status = 'succeeded', current_stage = 'completed', completed_at = clock_timestamp(),
     last_error_type = NULL, last_error_message = NULL, result = current_setting('provisioner.result')::jsonb
@@ -172,12 +122,16 @@ UPDATE control_plane.provisioning_steps
 SET output = current_setting('provisioner.result')::jsonb
 WHERE job_id = %(job_id)s AND stage = %(stage)s AND current_setting('provisioner.recorded')::boolean;
 
--- name: record_active_tenant (job_id text, tenant_id text)
+-- name: record_tenant_state (job_id text)
+-- A tenant lives as its project does: active or suspended.
 UPDATE control_plane.tenants
-SET state = 'active'
-WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+SET state = jobs.status_on_success
+FROM control_plane.jobs
+WHERE jobs.job_id = %(job_id)s AND tenants.tenant_id = jobs.tenant_id AND tenants.project_id = jobs.project_id
+    AND (tenants.job_id = jobs.job_id OR tenants.state IN ('active', 'suspended'))
+    AND jobs.status_on_success IN ('active', 'suspended') AND current_setting('provisioner.recorded')::boolean;
 
--- name: record_active_project (job_id text)
+-- name: record_project_status (job_id text)
 UPDATE control_plane.projects
 SET status = jobs.status_on_success, updated_at = now()
 FROM control_plane.jobs
@@ -226,7 +180,10 @@ WHERE step.job_id = %(job_id)s AND step.status = 'running'
 -- name: find_job_status
 -- A job that was never opened, and whose rollback was incomplete, has its row from that rollback: nobody knew it before.
 SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
-       payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known
+       payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known,
+       EXISTS (
+           SELECT FROM control_plane.provisioning_steps AS step
+           WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0) AS has_begun
 FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 
@@ -244,12 +201,3 @@ VALUES ('compensated', %(job_id)s, (SELECT project_id FROM control_plane.jobs WH
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('compensation failed', %(job_id)s, (SELECT project_id FROM control_plane.jobs WHERE job_id = %(job_id)s),
         jsonb_build_object('stages', %(stages)s::text[], 'error_type', %(error_type)s, 'error_message', %(error_message)s));
-
--- name: forget_api_keys
-DELETE FROM control_plane.api_keys WHERE job_id = %(job_id)s RETURNING key_id::text;
-
--- name: find_api_key_secrets
-SELECT tenant_id, revealed_at IS NOT NULL AS is_revealed
-FROM control_plane.api_key_secrets
-WHERE job_id = %(job_id)s
-ORDER BY tenant_id;

@@ -27,8 +27,17 @@ class Rollback(NamedTuple):
     """False where the control plane knows the job from an earlier rollback of it at most, as after a restore."""
     tenant_id: str | None = None
     """The tenant in the execution's state."""
+    has_begun: bool = True
+    """Whether any of the stages has had an attempt, as far as the control plane knows."""
     is_forgotten: bool = False
     """Step Functions does not know the job's execution any more, so only a register that names the job counts."""
+
+    def check(self) -> None:
+        """Guarantee that this compensation still holds its locks, which its session does for as long as it lives.
+
+        To be called before every effect that no other lock guards. Raises ControlPlaneUnavailable.
+        """
+        self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key)
 
     def finish(self, undone: Undone) -> None:
         """Record that nothing of these stages is left, and what was removed."""
@@ -61,7 +70,8 @@ def begin(
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    return Rollback(control, stages, job_id, job is not None and job.is_known, tenant_id, is_forgotten)
+    is_known, has_begun = (job.is_known, job.has_begun) if job is not None else (False, False)
+    return Rollback(control, stages, job_id, is_known, tenant_id, has_begun, is_forgotten)
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

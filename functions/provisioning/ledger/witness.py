@@ -1,7 +1,10 @@
 """What the registers say of a job where the control plane's word is not enough: a forgotten job, a restored backup."""
 
+from collections.abc import Sequence
+
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
+from provisioning.control_plane import Cluster
 from provisioning.identity import Tenant
 from provisioning.ledger.rollback import Rollback
 from provisioning.tenant import holding
@@ -52,3 +55,21 @@ def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
     if tenant_id is not None and tenant_id not in named:
         unknown.append(f"tenant {tenant_id}: neither the control plane nor a register gives it to this job")
     return found, unknown
+
+
+def changing(rollback: Rollback, clusters: Sequence[Cluster]) -> list[str]:
+    """Return the tenants whose way in this job is changing, as the registers of these clusters have it."""
+    identity, job_id = rollback.control.identity(), rollback.job_id
+    found: list[str] = []
+    for cluster in clusters:
+        _, rows = sessions.on(cluster, lambda session: register.find(session, identity, rollback.tenant_id, job_id))
+        found += [row.tenant_id for row in rows if row.changing_job_id == job_id]
+    return found
+
+
+def changed_in_registers(rollback: Rollback) -> list[str]:
+    """Return, in words, what a job has changed that the control plane has forgotten, and with it how things were."""
+    return [
+        f"tenant {tenant_id}: the control plane does not know how it was before this job changed the way into it"
+        for tenant_id in changing(rollback, rollback.control.clusters())
+    ]

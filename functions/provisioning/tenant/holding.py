@@ -46,6 +46,7 @@ def dispute(control: ControlPlane, tenant: Tenant) -> Tenant:
         BEGIN,
         QUERIES["record_disputed"],
         QUERIES["claim_tenant"],
+        QUERIES["record_new_tenant"],
         COMMIT,
         QUERIES["find_chosen"],
         tenant_id=tenant.tenant_id,
@@ -81,13 +82,13 @@ def record_found(
     return found if found is not None and (found.state, found.job_id) == ("removing", job_id) else None
 
 
-def claim_removal(control: ControlPlane, tenant_id: str, job_id: str | None, *, removes_tenant: bool) -> bool:
+def claim_removal(control: ControlPlane, tenant_id: str, job_id: str | None) -> bool:
     """Take a tenant to removing, and return whether its holder may: the guard before anything is sent to a cluster.
 
     From making, ready and claimed for the holder only; from active and suspended only when the holder is a job whose
-    type removes tenants.
+    declaration says that it removes tenants.
     """
-    asked = {"tenant_id": tenant_id, "job_id": job_id, "removes_tenant": removes_tenant}
+    asked = {"tenant_id": tenant_id, "job_id": job_id}
     claimed = control.fetch_one(_TenantId, QUERIES["claim_removal"], last_look=LAST_LOOK_SECONDS, **asked)
     return claimed is not None
 

@@ -20,6 +20,13 @@ INSERT INTO control_plane.tenants (tenant_id, cluster_id, job_id, project_id, st
 SELECT %(new_tenant_id)s, %(cluster_id)s, %(job_id)s, %(project_id)s, 'making', %(fingerprint)s
 WHERE NOT EXISTS (SELECT FROM ready);
 
+-- name: record_new_tenant (job_id text)
+-- The job's tenant is the one that was chosen for it.
+UPDATE control_plane.jobs
+SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
+FROM control_plane.tenants
+WHERE jobs.job_id = %(job_id)s AND tenants.job_id = jobs.job_id AND state IN ('making', 'claimed');
+
 -- name: find_chosen
 SELECT document AS tenant
 FROM control_plane.tenant_documents
@@ -31,7 +38,7 @@ WHERE tenant_id = (
 WITH disputed AS (
     UPDATE control_plane.tenants
     SET state = 'disputed'
-    WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s AND state <> 'active'
+    WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s AND state NOT IN ('active', 'suspended')
     RETURNING tenant_id, job_id, project_id
 )
 INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
@@ -81,7 +88,8 @@ UPDATE control_plane.tenants
 SET state = 'removing', look_again_at = coalesce(look_again_at, now() + %(last_look)s * interval '1 second')
 WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s
     AND (state IN ('making', 'ready', 'claimed', 'removing')
-        OR (state IN ('active', 'suspended') AND %(removes_tenant)s AND job_id IS NOT NULL))
+        OR (state IN ('active', 'suspended')
+            AND EXISTS (SELECT FROM control_plane.jobs WHERE jobs.job_id = tenants.job_id AND removes_tenant)))
 RETURNING tenant_id;
 
 -- name: record_removed
@@ -156,7 +164,12 @@ WITH finished AS (
                 ORDER BY details -> 'stages', id DESC
             ) AS latest
             WHERE details -> 'unknown' <> '[]')
-    RETURNING job_id
+    RETURNING job_id, status_while_running, status_on_failure
+), freed AS (
+    UPDATE control_plane.projects
+    SET status = finished.status_on_failure, updated_at = now()
+    FROM finished
+    WHERE projects.job_id = finished.job_id AND projects.status = finished.status_while_running
 )
 UPDATE control_plane.provisioning_steps AS step
 SET status = 'compensated', completed_at = clock_timestamp()

@@ -35,7 +35,6 @@ def remove(
     control: ControlPlane,
     tenant: Tenant,
     *,
-    removes_tenant: bool = False,
     must_be_named: bool = False,
     may_be_active: bool = True,
 ) -> Removal:
@@ -50,7 +49,7 @@ def remove(
     holder = register.holder_of(control, tenant.job_id, tenant.project_id)
     if must_be_named and not register.is_named(tenant, holder, may_be_active=may_be_active):
         return Removal([], f"the register does not give tenant {tenant.tenant_id} to this job")
-    if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id, removes_tenant=removes_tenant):
+    if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id):
         return Removal([], f"tenant {tenant.tenant_id} is not this job's to remove")
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
     try:

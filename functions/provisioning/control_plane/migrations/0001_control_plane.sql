@@ -14,7 +14,9 @@ CREATE TABLE control_plane.projects (
     organization_id text NOT NULL,
     owner_id        text NOT NULL,
     region          text NOT NULL,
-    status          text NOT NULL DEFAULT 'created' CHECK (status IN ('created', 'provisioning', 'active', 'failed')),
+    -- Which job type leads from which to which, its declaration says (provisioning/jobs/).
+    status          text NOT NULL DEFAULT 'created' CHECK (status IN
+                        ('created', 'provisioning', 'active', 'failed', 'suspending', 'suspended', 'resuming', 'leaving')),
     job_id          text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now()
@@ -39,6 +41,8 @@ CREATE TABLE control_plane.jobs (
     job_type            text NOT NULL,
     project_id          text,
     cluster_id          text REFERENCES control_plane.clusters,
+    -- The tenant that the job works on: chosen for it, or its project's.
+    tenant_id           text,
     execution_arn       text,
     payload             jsonb,
     status              text NOT NULL DEFAULT 'pending' CHECK (status IN
@@ -56,11 +60,12 @@ CREATE TABLE control_plane.jobs (
     rollback_started_at timestamptz,
     completed_at        timestamptz,
     -- Written when the job opens, as its type declares them (provisioning/jobs/): the key of which one job runs at a time,
-    -- and the status that the job's project has while it runs and afterwards.
+    -- the status that the job's project has while it runs and afterwards, and whether it may remove a live tenant.
     excludes             text,
     status_while_running text,
     status_on_success    text,
-    status_on_failure    text
+    status_on_failure    text,
+    removes_tenant       boolean NOT NULL DEFAULT false
 );
 
 CREATE UNIQUE INDEX jobs_one_running_per_key ON control_plane.jobs (excludes)
@@ -80,6 +85,8 @@ CREATE TABLE control_plane.provisioning_steps (
     error_message text,
     error_details jsonb,
     output        jsonb,
+    -- What is left until the stage is undone, where what it changes has no row of its own.
+    leaves        text,
     PRIMARY KEY (job_id, stage)
 );
 
@@ -115,6 +122,20 @@ CREATE UNIQUE INDEX tenants_one_unfinished_per_project ON control_plane.tenants 
 CREATE INDEX tenants_by_job ON control_plane.tenants (job_id);
 CREATE INDEX tenants_by_cluster ON control_plane.tenants (cluster_id, state, created_at) WHERE state <> 'gone';
 CREATE INDEX tenants_to_look_at ON control_plane.tenants (look_again_at) WHERE state = 'removing';
+
+-- What the way into a tenant's database was before it was closed, to be put back: written down before it is taken away.
+CREATE TABLE control_plane.suspensions (
+    tenant_id         text PRIMARY KEY REFERENCES control_plane.tenants,
+    -- The job that closes the tenant, or opens it again.
+    job_id            text NOT NULL,
+    logins            text[] NOT NULL,
+    -- The database's privileges in the order of its ACL, and its own limits. NULL until they are read.
+    grants            jsonb,
+    connection_limit  integer,
+    allow_connections boolean,
+    recorded_at       timestamptz NOT NULL DEFAULT now(),
+    restored_at       timestamptz
+);
 
 -- A removed one keeps its row until its tenant is gone: a request that was sent before may arrive after the removal.
 CREATE TABLE control_plane.service_registrations (
@@ -154,6 +175,20 @@ CREATE TABLE control_plane.api_keys (
     UNIQUE (job_id, position)
 );
 CREATE INDEX api_keys_by_tenant ON control_plane.api_keys (tenant_id);
+
+-- A project that failed has no live tenant; one that has is never taken for failed and given another.
+CREATE FUNCTION control_plane.refuse_live_tenant() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    IF EXISTS (SELECT FROM control_plane.tenants
+               WHERE tenants.project_id = NEW.project_id AND state IN ('active', 'suspended')) THEN
+        RAISE EXCEPTION 'the project % has a live tenant', NEW.project_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER projects_that_failed_have_no_live_tenant BEFORE UPDATE OF status ON control_plane.projects
+    FOR EACH ROW WHEN (OLD.status <> NEW.status AND 'failed' IN (OLD.status, NEW.status))
+    EXECUTE FUNCTION control_plane.refuse_live_tenant();
 
 CREATE TABLE control_plane.audit_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

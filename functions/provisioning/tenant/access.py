@@ -1,0 +1,82 @@
+"""The way into a tenant's database is closed, and opened again as it was. A closed tenant keeps all that it has.
+
+A tenant is closed when nobody can come in and nobody is in. Its logins are closed first; who was let in before that is
+ended, and comes to a database that lets nobody connect. What the owner grants meanwhile is revoked with the rest. Both
+directions can be repeated, and neither needs the tenant to be healthy.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ResumptionFailed, SuspensionFailed
+from provisioning.identity import Tenant
+from provisioning.tenant import gate, suspensions
+from provisioning.tenant.gate import Entered, Gate
+
+LOOKS = 2
+"""Looks in a row that have to find nobody."""
+
+PAUSE_SECONDS = 0.05
+
+
+class Ended(NamedTuple):
+    """What closing a tenant has ended."""
+
+    sessions: int = 0
+    prepared_transactions: int = 0
+    slots: int = 0
+
+    def with_more(self, before: Entered, after: Entered) -> "Ended":
+        """Return these and what one look found and the next did not."""
+        gone = (max(0, getattr(before, name) - getattr(after, name)) for name in self._fields)
+        return Ended(*(count + more for count, more in zip(self, gone, strict=True)))
+
+
+def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None], ends_at: float) -> Ended:
+    """Close a live tenant for a job, by that monotonic time, and return what was ended.
+
+    Raise SuspensionFailed, naming what is left, when somebody is still in at that time, and what gate.held raises.
+    """
+    with gate.held(control, tenant, job_id, check) as held:
+        kept = suspensions.record_closing(control, tenant.tenant_id, job_id, held.find_logins())
+        ended, looks = Ended(), 0
+        while True:
+            if held.close_logins():
+                way_in = held.find_way_in()
+                if kept.way_in is None:
+                    kept = suspensions.record_way_in(control, tenant.tenant_id, job_id, way_in)
+                held.revoke_connect(way_in)
+            before = held.look()
+            held.end_all()
+            after = held.look()
+            ended = ended.with_more(before, after)
+            looks = 0 if after.left else looks + 1
+            if looks == LOOKS:
+                return ended
+            if time.monotonic() > ends_at:
+                raise SuspensionFailed(f"left in the tenant: {after.left or 'not looked at twice'}")
+            time.sleep(PAUSE_SECONDS)
+
+
+def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None]) -> int:
+    """Put a tenant's privileges and logins back for a job, in one transaction; back already, change nothing.
+
+    Return how many of its logins can log in again.
+
+    Raise ResumptionFailed when the control plane does not know what they were, and what gate.held raises.
+    """
+    with gate.held(control, tenant, job_id, check) as held:
+        kept = suspensions.record_opening(control, tenant.tenant_id, job_id)
+        if kept is None:
+            raise ResumptionFailed("the control plane does not know what the way into the tenant was")
+        if not is_open(held, kept):
+            held.restore(kept)
+        suspensions.record_restored(control, tenant.tenant_id, job_id)
+        return len(kept.logins)
+
+
+def is_open(held: Gate, kept: suspensions.Suspension) -> bool:
+    """Return whether what is kept is in place: the logins are opened in one transaction with the rest."""
+    return bool(kept.logins) and set(kept.logins) <= set(held.find_logins())

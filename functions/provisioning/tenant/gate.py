@@ -1,0 +1,195 @@
+"""What closes a tenant's database and opens it again, change by change, while the tenant's lock is held."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, queries
+from provisioning.cluster import acting, register
+from provisioning.cluster import session as sessions
+from provisioning.cluster.acting import ADMIN_AGAIN, Actor
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ResourceConflict
+from provisioning.identity import Tenant
+from provisioning.queries import Query
+from provisioning.tenant.making import QUERIES as TENANT_QUERIES
+from provisioning.tenant.making import composed
+from provisioning.tenant.suspensions import Grant, Suspension, WayIn
+
+QUERIES = queries.load(__file__)
+LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
+"""How long a change waits for a lock that a tenant's open transaction holds: its session is ended before the next."""
+
+PRIVILEGES = {name: sql.SQL(name) for name in ("CREATE", "CONNECT", "TEMPORARY")}
+
+
+class Entered(NamedTuple):
+    """Who is in a tenant, who is coming in, and by what somebody still could."""
+
+    sessions: int
+    entering: int
+    prepared_transactions: int
+    slots: int
+    logins: int
+    grants: int
+
+    @property
+    def left(self) -> str:
+        """What is left, in words; empty when the tenant is closed."""
+        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self._asdict().items() if count)
+
+
+class _Logins(NamedTuple):
+    logins: list[str]
+
+
+class _Role(NamedTuple):
+    role: str
+
+
+class _Prepared(NamedTuple):
+    gid: str
+    owner: str
+
+
+class Gate(NamedTuple):
+    """The way into a tenant, held for one change. The admin may act as the tenant's roles meanwhile."""
+
+    session: Connection
+    tenant: Tenant
+    owner: Actor
+
+    def find_logins(self) -> list[str]:
+        """Return those of the tenant's logins that can log in."""
+        (found,) = sessions.fetch_composed(self.session, _Logins, self._composed(QUERIES["find_logins"]))
+        return found.logins
+
+    def find_way_in(self) -> WayIn:
+        """Return the database's privileges and limits as they are."""
+        (found,) = sessions.fetch_composed(self.session, WayIn, self._composed(QUERIES["find_way_in"]))
+        return found._replace(grants=[Grant(*grant) for grant in found.grants])
+
+    def look(self) -> Entered:
+        """Return who is in, and by what somebody still could come in."""
+        return look(self.session, self.tenant)
+
+    def close_logins(self) -> bool:
+        """Let nobody log in as the tenant any more; return False while somebody's lock is in the way of that."""
+        login = sql.Identifier(self.tenant.names.login_role)
+        return self._send(self._composed(QUERIES["close_login"], login=login))
+
+    def revoke_connect(self, way_in: WayIn) -> bool:
+        """Let nobody but the admin connect; return False while somebody's lock is in the way of that."""
+        admin = self.session.info.user
+        may = {grant.grantee for grant in way_in.grants if grant.privilege == "CONNECT" and grant.grantee != admin}
+        revoked = [self._composed(QUERIES["revoke_connect"], grantee=_grantee(name)) for name in sorted(may, key=str)]
+        return self._send(sql.Composed(revoked)) if revoked else True
+
+    def end_all(self) -> None:
+        """End the sessions, and what outlives a session: prepared transactions and replication slots."""
+        ended = self._composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
+        slots = self._composed(TENANT_QUERIES["end_sessions_of_slots"], TENANT_QUERIES["drop_slots"])
+        strangers = sessions.fetch_composed(self.session, _Role, self._composed(QUERIES["find_strangers"]))
+        with acting.joined(self.session, [one.role for one in strangers]) as actors, self.session.cursor() as cursor:
+            ended_by = [sql.Composed([who.becoming, ended, ADMIN_AGAIN]) for who in (self.owner, *actors.values())]
+            cursor.execute(sql.Composed([*ended_by, ended, slots]))
+        prepared = sessions.fetch_composed(
+            self.session, _Prepared, self._composed(QUERIES["find_prepared_transactions"])
+        )
+        if prepared:
+            self._roll_back(prepared)
+
+    def restore(self, kept: Suspension) -> None:
+        """Put back what is kept of before, in one transaction: each grant by its grantor, in the order of the ACL."""
+        logins = [self._composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in kept.logins]
+        before = kept.way_in
+        with acting.joined(self.session, before.grantors if before is not None else []) as grantors:
+            restored = self._restored(before, grantors) if before is not None else []
+            with self.session.cursor() as cursor:
+                cursor.execute(sql.Composed([self.owner.becoming, *restored, *logins, ADMIN_AGAIN]))
+
+    def _restored(self, before: WayIn, grantors: dict[str, Actor]) -> Iterator[sql.Composable]:
+        now = self.find_way_in()
+        for name in dict.fromkeys(grant.grantee for grant in now.grants):
+            yield self._composed(QUERIES["revoke_all"], grantee=_grantee(name))
+        named = [grant.grantee for grant in before.grants if grant.grantee is not None]
+        existing = {None, *acting.existing(self.session, named)}
+        # Whoever was removed meanwhile has no grant to get back, and none that it has made.
+        for grant in (grant for grant in before.grants if grant.grantee in existing and grant.grantor in grantors):
+            name = "grant_privilege_with_option" if grant.is_grantable else "grant_privilege"
+            asked = {"privilege": PRIVILEGES[grant.privilege], "grantee": _grantee(grant.grantee)}
+            yield acting.as_role(grant.grantor)
+            yield self._composed(QUERIES[name], **asked)
+        yield ADMIN_AGAIN
+        yield self.owner.becoming
+        if now.limits != before.limits:
+            yield self._limits(before)
+
+    def _roll_back(self, prepared: Sequence[_Prepared]) -> None:
+        """Roll prepared transactions back, each inside the database and as the role that prepared it."""
+        if not self.find_way_in().lets_the_admin_in:
+            self._send(self._limits(WayIn([], -1, allow_connections=True)))
+        with (
+            acting.joined(self.session, sorted({one.owner for one in prepared})),
+            closing(sessions.connect(self.tenant.cluster, dbname=self.tenant.names.database)) as inside,
+            inside.cursor() as cursor,
+        ):
+            for one in prepared:
+                try:
+                    cursor.execute(acting.as_role(one.owner))
+                    cursor.execute(postgres.composed(QUERIES["rollback_prepared"], gid=one.gid))
+                except errors.UndefinedObject:
+                    # Its own session was faster.
+                    continue
+
+    def _limits(self, way_in: WayIn) -> sql.Composed:
+        allowed = sql.SQL("true" if way_in.allow_connections else "false")
+        limit = sql.Literal(way_in.connection_limit)
+        return self._composed(QUERIES["open_limits"], allow_connections=allowed, limit=limit)
+
+    def _send(self, change: sql.Composable) -> bool:
+        try:
+            with self.session.cursor() as cursor:
+                cursor.execute(sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN]))
+        except errors.LockNotAvailable:
+            return False
+        return True
+
+    def _composed(self, *sent: Query, **values: object) -> sql.Composed:
+        return composed(self.tenant.names, *sent, **values)
+
+
+@contextmanager
+def held(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None]) -> Iterator[Gate]:
+    """Hold the way into a live tenant for a job: its lock, its row in the register, and its roles for the admin.
+
+    The check is made once the lock is held, and raises when the attempt is superseded. Raise ResourceConflict when the
+    register does not have the tenant as live, and psycopg2.Error.
+    """
+    names = tenant.names
+    session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
+    try:
+        check()
+        found = register.claim_access(session, names, register.holder_of(control, job_id, tenant.project_id))
+        if not found.is_ours:
+            raise ResourceConflict(f"the register does not have tenant {tenant.tenant_id} as live")
+        with acting.joined(session, [names.owner_role, names.login_role]) as actors:
+            yield Gate(session, tenant, actors[names.owner_role])
+        sessions.release(session)
+    except BaseException:
+        # It may be acting as another role.
+        session.close()
+        raise
+
+
+def look(session: Connection, tenant: Tenant) -> Entered:
+    """Return who is in a tenant and by what somebody could come in. Raise psycopg2.Error."""
+    (found,) = sessions.fetch_composed(session, Entered, composed(tenant.names, QUERIES["find_entered"]))
+    return found
+
+
+def _grantee(name: str | None) -> sql.Composable:
+    return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)

@@ -1,0 +1,106 @@
+"""What the way into a tenant was before it was closed, as the control plane keeps it."""
+
+import json
+from typing import Any, NamedTuple
+
+from provisioning import queries
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ControlPlaneUnavailable
+from provisioning.identity import Tenant, tenant_from
+
+QUERIES = queries.load(__file__)
+
+
+class Grant(NamedTuple):
+    """A privilege on a database. No grantee: PUBLIC."""
+
+    grantor: str
+    grantee: str | None
+    privilege: str
+    is_grantable: bool
+
+
+class WayIn(NamedTuple):
+    """A database's privileges in the order of its ACL, and its own limits."""
+
+    grants: list[Grant]
+    connection_limit: int
+    allow_connections: bool
+
+    @property
+    def grantors(self) -> list[str]:
+        """Who has granted something."""
+        return sorted({grant.grantor for grant in self.grants})
+
+    @property
+    def limits(self) -> tuple[int, bool]:
+        """How many may connect, and whether anybody may."""
+        return self.connection_limit, self.allow_connections
+
+    @property
+    def lets_the_admin_in(self) -> bool:
+        """Whether a session can be opened once there is no other: an owner can take that from everybody."""
+        return self.allow_connections and self.connection_limit != 0
+
+
+class Suspension(NamedTuple):
+    """A tenant that is closed, or was, and the job that closes it or opens it again."""
+
+    job_id: str
+    logins: list[str]
+    """Those of its logins that could log in."""
+    grants: list[list[Any]] | None
+    """None: it was not closed yet."""
+    connection_limit: int | None
+    allow_connections: bool | None
+
+    @property
+    def way_in(self) -> WayIn | None:
+        """What is to be put back; None when nothing was taken away yet."""
+        if self.grants is None or self.connection_limit is None or self.allow_connections is None:
+            return None
+        return WayIn([Grant(*grant) for grant in self.grants], self.connection_limit, self.allow_connections)
+
+
+class _Row(NamedTuple):
+    tenant: dict[str, Any]
+
+
+def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: list[str]) -> Suspension:
+    """Write down who is about to close the tenant and which of its logins can log in, and return what is kept."""
+    return _kept(control, "record_closing", tenant_id=tenant_id, job_id=job_id, logins=logins)
+
+
+def record_way_in(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> Suspension:
+    """Write down the way in before it is taken away, unless an earlier attempt has, and return what is kept."""
+    facts = {**found._asdict(), "grants": json.dumps(found.grants)}
+    return _kept(control, "record_way_in", tenant_id=tenant_id, job_id=job_id, **facts)
+
+
+def record_opening(control: ControlPlane, tenant_id: str, job_id: str) -> Suspension | None:
+    """Write down who is about to open the tenant again, and return what is kept, or None when nothing is."""
+    keys = {"tenant_id": tenant_id, "job_id": job_id}
+    return control.fetch_one(Suspension, QUERIES["record_opening"], QUERIES["find_suspension"], **keys)
+
+
+def record_restored(control: ControlPlane, tenant_id: str, job_id: str) -> None:
+    """Write down that the tenant is open again."""
+    control.execute(QUERIES["record_restored"], tenant_id=tenant_id, job_id=job_id)
+
+
+def find(control: ControlPlane, tenant_id: str) -> Suspension | None:
+    """Return what is kept of a tenant's suspension."""
+    return control.fetch_one(Suspension, QUERIES["find_suspension"], tenant_id=tenant_id)
+
+
+def tenant_of(control: ControlPlane, job_id: str) -> Tenant | None:
+    """Return the live tenant that a job works on."""
+    row = control.fetch_one(_Row, QUERIES["find_tenant_of_job"], job_id=job_id)
+    return tenant_from(row.tenant) if row is not None else None
+
+
+def _kept(control: ControlPlane, record: str, **facts: object) -> Suspension:
+    kept = control.fetch_one(Suspension, QUERIES[record], QUERIES["find_suspension"], **facts)
+    if kept is None:
+        raise ControlPlaneUnavailable("the control plane did not keep what the way into the tenant was")
+    return kept

@@ -1,0 +1,40 @@
+-- What the way into a tenant was before it was closed, in the control plane. Placeholders are %(name)s.
+
+-- name: record_closing
+-- Before the first change. A tenant whose logins can log in is open: what was written down of an earlier suspension is
+-- no longer how it is. One that this or an earlier attempt has begun to close keeps what was written down first.
+INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins)
+VALUES (%(tenant_id)s, %(job_id)s, %(logins)s)
+ON CONFLICT (tenant_id) DO UPDATE
+    SET job_id = EXCLUDED.job_id, recorded_at = now(), restored_at = NULL,
+        (logins, grants, connection_limit, allow_connections) = (
+            SELECT EXCLUDED.logins, NULL::jsonb, NULL::integer, NULL::boolean
+            WHERE EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL
+            UNION ALL
+            SELECT known.logins, known.grants, known.connection_limit, known.allow_connections
+            WHERE NOT (EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL));
+
+-- name: record_way_in
+UPDATE control_plane.suspensions
+SET grants = %(grants)s, connection_limit = %(connection_limit)s, allow_connections = %(allow_connections)s
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND grants IS NULL;
+
+-- name: record_opening
+-- Whoever opens the tenant again is who undoes that, should its job fail.
+UPDATE control_plane.suspensions SET job_id = %(job_id)s WHERE tenant_id = %(tenant_id)s;
+
+-- name: record_restored
+UPDATE control_plane.suspensions SET restored_at = now() WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s;
+
+-- name: find_suspension
+SELECT job_id, logins, grants, connection_limit, allow_connections
+FROM control_plane.suspensions
+WHERE tenant_id = %(tenant_id)s;
+
+-- name: find_tenant_of_job
+-- The live tenant that a job works on.
+SELECT chosen.document AS tenant
+FROM control_plane.jobs
+JOIN control_plane.tenants USING (tenant_id, project_id)
+JOIN control_plane.tenant_documents AS chosen USING (tenant_id)
+WHERE jobs.job_id = %(job_id)s AND tenants.state IN ('active', 'suspended');

@@ -1,0 +1,101 @@
+"""The way into the tenant's database: closed by one job type, opened by another. Each is the other's compensation."""
+
+from provisioning.cluster import register
+from provisioning.cluster import session as sessions
+from provisioning.errors import ResumptionFailed, SuspensionFailed
+from provisioning.identity import Tenant
+from provisioning.jobs.registry import DECLARATIONS
+from provisioning.ledger import witness
+from provisioning.ledger.attempt import Attempt
+from provisioning.ledger.rollback import Rollback, Undone
+from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.services.client import deadline
+from provisioning.stage import Stage
+from provisioning.tenant import access, suspensions
+
+
+def suspend_access(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {sessions, prepared_transactions, slots}.
+
+    They are how many it has ended. In a job that opens the tenant it is the compensation: {removed, unknown}.
+    """
+    ends_at = deadline(context.get_remaining_time_in_millis())
+    if Stage.SUSPENDING_ACCESS not in DECLARATIONS[event["job_type"]].states:
+        undone = [Stage.RESTORING_ACCESS]
+        return run_compensation(undone, event, context, compensation=lambda back: close_as_before(back, ends_at))
+    return run_stage(
+        Stage.SUSPENDING_ACCESS,
+        event,
+        context,
+        action=lambda attempt: close(attempt, ends_at),
+        compensation=open_as_before,
+        failure=SuspensionFailed,
+    )
+
+
+def restore_access(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {logins}: how many of them can log in again.
+
+    In a job that closes the tenant it is the compensation, and returns {removed, unknown}.
+    """
+    ends_at = deadline(context.get_remaining_time_in_millis())
+    if Stage.RESTORING_ACCESS not in DECLARATIONS[event["job_type"]].states:
+        return run_compensation([Stage.SUSPENDING_ACCESS], event, context, compensation=open_as_before)
+    return run_stage(
+        Stage.RESTORING_ACCESS,
+        event,
+        context,
+        action=open_again,
+        compensation=lambda rollback: close_as_before(rollback, ends_at),
+        failure=ResumptionFailed,
+    )
+
+
+def close(attempt: Attempt, ends_at: float) -> Output:
+    """Close the tenant by that monotonic time. Closed already, nothing changes."""
+    job = attempt.job
+    ended = access.close(attempt.control, job.tenant, job.job_id, attempt.check, ends_at)
+    return attempt.succeed(ended._asdict())
+
+
+def open_again(attempt: Attempt) -> Output:
+    """Open the tenant as it was. Open already, nothing changes."""
+    job = attempt.job
+    return attempt.succeed({"logins": access.open_again(attempt.control, job.tenant, job.job_id, attempt.check)})
+
+
+def open_as_before(rollback: Rollback) -> Undone:
+    """Open the tenant that this job has closed, or has begun to close."""
+    tenant, refused = _changed(rollback)
+    if tenant is None:
+        return Undone([], refused)
+    access.open_again(rollback.control, tenant, rollback.job_id, rollback.check)
+    _record_state(rollback, tenant, "active")
+    return Undone([f"suspension of tenant {tenant.tenant_id}"])
+
+
+def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
+    """Close the tenant, by that monotonic time, that this job has opened, or has begun to open."""
+    tenant, refused = _changed(rollback)
+    if tenant is None:
+        return Undone([], refused)
+    access.close(rollback.control, tenant, rollback.job_id, rollback.check, ends_at)
+    _record_state(rollback, tenant, "suspended")
+    return Undone([f"resumption of tenant {tenant.tenant_id}"])
+
+
+def _changed(rollback: Rollback) -> tuple[Tenant | None, list[str]]:
+    """Return the tenant whose way in this job was the last to change, or why nobody knows."""
+    control, job_id = rollback.control, rollback.job_id
+    tenant = suspensions.tenant_of(control, job_id)
+    kept = suspensions.find(control, tenant.tenant_id) if tenant is not None else None
+    if tenant is None or kept is None or kept.job_id != job_id:
+        return None, [] if rollback.is_known else witness.changed_in_registers(rollback)
+    if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback, [tenant.cluster]):
+        return None, [f"the register does not have tenant {tenant.tenant_id} as being changed by this job"]
+    return tenant, []
+
+
+def _record_state(rollback: Rollback, tenant: Tenant, state: str) -> None:
+    holder = register.holder_of(rollback.control, rollback.job_id, tenant.project_id)
+    sessions.on(tenant.cluster, lambda session: register.record_state(session, tenant.names, holder, state))

@@ -138,6 +138,19 @@ def test_realtime_that_cannot_keep_the_change_is_transient(service: Programmable
         suspend(SupabaseRealtime(service_client.ServiceClient(Service.AUTH)))
 
 
+def test_a_resume_lifts_also_what_somebody_else_has_set(adapter: Adapter, api: TenantApi) -> None:
+    api.tenants[TENANT_ID][api.suspension] = True
+    assert resume(adapter)
+    assert suspended(api) == set()
+
+
+def test_supavisor_tells_clients_that_the_project_is_suspended(settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = SupavisorApi(SECRET)
+    with speaking(monkeypatch, "supavisor", api) as adapter:
+        suspend(adapter)
+    assert api.tenants[TENANT_ID]["ban_reason"] == "project suspended"
+
+
 def test_a_repeated_resume_asks_realtime_to_end_nothing(settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     api = RealtimeApi(SECRET)
     with speaking(monkeypatch, "supabase-realtime", api) as adapter:

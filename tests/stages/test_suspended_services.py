@@ -57,15 +57,10 @@ def resume(job: StagedJob) -> dict[str, str]:
     return registrations.resume(control_plane.connect(), str(job.tenant_id), time.monotonic() + 60.0)
 
 
-def sessions(stack: Stack, job: StagedJob) -> int:
-    ((found,),) = execute(
-        stack,
-        "postgres",
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
-        job.names.database,
-        job.names.login_role,
-    )
-    return int(cast("int", found))
+def let_login(stack: Stack, job: StagedJob, attribute: str) -> None:
+    """Close the tenant's database to its login, as a suspension does before it asks the services, or open it again."""
+    login = sql.Identifier(job.names.login_role)
+    execute(stack, "postgres", sql.SQL("ALTER ROLE {} {}").format(login, sql.SQL(attribute)))
 
 
 def test_each_service_says_what_it_did(job: StagedJob) -> None:
@@ -105,7 +100,7 @@ def test_a_repeated_resume_leaves_the_clients_that_are_served(job: StagedJob, na
     assert [api.sessions.of(str(job.tenant_id)) for api in native.values()] == [1, 1]
 
 
-def test_a_service_without_a_way_keeps_its_registration_and_fails_to_connect(
+def test_a_service_without_a_way_fails_to_connect_until_the_database_is_open_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, project_id: str
 ) -> None:
     with native_service(stack, monkeypatch, "storage", SERVES["storage"], APIS[SERVES["storage"]]) as storage:
@@ -113,15 +108,18 @@ def test_a_service_without_a_way_keeps_its_registration_and_fails_to_connect(
         job.run(create_database)
         job.run(REGISTER["storage"])
         registered = dict(storage.tenants)
-        close(stack, job)
+        let_login(stack, job, "NOLOGIN")
         assert suspend(job) == {"storage": "kept"}
         assert storage.tenants == registered
         with pytest.raises(psycopg2.OperationalError, match="not permitted to log in"):
             storage.serve_client(str(job.tenant_id))
+        let_login(stack, job, "LOGIN")
+        assert resume(job) == {"storage": "kept"}
+        storage.serve_client(str(job.tenant_id))
 
 
 def test_neither_needs_the_tenants_database_or_its_secret(stack: Stack, job: StagedJob) -> None:
-    close(stack, job)
+    let_login(stack, job, "NOLOGIN")
     stack.client("secretsmanager").delete_secret(SecretId=job.names.secret, ForceDeleteWithoutRecovery=True)
     assert suspend(job)["realtime"] == "suspended"
     assert resume(job)["pooler"] == "resumed"
@@ -164,9 +162,3 @@ def test_a_service_that_hangs_ends_in_time_and_uses_up_no_others(
         assert time.monotonic() - started < SECONDS
     with pytest.raises(NotServed):
         native["pooler"].serve_client(str(job.tenant_id))
-
-
-def close(stack: Stack, job: StagedJob) -> None:
-    """Close the tenant's database to its login, as a suspension does before it asks the services."""
-    login = sql.Identifier(job.names.login_role)
-    execute(stack, "postgres", sql.SQL("ALTER ROLE {} NOLOGIN").format(login))

@@ -12,7 +12,7 @@ from cli import lookup
 from cli.doctor_cluster import RegisteredTenant, credentials, registered_tenants
 from cli.lookup_view import revealed
 from cli.progress_view import stage_table
-from console.words import date_and_clock
+from console.formatting import date_and_clock
 from local.errors import HumanError
 from provisioning import configuration, control_plane, postgres
 from provisioning.aws import secrets

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from console.errors import ConsoleError
-from console.shown import Sources
+from console.job_view import Sources
 from local import daemon, state
 from local.aws_client import make_client
 from local.errors import HumanError

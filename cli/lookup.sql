@@ -31,13 +31,13 @@ ORDER BY api_keys.created_at, position;
 
 -- name: find_owners
 -- Whose tenants these are. A tenant of the pool has no project, and one that the refill makes has no job.
-SELECT tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,
+SELECT tenants.tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,
        tenants.project_id, organization_id, owner_id
 FROM control_plane.tenants
 JOIN control_plane.clusters ON clusters.cluster_id = tenants.cluster_id
 LEFT JOIN control_plane.projects ON projects.project_id = tenants.project_id
 LEFT JOIN control_plane.jobs ON jobs.job_id = tenants.job_id
-WHERE tenant_id = ANY (%(tenant_ids)s);
+WHERE tenants.tenant_id = ANY (%(tenant_ids)s);
 
 -- name: find_known
 SELECT tenant_id FROM control_plane.tenants WHERE tenant_id = ANY (%(tenant_ids)s);

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from console import words
+from console import formatting
 from console.errors import ConsoleError
+from console.job_view import JobView, Sources
 from console.retrying import Retry
-from console.shown import Shown, Sources
 from console.stage_progress import next_attempts, stage_progress
 from local.errors import HumanError
 from provisioning.ledger.progress import Progress, StepProgress
@@ -70,7 +70,7 @@ def follow(sources: Sources, job: str, console: Console, *, as_json: bool = Fals
 
 def _look(sources: Sources, job: str) -> tuple[Progress, Retries, bool]:
     try:
-        shown: Shown | None = sources.read(job)
+        shown: JobView | None = sources.read(job)
     except ConsoleError as error:
         raise HumanError(str(error)) from error
     if shown is not None:
@@ -104,7 +104,7 @@ def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
         state: Text | Spinner = Text(step.status, style=colour)
         retry = (retries or {}).get(step.stage)
         if retry is not None:
-            state = Spinner("dots", text=Text(words.next_attempt(retry, datetime.now(UTC)), style="yellow"))
+            state = Spinner("dots", text=Text(formatting.next_attempt(retry, datetime.now(UTC)), style="yellow"))
         elif step.status == "running":
             state = Spinner("dots", text=Text(step.status, style=colour))
         attempt = str(step.attempt) if step.attempt else ""
@@ -151,7 +151,7 @@ class _Lines(AbstractContextManager["_Lines"]):
             retry = retries.get(step.stage)
             if retry is not None and (step.stage, retry.attempt) not in self._announced:
                 self._announced.add((step.stage, retry.attempt))
-                self._print(progress, step.stage, words.next_attempt(retry, datetime.now(UTC)))
+                self._print(progress, step.stage, formatting.next_attempt(retry, datetime.now(UTC)))
 
     def _print(self, progress: Progress, stage: str, text: str) -> None:
         self._console.print(f"{progress.percent:3d} %  {stage:<20} {text}", soft_wrap=True)

@@ -7,14 +7,14 @@ from http import HTTPStatus
 from nicegui import ui
 from starlette.exceptions import HTTPException
 
-from console import actions, words
+from console import actions, formatting
 from console.errors import ConsoleError
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
 from console.gantt import gantt
 from console.graph import Mark, mermaid, node_ids, taken_edges
 from console.history import details_of
+from console.job_view import JobView
 from console.render import event_summary, render
-from console.shown import Shown
 from console.state_panel import StatePanel
 from console.timeline import Status
 
@@ -41,7 +41,7 @@ async def execution_page(setting: Setting, name: str) -> None:
 
 
 class _ExecutionPage:
-    def __init__(self, setting: Setting, name: str, shown: Shown) -> None:
+    def __init__(self, setting: Setting, name: str, shown: JobView) -> None:
         self._setting = setting
         self._sources = setting.sources
         self._name = name
@@ -184,7 +184,7 @@ class _ExecutionPage:
             # The countdown is written once and goes on in the browser: the picture is drawn when a status changes.
             last = run_.last
             since = last.ended_at if last and last.ended_at else execution.started_at
-            note = words.note(run_, since)
+            note = formatting.note(run_, since)
             marks[name] = Mark(str(run_.status), note if note != "skipped" else "")
         return mermaid(execution.definition, marks, execution.timeline.taken)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from nicegui import ui
 
-from console import words
-from console.directory import STATUSES, Page, Query
+from console import formatting
 from console.errors import ConsoleError
+from console.execution_list import STATUSES, Page, Query
 from console.executions import PAGE
 from console.frame import Section, Setting, execution_link, frame, html
 
@@ -34,7 +34,7 @@ class _List:
 
     def build(self) -> None:
         with ui.element("div").classes("filters"):
-            statuses = {"": "Any status"} | {status: words.status_word(status).capitalize() for status in STATUSES}
+            statuses = {"": "Any status"} | {status: formatting.status_word(status).capitalize() for status in STATUSES}
             ui.select(statuses, value="", label="Status", on_change=lambda event: self._ask(status=event.value)).props(
                 "outlined dense options-dense"
             ).classes("filter")
@@ -57,7 +57,7 @@ class _List:
             return
         query, self._looking = self._query, True
         try:
-            page: Page | None = await asyncio.to_thread(self._setting.sources.directory.look, query)
+            page: Page | None = await asyncio.to_thread(self._setting.sources.execution_list.look, query)
             problem = ""
         except ConsoleError as error:
             page, problem = self._page, str(error)

@@ -9,8 +9,8 @@ from typing import Any
 from nicegui import ui
 
 from console.errors import ConsoleError
+from console.job_view import Sources
 from console.render import render
-from console.shown import Sources
 
 STATIC = Path(__file__).with_name("static")
 STATIC_URL = "/console-static"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Set
 
 from console import stages
+from console.job_view import JobView
 from console.retrying import Retry
-from console.shown import Shown
 from console.timeline import StateRun, Status
 from provisioning.ledger.progress import Progress, StepProgress
 from provisioning.stage import Stage
@@ -12,7 +12,7 @@ from provisioning.stage import Stage
 STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
 
 
-def stage_progress(shown: Shown) -> Progress:
+def stage_progress(shown: JobView) -> Progress:
     """Return what `provision status` shows; where no ledger is connected, the same as the history tells it."""
     if shown.progress is not None:
         return shown.progress
@@ -34,7 +34,7 @@ def stage_progress(shown: Shown) -> Progress:
     )
 
 
-def next_attempts(shown: Shown) -> Mapping[str, Retry]:
+def next_attempts(shown: JobView) -> Mapping[str, Retry]:
     """Return the next attempt of every stage that waits for one, by the stage."""
     states = shown.execution.timeline.states
     found = {str(stage): states[name].retry for stage, name in stages.STATES.items() if name in states}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console import stages
-from console.directory import Directory
+from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
 from console.logs import Logs
@@ -19,22 +19,22 @@ class Sources:
     executions: Executions
     ledger: Ledger
     logs: Logs
-    directory: Directory
+    execution_list: ExecutionList
 
     @classmethod
     def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":
         """Return the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
         executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
-        return cls(executions, ledger, Logs(logs), Directory(executions, ledger))
+        return cls(executions, ledger, Logs(logs), ExecutionList(executions, ledger))
 
-    def read(self, name: str) -> "Shown | None":
+    def read(self, name: str) -> "JobView | None":
         """Return the job as it is now, or None when there is no such execution. Raises ConsoleError."""
         execution = self.executions.read(name)
-        return None if execution is None else Shown(execution, self.ledger.read(name))
+        return None if execution is None else JobView(execution, self.ledger.read(name))
 
 
 @dataclass(frozen=True)
-class Shown:
+class JobView:
     """One job. The ledger says how far it is; where none is connected, it follows from the history."""
 
     execution: Execution

@@ -65,13 +65,13 @@ class Page:
     """Whether there are executions beyond those that were looked at."""
 
 
-class Directory:
+class ExecutionList:
     """Answers queries. Raises ConsoleError when Step Functions cannot be asked."""
 
     def __init__(self, executions: Executions, ledger: Ledger) -> None:
         self._executions = executions
         self._ledger = ledger
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="directory")
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="execution-list")
         self._lock = threading.Lock()
 
     def look(self, query: Query) -> Page:

@@ -134,12 +134,6 @@ def test_doctor_requires_the_address_of_every_service() -> None:
     }
 
 
-def test_the_laptop_stack_serves_every_service() -> None:
-    text = (shipped.ROOT / "local" / "stack.py").read_text()
-    spelled = re.findall(r'"(\w+)ServiceUrl": self\.services\.url\("(\w+)"\)', text)
-    assert spelled == [(service.capitalize(), str(service)) for service in Service]
-
-
 def test_operations_describe_every_adapter_and_the_token_of_every_service() -> None:
     text = OPERATIONS.read_text()
     assert [name for name in ADAPTERS if f"`{name}`" not in text] == []

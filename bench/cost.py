@@ -97,7 +97,8 @@ def measure() -> dict[str, dict[str, float]]:
 def run_job(job_type: JobType, payload: dict[str, Any], named: Sequence[str]) -> dict[str, dict[str, float]]:
     """Run a job's handlers one after the other, each in an interpreter of its own, and return the figures of each."""
     job_id = f"cost-{uuid.uuid4().hex}"
-    event = {"job_type": job_type, "job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": payload}
+    event: dict[str, Any] = {"job_type": job_type, "job_id": job_id, "execution_arn": f"arn:{job_id}"}
+    event["payload"] = payload
     found = {}
     for handler in named:
         found[handler], answer = run(handler, event)

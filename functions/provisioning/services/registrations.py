@@ -12,6 +12,8 @@ from provisioning.services.adapter import Adapter
 from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
+KEPT = "kept"
+"""Of a service that goes on as it was when a tenant is suspended or resumed."""
 
 
 class Registered(NamedTuple):
@@ -79,7 +81,7 @@ def _told(
     outcome: dict[str, str] = {}
 
     def tell_and_note(one: Registered, adapter: Adapter) -> None:
-        outcome[one.service] = done if tell(adapter) else "kept"
+        outcome[one.service] = done if tell(adapter) else KEPT
 
     registered = control.fetch_all(Registered, QUERIES["find_standing_registrations"], tenant_id=tenant_id)
     _ask_each(registered, ends_at, tell_and_note)

@@ -46,7 +46,7 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
 
     with gate.held(control, tenant, job_id, check, intend) as held:
         is_kept = held.kept.way_in is not None
-        ended, looks = Ended(), 0
+        ended, looks, before = Ended(), 0, held.look()
         while True:
             if held.close_logins():
                 way_in = held.find_way_in()
@@ -54,10 +54,9 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
                     suspensions.record_way_in(control, tenant.tenant_id, job_id, way_in)
                     is_kept = True
                 held.revoke_connect(way_in)
-            before = held.look()
             held.end_all()
             after = held.look()
-            ended = ended.with_more(before, after)
+            ended, before = ended.with_more(before, after), after
             looks = 0 if after.left else looks + 1
             if looks == LOOKS:
                 return ended

@@ -237,7 +237,18 @@ def test_a_prepared_transaction_that_holds_the_login_is_in_nobodys_way(tenant: T
     assert tenant.suspend()["prepared_transactions"] == 1
 
 
-@pytest.mark.parametrize("closed", ["ALLOW_CONNECTIONS false", "CONNECTION LIMIT 0"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "ALLOW_CONNECTIONS false",
+        "CONNECTION LIMIT 0",
+        "SET local_preload_libraries = 'nothing'",
+        "SET idle_session_timeout = '1ms'",
+        "SET transaction_timeout = '1ms'",
+        "SET default_transaction_read_only = on",
+        "SET role = 'nobody'",
+    ],
+)
 def test_an_owner_that_has_closed_its_database_is_suspended_all_the_same(
     tenant: Tenant, other: Tenant, closed: str
 ) -> None:

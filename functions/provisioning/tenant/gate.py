@@ -24,6 +24,7 @@ Intention = Callable[[list[str]], Suspension]
 LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
 """How long a change waits for a lock that a tenant's open transaction holds: its session is ended before the next."""
 
+TRANSACTION_TIMEOUT_SINCE = 170000
 PRIVILEGES = {name: sql.SQL(name) for name in ("CREATE", "CONNECT", "TEMPORARY")}
 
 
@@ -139,6 +140,8 @@ class Gate(NamedTuple):
             closing(sessions.connect(self.tenant.cluster, dbname=self.tenant.names.database)) as inside,
             inside.cursor() as cursor,
         ):
+            if inside.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                cursor.execute(sql.SQL("SET transaction_timeout = 0"))
             for one in prepared:
                 try:
                     cursor.execute(acting.as_role(one.owner))

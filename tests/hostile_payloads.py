@@ -139,6 +139,32 @@ BAD_FIELDS: dict[str, dict[str, tuple[object, ...]]] = {
     "metadata": {
         "": (None, [], "a note", 7, True),
     },
+    "retries": {
+        "": (
+            None,
+            7,
+            True,
+            "",
+            "j" * 81,
+            ["job-1"],
+            {"job_id": "job-1"},
+            "job-1\n",
+            "job\x00",
+            "job\x1b[31m",
+            "job\x9b31m",
+        ),
+    },
+}
+
+BAD_RETRIES: dict[str, object] = {
+    "a lone surrogate": "job\udfff",
+    "a next line": "job\x85job",
+    "a line separator": "job\u2028job",
+    "a space": "job 1",
+    "a path": "../job",
+    "a state machine's intrinsic": "States.Format('{}', $.job_id)",
+    "an ARN": "arn:aws:states:us-east-1:1:execution:other:job",
+    "a kilobyte": "j" * 1024,
 }
 
 BAD_METADATA: dict[str, object] = {
@@ -206,6 +232,7 @@ def _all() -> Iterator[Hostile]:
                 document = {parent: {field: value} if field else value}
                 yield Hostile(f"{named}: {ascii(value)[:40]}", sent(**document), named)
     yield from (Hostile(f"metadata: {name}", sent(metadata=value), "metadata") for name, value in BAD_METADATA.items())
+    yield from (Hostile(f"retries: {name}", sent(retries=value), "retries") for name, value in BAD_RETRIES.items())
     yield from (Hostile(f"unknown field: {name}", *row) for name, row in UNKNOWN_FIELDS.items())
     yield from ONLY_AS_TEXT
 

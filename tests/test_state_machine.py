@@ -1,3 +1,5 @@
+"""What every state machine has in common, and what only the one that provisions has."""
+
 import re
 from itertools import pairwise
 from typing import Any
@@ -6,143 +8,156 @@ import pytest
 import yaml
 from statelint.linter import Linter
 
-from provisioning import errors
-from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
+from tests.state_machines import (
+    CLOSING,
+    MACHINES,
+    STATES,
+    TASKS,
+    check_retry,
+    delays,
+    every_job_type,
+    in_branches,
+    only_catch,
+    rollback,
+    shared_functions,
+    stages_of,
+)
 
-ROLLBACK = ["Revoke API keys", "Deregister services", "Drop tenant database", "Record failure"]
-TASKS = shipped.tasks()
-FORWARD = [name for name in TASKS if name not in ROLLBACK]
-STAGES_OF = dict(zip(FORWARD, PROVISION_PROJECT.states, strict=True))
-IN_BRANCHES = [name for name in TASKS if name not in shipped.definition()["States"]]
+FIRST = "Verify project"
+PROVISIONS = shipped.PROVISION
+FUNCTIONS = shipped.functions()
+USUAL_TIMEOUT = shipped.template()["Globals"]["Function"]["Timeout"]
+
+every_task = pytest.mark.parametrize(
+    ("job_type", "name"), [(job_type, name) for job_type, tasks in TASKS.items() for name in tasks]
+)
+every_stage = pytest.mark.parametrize(
+    ("job_type", "name"),
+    [(job_type, name) for job_type, declared in DECLARATIONS.items() for name in stages_of(declared)],
+)
 
 
-def permanent_errors(base: type[errors.ProvisioningError] = errors.PermanentError) -> set[str]:
-    return {base.__name__ for base in base.__subclasses__()}.union(
-        *(permanent_errors(below) for below in base.__subclasses__())
-    )
+@every_job_type
+def test_the_definition_is_correct_states_language(job_type: JobType) -> None:
+    assert Linter.validate(MACHINES[job_type]) == []
 
 
-def only_catch(task: dict[str, Any]) -> dict[str, Any]:
-    (catch,) = task["Catch"]
-    return dict(catch)
-
-
-def test_the_definition_is_correct_states_language() -> None:
-    assert Linter.validate(shipped.definition()) == []
-
-
-def test_the_linter_sees_a_state_that_is_not_there() -> None:
-    broken = shipped.definition()
-    broken["States"]["Verify project"]["Next"] = "Nowhere"
+@every_job_type
+def test_the_linter_sees_a_state_that_is_not_there(job_type: JobType) -> None:
+    broken = shipped.definition(job_type)
+    broken["States"][FIRST]["Next"] = "Nowhere"
     assert Linter.validate(broken)
 
 
-def test_there_is_nothing_that_only_pyyaml_can_read() -> None:
-    for token in yaml.scan(shipped.DEFINITION.read_text()):
+@every_job_type
+def test_there_is_nothing_that_only_pyyaml_can_read(job_type: JobType) -> None:
+    for token in yaml.scan(shipped.definition_file(job_type).read_text()):
         assert not isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken)
         assert not (isinstance(token, yaml.ScalarToken) and token.plain and token.value == "<<")
 
 
-def test_every_substitution_is_a_quoted_function_arn_or_the_partition_of_a_resource() -> None:
-    text = shipped.DEFINITION.read_text()
+@every_job_type
+def test_every_substitution_is_a_quoted_function_arn_or_the_partition_of_a_resource(job_type: JobType) -> None:
+    text = shipped.definition_file(job_type).read_text()
     functions = re.findall(r'FunctionName: "\$\{(\w+FunctionArn)\}"', text)
     partitions = re.findall(r'Resource: "arn:\$\{Partition\}:states:::[\w:-]+"', text)
-    assert len(functions) == len(TASKS)
-    assert len(partitions) == len(TASKS) + 1
+    assert len(functions) == len(TASKS[job_type])
+    assert len(partitions) == len(TASKS[job_type]) + 1
     assert len(functions) + len(partitions) == text.count("${")
 
 
-def test_names_of_states_are_sentences_and_unique() -> None:
-    names = [name for name, _ in shipped.states()]
+@every_job_type
+def test_names_of_states_are_sentences_and_unique(job_type: JobType) -> None:
+    names = [name for name, _ in shipped.states(MACHINES[job_type])]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[A-Z][A-Za-z ]{1,78}\??", name) for name in names)
 
 
-def test_every_state_says_what_it_is_for() -> None:
-    assert [name for name, state in shipped.states() if not state.get("Comment")] == []
+@every_job_type
+def test_every_state_says_what_it_is_for(job_type: JobType) -> None:
+    assert MACHINES[job_type]["Comment"]
+    assert [name for name, state in STATES[job_type].items() if not state.get("Comment")] == []
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_invokes_a_function_and_gives_it_longer_than_lambda_does(name: str) -> None:
-    function = shipped.functions()[shipped.resource_name(shipped.stem(name))]
-    lambda_timeout = function.get("Timeout", shipped.template()["Globals"]["Function"]["Timeout"])
-    assert TASKS[name]["Resource"] == "arn:${Partition}:states:::lambda:invoke"
-    assert lambda_timeout < TASKS[name]["TimeoutSeconds"] <= 60
+@every_task
+def test_a_task_invokes_a_function_and_gives_it_longer_than_lambda_does(job_type: JobType, name: str) -> None:
+    task, stem = TASKS[job_type][name], shipped.stem(name)
+    function = FUNCTIONS[shipped.resource_name(stem)]
+    lambda_timeout = function.get("Timeout", USUAL_TIMEOUT)
+    assert task["Parameters"]["FunctionName"] == f"${{{shipped.resource_name(stem)}Arn}}"
+    assert task["Resource"] == "arn:${Partition}:states:::lambda:invoke"
+    assert lambda_timeout < task["TimeoutSeconds"] <= 60
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(name: str) -> None:
+@every_task
+def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(job_type: JobType, name: str) -> None:
     """An execution that rolls back another job has a name of its own."""
-    payload = TASKS[name]["Parameters"]["Payload"]
+    payload = TASKS[job_type][name]["Parameters"]["Payload"]
     assert payload["job_id.$"] == "$.job_id"
     assert not any("$$" in path for path in payload.values())
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_given_what_its_kind_of_function_takes(name: str) -> None:
-    tenant = "$.tenant_id" if name in IN_BRANCHES else "$.tenant.tenant_id"
+@every_task
+def test_a_task_is_given_what_its_kind_of_function_takes(job_type: JobType, name: str) -> None:
+    """Of the job's type a function is told that serves several."""
+    tenant = "$.tenant_id" if name in in_branches(job_type) else "$.tenant.tenant_id"
     of_the_job = {"job_id.$": "$.job_id", "execution_arn.$": "$.execution_arn", "payload.$": "$.payload"}
     expected = {
-        "Verify project": of_the_job,
-        **{compensation: {"forgotten.$": "$.forgotten"} for compensation in ROLLBACK[:-1]},
-        "Record failure": of_the_job | {"job_type.$": "$.job_type", "failure.$": "$.failure"},
+        FIRST: of_the_job,
+        **{compensation: {"forgotten.$": "$.forgotten"} for compensation in rollback(job_type)[:-1]},
+        CLOSING: of_the_job | {"failure.$": "$.failure"},
     }.get(name, {})
-    if name != "Verify project":
+    if name != FIRST:
         expected = {"job_id.$": "$.job_id", "tenant_id.$": tenant} | expected
-    assert TASKS[name]["Parameters"]["Payload"] == expected
+    if shipped.resource_name(shipped.stem(name)) in shared_functions():
+        expected = {"job_type.$": "$.job_type"} | expected
+    assert TASKS[job_type][name]["Parameters"]["Payload"] == expected
+
+
+@every_stage
+def test_a_stage_keeps_of_its_answer_what_its_selector_names(job_type: JobType, name: str) -> None:
+    task = TASKS[job_type][name]
+    kept = task["ResultSelector"]
+    assert kept
+    assert all(
+        path == ("$.Payload" if field == "result.$" else f"$.Payload.{field[:-2]}") for field, path in kept.items()
+    )
+
+
+@every_task
+def test_an_answer_never_replaces_the_job_or_its_failure(job_type: JobType, name: str) -> None:
+    begun = MACHINES[job_type]["States"]["Receive payload"]["Parameters"]
+    kept = {f"$.{field.removesuffix('.$')}" for field in begun} - {"$.tenant"}
+    assert re.fullmatch(r"\$\.[a-z_]+", TASKS[job_type][name]["ResultPath"])
+    assert TASKS[job_type][name]["ResultPath"] not in kept
+
+
+@every_job_type
+def test_the_job_has_the_tenant_that_its_first_stage_answers(job_type: JobType) -> None:
+    assert MACHINES[job_type]["States"]["Receive payload"]["Parameters"]["tenant"] == {"tenant_id": None}
+    first = TASKS[job_type][FIRST]
+    assert (first["ResultPath"], first["ResultSelector"]["tenant_id.$"]) == ("$.tenant", "$.Payload.tenant_id")
 
 
 def test_the_tenant_that_the_database_stage_answers_replaces_the_one_in_the_state() -> None:
-    assert shipped.definition()["States"]["Receive payload"]["Parameters"]["tenant"] == {"tenant_id": None}
-    for name in ("Verify project", "Create tenant database"):
-        assert TASKS[name]["ResultPath"] == "$.tenant"
-        assert TASKS[name]["ResultSelector"]["tenant_id.$"] == "$.Payload.tenant_id"
+    database = TASKS[PROVISIONS]["Create tenant database"]
+    assert (database["ResultPath"], database["ResultSelector"]["tenant_id.$"]) == ("$.tenant", "$.Payload.tenant_id")
 
 
-def check_retry(retry: list[dict[str, Any]]) -> None:
-    """Checks the three retriers that every Task ends with."""
-    permanent, lambda_faults, everything_else = retry
-
-    assert set(permanent["ErrorEquals"]) == permanent_errors()
-    assert permanent["MaxAttempts"] == 0
-
-    assert set(lambda_faults["ErrorEquals"]) == {
-        "Lambda.TooManyRequestsException",
-        "Lambda.ServiceException",
-        "Lambda.AWSLambdaException",
-        "Lambda.SdkClientException",
-        "Lambda.CodeArtifactUserPendingException",
-    }
-    assert lambda_faults["JitterStrategy"] == "FULL"
-    assert len(delays(lambda_faults)) == lambda_faults["MaxAttempts"] <= 30
-    assert max(delays(lambda_faults)) <= 60
-
-    assert everything_else == {
-        "ErrorEquals": ["States.ALL"],
-        "IntervalSeconds": 300,
-        "MaxAttempts": 2,
-        "BackoffRate": 1.0,
-    }
+@every_task
+def test_a_task_retries_in_the_given_order(job_type: JobType, name: str) -> None:
+    check_retry(TASKS[job_type][name]["Retry"])
 
 
-def delays(retrier: dict[str, Any]) -> list[float]:
-    """The longest delay before each retry. FULL jitter draws each between 0 and that: half of it, on average."""
-    exponential = [
-        retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number for number in range(retrier["MaxAttempts"])
-    ]
-    return [min(delay, retrier["MaxDelaySeconds"]) for delay in exponential]
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_retries_in_the_given_order(name: str) -> None:
-    check_retry(TASKS[name]["Retry"])
-
-
-def test_every_task_has_the_same_retry_in_three_lines() -> None:
-    every = [state["Retry"][-3:] for _, state in shipped.states() if state["Type"] == "Task"]
-    assert all(retry == every[0] for retry in every)
-    lines = [line.strip() for line in shipped.DEFINITION.read_text().splitlines()]
+@every_job_type
+def test_every_task_of_every_machine_has_the_same_retry_in_three_lines(job_type: JobType) -> None:
+    machine = MACHINES[job_type]
+    every = [state["Retry"][-3:] for _, state in shipped.states(machine) if state["Type"] == "Task"]
+    assert all(retry == TASKS[PROVISIONS][FIRST]["Retry"] for retry in every)
+    lines = [line.strip() for line in shipped.definition_file(job_type).read_text().splitlines()]
     for retrier in every[0]:
         first = retrier["ErrorEquals"][0]
         written = [line for line in lines if line.startswith(f"- {{ErrorEquals: [{first}") and "Next" not in line]
@@ -152,58 +167,65 @@ def test_every_task_has_the_same_retry_in_three_lines() -> None:
 
 def test_faults_of_lambda_itself_are_waited_out_for_minutes() -> None:
     """An exhausted retrier leads to Catch and never to States.ALL: throttling alone would roll jobs back."""
-    on_average = sum(delays(TASKS["Verify project"]["Retry"][1])) / 2
+    on_average = sum(delays(TASKS[PROVISIONS][FIRST]["Retry"][1])) / 2
     assert 10 * 60 <= on_average <= 15 * 60
 
 
-@pytest.mark.parametrize("name", FORWARD)
-def test_a_failed_stage_keeps_its_input_and_goes_back_by_the_one_chain(name: str) -> None:
-    catch = only_catch(TASKS[name])
-    assert (catch["ErrorEquals"], catch["ResultPath"]) == (["States.ALL"], f"$.failure.{STAGES_OF[name]}")
-    if name == "Verify project":
-        assert catch["Next"] == "Record failure", "nothing was made yet"
-    elif name in IN_BRANCHES:
-        assert dict(shipped.states())[catch["Next"]]["Type"] == "Succeed", "a branch that fails cuts off its siblings"
+@every_stage
+def test_a_failed_stage_keeps_its_input_and_goes_back_by_the_one_chain(job_type: JobType, name: str) -> None:
+    catch = only_catch(TASKS[job_type][name])
+    assert (catch["ErrorEquals"], catch["ResultPath"]) == (
+        ["States.ALL"],
+        f"$.failure.{stages_of(DECLARATIONS[job_type])[name]}",
+    )
+    if name == FIRST:
+        assert catch["Next"] == CLOSING, "nothing was made yet"
+    elif name in in_branches(job_type):
+        assert STATES[job_type][catch["Next"]]["Type"] == "Succeed", "a branch that fails cuts off its siblings"
     else:
-        assert catch["Next"] == ROLLBACK[0]
+        assert catch["Next"] == rollback(job_type)[0]
 
 
-@pytest.mark.parametrize(("name", "following"), [*pairwise(ROLLBACK)])
-def test_an_exhausted_compensation_goes_on_to_the_next(name: str, following: str) -> None:
-    catch = only_catch(TASKS[name])
+@pytest.mark.parametrize(
+    ("job_type", "name", "following"),
+    [(job_type, *pair) for job_type in DECLARATIONS for pair in pairwise(rollback(job_type))],
+)
+def test_an_exhausted_compensation_goes_on_to_the_next(job_type: JobType, name: str, following: str) -> None:
+    catch = only_catch(TASKS[job_type][name])
     assert catch["ErrorEquals"] == ["States.ALL"]
-    assert catch["Next"] == TASKS[name]["Next"] == following
+    assert catch["Next"] == TASKS[job_type][name]["Next"] == following
     kept_beside = r"\$\.(?!failure\b)\w+"
     assert re.fullmatch(kept_beside, catch["ResultPath"]), "the first failure is the one to report"
 
 
-def test_whatever_ends_badly_ends_in_fail() -> None:
-    by_name = dict(shipped.states())
-    assert by_name[only_catch(TASKS["Record failure"])["Next"]]["Type"] == "Fail"
-    recorded = [state for state in by_name.values() if "ErrorPath" in state]
+@every_job_type
+def test_whatever_ends_badly_ends_in_fail(job_type: JobType) -> None:
+    states = STATES[job_type]
+    assert states[only_catch(TASKS[job_type][CLOSING])["Next"]]["Type"] == "Fail"
+    recorded = [state for state in states.values() if "ErrorPath" in state]
     assert [state["Type"] for state in recorded] == ["Fail"]
     assert "CausePath" in recorded[0]
 
 
 def test_the_services_are_registered_side_by_side() -> None:
-    branches = shipped.definition()["States"]["Register services"]["Branches"]
-    assert [sorted(name for name in branch["States"] if name in TASKS) for branch in branches] == [
+    branches = MACHINES[PROVISIONS]["States"]["Register services"]["Branches"]
+    assert [sorted(name for name in branch["States"] if name in TASKS[PROVISIONS]) for branch in branches] == [
         ["Register auth"],
         ["Register realtime"],
         ["Register storage"],
         ["Register pooler"],
     ]
-    assert [branch["StartAt"] for branch in branches] == IN_BRANCHES, "no state of its own skips a service"
+    assert [branch["StartAt"] for branch in branches] == in_branches(PROVISIONS), "no state of its own skips a service"
     assert {state["Type"] for branch in branches for state in branch["States"].values()} == {"Task", "Succeed"}
 
 
-@pytest.mark.parametrize("name", IN_BRANCHES)
+@pytest.mark.parametrize("name", in_branches(PROVISIONS))
 def test_a_service_that_is_not_wanted_has_every_field_to_answer_with_null(name: str) -> None:
     fields = {f"{field}.$": f"$.Payload.{field}" for field in ("service", "external_id", "endpoint")}
-    assert TASKS[name]["ResultSelector"] == fields
+    assert TASKS[PROVISIONS][name]["ResultSelector"] == fields
 
 
 def test_a_branch_has_no_failure_unless_it_has_failed() -> None:
-    parallel = shipped.definition()["States"]["Register services"]
+    parallel: dict[str, Any] = MACHINES[PROVISIONS]["States"]["Register services"]
     assert set(parallel["Parameters"]) == {"job_id.$", "tenant_id.$"}
     assert parallel["ResultSelector"]["failures.$"] == "$[*].failure"

@@ -15,8 +15,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from local.postgres import PostgresServer, free_port
 from provisioning.control_plane import Cluster
 from provisioning.identity import Tenant
+from provisioning.jobs.declaration import JobType
 from provisioning.jobs.payload import parse_payload
 from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.job import Job
 from provisioning.services import client as service_client
 from provisioning.services.client import ServiceClient
@@ -118,3 +120,21 @@ def service(secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyP
 def client(service: ProgrammableService) -> Generic:
     """A client of that service by the generic contract."""
     return Generic(ServiceClient(Service.AUTH))
+
+
+@pytest.fixture
+def state_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[JobType, str]]:
+    """The ARN of a state machine of every job type, as the template names them; their executions run for ever."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("stepfunctions")
+        definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+        yield {
+            job_type: client.create_state_machine(
+                name=f"stack-{job_type.replace('_', '-')}",
+                definition=definition,
+                roleArn="arn:aws:iam::123456789012:role/any",
+            )["stateMachineArn"]
+            for job_type in DECLARATIONS
+        }

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -8,16 +8,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.errors import InvalidPayload
-from provisioning.jobs.payload import parse_payload, payload_from_record
+from provisioning.jobs.payload import parse_payload, parse_project_payload, payload_from_record
 from provisioning.jobs.rules import METADATA_MAXIMUM_BYTES, METADATA_MAXIMUM_DEPTH
 from provisioning.stage import Service
 from tests.hostile_payloads import DEEPEST_METADATA, HARMLESS_PROJECT_IDS, HOSTILE, METADATA_BYTES, Hostile, nested
+from tests.provisioning.test_payload_schemas import ONLY_TO_PROVISION
+
+Parse = Callable[[object], Any]
 
 MINIMAL = {"project_id": "demo", "region": "us-east-1"}
 LONGEST_MESSAGE = 300
 
+
+def without_region(hostile: Hostile) -> Hostile:
+    """The same for a job that needs to know its project only: to it a field of the other schema is an unknown one."""
+    document = json.loads(hostile.text)
+    if isinstance(document, dict) and hostile.field != "region":
+        document.pop("region", None)
+    parent = hostile.field.partition(".")[0]
+    return Hostile(hostile.name, json.dumps(document), parent if parent in ONLY_TO_PROVISION else hostile.field)
+
+
+HOSTILE_TO_PROJECT = [without_region(hostile) for hostile in HOSTILE if hostile.name != "region missing"]
+every_hostile = pytest.mark.parametrize(
+    ("parse", "hostile"),
+    [
+        *(pytest.param(parse_payload, hostile, id=hostile.name) for hostile in HOSTILE),
+        *(pytest.param(parse_project_payload, one, id=f"{one.name}, of a project") for one in HOSTILE_TO_PROJECT),
+    ],
+)
+
 identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
 regions = st.from_regex(r"[a-z]{2,4}(-[a-z]{2,9}){1,2}-[1-9][0-9]?", fullmatch=True)
+job_ids = st.from_regex(r"[A-Za-z0-9._-]{1,80}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -47,13 +70,23 @@ payloads = st.fixed_dictionaries(
             },
         ),
         "metadata": st.dictionaries(texts, json_values, max_size=3),
+        "retries": job_ids,
+    },
+)
+project_payloads = st.fixed_dictionaries(
+    {"project_id": identifiers},
+    optional={
+        "organization_id": identifiers,
+        "owner_id": identifiers,
+        "metadata": st.dictionaries(texts, json_values, max_size=3),
+        "retries": job_ids,
     },
 )
 
 
-def refusal(document: object) -> str:
+def refusal(document: object, parse: Parse = parse_payload) -> str:
     with pytest.raises(InvalidPayload) as refused:
-        parse_payload(document)
+        parse(document)
     return str(refused.value)
 
 
@@ -74,15 +107,15 @@ def test_there_are_enough_hostile_payloads() -> None:
     assert len(HOSTILE) >= 80
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
-def test_a_hostile_payload_is_refused_with_a_message_that_names_the_field(hostile: Hostile) -> None:
-    assert refusal(json.loads(hostile.text)).startswith(f"{hostile.field}: ")
+@every_hostile
+def test_a_hostile_payload_is_refused_with_a_message_that_names_the_field(parse: Parse, hostile: Hostile) -> None:
+    assert refusal(json.loads(hostile.text), parse).startswith(f"{hostile.field}: ")
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
-def test_a_refusal_is_one_short_line_that_repeats_no_value(hostile: Hostile) -> None:
+@every_hostile
+def test_a_refusal_is_one_short_line_that_repeats_no_value(parse: Parse, hostile: Hostile) -> None:
     document = json.loads(hostile.text)
-    message = refusal(document)
+    message = refusal(document, parse)
     assert message.isascii()
     assert message.isprintable()
     assert len(message) <= LONGEST_MESSAGE
@@ -94,11 +127,15 @@ def test_a_refusal_says_the_rule() -> None:
     assert refusal(MINIMAL | {"services": {"auth": "true"}}) == "services.auth: must be of type boolean"
     assert refusal(MINIMAL | {"database": {"version": "14"}}) == "database.version: must be one of 15, 16, 17, 18"
     assert refusal({"region": "us-east-1"}) == "project_id: is required"
+    assert refusal({}, parse_project_payload) == "project_id: is required"
+    known = "project_id, organization_id, owner_id, retries, metadata"
+    assert refusal(MINIMAL, parse_project_payload) == f"region: is not a known field (known are {known})"
 
 
 @pytest.mark.parametrize("project_id", HARMLESS_PROJECT_IDS)
 def test_an_id_that_only_looks_dangerous_is_accepted(project_id: str) -> None:
     assert parse_payload(MINIMAL | {"project_id": project_id}).project_id == project_id
+    assert parse_project_payload({"project_id": project_id}).project_id == project_id
 
 
 @pytest.mark.parametrize("partition", boto3.Session().get_available_partitions())
@@ -165,3 +202,22 @@ def test_metadata_may_hold_any_other_text(text: str) -> None:
 def test_metadata_may_hold_the_text_of_an_escape() -> None:
     for note in (r"\u0000", r"\\u0000"):
         assert parse_payload(MINIMAL | {"metadata": {"note": note}}).metadata == {"note": note}
+
+
+def test_a_job_of_a_project_requires_its_project_only() -> None:
+    payload = parse_project_payload({"project_id": "demo"})
+    assert payload.as_document() == {"project_id": "demo", "metadata": {}}
+    assert payload.skipped == set()
+
+
+@given(project_payloads)
+def test_a_payload_of_a_project_keeps_every_value_it_came_with(document: dict[str, Any]) -> None:
+    before = json.dumps(document)
+    assert parse_project_payload(document).as_document() == {"metadata": {}} | document
+    assert json.dumps(document) == before
+
+
+@pytest.mark.parametrize("job_id", ["job-1", "j" * 80, "a.b_c-d", "rollback-7", "\u00e9t\u00e9"])
+def test_a_retry_names_its_job_as_an_execution_may_be_named(job_id: str) -> None:
+    assert parse_payload(MINIMAL | {"retries": job_id}).retries == job_id
+    assert parse_project_payload({"project_id": "demo", "retries": job_id}).retries == job_id

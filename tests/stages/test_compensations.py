@@ -1,21 +1,25 @@
 """Each compensation undoes the stages that the job type declares it undoes, in the ledger's words."""
 
 from local.stack import Stack
-from provisioning.jobs.provision_project import PROVISION_PROJECT
-from stages.api_keys import generate_api_keys
-from tests import shipped
+from provisioning.jobs.declaration import Declaration
 from tests.executions.looking import look
-from tests.stages.jobs import COMPENSATIONS, StagedJob
+from tests.executions.running import SERVICES
+from tests.stages.any_job import a_job_of, handler_of, reach, run_stages
+from tests.state_machines import every_declaration
 
 
-def test_each_compensation_undoes_the_stages_that_are_declared(stack: Stack, job: StagedJob) -> None:
-    job.run_until(generate_api_keys)
+@every_declaration
+def test_each_compensation_undoes_the_stages_that_are_declared(
+    stack: Stack, project_id: str, declared: Declaration
+) -> None:
+    reach(stack, project_id, declared.opens_in[0])
+    job = a_job_of(declared, project_id, *SERVICES)
+    run_stages(job)
     found, before = {}, set[str]()
-    for compensation in COMPENSATIONS:
-        job.run(compensation)
-        steps = look(stack, job.project_id).steps[job.job_id]
+    for compensation in reversed(declared.compensations):
+        job.run(handler_of(compensation))
+        steps = look(stack, project_id).steps[job.job_id]
         compensated = {step["stage"] for step in steps if step["status"] == "compensated"}
-        found[compensation.__name__] = compensated - before
+        found[compensation] = compensated - before
         before = compensated
-    declared = {shipped.stem(state): set(stages) for state, stages in PROVISION_PROJECT.compensations.items()}
-    assert found == declared
+    assert found == {state: set(stages) for state, stages in declared.compensations.items()}

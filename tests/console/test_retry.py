@@ -3,6 +3,7 @@
 moto has no redrive, so these requests are checked against botocore's model of Step Functions.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,10 +16,11 @@ from console.definition import read_definition
 from console.errors import ConsoleError
 from console.executions import Execution, Executions
 from console.history import read_history
+from console.stages import stages_of
 from tests import shipped
 
-MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:ProvisionProject"
-ARN = "arn:aws:states:us-east-1:123456789012:execution:ProvisionProject:job-1"
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:stack-provision-project"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-provision-project:job-1"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +52,7 @@ def ended(status: str, *, redrivable: bool = True) -> Execution:
         definition=definition,
         machine=machine,
         events=[],
-        timeline=read_history(machine, [], status, NOW),
+        timeline=read_history(machine, stages_of(ARN), [], status, NOW),
     )
 
 
@@ -73,7 +75,9 @@ def test_a_stopped_execution_whose_job_still_runs_is_redriven(step_functions: St
 def test_any_other_is_tried_again_by_an_execution_of_its_own(
     step_functions: Stubber, execution: Execution, job_status: str
 ) -> None:
-    request = {"stateMachineArn": MACHINE, "input": execution.input, "name": ANY}
+    replaces = {"retries": "job-1"} if job_status == "rollback_incomplete" else {}
+    payload = json.dumps(json.loads(execution.input) | replaces)
+    request = {"stateMachineArn": MACHINE, "input": payload, "name": ANY}
     step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
     assert not redrives(execution, job_status)
     assert retry(Executions(step_functions.client, MACHINE), execution, job_status).startswith("demo-")

@@ -79,7 +79,7 @@ lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
-	.venv/bin/statelint --yaml statemachine/provision_project.asl.yaml
+	.venv/bin/statelint --yaml statemachine/*.asl.yaml
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint
 

@@ -1,4 +1,4 @@
-"""A deployment in an AWS account, as whoever calls may see it: its state machine, its functions and their settings."""
+"""A deployment in an AWS account, as whoever calls may see it: its state machines, its functions and their settings."""
 
 import json
 import os
@@ -8,13 +8,15 @@ from typing import Any
 
 from local.errors import HumanError
 from local.template import REPOSITORY
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 
 DEPLOYED_CODE = "/var/task/"
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function that the state machine invokes."""
+    """A function that state machines invoke."""
 
     arn: str
     handler: str
@@ -23,12 +25,32 @@ class Function:
 
 
 @dataclass(frozen=True)
+class StateMachine:
+    """The state machine of a job type."""
+
+    job_type: JobType
+    role: str
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Deployment:
-    """A state machine and what it invokes."""
+    """The state machines of all job types, and what they invoke."""
 
     state_machine_arn: str
-    role: str
+    """The one by which the deployment was found."""
+    machines: tuple[StateMachine, ...]
     functions: tuple[Function, ...]
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of the deployment's stack; none when the caller may not describe it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            stacks = client("cloudformation").describe_stacks(StackName=self.functions[0].settings["STACK_NAME"])
+        except (BotoCoreError, ClientError, KeyError):
+            return {}
+        return {one["ParameterKey"]: one["ParameterValue"] for one in stacks["Stacks"][0].get("Parameters", [])}
 
     def use_settings(self) -> None:
         """Put the functions' settings into os.environ; the caller's own AWS settings stay."""
@@ -57,25 +79,37 @@ def without_alias(state_machine_arn: str) -> str:
 
 
 def find(state_machine_arn: str) -> Deployment:
-    """Return the deployment of a state machine, or of its alias. Raises HumanError when it cannot be read."""
+    """Return the deployment that a state machine, or an alias of one, belongs to.
+
+    The other job types' state machines are found from its name. Raise HumanError when one cannot be read.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     arn = without_alias(state_machine_arn)
-    functions = client("lambda")
+    functions, step_functions = client("lambda"), client("stepfunctions")
     try:
-        machine = client("stepfunctions").describe_state_machine(stateMachineArn=arn)
-        named = dict.fromkeys(_function_names(json.loads(machine["definition"])))
+        arns = {job_type: state_machine_of(arn, job_type) for job_type in DECLARATIONS}
+    except LookupError as error:
+        raise HumanError(str(error)) from error
+    try:
+        machines = [_state_machine(step_functions, job_type, arn) for job_type, arn in arns.items()]
+        named = dict.fromkeys(name for machine in machines for name in _function_names(machine.definition))
         found = [functions.get_function_configuration(FunctionName=name) for name in named]
     except (BotoCoreError, ClientError) as error:
-        raise HumanError(f"{arn} cannot be read: {error}") from error
+        raise HumanError(f"the deployment of {arn} cannot be read: {error}") from error
     return Deployment(
         arn,
-        machine["roleArn"],
+        tuple(machines),
         tuple(
             Function(name, one["Handler"], one["Role"], one.get("Environment", {}).get("Variables", {}))
             for name, one in zip(named, found, strict=True)
         ),
     )
+
+
+def _state_machine(step_functions: Any, job_type: JobType, arn: str) -> StateMachine:
+    described = step_functions.describe_state_machine(stateMachineArn=arn)
+    return StateMachine(job_type, described["roleArn"], json.loads(described["definition"]))
 
 
 def _function_names(node: Any) -> Iterator[str]:

@@ -82,6 +82,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "max_connections": "500",
             "wal_level": "logical",
+            "max_prepared_transactions": "10",
             "password_encryption": "scram-sha-256",
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",

@@ -44,7 +44,3 @@ def role_of(function: dict[str, Any]) -> str:
     name, attribute = function["Role"]["Fn::GetAtt"]
     assert attribute == "Arn"
     return str(name)
-
-
-def of_state_machine(name: str) -> Any:
-    return shipped.state_machine()[name]

@@ -1,4 +1,4 @@
-"""What ships, as the tests read it: the template, the state machine, and the names that hold them together."""
+"""What ships, as the tests read it: the template, the state machines, and the names that hold them together."""
 
 import functools
 import json
@@ -13,11 +13,14 @@ import yaml
 from cfnlint.decode import cfn_yaml
 
 from provisioning import queries
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.queries import Query
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
-DEFINITION = ROOT / "statemachine" / "provision_project.asl.yaml"
+PROVISION = PROVISION_PROJECT.job_type
+"""The job type that is meant where none is given."""
 
 Node = dict[str, Any]
 
@@ -37,10 +40,18 @@ def functions() -> dict[str, Node]:
     return resources("AWS::Serverless::Function")
 
 
-def state_machine() -> Node:
-    """The properties of the one state machine."""
-    (found,) = resources("AWS::StepFunctions::StateMachine").values()
-    return found
+def state_machines() -> dict[JobType, str]:
+    """The resource name of every state machine, by the job type that its own name ends with."""
+    found = resources("AWS::StepFunctions::StateMachine")
+    return {
+        JobType(machine["StateMachineName"]["Fn::Sub"].removeprefix("${AWS::StackName}-").replace("-", "_")): name
+        for name, machine in found.items()
+    }
+
+
+def state_machine(job_type: JobType = PROVISION) -> Node:
+    """The properties of a job type's state machine."""
+    return resources("AWS::StepFunctions::StateMachine")[state_machines()[job_type]]
 
 
 @functools.cache
@@ -69,9 +80,17 @@ def statements(document: Node) -> Iterator[Node]:
         yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
 
 
-def definition() -> Node:
-    """The state machine's definition, before its substitutions."""
-    return cast("Node", yaml.safe_load(DEFINITION.read_text()))
+def definition_file(job_type: JobType = PROVISION) -> Path:
+    """The file with the definition of a job type's state machine."""
+    return ROOT / "statemachine" / f"{job_type}.asl.yaml"
+
+
+DEFINITION = definition_file()
+
+
+def definition(job_type: JobType = PROVISION) -> Node:
+    """The definition of a job type's state machine, before its substitutions."""
+    return cast("Node", yaml.safe_load(definition_file(job_type).read_text()))
 
 
 def states(machine: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Node]]:
@@ -82,9 +101,9 @@ def states(machine: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Node
             yield from states(branch)
 
 
-def tasks() -> dict[str, Node]:
-    """Every Task state that invokes a function, by name."""
-    found = {name: state for name, state in states() if state["Type"] == "Task"}
+def tasks(job_type: JobType = PROVISION) -> dict[str, Node]:
+    """Every Task state of a job type that invokes a function, by name."""
+    found = {name: state for name, state in states(definition(job_type)) if state["Type"] == "Task"}
     return {name: state for name, state in found.items() if "FunctionName" in state["Parameters"]}
 
 
@@ -101,4 +120,14 @@ def stem(state_name: str) -> str:
 
 def resource_name(function_stem: str) -> str:
     """The name of a stage's function in the template: create_database is CreateDatabaseFunction."""
-    return re.sub(r"(?:^|_)([a-z])", lambda letter: letter[1].upper(), function_stem) + "Function"
+    return resource_stem(function_stem) + "Function"
+
+
+def resource_stem(name: str) -> str:
+    """What the names of its resources in the template begin with: suspend_project is SuspendProject."""
+    return re.sub(r"(?:^|_)([a-z])", lambda letter: letter[1].upper(), name)
+
+
+def functions_of(job_type: JobType) -> list[str]:
+    """The functions that a job type's state machine invokes, in the order of its states."""
+    return [resource_name(stem(state)) for state in tasks(job_type)]

@@ -28,6 +28,7 @@ from provisioning import errors
 from provisioning.cluster import creators
 from provisioning.cluster.preparation import FIRST_CREATORS, prepare_cluster
 from provisioning.cluster.session import REGISTER
+from provisioning.jobs.registry import DECLARATIONS
 from stages import failure
 from tests import shipped
 from tests.executions.running import execute
@@ -165,11 +166,13 @@ def test_every_error_that_an_execution_ends_with_is_in_the_table() -> None:
 
 
 def test_every_alarm_is_in_the_table() -> None:
-    alarms = set(shipped.resources("AWS::CloudWatch::Alarm"))
-    assert alarms == set(re.findall(r"`(\w+Alarm)`", PAGE))
+    of_a_type = re.compile("|".join(f"^{shipped.resource_stem(job_type)}" for job_type in DECLARATIONS))
+    alarms = {of_a_type.sub("", name) for name in shipped.resources("AWS::CloudWatch::Alarm")}
+    assert alarms == {of_a_type.sub("", name) for name in re.findall(r"`(\w+Alarm)`", PAGE)}
 
 
 def test_every_parameter_and_output_that_is_named_is_there() -> None:
     template = shipped.template()
-    assert "StateMachineArn" in template["Outputs"]
+    outputs = {f"{shipped.resource_stem(job_type)}StateMachineArn" for job_type in DECLARATIONS}
+    assert outputs == {name for name in template["Outputs"] if name.endswith("StateMachineArn")}
     assert {"MaximumParallelJobs", "Revision"} <= set(template["Parameters"])

@@ -1,12 +1,18 @@
 """Functions, roles, permissions and network of the template, as CloudFormation sees it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 
 import pytest
 
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS
+from provisioning.stage import Service
 from tests import shipped
-from tests.grants import FUNCTIONS, STAGES, Grant, granted, of_state_machine, role_of, written
+from tests.grants import FUNCTIONS, STAGES, Grant, granted, role_of, written
+
+every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
 
 # What no statement can name more narrowly, and why: action, and the resource that it is allowed on.
 WIDE = {
@@ -35,13 +41,15 @@ WIDE = {
     ("secretsmanager:DescribeSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
-    (
-        "states:DescribeExecution",
-        "execution:${AWS::StackName}-provision-project:*",
-    ): "any job may have to be rolled back",
     ("secretsmanager:*", "secret:*"): "the endpoint serves the whole VPC, for this account's secrets and principals",
     ("kms:Decrypt", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
     ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
+} | {
+    (
+        "states:DescribeExecution",
+        f"execution:${{AWS::StackName}}-{job_type.replace('_', '-')}:*",
+    ): "any job may have to be rolled back"
+    for job_type in DECLARATIONS
 }
 EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue"},
@@ -60,14 +68,46 @@ def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
     }
 
 
-def test_states_functions_and_substitutions_share_one_stem() -> None:
-    expected = {shipped.resource_name(shipped.stem(name)): name for name in shipped.tasks()}
-    substitutions = shipped.state_machine()["DefinitionSubstitutions"]
-    assert set(STAGES) == set(expected)
+def incomplete_lists(descriptions: Iterable[str]) -> list[str]:
+    """The descriptions that name several services, and not all."""
+    named = [(one, set(map(str, Service)) & set(re.findall(r"\w+", one.lower()))) for one in descriptions]
+    return [one for one, found in named if 1 < len(found) < len(Service)]
+
+
+def descriptions(value: object) -> Iterator[str]:
+    """Every description in the template, wherever it stands."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in {"Description", "AlarmDescription"} and isinstance(inner, str):
+                yield inner
+            yield from descriptions(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from descriptions(inner)
+
+
+def test_template_definitions_and_declarations_name_the_same_job_types() -> None:
+    files = {file.name.removesuffix(".asl.yaml") for file in (shipped.ROOT / "statemachine").iterdir()}
+    assert set(shipped.state_machines()) == files == set(DECLARATIONS)
+
+
+def test_what_a_job_type_has_in_the_template_is_named_for_it() -> None:
+    assert shipped.state_machines() == {name: f"{shipped.resource_stem(name)}StateMachine" for name in DECLARATIONS}
+
+
+def test_every_function_of_a_stage_is_invoked_by_a_state_machine() -> None:
+    assert set(STAGES) == {name for job_type in DECLARATIONS for name in shipped.functions_of(job_type)}
+
+
+@every_job_type
+def test_states_functions_and_substitutions_share_one_stem(job_type: JobType) -> None:
+    tasks = shipped.tasks(job_type)
+    expected = {shipped.resource_name(shipped.stem(name)): name for name in tasks}
+    substitutions = shipped.state_machine(job_type)["DefinitionSubstitutions"]
     functions = {f"{name}Arn": {"Ref": f"{name}.Version"} for name in expected}
     assert substitutions == functions | {"Partition": {"Ref": "AWS::Partition"}}
     for name, state in expected.items():
-        assert shipped.tasks()[state]["Parameters"]["FunctionName"] == f"${{{name}Arn}}"
+        assert tasks[state]["Parameters"]["FunctionName"] == f"${{{name}Arn}}"
         assert STAGES[name]["Handler"].rpartition(".")[2] == shipped.stem(state)
 
 
@@ -127,26 +167,32 @@ def test_functions_know_the_name_of_their_stack() -> None:
     assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
 
 
-def test_executions_are_traced_encrypted_and_logged_without_their_data() -> None:
-    machine = shipped.state_machine()
+@every_job_type
+def test_executions_are_traced_encrypted_and_logged_without_their_data(job_type: JobType) -> None:
+    machine = shipped.state_machine(job_type)
     assert machine["StateMachineType"] == "STANDARD"
     assert machine["TracingConfiguration"] == {"Enabled": True}
     assert machine["EncryptionConfiguration"]["KmsKeyId"] == {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
     logging = machine["LoggingConfiguration"]
     assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
-    assert machine["DefinitionS3Location"] == str(shipped.DEFINITION.relative_to(shipped.ROOT))
+    assert machine["DefinitionS3Location"] == str(shipped.definition_file(job_type).relative_to(shipped.ROOT))
 
 
-def test_the_state_machine_may_use_the_key_for_itself_alone() -> None:
-    (policy,) = shipped.made("AWS::IAM::Role")["ProvisionProjectRole"]["Policies"]
+@every_job_type
+def test_the_state_machine_may_use_the_key_for_itself_alone(job_type: JobType) -> None:
+    role = shipped.made("AWS::IAM::Role")[f"{shipped.resource_stem(job_type)}Role"]
+    (policy,) = role["Policies"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "EveryStateMachinePolicy"}]
+    shared = shipped.made("AWS::IAM::ManagedPolicy")["EveryStateMachinePolicy"]
     uses = [
         one
-        for one in shipped.statements(policy["PolicyDocument"])
+        for document in (policy["PolicyDocument"], shared["PolicyDocument"])
+        for one in shipped.statements(document)
         if "kms:GenerateDataKey" in shipped.listed(one["Action"])
     ]
     contexts = [context for one in uses for context in one["Condition"]["StringEquals"].items()]
     own_arn, logs = (value["Fn::Sub"] for _, value in contexts)
-    assert own_arn.endswith(":stateMachine:" + of_state_machine("StateMachineName")["Fn::Sub"])
+    assert own_arn.endswith(":stateMachine:" + shipped.state_machine(job_type)["StateMachineName"]["Fn::Sub"])
     assert logs.endswith(":${AWS::AccountId}:*")
 
 
@@ -178,3 +224,12 @@ def test_the_functions_reach_databases_services_and_endpoints_and_nothing_else()
     assert targets == [{"Ref": "DatabaseSecurityGroupId"}, {"Ref": "ServicesCidr"}]
     assert (endpoints["FromPort"], endpoints["ToPort"]) == (443, 443)
     assert "SecurityGroupIngress" not in inline
+
+
+def test_descriptions_that_list_services_list_all_of_them() -> None:
+    assert incomplete_lists(descriptions(shipped.template())) == []
+
+
+def test_the_check_sees_a_list_that_leaves_a_service_out() -> None:
+    leaves_out, complete = "Auth, realtime and storage.", "Auth, realtime, storage and pooler."
+    assert incomplete_lists([leaves_out, complete, "The auth service."]) == [leaves_out]

@@ -3,13 +3,39 @@
 import inspect
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 
 from provisioning import observability
+from provisioning.jobs.declaration import JobType, TenantOf
+from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
 
 RESOURCES = shipped.transformed()["Resources"]
 FUNCTIONS = shipped.functions()
 STAGES = {name: found for name, found in FUNCTIONS.items() if found["Handler"].startswith("stages.")}
+OF_EACH_JOB_TYPE = {
+    "FailedExecutionsAlarm": "ExecutionsFailed",
+    "StoppedExecutionsAlarm": "ExecutionsAborted",
+    "SlowJobsAlarm": "ExecutionTime",
+}
+"""How the names of its alarms end, and what they watch."""
+ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
+
+
+def machines(job_types: Iterable[JobType]) -> list[dict[str, str]]:
+    """References to the state machines of job types."""
+    return [{"Ref": f"{shipped.resource_stem(job_type)}StateMachine"} for job_type in job_types]
+
+
+def widgets() -> list[dict[str, Any]]:
+    """The dashboard's widgets."""
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return list(json.loads(body)["widgets"])
 
 
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
@@ -46,13 +72,26 @@ def test_a_new_revision_publishes_new_versions_even_when_only_parameters_changed
     assert variables["REVISION"] == {"Ref": "Revision"}
 
 
-def test_traffic_shifts_to_a_new_version_and_back_when_the_alarms_go_off() -> None:
-    alias = shipped.made("AWS::StepFunctions::StateMachineAlias")["ProvisionProjectAlias"]["DeploymentPreference"]
-    assert alias["StateMachineVersionArn"] == {"Ref": "ProvisionProjectVersion"}
-    assert (alias["Type"], alias["Percentage"]) == ("CANARY", 10)
-    assert alias["Alarms"] == [{"Ref": "FailedExecutionsAlarm"}, {"Ref": "RollbackIncompleteAlarm"}]
-    version = RESOURCES["ProvisionProjectVersion"]
+@every_job_type
+def test_traffic_shifts_to_a_new_version_and_back_when_the_alarms_go_off(job_type: JobType) -> None:
+    stem = shipped.resource_stem(job_type)
+    alias = shipped.made("AWS::StepFunctions::StateMachineAlias")[f"{stem}Alias"]
+    assert alias["Name"] == "live"
+    preference = alias["DeploymentPreference"]
+    assert preference["StateMachineVersionArn"] == {"Ref": f"{stem}Version"}
+    assert (preference["Type"], preference["Percentage"], preference["Interval"]) == ("CANARY", 10, 10)
+    assert preference["Alarms"] == [
+        {"Ref": f"{stem}{name}"} for name in ("FailedExecutionsAlarm", "RollbackIncompleteAlarm")
+    ]
+    version = RESOURCES[f"{stem}Version"]
+    assert version["Properties"]["StateMachineArn"] == {"Ref": f"{stem}StateMachine"}
     assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+@every_job_type
+def test_the_alias_of_a_job_type_is_an_output_of_the_stack(job_type: JobType) -> None:
+    stem = shipped.resource_stem(job_type)
+    assert shipped.template()["Outputs"][f"{stem}StateMachineArn"]["Value"] == {"Ref": f"{stem}Alias"}
 
 
 def test_the_key_outlives_the_stack() -> None:
@@ -64,6 +103,59 @@ def test_the_key_outlives_the_stack() -> None:
 def test_every_alarm_notifies_somebody() -> None:
     for alarm in shipped.made("AWS::CloudWatch::Alarm").values():
         assert alarm["AlarmActions"] == [{"Ref": "Notifications"}]
+
+
+@every_job_type
+@pytest.mark.parametrize(("ending", "metric"), OF_EACH_JOB_TYPE.items(), ids=OF_EACH_JOB_TYPE)
+def test_every_job_type_has_alarms_of_its_own(job_type: JobType, ending: str, metric: str) -> None:
+    alarm = shipped.made("AWS::CloudWatch::Alarm")[f"{shipped.resource_stem(job_type)}{ending}"]
+    (machine,) = machines([job_type])
+    assert alarm["Dimensions"] == [{"Name": "StateMachineArn", "Value": machine}]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/States", metric)
+
+
+@pytest.mark.parametrize("ending", OF_EACH_JOB_TYPE)
+def test_an_alarm_of_every_job_type_goes_off_at_the_same_point(ending: str) -> None:
+    alarms = [shipped.made("AWS::CloudWatch::Alarm")[f"{shipped.resource_stem(name)}{ending}"] for name in DECLARATIONS]
+    alike = [{key: alarm[key] for key in alarm if key not in {"AlarmDescription", "Dimensions"}} for alarm in alarms]
+    assert all(one == alike[0] for one in alike)
+
+
+@every_job_type
+def test_what_a_rollback_of_a_job_type_has_left_is_an_alarm_of_its_own(job_type: JobType) -> None:
+    alarm = shipped.made("AWS::CloudWatch::Alarm")[f"{shipped.resource_stem(job_type)}RollbackIncompleteAlarm"]
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert dimensions == {"service": "provisioner", "job_type": job_type, "outcome": "rollback_incomplete"}
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["Statistic"]) == ("FailedJobs", 1, "Sum")
+
+
+def test_no_other_alarm_watches_state_machines() -> None:
+    watching = {
+        name for name, one in shipped.made("AWS::CloudWatch::Alarm").items() if one.get("Namespace") == "AWS/States"
+    }
+    assert watching == {
+        f"{shipped.resource_stem(name)}{ending}" for name in DECLARATIONS for ending in OF_EACH_JOB_TYPE
+    }
+
+
+@every_job_type
+def test_executions_and_durations_of_a_job_type_are_on_the_dashboard(job_type: JobType) -> None:
+    machine = f"${{{shipped.resource_stem(job_type)}StateMachine}}"
+    shown = [one for one in widgets() if machine in str(one["properties"].get("metrics"))]
+    assert all(one["properties"]["title"].startswith(f"{job_type}: ") for one in shown)
+    metrics = [row[1] for one in shown for row in one["properties"]["metrics"] if row[0] != "..."]
+    names = ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsAborted", "ExecutionTime")
+    assert metrics == list(names)
+
+
+def test_no_two_widgets_of_the_dashboard_overlap() -> None:
+    covered = [
+        (x, y)
+        for one in widgets()
+        for x in range(one["x"], one["x"] + one["width"])
+        for y in range(one["y"], one["y"] + one["height"])
+    ]
+    assert len(covered) == len(set(covered))
 
 
 def test_every_alarm_is_on_the_dashboard() -> None:
@@ -84,9 +176,8 @@ def test_every_metric_of_ours_that_an_alarm_or_the_dashboard_reads_is_one_that_i
 
 
 def test_errors_throttles_and_concurrency_of_every_stage_are_on_the_dashboard() -> None:
-    widgets = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
     for metric in ("ConcurrentExecutions", "Errors", "Throttles"):
-        shown = [one["properties"]["metrics"] for one in widgets if metric in str(one["properties"].get("metrics"))]
+        shown = [one["properties"]["metrics"] for one in widgets() if metric in str(one["properties"].get("metrics"))]
         assert [[row[-1] for row in rows] for rows in shown] == [[f"${{{name}}}" for name in STAGES]]
 
 
@@ -102,12 +193,19 @@ def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None
         assert shipped.made("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
 
 
-def test_pools_are_refilled_regularly_and_after_every_job() -> None:
+def test_everybody_who_subscribes_hears_of_the_end_of_every_execution() -> None:
+    detail = shipped.made("AWS::Events::Rule")["ExecutionEnded"]["EventPattern"]["detail"]
+    assert detail["stateMachineArn"] == machines(DECLARATIONS)
+    assert set(detail["status"]) == ENDED
+
+
+def test_pools_are_refilled_regularly_and_after_every_job_that_takes_a_tenant() -> None:
     rules = [rule for rule in shipped.made("AWS::Events::Rule").values() if "RefillPools" in str(rule["Targets"])]
     assert [rule.get("ScheduleExpression") for rule in rules if "EventPattern" not in rule] == ["rate(5 minutes)"]
     (nudge,) = (rule["EventPattern"]["detail"] for rule in rules if "EventPattern" in rule)
-    assert nudge["stateMachineArn"] == [{"Ref": "ProvisionProjectStateMachine"}]
-    assert set(nudge["status"]) == {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+    taking = [job_type for job_type, declared in DECLARATIONS.items() if declared.tenant is TenantOf.NEW]
+    assert nudge["stateMachineArn"] == machines(taking)
+    assert set(nudge["status"]) == ENDED
 
 
 def test_removals_are_finished_every_minute() -> None:

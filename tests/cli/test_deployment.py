@@ -11,6 +11,9 @@ from cli import deployment as deployments
 from cli.rollback import print_rollback
 from local.errors import HumanError
 from local.stack import Stack
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
+from tests import shipped
 from tests.executions.running import SERVICES, eventually, execute, payload_for, run
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
 
@@ -27,11 +30,28 @@ def roll_back(stack: Stack, job_id: str) -> tuple[bool, str]:
     return clean, str(outcome)
 
 
-def test_the_functions_are_those_that_the_state_machine_invokes(stack: Stack) -> None:
+def test_the_functions_are_those_that_the_state_machines_invoke(stack: Stack) -> None:
     deployment = deployments.find(live(stack))
     assert deployment.state_machine_arn == stack.state_machine_arn
-    assert len(deployment.functions) == 13
-    assert all(function.handler.startswith("stages.") for function in deployment.functions)
+    assert [machine.job_type for machine in deployment.machines] == list(DECLARATIONS)
+    stages = [one["Handler"] for one in shipped.functions().values() if one["Handler"].startswith("stages.")]
+    assert sorted(function.handler for function in deployment.functions) == sorted(stages)
+
+
+@pytest.mark.parametrize("job_type", DECLARATIONS)
+def test_a_deployment_is_found_by_the_state_machine_of_any_job_type(stack: Stack, job_type: JobType) -> None:
+    by_this, by_first = (deployments.find(arn) for arn in (state_machine_of(live(stack), job_type), live(stack)))
+    assert (by_this.machines, by_this.functions) == (by_first.machines, by_first.functions)
+
+
+def test_a_state_machine_that_is_nobodys_is_said_in_one_line(stack: Stack) -> None:
+    with pytest.raises(HumanError, match="is the state machine of no job type"):
+        deployments.find("arn:aws:states:us-east-1:123456789012:stateMachine:somebody-elses")
+
+
+def test_a_deployment_without_one_of_its_state_machines_is_said_in_one_line(stack: Stack) -> None:
+    with pytest.raises(HumanError, match=r"cannot be read: .*StateMachineDoesNotExist"):
+        deployments.find("arn:aws:states:us-east-1:123456789012:stateMachine:elsewhere-suspend-project")
 
 
 def roll_back_by(state_machine_arn: str) -> None:

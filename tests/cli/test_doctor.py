@@ -95,6 +95,6 @@ def test_a_service_that_does_not_answer(stack: Stack, monkeypatch: pytest.Monkey
 def test_a_deployment_is_examined_with_the_settings_of_its_functions(stack: Stack, deployed: str) -> None:
     assert wrong().keys() >= {"settings", "control plane", "clusters"}
     deployment = deployments.find(deployed)
-    assert len(deployment.functions) == 13
+    assert len(deployment.functions) == 17
     deployment.use_settings()
     assert wrong() == {}

@@ -1,104 +1,214 @@
-"""Which role may do what is asked of IAM's own simulator; what its answers mean is told here."""
+"""What IAM's own simulator is asked about each role is what template.yaml grants it; what its answers mean."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.stub import ANY, Stubber
+from moto import mock_aws
 
-from cli.deployment import Deployment, Function
+from cli.deployment import Deployment, Function, StateMachine
 from cli.findings import Finding
-from cli.permissions import NEEDS, READ, examine_permissions
+from cli.permissions import examine_permissions
+from cli.template_permissions import Allowed, Grants, Untold
 from provisioning.control_plane import Cluster
+from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
 
-SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret"
+ACCOUNT = "us-east-1:123456789012"
+SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret"
+KEY = f"arn:aws:kms:{ACCOUNT}:key"
+READ = "secretsmanager:GetSecretValue"
 SETTINGS = {
+    "STACK_NAME": "provisioner",
     "CONTROL_PLANE_SECRET_ID": f"{SECRET}:control-plane-Abc123",
     "SERVICE_TOKENS_SECRET_ID": f"{SECRET}:tokens-Abc123",
+    "REALTIME_DATABASE_SECRET_ID": f"{SECRET}:realtime-Abc123",
     "TENANT_SECRET_PREFIX": "tenants",
+    "TENANT_SECRET_KMS_KEY_ID": "own",
 }
-CLUSTER = Cluster("one", "us-east-1", "postgresql", "18", "small", "db", 5432, f"{SECRET}:clusters/one-Abc123", 10)
-CREATE = Function(
-    "arn:aws:lambda:us-east-1:123456789012:function:create:1",
-    "stages.database.create_database",
-    "arn:aws:iam::123456789012:role/create",
-    SETTINGS,
-)
+CLUSTER = Cluster("one", "us-east-1", "postgresql", "18", "small", "db", 5432, f"{SECRET}:elsewhere/one-Abc123", 10)
+THROUGH_SECRETS_MANAGER = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+
+
+def function(name: str, handler: str) -> Function:
+    role = f"arn:aws:iam::123456789012:role/{name.removesuffix('Function')}Role"
+    return Function(f"arn:aws:lambda:{ACCOUNT}:function:{name}:7", handler, role, SETTINGS)
+
+
+FUNCTIONS = {
+    name: function(name, found["Handler"])
+    for name, found in shipped.functions().items()
+    if found["Handler"].startswith("stages.")
+}
 DEPLOYMENT = Deployment(
-    "arn:aws:states:us-east-1:123456789012:stateMachine:m", "arn:aws:iam::123456789012:role/machine", (CREATE,)
+    f"arn:aws:states:{ACCOUNT}:stateMachine:provisioner-provision-project",
+    tuple(StateMachine(job_type, f"arn:aws:iam::123456789012:role/{job_type}", {}) for job_type in DECLARATIONS),
+    tuple(FUNCTIONS.values()),
 )
-# Policy of the template → kind of secret.
-POLICIES = {
-    "ReadClusterSecretsPolicy": "clusters",
-    "ReadServiceTokensPolicy": "service tokens",
-    "CreateTenantSecretsPolicy": "tenants",
-    "ReadTenantSecretsPolicy": "tenants",
-    "DeleteTenantSecretsPolicy": "tenants",
-    "ReadRealtimeDatabaseSecret": "Realtime's login",
-    "ReadSecretsInOneRequest": "any secret",
-}
+
+
+class Simulator:
+    """IAM behind boto3's own client: what it was asked, and what it refuses."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.refused: dict[tuple[str, str], str] = {}
+        self.client = boto3.client("iam", region_name="us-east-1")
+        self.client.meta.events.register("provide-client-params.iam.SimulatePrincipalPolicy", self._record)
+        self.client.meta.events.register("before-call.iam.SimulatePrincipalPolicy", self._answer)
+
+    def _record(self, params: dict[str, Any], **_: object) -> None:
+        self.asked.append(params)
+
+    def _answer(self, **_: object) -> tuple[Any, dict[str, Any]]:
+        request = self.asked[-1]
+        (resource,) = request["ResourceArns"]
+        results = [
+            {
+                "EvalActionName": action,
+                # As AWS documents it: the form of such ARNs, not the one that was asked about.
+                "EvalResourceName": "arn:${Partition}:any:::${Name}",
+                "EvalDecision": self.refused.get((action, resource), "allowed"),
+            }
+            for action in request["ActionNames"]
+        ]
+        return type("Answer", (), {"status_code": 200})(), {"EvaluationResults": results, "IsTruncated": False}
 
 
 @pytest.fixture
-def iam() -> Iterator[Any]:
-    client = boto3.client("iam", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stubber:
-        yield client, stubber
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account without a stack."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
 
 
-def answering(stubber: Stubber, *decisions: str) -> None:
-    for decision in decisions:
-        result = {"EvalActionName": "x:Y", "EvalDecision": decision}
-        expected = {"PolicySourceArn": ANY, "ActionNames": ANY, "ResourceArns": ANY}
-        stubber.add_response("simulate_principal_policy", {"EvaluationResults": [result]}, expected)
+@pytest.fixture
+def simulator(account: None) -> Simulator:
+    return Simulator()
 
 
-def examine(client: Any) -> list[Finding]:
-    return list(examine_permissions(client, DEPLOYMENT, [CLUSTER]))
+def deploy(**parameters: str) -> None:
+    """Make a stack in the account that has these parameters."""
+    bucket = {"Type": "AWS::S3::Bucket"}
+    template = {"Parameters": {name: {"Type": "String"} for name in parameters}, "Resources": {"Bucket": bucket}}
+    boto3.client("cloudformation").create_stack(
+        StackName=SETTINGS["STACK_NAME"],
+        TemplateBody=str(template).replace("'", '"'),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    )
 
 
-def test_roles_that_may_do_everything_are_fine(iam: Any) -> None:
-    client, stubber = iam
-    answering(stubber, *["allowed"] * 9)
-    machine, function = examine(client)
-    assert not machine.remedy
-    assert machine.fact == "may do all 2 things that its code does"
-    assert function.fact == "may do all 7 things that its code does"
+def examine(simulator: Simulator, deployment: Deployment = DEPLOYMENT) -> dict[str, Finding]:
+    return {found.subject: found for found in examine_permissions(simulator.client, deployment, [CLUSTER])}
 
 
-def test_what_a_role_may_not_do_is_named_with_the_resource(iam: Any) -> None:
-    client, stubber = iam
-    answering(stubber, "implicitDeny", "implicitDeny", "allowed", "explicitDeny", *["allowed"] * 5)
-    machine, function = examine(client)
-    asked = "states:DescribeExecution on arn:aws:states:us-east-1:123456789012:execution:m:any"
-    assert machine.fact == f"{DEPLOYMENT.role} may not lambda:InvokeFunction on {CREATE.arn}, nor {asked}"
-    assert function.fact == f"{CREATE.role} may not {READ} on {CLUSTER.admin_secret_id}"
+def pairs(rights: list[Any]) -> set[tuple[str, str]]:
+    return {
+        (action, arn) for one in rights if isinstance(one, Allowed) for action in one.actions for arn in one.resources
+    }
 
 
-def test_a_simulator_that_may_not_be_asked_is_no_verdict(iam: Any) -> None:
-    client, stubber = iam
-    stubber.add_client_error("simulate_principal_policy", "AccessDenied")
-    (found,) = examine(client)
+def test_every_role_is_examined_and_those_that_may_do_everything_are_fine(simulator: Simulator) -> None:
+    deploy(SecretsKmsKeyArn=f"{KEY}/theirs")
+    found = examine(simulator)
+    assert len(found) == len(DECLARATIONS) + len(FUNCTIONS)
+    assert all(one.checked and not one.remedy for one in found.values())
+    assert found["role of verify_project"].fact == "may do all 12 things that the template grants it"
+    roles = {machine.role for machine in DEPLOYMENT.machines} | {one.role for one in DEPLOYMENT.functions}
+    assert {one["PolicySourceArn"] for one in simulator.asked} == roles
+
+
+def test_what_a_role_may_not_do_is_named_with_the_resource(simulator: Simulator) -> None:
+    create = FUNCTIONS["CreateDatabaseFunction"]
+    asked = f"arn:aws:states:{ACCOUNT}:execution:provisioner-provision-project:any"
+    simulator.refused = {
+        ("lambda:InvokeFunction", create.arn): "implicitDeny",
+        ("states:DescribeExecution", asked): "implicitDeny",
+        (READ, CLUSTER.admin_secret_id): "explicitDeny",
+    }
+    found = examine(simulator)
+    machine, function = found["role of provision_project's state machine"], found["role of create_database"]
+    refused = f"lambda:InvokeFunction on {create.arn}, nor states:DescribeExecution on {asked}"
+    assert machine.fact == f"{DEPLOYMENT.machines[0].role} may not {refused}"
+    assert function.fact == f"{create.role} may not {READ} on {CLUSTER.admin_secret_id}"
+    assert machine.remedy == function.remedy != ""
+
+
+def test_a_condition_is_met_by_what_the_simulator_is_told(simulator: Simulator) -> None:
+    examine(simulator)
+    role = FUNCTIONS["CreateDatabaseFunction"].role
+    (context,) = [
+        one["ContextEntries"]
+        for one in simulator.asked
+        if (one["PolicySourceArn"], one["ActionNames"]) == (role, ["kms:GenerateDataKey", "kms:Decrypt"])
+    ]
+    ((key, value),) = THROUGH_SECRETS_MANAGER.items()
+    assert context == [{"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}]
+
+
+def test_a_simulator_that_may_not_be_asked_is_no_verdict(simulator: Simulator) -> None:
+    def denied(**_: object) -> tuple[Any, dict[str, Any]]:
+        return type("Answer", (), {"status_code": 403})(), {"Error": {"Code": "AccessDenied", "Message": "no"}}
+
+    deploy(SecretsKmsKeyArn="")
+    simulator.client.meta.events.register_first("before-call.iam.SimulatePrincipalPolicy", denied)
+    (found,) = examine(simulator).values()
     assert not found.checked
     assert not found.remedy
 
 
-def test_what_is_asked_is_what_the_template_grants() -> None:
-    policies = {name: found["PolicyDocument"] for name, found in shipped.resources("AWS::IAM::ManagedPolicy").items()}
-    roles = shipped.resources("AWS::IAM::Role")
-    granted: dict[str, dict[str, set[str]]] = {}
-    for name, function in shipped.functions().items():
-        if function["Handler"].startswith("stages."):
-            secrets = granted.setdefault(function["Handler"], {})
-            role = roles[name.removesuffix("Function") + "Role"]
-            attached = {policy["Ref"]: policies[policy["Ref"]] for policy in role["ManagedPolicyArns"]}
-            inline = role.get("Policies", [])
-            if isinstance(inline, dict):
-                _, inline, _ = inline["Fn::If"]
-            attached |= {policy["PolicyName"]: policy["PolicyDocument"] for policy in inline}
-            for policy in set(attached) & set(POLICIES):
-                first = shipped.listed(attached[policy]["Statement"])[0]["Action"]
-                secrets.setdefault(POLICIES[policy], set()).update(shipped.listed(first))
-    assert granted == {handler: {kind: set(asked) for kind, asked in needs.items()} for handler, needs in NEEDS.items()}
+def test_what_cannot_be_filled_in_is_named_instead_of_left_out(simulator: Simulator) -> None:
+    found = examine(simulator)["permissions"]
+    assert not found.checked
+    assert found.fact == "not checked where the template names SecretsKmsKeyArn: no value is known"
+
+
+def test_a_function_that_the_template_lacks_keeps_no_other_from_its_turn(simulator: Simulator) -> None:
+    old = function("OldFunction", "stages.old.work")
+    found = examine(simulator, replace(DEPLOYMENT, functions=(old, *DEPLOYMENT.functions)))
+    assert not found["role of work"].checked
+    assert found["role of finalize"].fact.startswith("may do all ")
+
+
+def test_every_right_of_every_function_can_be_filled_in(account: None) -> None:
+    deploy(SecretsKmsKeyArn=f"{KEY}/theirs")
+    grants = Grants(DEPLOYMENT, [CLUSTER.admin_secret_id])
+    for one in FUNCTIONS.values():
+        rights = grants.of_function(one.handler)
+        assert [right for right in rights if isinstance(right, Untold)] == []
+        assert all("$" not in arn and (arn == "*" or "*" not in arn) for _, arn in pairs(rights))
+        assert ("kms:Decrypt", f"{KEY}/theirs") in pairs(rights)
+
+
+def test_a_state_machine_is_asked_for_each_of_its_functions_as_it_is_deployed(account: None) -> None:
+    grants = Grants(DEPLOYMENT, [])
+    for job_type in DECLARATIONS:
+        rights = pairs(grants.of_state_machine(job_type))
+        invoked = {arn for action, arn in rights if action == "lambda:InvokeFunction"}
+        assert invoked == {FUNCTIONS[name].arn for name in shipped.functions_of(job_type)}
+
+
+def test_without_a_key_of_its_own_nothing_is_asked_of_it(account: None) -> None:
+    deploy(SecretsKmsKeyArn="")
+    rights = Grants(DEPLOYMENT, []).of_function("stages.project.verify_project")
+    assert "kms:Decrypt" not in {action for action, _ in pairs(rights)}
+    assert [one for one in rights if isinstance(one, Untold)] == []
+
+
+def test_a_login_of_its_own_for_realtime_is_asked_for_where_there_is_one(account: None) -> None:
+    handler = FUNCTIONS["RegisterRealtimeFunction"].handler
+    without = replace(FUNCTIONS["RegisterRealtimeFunction"], settings=SETTINGS | {"REALTIME_DATABASE_SECRET_ID": ""})
+    asked = [
+        pairs(Grants(one, []).of_function(handler)) for one in (DEPLOYMENT, replace(DEPLOYMENT, functions=(without,)))
+    ]
+    assert [(READ, SETTINGS["REALTIME_DATABASE_SECRET_ID"]) in one for one in asked] == [True, False]
+
+
+def test_the_tenants_secrets_stand_for_one_that_anybody_could_have(account: None) -> None:
+    rights = pairs(Grants(DEPLOYMENT, []).of_function("stages.api_keys.revoke_api_keys"))
+    on_tenants = {action for action, arn in rights if arn == f"{SECRET}:tenants/any"}
+    assert on_tenants == {"secretsmanager:DescribeSecret", "secretsmanager:DeleteSecret"}

@@ -18,6 +18,7 @@ from psycopg2.extras import RealDictCursor
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
+from provisioning.stage import Stage
 from tests.executions.asked import (
     DANGLING,
     DATABASES,
@@ -37,18 +38,9 @@ from tests.executions.asked import (
     TENANTS,
     VERSIONS,
 )
-from tests.executions.running import SERVICES
 
 Row = dict[str, Any]
 
-STEPS = (
-    "initializing",
-    "creating_database",
-    "creating_schema",
-    *(f"registering_{service}" for service in SERVICES),
-    "generating_api_keys",
-    "finalizing",
-)
 REGISTER = "provisioner_register"
 SECRETS = "provisioner/tenants/"
 
@@ -123,7 +115,7 @@ def look(stack: Stack, project_id: str) -> World:
         tenants = _tenants_of(project_id, control, cluster, steps, [row["tenant_id"] for row in store])
         known |= {"tenants": tenants, "like": [rf"tenant\_{tenant}%" for tenant in tenants]}
         databases = _rows(cluster, DATABASES, known)
-        keys = [*(f"{job_id}/{step}" for job_id in ids for step in STEPS), *tenants]
+        keys = [*(f"{job_id}/{step}" for job_id in ids for step in Stage), *tenants]
         return World(
             project_id=project_id,
             project=projects[0] if projects else None,

@@ -10,11 +10,13 @@ from typing import Any
 import psycopg2
 
 from local.bootstrap import ADMIN
-from tests.executions.looking import SECRETS, STEPS, Row, World
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from tests.executions.looking import SECRETS, Row, World
 from tests.executions.rolled_back import quiet_problems, waiting_problems
 from tests.executions.running import SERVICES
 
 MIGRATIONS = Path(__file__).parents[2] / "functions" / "tenant_schema"
+STEPS = [str(stage) for stage in PROVISION_PROJECT.states]
 KINDS = ("publishable", "secret", "service_role", *("secret",) * 7)
 TABLES = ["_migrations", "audit_log", "users"]
 
@@ -143,7 +145,7 @@ def _secret_problems(world: World, tenant: Row) -> Iterator[str]:
     yield from differ("fields of the secret", sorted(document), fields)
     yield from differ("record of the secret", tenant["secret_arn"], secret["arn"])
     try:
-        identity = _log_in(document)
+        identity = log_in(document)
     except psycopg2.Error as error:
         yield f"the issued credentials do not log in: {type(error).__name__}"
     else:
@@ -151,7 +153,7 @@ def _secret_problems(world: World, tenant: Row) -> Iterator[str]:
         yield from differ("identity of a login", identity, (f"{name}_login", f"{name}_owner", name))
 
 
-def _log_in(document: Row) -> tuple[Any, ...] | None:
+def log_in(document: Row) -> tuple[Any, ...] | None:
     connection = psycopg2.connect(
         host=document["host"],
         port=document["port"],

@@ -1,16 +1,34 @@
 """One cell of the matrix: one run through the shipped state machine with a fault in it, then a look at the world."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from cli.rollback import roll_back_again
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from cli.rollback import wait_for_outcome
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
+from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.executions import roll_back
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import StepFunctions
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.executions.last_look import look_last
 from tests.executions.running import SERVICES
+from tests.executions.suspended import (
+    come_in,
+    forget_prepared,
+    is_out,
+    problems_of_closed,
+    problems_of_job,
+    problems_of_open,
+)
 from tests.executions.worlds import (
+    World,
     look,
     problems_after_last_look,
     problems_of_gone,
@@ -19,35 +37,13 @@ from tests.executions.worlds import (
 )
 from tests.faults.boundary import Boundary, Point
 from tests.faults.faults import LASTING, Fault, Injection
+from tests.faults.kinds import SIZE, Job
 
 QUIET_SECONDS = 20.0
 LOOKS = 3
 ORGANIZATION = "org-faults"
-ROLLBACK = ("RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction", "RecordFailureFunction")
-MAKING = ("CreateDatabaseFunction", "CreateSchemaFunction")
 LAST_STAGE = ("FinalizeFunction", 1)
-SIZE, SIZE_WITHOUT_POOL = "db.t3.micro", "db.t3.small"
 SLOW = (Fault.SLOW, Fault.SLOW_EVERY_ATTEMPT)
-
-
-class Job(StrEnum):
-    """What kind of job a cell is, which decides the I/O points that it meets."""
-
-    FROM_POOL = "provision from the pool"
-    FROM_NOTHING = "provision from nothing"
-    ROLLED_BACK = "roll back"
-    """Its last stage fails permanently, so that the compensations run."""
-
-    @property
-    def size(self) -> str:
-        """The size that its payload asks for: that of the cluster with a pool, or of the one without."""
-        return SIZE_WITHOUT_POOL if self is Job.FROM_NOTHING else SIZE
-
-    def has(self, point: Point) -> bool:
-        """Return whether the point is this kind's own: where a tenant comes from matters to the stages that make it."""
-        if self is Job.FROM_NOTHING:
-            return point.function in MAKING
-        return (point.function in ROLLBACK) == (self is Job.ROLLED_BACK)
 
 
 @dataclass(frozen=True)
@@ -72,6 +68,13 @@ class Cell:
         return f"{self.job}: {self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
 
 
+class Before(NamedTuple):
+    """What a job on a live tenant finds: its world, and a client that is in it, with a prepared transaction beside."""
+
+    world: World
+    client: Connection | None
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was found wrong (nothing, when the cell survived), how the execution ended, and whether the fault struck."""
@@ -91,58 +94,102 @@ class Laboratory:
 
     def points(self, job: Job) -> list[Point]:
         """Return the I/O points of a job of this kind that meets no fault but its own, in an order of their own."""
-        injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job is Job.ROLLED_BACK else {}, self._deliver)
-        self._run(f"points-of-{job.name}".lower(), job, injection)
+        injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job.is_rolled_back else {}, self._deliver)
+        project_id = f"points-of-{job.name}".lower()
+        with self._prepared(project_id, job):
+            self._run(project_id, job, injection)
         return sorted({point for point in injection.seen if job.has(point)}, key=lambda point: point.place)
 
     def run(self, cell: Cell, number: int) -> Verdict:
         """Run the cell and look at the world, after every attempt that slept has resumed and ended."""
         faults = {cell.point.place: cell.fault}
-        if cell.job is Job.ROLLED_BACK:
+        if cell.job.is_rolled_back:
             faults[LAST_STAGE] = Fault.EVERY_ATTEMPT
         if cell.second_point is not None:
             faults[cell.second_point.place] = Fault.CRASH_BEFORE
         injection = Injection(faults, self._deliver)
         project_id = f"cell-{number}"
         problems: list[str] = []
-        execution = self._run(project_id, cell.job, injection, problems)
-        if cell.fault is Fault.DUPLICATE:
-            for function, event in injection.events.items():
-                self._deliver(function, event)
-        problems += self._problems(cell, project_id, execution)
+        with self._prepared(project_id, cell.job) as before:
+            execution = self._run(project_id, cell.job, injection, problems)
+            if cell.fault is Fault.DUPLICATE:
+                for function, event in injection.events.items():
+                    self._deliver(function, event)
+            problems += self._problems(cell, project_id, execution, before)
         return Verdict(cell, execution["status"], injection.struck > 0, problems)
+
+    @contextmanager
+    def _prepared(self, project_id: str, job: Job) -> Iterator[Before | None]:
+        """Yield what a job on a live tenant finds: the tenant, with a client and a prepared transaction in it."""
+        # However many jobs run at once: each finds a ready tenant, so that its points are the same in every run.
+        self._deliver("RefillPoolsFunction", "{}")
+        control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
+        if job.declared is PROVISION_PROJECT:
+            yield None
+            return
+        self._stack.run(payload(project_id, job.size), f"made-{project_id}", timeout=120)
+        before = look(self._stack, project_id)
+        if job.declared is RESUME_PROJECT:
+            self._start(SUSPEND_PROJECT, project_id, f"suspended-{project_id}")
+            yield Before(before, None)
+            return
+        with closing(come_in(before)) as client:
+            yield Before(before, client)
 
     def _run(
         self, project_id: str, job: Job, injection: Injection, problems: list[str] | None = None
     ) -> dict[str, Any]:
-        # However many jobs run at once: each finds a ready tenant, so that its points are the same in every run.
-        self._deliver("RefillPoolsFunction", "{}")
-        control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
         job_id = f"job-{project_id}"
         with self._boundary.watching(job_id, injection.intercept):
-            execution = self._stack.run(payload(project_id, job.size), job_id, timeout=120)
+            execution = self._start(job.declared, project_id, job_id, job.size)
             injection.wake()
             if not self._boundary.wait_until_quiet(job_id, QUIET_SECONDS) and problems is not None:
                 problems.append("an attempt never ended")
         return execution
 
-    def _problems(self, cell: Cell, project_id: str, execution: dict[str, Any]) -> list[str]:
-        if execution["status"] == "SUCCEEDED":
-            expected = [] if cell.job is not Job.ROLLED_BACK else ["it succeeded although its last stage fails"]
-            return expected + problems_of_provisioned(look(self._stack, project_id), payload(project_id, cell.job.size))
-        problems = []
-        if cell.fault not in LASTING and cell.job is not Job.ROLLED_BACK:
+    def _start(self, declared: Declaration, project_id: str, job_id: str, size: str = SIZE) -> dict[str, Any]:
+        document = payload(project_id, size) if declared is PROVISION_PROJECT else {"project_id": project_id}
+        return self._stack.run(document, job_id, timeout=120, job_type=declared.job_type)
+
+    def _problems(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before | None) -> list[str]:
+        succeeded, problems = execution["status"] == "SUCCEEDED", []
+        if succeeded and cell.job.is_rolled_back:
+            problems.append("it succeeded although its last stage fails")
+        if not succeeded and cell.fault not in LASTING and not cell.job.is_rolled_back:
             problems.append(f"one fault made the execution fail: {execution.get('error')}: {execution.get('cause')}")
-        if cell.fault in LASTING and cell.point.function in ROLLBACK:
-            problems += self._roll_back_again(project_id)
+        if before is not None:
+            return problems + self._problems_of_live(cell, project_id, execution, before)
+        if succeeded:
+            return problems + problems_of_provisioned(look(self._stack, project_id), payload(project_id, cell.job.size))
+        if cell.fault in LASTING and cell.point.function in cell.job.rollback:
+            problems += self._roll_back_again(cell.job, project_id)
         return problems + self._problems_of_rollback(cell, project_id)
 
-    def _roll_back_again(self, project_id: str) -> list[str]:
+    def _problems_of_live(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before) -> list[str]:
+        """Of a live tenant: it is closed or open, as the job was to make it, or as it was before the job."""
+        problems, declared, succeeded = [], cell.job.declared, execution["status"] == "SUCCEEDED"
+        if not succeeded and cell.fault in LASTING and cell.point.function in cell.job.rollback:
+            problems += self._roll_back_again(cell.job, project_id)
+        is_closed = succeeded == (declared is SUSPEND_PROJECT)
+        if succeeded and before.client is not None and not is_out(before.client):
+            problems.append("the client is still in")
+        if before.client is not None:
+            # A suspension that never came so far has left it.
+            before.client.close()
+            forget_prepared(self._stack, before.world)
+        world = look(self._stack, project_id)
+        problems += problems_of_job(world, declared, f"job-{project_id}", execution["status"])
+        if is_closed:
+            return problems + problems_of_closed(self._stack, world, before.world)
+        return problems + problems_of_open(world, before.world)
+
+    def _roll_back_again(self, job: Job, project_id: str) -> list[str]:
         """A compensation whose attempts all fail may leave something, which the job names, or be recorded nowhere."""
-        if not problems_of_rolled_back(look(self._stack, project_id)):
+        if job.declared is PROVISION_PROJECT and not problems_of_rolled_back(look(self._stack, project_id)):
             return []
-        client = self._stack.client("stepfunctions")
-        outcome = roll_back_again(client, self._stack.state_machine_arn, f"job-{project_id}")
+        place = StepFunctions(self._stack.client("stepfunctions"), self._stack.state_machine_arn)
+        again = roll_back(job.declared.job_type, f"job-{project_id}", place)
+        outcome = wait_for_outcome(place.client, again.execution_arn)
         return [] if outcome.clean else [f"rolled back again: {outcome.status}: {outcome.cause}"]
 
     def _problems_of_rollback(self, cell: Cell, project_id: str) -> list[str]:

@@ -24,8 +24,9 @@ from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from tests.executions.running import execute
 from tests.faults.boundary import Boundary
-from tests.faults.cells import SIZE_WITHOUT_POOL, Cell, Job, Laboratory, Verdict
+from tests.faults.cells import Cell, Laboratory, Verdict
 from tests.faults.faults import Fault
+from tests.faults.kinds import SIZE_WITHOUT_POOL, Job
 from tests.faults.sampling import sample
 
 TIME_SCALE = 1 / 1500
@@ -70,10 +71,12 @@ def all_cells(laboratory: Laboratory) -> list[Cell]:
     """Return every point of every kind of job with every kind of fault."""
     points = {job: laboratory.points(job) for job in Job}
     cells = [Cell(job, point, fault) for job in Job for point in points[job] for fault in Fault]
-    back = points[Job.ROLLED_BACK]
+    backs = {job.declared.job_type: points[job] for job in Job if job.is_rolled_back}
     return cells + [
         Cell(job, point, Fault.EVERY_ATTEMPT, back[number % len(back)])
-        for job in (Job.FROM_POOL, Job.FROM_NOTHING)
+        for job in Job
+        if not job.is_rolled_back
+        for back in (backs[job.declared.job_type],)
         for number, point in enumerate(points[job])
     ]
 

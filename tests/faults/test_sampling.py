@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.boundary import Point
-from tests.faults.cells import Cell, Job
+from tests.faults.cells import Cell
 from tests.faults.faults import Fault
+from tests.faults.kinds import Job
 from tests.faults.sampling import sample
 
 STAGES = ("CreateDatabaseFunction", "CreateSchemaFunction", "FinalizeFunction")

@@ -47,15 +47,14 @@ def test_every_module_comes_with_its_bytecode() -> None:
     assert [file.name for file in modules if not list(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"))] == []
 
 
-def test_the_package_has_the_code_once_and_the_definition_as_it_is_written(stack: Stack, tmp_path: Path) -> None:
+def test_the_package_has_the_code_once_and_the_definitions_as_they_are_written(stack: Stack, tmp_path: Path) -> None:
     resources = package(stack, tmp_path)["Resources"]
     code = {one["Properties"]["CodeUri"] for one in resources.values() if one["Type"] == "AWS::Serverless::Function"}
     assert len(code) == 1
-    (machine,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::StepFunctions::StateMachine")
-    uploaded = stack.client("s3").get_object(
-        Bucket=machine["DefinitionS3Location"]["Bucket"], Key=machine["DefinitionS3Location"]["Key"]
-    )
-    assert uploaded["Body"].read() == shipped.DEFINITION.read_bytes()
+    for job_type, machine in shipped.state_machines().items():
+        location = resources[machine]["Properties"]["DefinitionS3Location"]
+        uploaded = stack.client("s3").get_object(Bucket=location["Bucket"], Key=location["Key"])
+        assert uploaded["Body"].read() == shipped.definition_file(job_type).read_bytes()
 
 
 def test_sam_s_own_state_machine_still_knows_no_encryption(tmp_path: Path) -> None:

@@ -11,6 +11,10 @@ from psycopg2 import sql
 from local.containers import bridge_gateway
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests import shipped
 from tests.executions.last_look import ADVANCE
 from tests.executions.running import execute, invoke
@@ -19,17 +23,9 @@ from tests.sam.conftest import sam_environment
 from tests.upkeep.test_deployment_step import waiting
 
 EVENTS = REPOSITORY / "events" / "functions"
-FORWARD = (
-    "VerifyProjectFunction",
-    "CreateDatabaseFunction",
-    "CreateSchemaFunction",
-    "RegisterAuthFunction",
-    "RegisterRealtimeFunction",
-    "RegisterStorageFunction",
-    "RegisterPoolerFunction",
-    "GenerateApiKeysFunction",
-    "FinalizeFunction",
-)
+FORWARD = [shipped.resource_name(shipped.stem(state)) for state in PROVISION_PROJECT.states.values()]
+CHANGING = (SUSPEND_PROJECT, RESUME_PROJECT)
+"""What is then done to the project, one after the other."""
 BACK = ("RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction", "RecordFailureFunction")
 
 
@@ -51,11 +47,16 @@ def sam_local_invoke(sam: list[str], function: str, file: Path | None = None) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def invoke_with(sam: list[str], function: str, directory: Path, **members: Any) -> Any:
+    """Invoke a function with its sample event, but for some of its members."""
+    file = directory / "event.json"
+    file.write_text(json.dumps(event(function) | members))
+    return sam_local_invoke(sam, function, file)
+
+
 def invoke_with_tenant(sam: list[str], function: str, tenant_id: str | None, directory: Path) -> Any:
     """Invoke a function with its sample event, which cannot know the tenant that the job was given."""
-    file = directory / "event.json"
-    file.write_text(json.dumps(event(function) | ({"tenant_id": tenant_id} if tenant_id is not None else {})))
-    return sam_local_invoke(sam, function, file)
+    return invoke_with(sam, function, directory, **({"tenant_id": tenant_id} if tenant_id is not None else {}))
 
 
 def test_the_migrations_are_applied_in_the_container(sam: list[str], stack: Stack) -> None:
@@ -90,6 +91,27 @@ def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stac
     assert problems_of_provisioned(look(stack, payload["project_id"]), payload) == []
 
 
+def functions_between(declared: Declaration) -> list[str]:
+    """The functions of a job type that are neither its first nor its last."""
+    return [shipped.resource_name(shipped.stem(state)) for state in list(declared.states.values())[1:-1]]
+
+
+def test_the_stages_suspend_and_resume_that_project_one_by_one(sam: list[str], stack: Stack, tmp_path: Path) -> None:
+    """After the test above: the tenant is the one that it has made."""
+    provisioned = event("VerifyProjectFunction")["payload"]
+    for declared in CHANGING:
+        between = functions_between(declared)
+        (job_id,) = {event(function)["job_id"] for function in between}
+        job: dict[str, Any] = {"job_type": declared.job_type, "job_id": job_id}
+        payload = {"project_id": provisioned["project_id"]}
+        opened = invoke_with(sam, "VerifyProjectFunction", tmp_path, payload=payload, **job)
+        job["tenant_id"] = opened["tenant_id"]
+        for function in between:
+            invoke_with(sam, function, tmp_path, **job)
+        assert invoke_with(sam, "FinalizeFunction", tmp_path, **job)["project_id"] == provisioned["project_id"]
+    assert problems_of_provisioned(look(stack, provisioned["project_id"]), provisioned) == []
+
+
 @pytest.fixture
 def failed_job(stack: Stack) -> tuple[str, str]:
     """The project and the tenant of a job whose every stage but the last has done its work, in the stack's process."""
@@ -98,7 +120,7 @@ def failed_job(stack: Stack) -> tuple[str, str]:
     values = sql.SQL(", ").join(map(sql.Literal, (payload["project_id"], "org-test", "user-test", payload["region"])))
     insert = "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({})"
     execute(stack, sql.SQL(insert).format(values), "control_plane")
-    started = {key: closing_event[key] for key in ("job_id", "execution_arn", "payload")}
+    started = {key: closing_event[key] for key in ("job_type", "job_id", "execution_arn", "payload")}
     for function in ("VerifyProject", "CreateDatabase", "CreateSchema", "RegisterAuth", "GenerateApiKeys"):
         answer, failed = invoke(stack, f"{function}Function", started)
         assert not failed, answer
@@ -122,5 +144,6 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
 
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
     others = {"MigrateFunction", "DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"}
-    assert set(shipped.functions()) == {*others, *FORWARD, *BACK}
+    changing = [function for declared in CHANGING for function in functions_between(declared)]
+    assert set(shipped.functions()) == {*others, *FORWARD, *changing, *BACK}
     assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

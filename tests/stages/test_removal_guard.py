@@ -30,12 +30,17 @@ STATES = ("making", "ready", "claimed", "active", "suspended", "removing", "disp
 REGISTERS = {
     "keeps it for this job": (OURS, THIS_JOB, "kept"),
     "has it active for this job": (OURS, THIS_JOB, "active"),
+    "has it suspended for this job": (OURS, THIS_JOB, "suspended"),
     "has it removing for this job": (OURS, THIS_JOB, "removing"),
     "gives it to another job": (OURS, ANOTHER_JOB, "kept"),
     "names nobody": (OURS, None, "kept"),
     "has no row": None,
     "gives it to a job of that name of another control plane": (FOREIGN, THIS_JOB, "kept"),
 }
+JOB = """
+    INSERT INTO control_plane.jobs (job_id, job_type, removes_tenant) VALUES (%(job_id)s, 'any', %(removes_tenant)s)
+    ON CONFLICT (job_id) DO UPDATE SET removes_tenant = EXCLUDED.removes_tenant
+"""
 ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 
 
@@ -77,7 +82,7 @@ class Case(NamedTuple):
         if self.register in ("names nobody", "has no row"):
             return not self.must_be_named
         is_named = self.register.endswith(" for this job") and self.asks == THIS_JOB
-        return is_named and (self.may_be_active or not self.register.startswith("has it active"))
+        return is_named and (self.may_be_active or not self.register.startswith(("has it active", "has it suspended")))
 
     @property
     def outcome(self) -> str:
@@ -141,6 +146,7 @@ class Guarded:
             job_id=case.holder,
             project_id=project_id,
         )
+        self.sent(self.control.connection, JOB, job_id=THIS_JOB, removes_tenant=case.removes_tenant)
         self.sent(self.registrar, "DELETE FROM register.tenants WHERE tenant_id = %(tenant_id)s")
         if (row := REGISTERS[case.register]) is not None:
             is_ours, job_id, state = row
@@ -209,7 +215,6 @@ def remove(guarded: Guarded, tenant: Tenant, case: Case) -> Removal:
     return removing.remove(
         guarded.control,
         tenant,
-        removes_tenant=case.removes_tenant,
         must_be_named=case.must_be_named,
         may_be_active=case.may_be_active,
     )

@@ -54,3 +54,13 @@ def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float
     if refused:
         raise refused[0]
     return removed
+
+
+def suspend(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
+    """TEMPORARY."""
+    return {}
+
+
+def resume(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
+    """TEMPORARY."""
+    return {}

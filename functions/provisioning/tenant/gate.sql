@@ -44,6 +44,13 @@ SELECT (
                AND granted.grantee <> (SELECT oid FROM pg_roles WHERE rolname = session_user)
        ) AS grants;
 
+-- name: find_strangers
+-- Whose sessions are in the database besides the tenant's own: other tenants' that the owner has let in, a service's.
+SELECT DISTINCT rolname::text AS role
+FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = {database_name} AND NOT rolsuper AND rolname NOT IN ({login_role_name}, {owner_role_name}, session_user)
+ORDER BY role;
+
 -- name: find_prepared_transactions
 SELECT gid, owner::text FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
 WHERE database = {database_name} AND NOT rolsuper
@@ -57,8 +64,8 @@ ALTER ROLE {login} NOLOGIN;
 REVOKE CONNECT ON DATABASE {database} FROM {grantee} CASCADE;
 
 -- name: end_sessions_of_tenant
--- Those that the current user may end.
-SELECT pg_terminate_backend(pid, 5000)
+-- Those that the current user may end. Not waited for one by one: whoever looks next sees whether they are gone.
+SELECT pg_terminate_backend(pid)
 FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
 WHERE (datname = {database_name} OR usename = {login_role_name}) AND NOT rolsuper AND pid <> pg_backend_pid()
     AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
@@ -82,7 +89,7 @@ END $end$;
 
 -- name: open_limits
 ALTER DATABASE {database} ALLOW_CONNECTIONS {allow_connections};
-ALTER DATABASE {database} CONNECTION LIMIT {connection_limit};
+ALTER DATABASE {database} CONNECTION LIMIT {limit};
 
 -- name: rollback_prepared
 ROLLBACK PREPARED {gid};

@@ -38,7 +38,7 @@ WHERE tenant_id = (
 WITH disputed AS (
     UPDATE control_plane.tenants
     SET state = 'disputed'
-    WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s AND state <> 'active'
+    WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s AND state NOT IN ('active', 'suspended')
     RETURNING tenant_id, job_id, project_id
 )
 INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)

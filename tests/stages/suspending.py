@@ -1,0 +1,141 @@
+"""A provisioned tenant that a test suspends and resumes, stage by stage, and the catalogs that say how it is."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from local.stack import Stack
+from provisioning.aws import secrets
+from provisioning.identity import TenantNames
+from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.ledger.runner import Output
+from stages.access import restore_access, suspend_access
+from stages.activation import finalize
+from stages.services import resume_services, suspend_services
+from tests.stages.jobs import Handler, StagedJob, execute, open_job
+
+SUSPENSION: tuple[Handler, ...] = (suspend_access, suspend_services, finalize)
+RESUMPTION: tuple[Handler, ...] = (restore_access, resume_services, finalize)
+
+CATALOGS = (
+    """
+    SELECT datname, datacl::text, datconnlimit, datallowconn, datistemplate, pg_get_userbyid(datdba),
+           shobj_description(oid, 'pg_database')
+    FROM pg_database WHERE datname ~ %(tenant)s ORDER BY 1
+    """,
+    """
+    SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+           rolconnlimit, rolpassword, rolvaliduntil
+    FROM pg_authid WHERE rolname ~ %(tenant)s ORDER BY 1
+    """,
+    """
+    SELECT roleid::regrole::text, member::regrole::text, grantor::regrole::text, admin_option, inherit_option,
+           set_option
+    FROM pg_auth_members WHERE roleid::regrole::text ~ %(tenant)s OR member::regrole::text ~ %(tenant)s ORDER BY 1, 2, 3
+    """,
+    """
+    SELECT setdatabase::text, setrole::regrole::text, setconfig::text
+    FROM pg_db_role_setting WHERE setrole::regrole::text ~ %(tenant)s ORDER BY 1, 2
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A live tenant, and what is needed to come in."""
+
+    stack: Stack
+    made_by: StagedJob
+    names: TenantNames
+    document: dict[str, Any]
+
+    @property
+    def project_id(self) -> str:
+        return self.made_by.project_id
+
+    def connect(self, database: "Tenant | None" = None, **options: Any) -> Connection:
+        """Open a session with the issued credentials, in this tenant's own database or in another's."""
+        opened: Connection = psycopg2.connect(
+            host=self.document["host"],
+            port=self.document["port"],
+            dbname=(database or self).names.database,
+            user=self.document["username"],
+            password=self.document["password"],
+            **options,
+        )
+        opened.autocommit = True
+        return opened
+
+    def run(self, statement: Any, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement over a session of its own."""
+        with closing(self.connect()) as session, session.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def job(self, declared: Declaration, **fields: object) -> StagedJob:
+        """Return a job of that type for the project, not opened yet."""
+        payload = {"project_id": self.project_id, **fields}
+        return StagedJob(f"job-{uuid.uuid4().hex[:12]}", payload, job_type=declared.job_type)
+
+    def suspend(self) -> Output:
+        """Suspend the project, stage by stage, and return the result."""
+        return self._through(self.job(SUSPEND_PROJECT), SUSPENSION)
+
+    def resume(self) -> Output:
+        """Resume the project, stage by stage, and return the result."""
+        return self._through(self.job(RESUME_PROJECT), RESUMPTION)
+
+    def catalogs(self) -> list[list[tuple[Any, ...]]]:
+        """Return what the server's catalogs say of the tenant, byte for byte."""
+        return [catalog(self.stack, statement, self.names.tenant_id) for statement in CATALOGS]
+
+    def row(self, table: str, column: str) -> Any:
+        """Return a column of the project's, or of the tenant's, row in the control plane."""
+        key, value = ("project_id", self.project_id) if table == "projects" else ("tenant_id", self.names.tenant_id)
+        ((found,),) = execute(
+            self.stack, "control_plane", f"SELECT {column} FROM control_plane.{table} WHERE {key} = %s", value
+        )
+        return found
+
+    @staticmethod
+    def _through(job: StagedJob, handlers: tuple[Handler, ...]) -> Output:
+        job.verify()
+        return [job.run(handler) for handler in handlers][-1]
+
+
+def live_tenant(stack: Stack, project_id: str, *services: str) -> Tenant:
+    """Provision a project, stage by stage."""
+    job = open_job(project_id, *(services or ("auth",)))
+    job.run_until(finalize)
+    return Tenant(stack, job, job.names, secrets.read(job.names.secret))
+
+
+def catalog(stack: Stack, statement: str, tenant_id: str) -> list[tuple[Any, ...]]:
+    """Return what a catalog says of a tenant, as superuser."""
+    with closing(stack.postgres.connect("postgres")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(statement, {"tenant": tenant_id})
+        return cursor.fetchall()
+
+
+@contextmanager
+def session_of(tenant: Tenant, database: Tenant | None = None, **options: Any) -> Iterator[Connection]:
+    """A session that ends with the block, if it has not been ended."""
+    with closing(tenant.connect(database, **options)) as session:
+        yield session
+
+
+def is_out(session: Connection) -> bool:
+    """Return whether a session was ended."""
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.OperationalError:
+        return True
+    return False

@@ -46,7 +46,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
 def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield a field of a job's result: one row, or one of each thing that it holds."""
     if isinstance(value, list):
-        yield from ((field_words(name), _text(one)) for one in value)
+        yield from ((field_words(name).removesuffix("s"), _text(one)) for one in value)
     elif isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
         yield from ((field_words(one), _text(below)) for one, below in value.items())
     else:

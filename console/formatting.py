@@ -74,8 +74,8 @@ def type_words(job_type: JobType) -> str:
 
 
 def field_words(name: str) -> str:
-    """Return the name of a document's field as a person says it: "API keys"."""
-    return name.replace("_", " ").capitalize().replace("Api ", "API ")
+    """Return the name of a document's field as a person says it: "API keys", "Secret ARN"."""
+    return name.replace("_", " ").capitalize().replace("Api ", "API ").replace(" arn", " ARN")
 
 
 def seconds(value: float) -> str:

@@ -149,6 +149,18 @@ def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_pa
     assert re.search(r"Create tenant database +succeeded", history)
 
 
+def test_a_job_of_any_type_is_started_by_its_command_or_from_a_file(up: Path, tmp_path: Path) -> None:
+    provision("project", "add", "closed", "--organization", "o", "--owner", "u", state=up)
+    event, again = tmp_path / "event.json", tmp_path / "again.json"
+    event.write_text('{"project_id": "closed", "region": "us-east-1"}')
+    again.write_text('{"project_id": "closed"}')
+    provision("run", event, state=up)
+    assert "SUCCEEDED" in provision("suspend", "closed", state=up).stdout
+    assert "closed in us-east-1, suspended" in provision("show", "closed", state=up).stdout
+    assert "SUCCEEDED" in provision("run", again, "--job-type", "resume_project", state=up).stdout
+    assert "closed in us-east-1, active" in provision("show", "closed", state=up).stdout
+
+
 def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
     provision("project", "add", "live", "--organization", "o", "--owner", "u", state=up)
     event = tmp_path / "event.json"

@@ -1,7 +1,6 @@
 """The commands that start a job of any type, follow it, try it again and roll it back."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from cli.outcome_view import print_outcome
 from cli.terminal import console
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration
-from provisioning.jobs.registry import DECLARATIONS, job_type_of, state_machine_of
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.conftest import NewProject
 from tests.executions.running import eventually, execute, payload_for, run
@@ -74,14 +73,6 @@ def test_a_project_is_suspended_and_resumed(stack: Stack, active: str, capsys: p
         ("suspend_project", "succeeded", None),
         ("resume_project", "succeeded", None),
     ]
-
-
-def test_a_job_of_any_type_is_started_from_a_file(stack: Stack, active: str, tmp_path: Path) -> None:
-    event = tmp_path / "event.json"
-    event.write_text(json.dumps({"project_id": active, "metadata": {"ticket": "one"}}))
-    described = stack.run(json.loads(event.read_text()), job_type=SUSPEND_PROJECT.job_type)
-    assert job_type_of(described["executionArn"]) == SUSPEND_PROJECT.job_type
-    assert jobs_of(stack, active)[-1] == ("suspend_project", "succeeded", None)
 
 
 def test_a_job_is_refused_with_1_and_what_can_be_done(

@@ -5,13 +5,14 @@ moto has no redrive, so these requests are checked against botocore's model of S
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from console.actions import redrives, retry
+from console.actions import payload_of_retry, redrives, retry
 from console.definition import read_definition
 from console.errors import ConsoleError
 from console.executions import Execution, Executions
@@ -87,3 +88,40 @@ def test_a_redrive_that_is_refused_is_said_in_one_line(step_functions: Stubber) 
     step_functions.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
     with pytest.raises(ConsoleError, match="It is older than 14 days"):
         retry(Executions(step_functions.client, MACHINE), ended("ABORTED"), "running")
+
+
+def test_a_job_of_another_type_is_tried_again_by_its_own_state_machine(step_functions: Stubber) -> None:
+    suspended = replace(ended("FAILED"), arn=ARN.replace("provision", "suspend"))
+    request = {"stateMachineArn": MACHINE.replace("provision", "suspend"), "input": suspended.input, "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    retry(Executions(step_functions.client, MACHINE), suspended, "rolled_back")
+
+
+def test_a_rollback_that_failed_is_tried_again_as_one(step_functions: Stubber) -> None:
+    rollback = replace(ended("FAILED"), input='{"rolls_back": "job-0"}')
+    request = {"stateMachineArn": MACHINE, "input": rollback.input, "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    retry(Executions(step_functions.client, MACHINE), rollback, None)
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [
+        replace(ended("FAILED"), arn=ARN.replace("stack-provision-project", "crowd")),
+        replace(ended("FAILED"), input="[]"),
+    ],
+    ids=["a state machine of no job type", "an input that is no payload"],
+)
+def test_what_no_job_type_takes_is_not_tried_again(step_functions: Stubber, execution: Execution) -> None:
+    with pytest.raises(ConsoleError, match="no job type takes its input"):
+        retry(Executions(step_functions.client, MACHINE), execution, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "retries"),
+    [("rollback_incomplete", "job-1"), ("rolled_back", None), ("failed", "job-0"), (None, "job-0")],
+    ids=["something is left", "it took the other's place", "it never opened", "nobody knows"],
+)
+def test_a_retry_names_the_job_in_whose_place_it_is(status: str | None, retries: str | None) -> None:
+    payload = payload_of_retry({"project_id": "p", "retries": "job-0"}, "job-1", status)
+    assert (payload["project_id"], payload.get("retries")) == ("p", retries)

@@ -41,12 +41,6 @@ def print_status(job: str, console: Console) -> None:
         console.print(f"Left, or not known to be gone: {', '.join(progress.leftovers)}", soft_wrap=True)
 
 
-def check_job(job: str) -> None:
-    """Guarantee that the control plane has the job. Raises HumanError."""
-    if get_progress(job) is None:
-        raise HumanError(f"there is no job {job}")
-
-
 def migrate() -> str:
     """Apply the control plane's migrations and say which."""
     applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))

@@ -7,6 +7,9 @@ FROM control_plane.projects
 LEFT JOIN control_plane.jobs USING (job_id)
 WHERE projects.project_id = %(project_id)s;
 
+-- name: find_job
+SELECT job_id, job_type, status, payload FROM control_plane.jobs WHERE job_id = %(job_id)s;
+
 -- name: find_tenants_of_project
 -- The one in use first, then what is still to be removed.
 SELECT tenant_id, state, cluster_id, host, port, secret_arn, tenants.job_id, look_again_at

@@ -19,7 +19,7 @@ def executions_page(setting: Setting) -> None:
     with frame(setting, "Executions"):
         with ui.element("div").classes("heading"):
             html("<h1>Executions</h1>").classes("grow")
-            if not setting.read_only:
+            if setting.starts_jobs:
                 html('<a class="button main" href="/start">Start a job</a>')
         _List(setting).build()
 
@@ -38,6 +38,12 @@ class _List:
             ui.select(statuses, value="", label="Status", on_change=lambda event: self._ask(status=event.value)).props(
                 "outlined dense options-dense"
             ).classes("filter")
+            machines = self._setting.sources.executions.machines
+            if len(machines) > 1:
+                jobs = {"": "Any job"} | {name: formatting.job_words(arn) for name, arn in machines.items()}
+                ui.select(jobs, value="", label="Job", on_change=lambda event: self._ask(machine=event.value)).props(
+                    "outlined dense options-dense"
+                ).classes("filter")
             ui.input("Project", on_change=lambda event: self._ask(project=(event.value or "").strip())).props(
                 "outlined dense clearable debounce=300"
             ).classes("filter")
@@ -73,7 +79,7 @@ class _List:
             "executions",
             page=self._page,
             problem=self._problem,
-            filtered=bool(self._query.status or self._query.project),
-            read_only=self._setting.read_only,
+            filtered=bool(self._query.status or self._query.project or self._query.machine),
+            starts_jobs=self._setting.starts_jobs,
             link=execution_link,
         )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from console import stages
 from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
@@ -27,9 +26,12 @@ class Sources:
         executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
         return cls(executions, ledger, Logs(logs), ExecutionList(executions, ledger))
 
-    def read(self, name: str) -> "JobView | None":
-        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError."""
-        execution = self.executions.read(name)
+    def read(self, name: str, machine: str = "") -> "JobView | None":
+        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError.
+
+        Without a state machine's name, the first that has an execution of that name is taken.
+        """
+        execution = self.executions.read(name, machine)
         return None if execution is None else JobView(execution, self.ledger.read(name))
 
 
@@ -71,5 +73,4 @@ class JobView:
             return self.progress.stage
         if self.execution.status == "SUCCEEDED":
             return str(Ending.COMPLETED)
-        current = self.execution.timeline.current
-        return str(stages.STAGES.get(current, current))
+        return self.execution.timeline.stage

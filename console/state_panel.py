@@ -66,7 +66,9 @@ class StatePanel:
             if key in self._complete:
                 continue
             late = attempt.ended_at and datetime.now(UTC) > attempt.ended_at + timedelta(seconds=LATE_SECONDS)
-            self._logs[key] = await asyncio.to_thread(self._sources.logs.lines, self._job_id, state_run.name, attempt)
+            self._logs[key] = await asyncio.to_thread(
+                self._sources.logs.lines, self._job_id, shown.execution.timeline.stages, state_run.name, attempt
+            )
             if late:
                 self._complete.add(key)
         self.show(self._shown or shown)

@@ -9,14 +9,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench import environment
+from bench import environment, handlers
 from local.lambda_output import LambdaOutput
 from local.stack import Stack
-from provisioning.stage import Service
+from provisioning.jobs.declaration import JobType, TenantOf
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import DECLARATIONS
 
 DOLLARS_PER_TRANSITION = 25 / 1e6
 """aws.amazon.com/step-functions/pricing, Standard Workflows, US East (N. Virginia)."""
@@ -29,19 +33,6 @@ MEMORY_GB = 512 / 1024
 
 WARM_ROUNDS = 20
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-VERIFY = "stages.project.verify_project"
-FORWARD = (
-    "stages.database.create_database",
-    "stages.schema.create_schema",
-    *(f"stages.services.register_{service}" for service in Service),
-    "stages.api_keys.generate_api_keys",
-    "stages.activation.finalize",
-)
-BACK = (
-    "stages.api_keys.revoke_api_keys",
-    "stages.services.deregister_services",
-    "stages.database.drop_database",
-)
 REFILL = "upkeep.refill_pools.refill_pools"
 MEASURED = """
 import contextlib, importlib, io, json, re, sys, time
@@ -85,16 +76,33 @@ def warm_milliseconds(stack: Stack) -> float:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Return {peak_mib, import_ms, run_ms} of each handler: of a job that succeeds and of one that is rolled back.
+    """Return {peak_mib, import_ms, run_ms} of each handler: of a job of every type, and of one that is rolled back.
 
     The milliseconds are the processor's, which other load on the machine does not add to.
     """
     found = {REFILL: run(REFILL, {})[0]}
-    for handlers in (FORWARD, (*FORWARD[:-1], *BACK)):
-        event = environment.new_event()
-        for handler in (VERIFY, *handlers):
-            found[handler], answer = run(handler, event)
-            event |= {"tenant_id": answer.get("tenant_id", event.get("tenant_id"))}
+    payload = environment.new_payload()
+    for declared in DECLARATIONS.values():
+        named = handlers.of(declared)
+        document: dict[str, Any] = {"project_id": payload["project_id"]}
+        if declared.tenant is TenantOf.NEW:
+            document = payload
+        found |= run_job(declared.job_type, document, [named[state] for state in declared.states.values()])
+    named = handlers.of(PROVISION_PROJECT)
+    forward = list(PROVISION_PROJECT.states.values())[:-1]
+    names = [*forward, *reversed(PROVISION_PROJECT.compensations)]
+    return found | run_job(PROVISION_PROJECT.job_type, environment.new_payload(), [named[name] for name in names])
+
+
+def run_job(job_type: JobType, payload: dict[str, Any], named: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Run a job's handlers one after the other, each in an interpreter of its own, and return the figures of each."""
+    job_id = f"cost-{uuid.uuid4().hex}"
+    event: dict[str, Any] = {"job_type": job_type, "job_id": job_id, "execution_arn": f"arn:{job_id}"}
+    event["payload"] = payload
+    found = {}
+    for handler in named:
+        found[handler], answer = run(handler, event)
+        event |= {"tenant_id": answer.get("tenant_id", event.get("tenant_id"))}
     return found
 
 

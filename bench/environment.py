@@ -50,6 +50,7 @@ class Environment:
 
 
 _kept: dict[str, Environment] = {}
+_stages: dict[str, dict[str, Callable[[Any, Any], Any]]] = {}
 
 
 def here() -> Environment:
@@ -91,24 +92,12 @@ def new_event() -> dict[str, Any]:
 
 def stages() -> dict[str, Callable[[Any, Any], Any]]:
     """Return the handlers of the happy path in their order, by the stage's name in the state machine."""
-    from stages.activation import finalize
-    from stages.api_keys import generate_api_keys
-    from stages.database import create_database
-    from stages.project import verify_project
-    from stages.schema import create_schema
-    from stages.services import register_auth, register_pooler, register_realtime, register_storage
+    from bench import handlers
+    from provisioning.jobs.provision_project import PROVISION_PROJECT
 
-    return {
-        "Verify project": verify_project,
-        "Create tenant database": create_database,
-        "Create tenant schema": create_schema,
-        "Register auth": register_auth,
-        "Register realtime": register_realtime,
-        "Register storage": register_storage,
-        "Register pooler": register_pooler,
-        "Generate API keys": generate_api_keys,
-        "Finalize": finalize,
-    }
+    if not _stages:
+        _stages["provision"] = handlers.stages(PROVISION_PROJECT)
+    return _stages["provision"]
 
 
 def run(event: dict[str, Any]) -> Iterator[str]:

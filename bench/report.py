@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench import goals, imports, plot, profiles
+from bench import access, goals, imports, plot, profiles
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.comparison import FLOOR
 from bench.tables import cells, table
@@ -37,6 +37,9 @@ def document(results: Results) -> str:
             f"## A job from the pool by stage, {where(results, part)}",
             stages_table(results[part]),
         ]
+        if "access" in results[part]:
+            sections += [f"## Suspending and resuming a tenant, {where(results, part)}"]
+            sections += [access.access_table(results[part]["access"])]
         sections += [f"## The least that a job's calls can cost, {where(results, part)}"]
         sections += [profiles.least_table(results, part)]
     for part in parts(results):

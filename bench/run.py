@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import (
+    access,
     comparison,
     concurrency,
     environment,
@@ -104,6 +105,7 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
             part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
             part["schema_statements"] = len(warm.run(floors.schema_statements))
             part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
+            part["access"] = access.measure(warm, options.rounds, _progress(f"{name}, suspend and resume"))
             part["least"] = least.measure(warm, options.rounds, _progress(f"{name}, the least"))
             warm.run(environment.fill_pool, 1)
             part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}

@@ -12,7 +12,7 @@ from cli import lookup
 from cli.doctor_cluster import RegisteredTenant, credentials, registered_tenants
 from cli.lookup_view import revealed
 from cli.progress_view import stage_table
-from console.words import date_and_clock
+from console.formatting import date_and_clock
 from local.errors import HumanError
 from provisioning import configuration, control_plane, postgres
 from provisioning.aws import secrets
@@ -39,12 +39,6 @@ def print_status(job: str, console: Console) -> None:
         console.print(message, style="red", soft_wrap=True)
     if progress.leftovers:
         console.print(f"Left, or not known to be gone: {', '.join(progress.leftovers)}", soft_wrap=True)
-
-
-def check_job(job: str) -> None:
-    """Guarantee that the control plane has the job. Raises HumanError."""
-    if get_progress(job) is None:
-        raise HumanError(f"there is no job {job}")
 
 
 def migrate() -> str:

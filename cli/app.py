@@ -7,24 +7,29 @@ from typing import Annotated
 
 import typer
 
-from cli import administration, connection, history_view, operator_commands, outcome_view, progress_view
-from cli import deployment as deployments
+from cli import (
+    administration,
+    connection,
+    history_view,
+    job_commands,
+    operator_commands,
+    outcome_view,
+    progress_view,
+)
 from cli.command_line import (
     DEFAULT_STATE,
     PORT_HELP,
     EndpointUrl,
     OneLineErrors,
     StateDirectory,
-    StateMachine,
     StateMachineArn,
     stop_on_terminate,
 )
-from cli.rollback import print_rollback
 from cli.terminal import console
 from local import daemon
-from local.aws_client import make_client
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 
 SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
 
@@ -53,7 +58,8 @@ def demo(
         with Stack(Path(directory), time_scale=time_scale, fsync=False) as stack:
             ready = time.monotonic()
             sources = connection.of_stack(stack.endpoint_url, stack.state_machine_arn, time_scale)
-            outcome = progress_view.run_and_follow(sources, SAMPLE_EVENT, out)
+            payload = progress_view.read_event(SAMPLE_EVENT)
+            outcome = progress_view.run_and_follow(sources, PROVISION_PROJECT.job_type, payload, out)
             seconds = time.monotonic() - ready
             succeeded = outcome_view.print_outcome(outcome, out)
             if succeeded:
@@ -98,16 +104,6 @@ def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
 
 
 @app.command()
-def run(event: Annotated[Path, typer.Argument(help="JSON file.")], state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Start an execution with the event in the file and follow it to its end."""
-    out = console()
-    sources, _ = connection.sources(state_dir)
-    outcome = progress_view.run_and_follow(sources, event, out)
-    if not outcome_view.print_outcome(outcome, out):
-        raise typer.Exit(1)
-
-
-@app.command()
 def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Show how far a job is."""
     daemon.connect(state_dir)
@@ -142,7 +138,7 @@ def serve_console(
     *,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show only: no start, stop or retry.")] = False,
 ) -> None:
-    """Serve the execution view as a web page, of the running stack or of a state machine on AWS."""
+    """Serve the execution view as a web page, of the running stack or of a deployment on AWS."""
     sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
     connection.serve(sources, where, host, port, token, read_only=read_only)
 
@@ -154,23 +150,7 @@ def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
     history_view.print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
 
 
-@app.command()
-def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Roll a job back after its execution was stopped or its rollback was incomplete.
-
-    Exit code 0: nothing is left of it; 1: something is, or the job runs or has succeeded.
-    """
-    if state_machine is None:
-        stack = daemon.connect(state_dir)
-        administration.check_job(job)
-        clean = print_rollback(
-            make_client("stepfunctions", stack.endpoint_url), stack.state_machine_arn, job, console()
-        )
-    else:
-        clean = print_rollback(deployments.client("stepfunctions"), state_machine, job, console())
-    raise typer.Exit(0 if clean else 1)
-
-
+job_commands.register(app)
 for command in operator_commands.COMMANDS:
     app.command()(command)
 project.command("add")(operator_commands.add_project)

@@ -12,6 +12,7 @@ from cli import deployment as deployments
 from local import daemon
 from local.errors import HumanError
 from provisioning.errors import ProvisioningError
+from provisioning.jobs.registry import validate_required_handlers
 
 StateDirectory = Annotated[
     Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
@@ -21,7 +22,7 @@ StateMachine = Annotated[
     typer.Option(
         "--state-machine-arn",
         metavar="ARN",
-        help="A deployment in an AWS account instead of the stack here, with your own credentials.",
+        help="Any state machine of a deployment on AWS instead of the stack here, with your own credentials.",
     ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
@@ -30,7 +31,10 @@ EndpointUrl = Annotated[
     str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
 ]
 StateMachineArn = Annotated[
-    str | None, typer.Option(help="A state machine on AWS, or at --endpoint-url.  [default: the running stack's]")
+    str | None,
+    typer.Option(
+        help="Any state machine of a deployment, on AWS or at --endpoint-url.  [default: the running stack's]"
+    ),
 ]
 
 
@@ -42,6 +46,7 @@ class OneLineErrors(typer.Typer):
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        validate_required_handlers()
         try:
             return super().__call__(*args, **kwargs)
         except (HumanError, ProvisioningError) as error:

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from console.errors import ConsoleError
-from console.shown import Sources
+from console.job_view import Sources
 from local import daemon, state
 from local.aws_client import make_client
 from local.errors import HumanError
@@ -38,7 +38,7 @@ def sources(
         scale = float((state.read(state_directory) or {}).get("time_scale", 1.0))
         return of_stack(stack.endpoint_url, stack.state_machine_arn, scale), f"laptop stack at {stack.endpoint_url}"
     parts = state_machine_arn.split(":")
-    if len(parts) != 7 or parts[5] != "stateMachine":
+    if len(parts) not in {7, 8} or parts[5] != "stateMachine":
         raise HumanError(f"{state_machine_arn} is not the ARN of a state machine")
     try:
         client, logs = (_client(service, parts[3], endpoint_url) for service in SERVICES)

@@ -35,10 +35,7 @@ REQUIRED = (
     CONTROL_PLANE,
     "SERVICE_TOKENS_SECRET_ID",
     "TENANT_SECRET_PREFIX",
-    "AUTH_SERVICE_URL",
-    "REALTIME_SERVICE_URL",
-    "STORAGE_SERVICE_URL",
-    "POOLER_SERVICE_URL",
+    *(f"{service.upper()}_SERVICE_URL" for service in Service),
 )
 CONNECTION_REMEDY = (
     "run this in the functions' network; then check that the server runs, its security group, its certificate,"

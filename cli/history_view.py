@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.outcome_view import clock_time
+from console.executions import Executions
 from local.aws_client import make_client
 from local.errors import HumanError
 from provisioning import control_plane, queries
@@ -35,15 +36,14 @@ class _Recorded(NamedTuple):
 def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> None:
     """Print the job's events. Raises HumanError for a job that neither Step Functions nor the ledger knows."""
     client = make_client("stepfunctions", endpoint_url)
-    arn = f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{job}"
-    try:
+    if arn := Executions(client, state_machine_arn).find(job):
         pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
         rows = list(condense(event for page in pages for event in page["events"]))
         columns = ("Time", "State", "Event", "Error")
-    except client.exceptions.ExecutionDoesNotExist:
+    else:
         rows, columns = _from_audit_log(job), ("Time", "Stage", "Event", "Details")
         if not rows:
-            raise HumanError(f"there is no job {job}") from None
+            raise HumanError(f"there is no job {job}")
         console.print("The stack was restarted since, so this is what the ledger holds:", style="dim")
     table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:

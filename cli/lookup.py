@@ -4,11 +4,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
 from provisioning.identity import LENGTH, TenantNames
+from provisioning.jobs.declaration import JobType
 
 QUERIES = queries.load(__file__)
 TENANT_ID = re.compile(rf"(?<![a-z])[a-z]{{{LENGTH}}}(?![a-z])")
@@ -24,6 +25,15 @@ class ProjectOverview(NamedTuple):
     status: str
     job_id: str | None
     job_status: str | None
+
+
+class KnownJob(NamedTuple):
+    """A job with what it was started with: None when its payload was refused."""
+
+    job_id: str
+    job_type: JobType
+    status: str
+    payload: dict[str, Any] | None
 
 
 class TenantOverview(NamedTuple):
@@ -103,6 +113,11 @@ def find_project(control: ControlPlane, project_id: str) -> Holdings | None:
     asked = [tenant.tenant_id for tenant in tenants]
     registrations = control.fetch_all(RegistrationOverview, QUERIES["find_registrations"], tenant_ids=asked)
     return Holdings(project, tenants, registrations, find_api_keys(control, project_id))
+
+
+def find_job(control: ControlPlane, job_id: str) -> KnownJob | None:
+    """Return a job with its type and payload, or None for an unknown one."""
+    return control.fetch_one(KnownJob, QUERIES["find_job"], job_id=job_id)
 
 
 def find_api_keys(control: ControlPlane, project_id: str) -> list[ApiKeyOverview]:

@@ -7,6 +7,9 @@ FROM control_plane.projects
 LEFT JOIN control_plane.jobs USING (job_id)
 WHERE projects.project_id = %(project_id)s;
 
+-- name: find_job
+SELECT job_id, job_type, status, payload FROM control_plane.jobs WHERE job_id = %(job_id)s;
+
 -- name: find_tenants_of_project
 -- The one in use first, then what is still to be removed.
 SELECT tenant_id, state, cluster_id, host, port, secret_arn, tenants.job_id, look_again_at
@@ -31,13 +34,13 @@ ORDER BY api_keys.created_at, position;
 
 -- name: find_owners
 -- Whose tenants these are. A tenant of the pool has no project, and one that the refill makes has no job.
-SELECT tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,
+SELECT tenants.tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,
        tenants.project_id, organization_id, owner_id
 FROM control_plane.tenants
 JOIN control_plane.clusters ON clusters.cluster_id = tenants.cluster_id
 LEFT JOIN control_plane.projects ON projects.project_id = tenants.project_id
 LEFT JOIN control_plane.jobs ON jobs.job_id = tenants.job_id
-WHERE tenant_id = ANY (%(tenant_ids)s);
+WHERE tenants.tenant_id = ANY (%(tenant_ids)s);
 
 -- name: find_known
 SELECT tenant_id FROM control_plane.tenants WHERE tenant_id = ANY (%(tenant_ids)s);

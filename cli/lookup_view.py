@@ -5,7 +5,7 @@ from rich.table import Table
 
 from cli import lookup
 from cli.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
-from console.words import date_and_clock
+from console.formatting import date_and_clock
 from local.errors import HumanError
 from provisioning import control_plane
 

@@ -1,7 +1,8 @@
-"""Prints how an execution ended, and what a tenant's own credentials see."""
+"""Prints how an execution ended, whatever its job type, and what a tenant's own credentials see."""
 
 import json
 import shlex
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from console.formatting import field_words
 from local.aws_client import ACCESS_KEY, REGION, make_client
 from local.daemon import RunningStack
 
@@ -30,25 +32,31 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
         console.print(described.get("error") or "", style="red", soft_wrap=True)
         console.print(described.get("cause") or "", soft_wrap=True)
         return False
-    result = json.loads(described["output"])
-    database, metadata = result["database"], result["metadata"]
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("Project", f"{result['project_id']} in {metadata['region']}")
-    table.add_row("Tenant", result["tenant_id"])
-    table.add_row(
-        "Database", f"{database['name']} on {database['host']}:{database['port']}, schema {database['schema']}"
-    )
-    for name, service in result["services"].items():
-        table.add_row(name.capitalize(), f"{service['external_id']} at {service['endpoint']}")
-    for key in result["api_keys"]:
-        table.add_row("API key", f"{key['kind']}, {key['prefix']}_{key['kind']}_...{key['hint']}")
-    table.add_row("Secret", result["secret_arn"])
-    table.add_row("Job", f"{metadata['job_id']}, {metadata['duration_ms']} ms, attempt {metadata['attempts']}")
+    for name, value in json.loads(described["output"]).items():
+        for row in _rows(name, value):
+            table.add_row(*row)
     console.print("\nSUCCEEDED", style="bold green")
     console.print(table)
     return True
+
+
+def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a field of a job's result: one row, or one of each thing that it holds."""
+    if isinstance(value, list):
+        yield from ((field_words(name).removesuffix("s"), _text(one)) for one in value)
+    elif isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
+        yield from ((field_words(one), _text(below)) for one, below in value.items())
+    else:
+        yield field_words(name), _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {below}" for name, below in value.items() if below is not None)
+    return str(value)
 
 
 def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: Console) -> None:

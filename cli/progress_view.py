@@ -17,12 +17,16 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from console import words
+from cli import refusals
+from console import formatting
 from console.errors import ConsoleError
+from console.job_view import JobView, Sources
 from console.retrying import Retry
-from console.shown import Shown, Sources
 from console.stage_progress import next_attempts, stage_progress
+from console.state_machines import machine_of
 from local.errors import HumanError
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import StepFunctions, get_job_handler
 from provisioning.ledger.progress import Progress, StepProgress
 
 POLL_SECONDS = 0.15
@@ -39,38 +43,41 @@ class View(Protocol):
         """Show the job as it is now, with the next attempts of the stages that wait for one."""
 
 
-def run_and_follow(sources: Sources, event: Path, console: Console) -> dict[str, Any]:
-    """Start an execution with the event and show its stages until it ends; returns DescribeExecution's answer.
+def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: Console) -> dict[str, Any]:
+    """Start a job and show its stages until its execution ends; return DescribeExecution's answer.
 
-    Raises HumanError when the event cannot be read or is not JSON.
+    Raise HumanError when it cannot be started.
     """
-    payload, executions = read_event(event), sources.executions
-    execution = executions.client.start_execution(stateMachineArn=executions.state_machine_arn, input=payload)
-    job = execution["executionArn"].rpartition(":")[2]
-    console.print(f"Execution {job}", soft_wrap=True)
-    follow(sources, job, console)
-    described: dict[str, Any] = executions.client.describe_execution(executionArn=execution["executionArn"])
+    executions = sources.executions
+    with refusals.starting(executions.state_machine_arn):
+        place = StepFunctions(executions.client, executions.state_machine_arn)
+        job = get_job_handler(job_type)(payload, at=place)
+    console.print(f"Execution {job.job_id}", soft_wrap=True)
+    follow(sources, job.job_id, console, machine=machine_of(job.execution_arn))
+    described: dict[str, Any] = executions.client.describe_execution(executionArn=job.execution_arn)
     return described
 
 
-def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False) -> Progress:
+def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False, machine: str = "") -> Progress:
     """Show a job's stages until its execution ends, and return them as they are then.
+
+    Without its state machine's name, the first that has an execution of that name is followed.
 
     Raises HumanError for a job that neither Step Functions nor the ledger knows, and when AWS cannot be asked.
     """
     view = _Json(console) if as_json else _Live(console) if console.is_terminal else _Lines(console)
     with view:
         while True:
-            progress, retries, ended = _look(sources, job)
+            progress, retries, ended = _look(sources, job, machine)
             view.show(progress, retries)
             if ended:
                 return progress
             time.sleep(POLL_SECONDS)
 
 
-def _look(sources: Sources, job: str) -> tuple[Progress, Retries, bool]:
+def _look(sources: Sources, job: str, machine: str) -> tuple[Progress, Retries, bool]:
     try:
-        shown: Shown | None = sources.read(job)
+        shown: JobView | None = sources.read(job, machine)
     except ConsoleError as error:
         raise HumanError(str(error)) from error
     if shown is not None:
@@ -82,18 +89,16 @@ def _look(sources: Sources, job: str) -> tuple[Progress, Retries, bool]:
     return progress, {}, True
 
 
-def read_event(path: Path) -> str:
-    """Return the text of a JSON file. Raises HumanError that says where it is not JSON."""
+def read_event(path: Path) -> Any:
+    """Return the document in a JSON file. Raise HumanError that says where it is not JSON."""
     try:
-        text = path.read_text(encoding="utf-8")
-        json.loads(text)
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise HumanError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise HumanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     except json.JSONDecodeError as error:
         raise HumanError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
-    return text
 
 
 def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
@@ -104,7 +109,7 @@ def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
         state: Text | Spinner = Text(step.status, style=colour)
         retry = (retries or {}).get(step.stage)
         if retry is not None:
-            state = Spinner("dots", text=Text(words.next_attempt(retry, datetime.now(UTC)), style="yellow"))
+            state = Spinner("dots", text=Text(formatting.next_attempt(retry, datetime.now(UTC)), style="yellow"))
         elif step.status == "running":
             state = Spinner("dots", text=Text(step.status, style=colour))
         attempt = str(step.attempt) if step.attempt else ""
@@ -151,7 +156,7 @@ class _Lines(AbstractContextManager["_Lines"]):
             retry = retries.get(step.stage)
             if retry is not None and (step.stage, retry.attempt) not in self._announced:
                 self._announced.add((step.stage, retry.attempt))
-                self._print(progress, step.stage, words.next_attempt(retry, datetime.now(UTC)))
+                self._print(progress, step.stage, formatting.next_attempt(retry, datetime.now(UTC)))
 
     def _print(self, progress: Progress, stage: str, text: str) -> None:
         self._console.print(f"{progress.percent:3d} %  {stage:<20} {text}", soft_wrap=True)

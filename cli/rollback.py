@@ -5,15 +5,17 @@ A rollback is an execution of the job's own state machine, on a laptop stack as 
 
 import json
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
-from local.errors import HumanError
+from cli import refusals
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.executions import roll_back
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import StepFunctions, job_type_of
 
-LONGEST_NAME = 80
 POLL_SECONDS = 0.2
 CLEAN = ("rolled_back", "failed")
 """How "Record failure" closes a job of which nothing is left. One that "failed" had made nothing."""
@@ -32,25 +34,14 @@ class Outcome:
         return self.status in CLEAN
 
 
-def execution_name(job_id: str) -> str:
-    """Returns a new name for an execution that rolls a job back: Step Functions takes each name once."""
-    prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
-    return f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
+def start_rollback(step_functions: Any, state_machine_arn: str, job_id: str, job_type: JobType | None = None) -> str:
+    """Start an execution that rolls a job back and return its ARN. Raise HumanError when it cannot be started.
 
-
-def start_rollback(step_functions: Any, state_machine_arn: str, job_id: str) -> str:
-    """Starts an execution that rolls a job back and returns its ARN. Raises HumanError when it cannot be started."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        answer = step_functions.start_execution(
-            stateMachineArn=state_machine_arn,
-            name=execution_name(job_id),
-            input=json.dumps({"rolls_back": job_id}),
-        )
-    except (BotoCoreError, ClientError) as error:
-        raise HumanError(f"{state_machine_arn} cannot be started: {error}") from error
-    return str(answer["executionArn"])
+    A job whose type nobody knows is taken for one of the given state machine.
+    """
+    known = job_type or job_type_of(state_machine_arn) or PROVISION_PROJECT.job_type
+    with refusals.starting(state_machine_arn):
+        return roll_back(known, job_id, StepFunctions(step_functions, state_machine_arn)).execution_arn
 
 
 def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
@@ -63,17 +54,21 @@ def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
     return Outcome(described.get("error") or described["status"], described.get("cause") or "")
 
 
-def roll_back_again(step_functions: Any, state_machine_arn: str, job_id: str) -> Outcome:
-    """Rolls a job back and returns how that ended. The client is boto3's, of a laptop stack or of an account.
+def roll_back_again(
+    step_functions: Any, state_machine_arn: str, job_id: str, job_type: JobType | None = None
+) -> Outcome:
+    """Roll a job back and return how that ended. The client is boto3's, of a laptop stack or of an account.
 
     A job whose execution is running or has succeeded is left alone: the outcome is JobClosed.
     """
-    return wait_for_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id))
+    return wait_for_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id, job_type))
 
 
-def print_rollback(step_functions: Any, state_machine_arn: str, job_id: str, console: Console) -> bool:
-    """Rolls a job back, prints the execution that does it and how it ended, and returns whether nothing is left."""
-    arn = start_rollback(step_functions, state_machine_arn, job_id)
+def print_rollback(
+    step_functions: Any, state_machine_arn: str, job_id: str, console: Console, job_type: JobType | None = None
+) -> bool:
+    """Roll a job back, print the execution that does it and how it ended, and return whether nothing is left."""
+    arn = start_rollback(step_functions, state_machine_arn, job_id, job_type)
     console.print(f"Execution {arn.rpartition(':')[2]}", soft_wrap=True)
     outcome = wait_for_outcome(step_functions, arn)
     console.print(f"{outcome.status}: {outcome.cause}" if outcome.cause else outcome.status, soft_wrap=True)

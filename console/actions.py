@@ -2,16 +2,21 @@
 
 import json
 import uuid
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.errors import ConsoleError
 from console.executions import Execution, Executions, in_one_line
 from provisioning.errors import InvalidPayload
-from provisioning.jobs.payload import parse_payload
+from provisioning.jobs.declaration import Declaration, JobType
+from provisioning.jobs.executions import roll_back
+from provisioning.jobs.registry import DECLARATIONS, StepFunctions, get_job_handler, job_type_of
 
 STOPPED = "StoppedInConsole"
+
+Answer = TypeVar("Answer")
 
 
 class RefusedField(ConsoleError):
@@ -24,19 +29,19 @@ class RefusedField(ConsoleError):
         self.rule = rule
 
 
-def check_payload(document: object) -> None:
+def check_payload(declared: Declaration, document: object) -> None:
     """Raise RefusedField for a payload that "Verify project" would refuse, by the same rules."""
     try:
-        parse_payload(document)
+        declared.parse(document)
     except InvalidPayload as refused:
         field, _, rule = str(refused).partition(": ")
         raise RefusedField(field, rule) from refused
 
 
-def start(executions: Executions, document: dict[str, Any]) -> str:
-    """Start an execution with a payload and return its name, which is the job's id."""
-    check_payload(document)
-    return _start(executions, json.dumps(document), document["project_id"])
+def start(executions: Executions, job_type: JobType, document: dict[str, Any]) -> str:
+    """Start a job of a type with a payload and return its id, which is its execution's name."""
+    check_payload(DECLARATIONS[job_type], document)
+    return _start(executions, job_type, document, document["project_id"])
 
 
 def stop(executions: Executions, execution: Execution, who: str = "the console") -> None:
@@ -53,21 +58,44 @@ def redrives(execution: Execution, job_status: str | None) -> bool:
 
 
 def retry(executions: Executions, execution: Execution, job_status: str | None) -> str:
-    """Try a failed job again and return the name of the execution that does it."""
+    """Try a failed job again and return the name of the execution that does it: the same one, or a new job's.
+
+    What rolled a job back rolls it back again.
+    """
     if redrives(execution, job_status):
         _call(executions.client.redrive_execution, executionArn=execution.arn)
         return execution.name
-    return _start(executions, execution.input, execution.project_id or "job")
+    job_type, payload = job_type_of(execution.arn), json.loads(execution.input)
+    if job_type is None or not isinstance(payload, dict):
+        raise ConsoleError("no job type takes its input: there is nothing to try again")
+    if isinstance(rolled_back := payload.get("rolls_back"), str):
+        return str(_call(roll_back, job_type, rolled_back, _place(executions)).job_id)
+    payload = payload_of_retry(payload, execution.name, job_status)
+    return _start(executions, job_type, payload, execution.project_id or "job")
 
 
-def _start(executions: Executions, text: str, prefix: str) -> str:
+def payload_of_retry(payload: Mapping[str, Any], job_id: str, job_status: str | None) -> dict[str, Any]:
+    """Return the payload with which a job that ended so in the ledger is tried again.
+
+    It names the job whose rollback was incomplete, and in whose place the new one is. A job that was rolled back has
+    already taken the place of the one that it names.
+    """
+    kept = {name: value for name, value in payload.items() if name != "retries" or job_status != "rolled_back"}
+    return kept | ({"retries": job_id} if job_status == "rollback_incomplete" else {})
+
+
+def _start(executions: Executions, job_type: JobType, payload: Mapping[str, Any], prefix: str) -> str:
     name = f"{prefix}-{uuid.uuid4().hex[:8]}"
-    _call(executions.client.start_execution, stateMachineArn=executions.state_machine_arn, input=text, name=name)
+    _call(get_job_handler(job_type), payload, name, _place(executions))
     return name
 
 
-def _call(operation: Any, **request: Any) -> None:
+def _place(executions: Executions) -> StepFunctions:
+    return StepFunctions(executions.client, executions.state_machine_arn)
+
+
+def _call(operation: Callable[..., Answer], *arguments: Any, **request: Any) -> Answer:
     try:
-        operation(**request)
+        return operation(*arguments, **request)
     except (ClientError, BotoCoreError) as error:
         raise ConsoleError(in_one_line(error)) from error

@@ -7,14 +7,15 @@ from http import HTTPStatus
 from nicegui import ui
 from starlette.exceptions import HTTPException
 
-from console import actions, words
+from console import actions, formatting
 from console.errors import ConsoleError
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
 from console.gantt import gantt
 from console.graph import Mark, mermaid, node_ids, taken_edges
 from console.history import details_of
+from console.job_view import JobView
 from console.render import event_summary, render
-from console.shown import Shown
+from console.state_machines import machine_of
 from console.state_panel import StatePanel
 from console.timeline import Status
 
@@ -26,10 +27,13 @@ FILTERED = ("id", "type", "state", "summary")
 MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
 
 
-async def execution_page(setting: Setting, name: str) -> None:
-    """Build the page. Raises HTTPException where there is no such execution."""
+async def execution_page(setting: Setting, name: str, machine: str = "") -> None:
+    """Build the page of an execution, of a state machine or the first that has one of that name.
+
+    Raises HTTPException where there is no such execution.
+    """
     try:
-        shown = await asyncio.to_thread(setting.sources.read, name)
+        shown = await asyncio.to_thread(setting.sources.read, name, machine)
     except ConsoleError as error:
         with frame(setting, name):
             html(render("problem", problem=f"Step Functions cannot be read. {error}"))
@@ -37,14 +41,16 @@ async def execution_page(setting: Setting, name: str) -> None:
     if shown is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     with frame(setting, shown.execution.project_id or name):
-        _ExecutionPage(setting, name, shown).build()
+        _ExecutionPage(setting, shown).build()
 
 
 class _ExecutionPage:
-    def __init__(self, setting: Setting, name: str, shown: Shown) -> None:
+    def __init__(self, setting: Setting, shown: JobView) -> None:
         self._setting = setting
         self._sources = setting.sources
-        self._name = name
+        self._name = shown.execution.name
+        self._machine = machine_of(shown.execution.arn)
+        self._link = execution_link(self._machine, self._name)
         self._shown = shown
         self._problem = ""
         self._search = ""
@@ -76,8 +82,7 @@ class _ExecutionPage:
                 ui.input("Search events", on_change=self._filter).props(
                     "outlined dense clearable debounce=200"
                 ).classes("filter grow")
-                link = f"{execution_link(self._name)}/history.json"
-                html(f'<a class="button" href="{link}" download>Export JSON</a>')
+                html(f'<a class="button" href="{self._link}/history.json" download>Export JSON</a>')
             self._events = Section()
         ui.on("state", lambda event: self._choose(str(event.args)))
         ui.on("node", lambda event: self._choose_node(str(event.args)))
@@ -109,7 +114,7 @@ class _ExecutionPage:
 
     async def _refresh(self) -> None:
         try:
-            shown = await asyncio.to_thread(self._sources.read, self._name)
+            shown = await asyncio.to_thread(self._sources.read, self._name, self._machine)
         except ConsoleError as error:
             self._problem = str(error)
         else:
@@ -125,7 +130,7 @@ class _ExecutionPage:
     async def _retry(self) -> None:
         status = self._shown.progress.status if self._shown.progress else None
         name = await asyncio.to_thread(actions.retry, self._sources.executions, self._shown.execution, status)
-        ui.navigate.to(execution_link(name))
+        ui.navigate.to(execution_link(self._machine, name))
 
     async def _choose_node(self, node: str) -> None:
         ids = node_ids(self._shown.execution.definition)
@@ -143,7 +148,8 @@ class _ExecutionPage:
     def _show(self) -> None:
         shown, execution, timeline = self._shown, self._shown.execution, self._shown.execution.timeline
         outcome = shown.outcome
-        self._title.show("title", project=execution.project_id, name=self._name, outcome=outcome)
+        job = formatting.job_words(execution.arn)
+        self._title.show("title", project=execution.project_id, job=job, name=self._name, outcome=outcome)
         if not self._setting.read_only:
             self._stop_button.set_visibility(not shown.ended)
             self._retry_button.set_visibility(shown.ended and execution.status != "SUCCEEDED")
@@ -184,7 +190,7 @@ class _ExecutionPage:
             # The countdown is written once and goes on in the browser: the picture is drawn when a status changes.
             last = run_.last
             since = last.ended_at if last and last.ended_at else execution.started_at
-            note = words.note(run_, since)
+            note = formatting.note(run_, since)
             marks[name] = Mark(str(run_.status), note if note != "skipped" else "")
         return mermaid(execution.definition, marks, execution.timeline.taken)
 
@@ -219,4 +225,4 @@ class _ExecutionPage:
             for event in execution.events
         ]
         found = [one for one in events if self._search in " ".join(str(one[key]) for key in FILTERED).lower()]
-        self._events.show("history", events=found, total=len(events), link=execution_link(self._name))
+        self._events.show("history", events=found, total=len(events), link=self._link)

@@ -3,22 +3,26 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from console import stages
 from console.definition import Document, Machine, read_definition
 from console.errors import ConsoleError, readable_cause
 from console.history import RUNNING, Event, read_history
+from console.stages import stages_of
+from console.state_machines import execution_arn, machine_of, state_machines
 from console.timeline import Timeline
 
 KEPT_EXECUTIONS = 200
 PAGE = 1000
 """The most that ListExecutions and GetExecutionHistory give in one answer."""
+
+ABSENT = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 
 Answer = TypeVar("Answer")
 
@@ -28,6 +32,7 @@ class Listed:
     """An execution as ListExecutions has it."""
 
     name: str
+    arn: str
     status: str
     started_at: datetime
     stopped_at: datetime | None
@@ -59,8 +64,8 @@ class Execution:
 
     @property
     def not_wanted(self) -> set[str]:
-        """The states whose service its input does not ask for: they answer without having done anything."""
-        return stages.not_wanted(self.input)
+        """The states that its input leaves out: they answer without having done anything."""
+        return self.timeline.stages.not_wanted(self.input)
 
     @property
     def percent(self) -> int:
@@ -68,73 +73,69 @@ class Execution:
         return self.timeline.percent(self.not_wanted)
 
 
-class Executions:
-    """The executions of one state machine. Every method raises ConsoleError in one line when AWS says no.
+class Absent(ConsoleError):
+    """Step Functions has no such execution or state machine."""
 
-    Safe to use from several threads. Waits that the definition asks for are multiplied by time_scale, as a laptop
-    stack does it; on AWS it is 1.
+
+class Executions:
+    """The executions of every job type's state machine. Every method raises ConsoleError in one line when AWS says no.
+
+    Safe to use from several threads. Waits that a definition asks for are multiplied by time_scale, as a laptop stack
+    does it; on AWS it is 1.
     """
 
     def __init__(self, client: Any, state_machine_arn: str, time_scale: float = 1.0) -> None:
         self.client = client
         self.state_machine_arn = state_machine_arn
+        """The one that was given, or its alias: the others are found from it."""
+        self.machines = state_machines(state_machine_arn)
+        """The ARN of each state machine, by its name."""
         self._time_scale = time_scale
         self._lock = threading.Lock()
         self._ended: OrderedDict[tuple[str, datetime], Execution] = OrderedDict()
         self._definitions: dict[str, Document] = {}
         self._inputs: dict[str, str] = {}
 
-    def arn(self, name: str) -> str:
-        """Return the ARN of an execution of this state machine."""
-        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    def list(self, most: int = PAGE, machine: str = "") -> tuple[Sequence[Listed], bool]:
+        """Return the newest executions of one state machine or of all, and whether there are older ones.
 
-    def list(self, most: int = PAGE) -> tuple[Sequence[Listed], bool]:
-        """Return the newest executions, newest first, and whether there are older ones."""
-        found: list[Listed] = []
-        token: dict[str, str] = {}
-        while len(found) < most:
-            answer = self._call(
-                self.client.list_executions,
-                stateMachineArn=self.state_machine_arn,
-                maxResults=min(PAGE, most - len(found)),
-                **token,
-            )
-            found += [
-                Listed(one["name"], one["status"], one["startDate"], one.get("stopDate"))
-                for one in answer["executions"]
-            ]
-            if "nextToken" not in answer:
-                return found, False
-            token = {"nextToken": answer["nextToken"]}
-        return found, True
+        A job type that the deployment does not have yet has none.
+        """
+        answers = [self._list(arn, most) for name, arn in self.machines.items() if machine in {"", name}]
+        found = [one for listed, _ in answers for one in listed]
+        found.sort(key=lambda one: one.started_at, reverse=True)
+        return found[:most], len(found) > most or any(older for _, older in answers)
 
-    def project_id(self, name: str) -> str:
+    def project_id(self, arn: str) -> str:
         """Return the project that an execution's input names, or nothing; asked for once."""
-        if name not in self._inputs:
-            described = self._call(self.client.describe_execution, executionArn=self.arn(name))
-            self._inputs[name] = project_in(described.get("input", ""))
-        return self._inputs[name]
+        if arn not in self._inputs:
+            described = self._call(self.client.describe_execution, executionArn=arn)
+            self._inputs[arn] = project_in(described.get("input", ""))
+        return self._inputs[arn]
 
-    def knows_project_id(self, name: str) -> bool:
+    def knows_project_id(self, arn: str) -> bool:
         """Return whether project_id() answers without asking AWS."""
-        return name in self._inputs
+        return arn in self._inputs
 
-    def read(self, name: str) -> Execution | None:
-        """Return the execution as it is now, or None when there is none of that name."""
-        try:
-            described = self.client.describe_execution(executionArn=self.arn(name))
-        except self.client.exceptions.ExecutionDoesNotExist:
+    def find(self, name: str, machine: str = "") -> str | None:
+        """Return the ARN of the execution of that name, in one state machine or the first that has it, or None."""
+        described = self._describe(name, machine)
+        return str(described["executionArn"]) if described is not None else None
+
+    def read(self, name: str, machine: str = "") -> Execution | None:
+        """Return the execution as it is now, in one state machine or the first that has it, or None."""
+        described = self._describe(name, machine)
+        if described is None:
             return None
-        except (ClientError, BotoCoreError) as error:
-            raise ConsoleError(in_one_line(error)) from error
-        self._inputs[name] = project_in(described.get("input", ""))
+        arn = str(described["executionArn"])
+        self._inputs[arn] = project_in(described.get("input", ""))
         # A redrive opens an execution again, and closes it at another time.
-        key = (name, described.get("stopDate", described["startDate"]))
+        key = (arn, described.get("stopDate", described["startDate"]))
         with self._lock:
             kept = self._ended.get(key)
         if kept is not None and described["status"] != RUNNING:
             return kept
-        execution = self._read(name, described)
+        execution = self._read(described)
         if execution.status != RUNNING:
             with self._lock:
                 self._ended[key] = execution
@@ -142,15 +143,47 @@ class Executions:
                     self._ended.popitem(last=False)
         return execution
 
-    def _read(self, name: str, described: dict[str, Any]) -> Execution:
-        definition = self._definition(name)
-        machine = read_definition(definition)
-        events = self._events(name)
+    def _describe(self, name: str, machine: str) -> Mapping[str, Any] | None:
+        for arn in (arn for known, arn in self.machines.items() if machine in {"", known}):
+            with suppress(Absent):
+                described: Mapping[str, Any] = self._call(
+                    self.client.describe_execution, executionArn=execution_arn(arn, name)
+                )
+                return described
+        return None
+
+    def _list(self, state_machine_arn: str, most: int) -> tuple[Sequence[Listed], bool]:
+        found: list[Listed] = []
+        token: dict[str, str] = {}
+        while len(found) < most:
+            size = min(PAGE, most - len(found))
+            try:
+                answer = self._call(
+                    self.client.list_executions, stateMachineArn=state_machine_arn, maxResults=size, **token
+                )
+            except Absent:
+                if machine_of(state_machine_arn) == machine_of(self.state_machine_arn):
+                    raise
+                return [], False
+            found += [
+                Listed(one["name"], one["executionArn"], one["status"], one["startDate"], one.get("stopDate"))
+                for one in answer["executions"]
+            ]
+            if "nextToken" not in answer:
+                return found, False
+            token = {"nextToken": answer["nextToken"]}
+        return found, True
+
+    def _read(self, described: Mapping[str, Any]) -> Execution:
+        arn = described["executionArn"]
+        definition, events = self._definition(arn), self._events(arn)
+        machine, stages = read_definition(definition), stages_of(arn)
+        started_at, status = described["startDate"], described["status"]
         return Execution(
-            name=name,
-            arn=described["executionArn"],
-            status=described["status"],
-            started_at=described["startDate"],
+            name=described["name"],
+            arn=arn,
+            status=status,
+            started_at=started_at,
             stopped_at=described.get("stopDate"),
             input=described.get("input", ""),
             output=described.get("output", ""),
@@ -160,25 +193,23 @@ class Executions:
             definition=definition,
             machine=machine,
             events=events,
-            timeline=read_history(machine, events, described["status"], described["startDate"], self._time_scale),
+            timeline=read_history(machine, stages, events, status, started_at, self._time_scale),
         )
 
-    def _definition(self, name: str) -> Document:
-        if name not in self._definitions:
-            answer = self._call(self.client.describe_state_machine_for_execution, executionArn=self.arn(name))
+    def _definition(self, arn: str) -> Document:
+        if arn not in self._definitions:
+            answer = self._call(self.client.describe_state_machine_for_execution, executionArn=arn)
             text: str = answer["definition"]
             # Most executions run one definition: it is kept once.
             shared = self._definitions.setdefault(text, json.loads(text))
-            self._definitions[name] = shared
-        return self._definitions[name]
+            self._definitions[arn] = shared
+        return self._definitions[arn]
 
-    def _events(self, name: str) -> Sequence[Event]:
+    def _events(self, arn: str) -> Sequence[Event]:
         events: list[Event] = []
         token: dict[str, str] = {}
         while True:
-            answer = self._call(
-                self.client.get_execution_history, executionArn=self.arn(name), maxResults=PAGE, **token
-            )
+            answer = self._call(self.client.get_execution_history, executionArn=arn, maxResults=PAGE, **token)
             events += answer["events"]
             if "nextToken" not in answer:
                 return events
@@ -189,7 +220,8 @@ class Executions:
         try:
             return operation(**request)
         except (ClientError, BotoCoreError) as error:
-            raise ConsoleError(in_one_line(error)) from error
+            code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+            raise (Absent if code in ABSENT else ConsoleError)(in_one_line(error)) from error
 
 
 def project_in(text: str) -> str:

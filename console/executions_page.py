@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from nicegui import ui
 
-from console import words
-from console.directory import STATUSES, Page, Query
+from console import formatting
 from console.errors import ConsoleError
+from console.execution_list import STATUSES, Page, Query
 from console.executions import PAGE
 from console.frame import Section, Setting, execution_link, frame, html
 
@@ -19,7 +19,7 @@ def executions_page(setting: Setting) -> None:
     with frame(setting, "Executions"):
         with ui.element("div").classes("heading"):
             html("<h1>Executions</h1>").classes("grow")
-            if not setting.read_only:
+            if setting.starts_jobs:
                 html('<a class="button main" href="/start">Start a job</a>')
         _List(setting).build()
 
@@ -34,10 +34,16 @@ class _List:
 
     def build(self) -> None:
         with ui.element("div").classes("filters"):
-            statuses = {"": "Any status"} | {status: words.status_word(status).capitalize() for status in STATUSES}
+            statuses = {"": "Any status"} | {status: formatting.status_word(status).capitalize() for status in STATUSES}
             ui.select(statuses, value="", label="Status", on_change=lambda event: self._ask(status=event.value)).props(
                 "outlined dense options-dense"
             ).classes("filter")
+            machines = self._setting.sources.executions.machines
+            if len(machines) > 1:
+                jobs = {"": "Any job"} | {name: formatting.job_words(arn) for name, arn in machines.items()}
+                ui.select(jobs, value="", label="Job", on_change=lambda event: self._ask(machine=event.value)).props(
+                    "outlined dense options-dense"
+                ).classes("filter")
             ui.input("Project", on_change=lambda event: self._ask(project=(event.value or "").strip())).props(
                 "outlined dense clearable debounce=300"
             ).classes("filter")
@@ -57,7 +63,7 @@ class _List:
             return
         query, self._looking = self._query, True
         try:
-            page: Page | None = await asyncio.to_thread(self._setting.sources.directory.look, query)
+            page: Page | None = await asyncio.to_thread(self._setting.sources.execution_list.look, query)
             problem = ""
         except ConsoleError as error:
             page, problem = self._page, str(error)
@@ -73,7 +79,7 @@ class _List:
             "executions",
             page=self._page,
             problem=self._problem,
-            filtered=bool(self._query.status or self._query.project),
-            read_only=self._setting.read_only,
+            filtered=bool(self._query.status or self._query.project or self._query.machine),
+            starts_jobs=self._setting.starts_jobs,
             link=execution_link,
         )

@@ -9,8 +9,9 @@ from typing import Any
 from nicegui import ui
 
 from console.errors import ConsoleError
+from console.job_view import Sources
 from console.render import render
-from console.shown import Sources
+from provisioning.jobs.registry import job_type_of
 
 STATIC = Path(__file__).with_name("static")
 STATIC_URL = "/console-static"
@@ -25,10 +26,15 @@ class Setting:
     """The endpoint and the state machine, as the bar at the top says them."""
     read_only: bool = False
 
+    @property
+    def starts_jobs(self) -> bool:
+        """Whether jobs can be started: a state machine of no job type has no form."""
+        return not self.read_only and job_type_of(self.sources.executions.state_machine_arn) is not None
 
-def execution_link(name: str) -> str:
-    """Return the address of an execution's page. Its name has no character that an address gives a meaning."""
-    return f"/executions/{name}"
+
+def execution_link(machine: str, name: str) -> str:
+    """Return the address of an execution's page. Neither name has a character that an address gives a meaning."""
+    return f"/executions/{machine}/{name}"
 
 
 @contextmanager

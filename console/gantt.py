@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from console import words
+from console import formatting
 from console.timeline import StateRun, Timeline
 
 NARROWEST = 0.6
@@ -74,14 +74,14 @@ def _bar(kind: str, begin: datetime, end: datetime, start: datetime, total: floa
     left = min(max(100 * (begin - start).total_seconds() / total, 0.0), 100 - NARROWEST)
     least = 0.0 if kind == "wait" else NARROWEST
     width = min(max(100 * (end - begin).total_seconds() / total, least), 100 - left)
-    return Bar(round(left, 2), round(width, 2), kind, f"{text}, {words.seconds((end - begin).total_seconds())}")
+    return Bar(round(left, 2), round(width, 2), kind, f"{text}, {formatting.seconds((end - begin).total_seconds())}")
 
 
 def _duration(run: StateRun, end: datetime) -> str:
     begin = run.attempts[0].started_at if run.attempts else run.entered_at
     last = run.last
     until = run.exited_at or (last.ended_at if last and not run.retry else None) or end
-    return words.seconds((until - begin).total_seconds()) if begin else ""
+    return formatting.seconds((until - begin).total_seconds()) if begin else ""
 
 
 def _ticks(total: float) -> list[tuple[float, str]]:
@@ -102,4 +102,4 @@ def _tick(moment: float, step: float) -> str:
         return f"{moment * 1000:.0f} ms"
     if step < 1:
         return f"{moment:g} s"
-    return f"{moment:.0f} s" if moment < 60 and step < 60 else words.countdown(moment)
+    return f"{moment:.0f} s" if moment < 60 and step < 60 else formatting.countdown(moment)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from console import stages
 from console.definition import Machine, Transition, Way
 from console.errors import readable_cause
 from console.retrying import next_retry
+from console.stages import Stages
 from console.timeline import Attempt, StateRun, Status, Timeline
 
 Event = Mapping[str, Any]
@@ -24,7 +24,12 @@ RUNNING = "RUNNING"
 
 
 def read_history(
-    machine: Machine, events: Iterable[Event], status: str, started_at: datetime, time_scale: float = 1.0
+    machine: Machine,
+    stages: Stages,
+    events: Iterable[Event],
+    status: str,
+    started_at: datetime,
+    time_scale: float = 1.0,
 ) -> Timeline:
     """Return the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
 
@@ -42,7 +47,7 @@ def read_history(
             errors = [attempt.error for attempt in run.attempts]
             run.retry = next_retry(run.state.document, errors, run.last.ended_at, time_scale)
             run.status = Status.RETRYING if run.retry else Status.RUNNING
-    _compensate(reader.states)
+    _compensate(stages, reader.states)
     ahead = _ahead(machine, reader.states, reader.order) if running else set[str]()
     planned = _ahead(machine, reader.states, reader.order, with_catches=False) if running else set[str]()
     for name, run in reader.states.items():
@@ -51,6 +56,7 @@ def read_history(
             run.on_failure = name in ahead - planned
     return Timeline(
         states=reader.states,
+        stages=stages,
         taken=frozenset(reader.taken),
         status=status,
         started_at=started_at,
@@ -144,11 +150,11 @@ def _final(run: StateRun) -> Status:
     return Status.SUCCEEDED if run.state.kind == "Succeed" else Status.FAILED
 
 
-def _compensate(runs: Mapping[str, StateRun]) -> None:
-    for compensation, undone in stages.UNDOES.items():
+def _compensate(stages: Stages, runs: Mapping[str, StateRun]) -> None:
+    for compensation, undone in stages.undoes.items():
         if compensation in runs and runs[compensation].status is Status.SUCCEEDED:
             for stage in undone:
-                run = runs.get(stages.STATES[stage])
+                run = runs.get(stages.states[stage])
                 if run is not None and run.attempts:
                     run.undone = True
                     # What went wrong stays to be seen.

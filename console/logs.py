@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from console import stages
 from console.executions import in_one_line
+from console.stages import Stages
 from console.timeline import Attempt
 from provisioning.redaction import redact, redact_text
 
@@ -49,7 +49,7 @@ class Logs:
         self._lock = threading.Lock()
         self._groups: dict[str, str] = {}
 
-    def lines(self, job_id: str, state: str, attempt: Attempt) -> Lines:
+    def lines(self, job_id: str, stages: Stages, state: str, attempt: Attempt) -> Lines:
         """Return what was logged for the job by the attempt's function while the attempt ran, at most 200 lines."""
         end = attempt.ended_at or datetime.now(UTC)
         request = {
@@ -68,7 +68,7 @@ class Logs:
                 return Lines(problem=in_one_line(error))
             with self._lock:
                 self._groups[attempt.function] = group
-            return Lines(list(_of_state(state, job_id, attempt, answer["events"])))
+            return Lines(list(_of_state(_expected(stages, state), job_id, attempt, answer["events"])))
         return Lines(problem="CloudWatch Logs has no group for this function yet.")
 
     def _candidates(self, function: str) -> list[str]:
@@ -76,15 +76,19 @@ class Logs:
             return [self._log_group]
         if function in self._groups:
             return [self._groups[function]]
-        words = function.split("-")
-        return [f"/aws/lambda/{'-'.join(words[:count])}" for count in range(len(words), 0, -1)]
+        parts = function.split("-")
+        return [f"/aws/lambda/{'-'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
 
 
-def _of_state(state: str, job_id: str, attempt: Attempt, events: Sequence[dict[str, Any]]) -> Iterator[LogLine]:
+def _expected(stages: Stages, state: str) -> str | None:
+    """Return the stage that a state's lines name, or None where they may name any."""
+    return COMPENSATION if state in stages.undoes else stages.stage_of(state)
+
+
+def _of_state(
+    expected: str | None, job_id: str, attempt: Attempt, events: Sequence[dict[str, Any]]
+) -> Iterator[LogLine]:
     """Leave out what other stages of the job logged at the same time, where all share one group."""
-    expected = {str(stages.STAGES[state])} if state in stages.STAGES else None
-    if state in stages.UNDOES:
-        expected = {COMPENSATION}
     for event in events:
         at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
         try:
@@ -95,7 +99,7 @@ def _of_state(state: str, job_id: str, attempt: Attempt, events: Sequence[dict[s
             yield LogLine(at, "", redact_text(event["message"].rstrip()), {})
             continue
         other_job = record.get("correlation_id", job_id) != job_id
-        other_stage = expected is not None and record.get("stage") not in expected and "stage" in record
+        other_stage = expected is not None and record.get("stage") != expected and "stage" in record
         if other_job or other_stage:
             continue
         if attempt.ended_at is not None and at > attempt.ended_at and record.get("message") == "attempt started":

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from console import words
+from console import formatting
 from console.history import Event, details_of
 from provisioning.redaction import redact, redact_text
 
@@ -68,14 +68,14 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
-    clock=words.clock,
-    precise_clock=words.precise_clock,
-    date_and_clock=words.date_and_clock,
-    seconds=words.seconds,
-    stage_words=words.stage_words,
-    status_word=words.status_word,
-    status_class=words.status_class,
+    clock=formatting.clock,
+    precise_clock=formatting.precise_clock,
+    date_and_clock=formatting.date_and_clock,
+    seconds=formatting.seconds,
+    stage_words=formatting.stage_words,
+    status_word=formatting.status_word,
+    status_class=formatting.status_class,
     pretty=pretty,
     redacted=redact_text,
 )
-_templates.globals.update(signs=words.SIGNS, step_seconds=words.step_seconds)
+_templates.globals.update(signs=formatting.SIGNS, step_seconds=formatting.step_seconds)

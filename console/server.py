@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from nicegui import app as pages
 from nicegui import ui
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console import render
@@ -22,6 +23,8 @@ from console.execution_page import execution_page
 from console.executions_page import executions_page
 from console.frame import STATIC, STATIC_URL, Setting
 from console.start_page import start_page
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS, validate_required_handlers
 
 COOKIE = "provisioner_console"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -89,6 +92,7 @@ def serve(setting: Setting, host: str, port: int, token: str | None, ready: Call
 
     Port 0 is a free one. One console per process.
     """
+    validate_required_handlers()
     listening = _listen(host, port)
     site = FastAPI(openapi_url=None)
     _routes(site, setting)
@@ -130,27 +134,44 @@ def _routes(site: FastAPI, setting: Setting) -> None:
         executions_page(setting)
 
     @ui.page("/executions/{name}")
-    async def _execution(name: str) -> None:
+    async def _job(name: str) -> None:
         await execution_page(setting, name)
 
-    if not setting.read_only:
+    @ui.page("/executions/{machine}/{name}")
+    async def _execution(machine: str, name: str) -> None:
+        await execution_page(setting, name, machine)
 
-        @ui.page("/start")
-        def _start() -> None:
-            start_page(setting)
+    if setting.starts_jobs:
+        _forms(setting)
+    _documents(site, setting)
 
-    @site.get("/executions/{name}/history.json")
-    def _history(name: str) -> Response:
-        execution = _read(setting, name)
+
+def _forms(setting: Setting) -> None:
+    @ui.page("/start")
+    def _first_form() -> None:
+        start_page(setting, next(iter(DECLARATIONS.values())))
+
+    @ui.page("/start/{job_type}")
+    def _form(job_type: str) -> None:
+        declared = DECLARATIONS.get(JobType(job_type))
+        if declared is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        start_page(setting, declared)
+
+
+def _documents(site: FastAPI, setting: Setting) -> None:
+    @site.get("/executions/{machine}/{name}/history.json")
+    def _history(machine: str, name: str) -> Response:
+        execution = _read(setting, machine, name)
         if isinstance(execution, Response):
             return execution
         text = json.dumps(render.history_document(execution.events), indent=2, ensure_ascii=False)
         headers = {"content-disposition": f'attachment; filename="{execution.name}.json"'}
         return Response(text, media_type="application/json", headers=headers)
 
-    @site.get("/executions/{name}/events/{number}")
-    def _event(name: str, number: int) -> Response:
-        execution = _read(setting, name)
+    @site.get("/executions/{machine}/{name}/events/{number}")
+    def _event(machine: str, name: str, number: int) -> Response:
+        execution = _read(setting, machine, name)
         if isinstance(execution, Response):
             return execution
         found = [event for event in execution.events if event["id"] == number]
@@ -159,9 +180,9 @@ def _routes(site: FastAPI, setting: Setting) -> None:
         return PlainTextResponse(json.dumps(render.event_document(found[0]), indent=2, ensure_ascii=False))
 
 
-def _read(setting: Setting, name: str):  # type: ignore[no-untyped-def]
+def _read(setting: Setting, machine: str, name: str):  # type: ignore[no-untyped-def]
     try:
-        execution = setting.sources.executions.read(name)
+        execution = setting.sources.executions.read(name, machine)
     except ConsoleError as error:
         return PlainTextResponse(str(error), HTTPStatus.BAD_GATEWAY)
     return execution or PlainTextResponse("no such execution", HTTPStatus.NOT_FOUND)

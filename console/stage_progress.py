@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Set
 
-from console import stages
+from console.job_view import JobView
 from console.retrying import Retry
-from console.shown import Shown
 from console.timeline import StateRun, Status
 from provisioning.ledger.progress import Progress, StepProgress
 from provisioning.stage import Stage
@@ -12,12 +11,12 @@ from provisioning.stage import Stage
 STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
 
 
-def stage_progress(shown: Shown) -> Progress:
+def stage_progress(shown: JobView) -> Progress:
     """Return what `provision status` shows; where no ledger is connected, the same as the history tells it."""
     if shown.progress is not None:
         return shown.progress
     execution = shown.execution
-    states = execution.timeline.states
+    states, stages = execution.timeline.states, execution.timeline.stages.states
     return Progress(
         job_id=execution.name,
         project_id=execution.project_id or None,
@@ -30,14 +29,15 @@ def stage_progress(shown: Shown) -> Progress:
         leftovers=[],
         started_at=execution.started_at,
         completed_at=execution.stopped_at,
-        steps=[_step(stage, states.get(stages.STATES[stage]), execution.not_wanted) for stage in stages.STATES],
+        steps=[_step(stage, states.get(name), execution.not_wanted) for stage, name in stages.items()],
     )
 
 
-def next_attempts(shown: Shown) -> Mapping[str, Retry]:
+def next_attempts(shown: JobView) -> Mapping[str, Retry]:
     """Return the next attempt of every stage that waits for one, by the stage."""
-    states = shown.execution.timeline.states
-    found = {str(stage): states[name].retry for stage, name in stages.STATES.items() if name in states}
+    timeline = shown.execution.timeline
+    runs = timeline.states
+    found = {str(stage): runs[name].retry for stage, name in timeline.stages.states.items() if name in runs}
     return {stage: retry for stage, retry in found.items() if retry is not None}
 
 

@@ -3,10 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from console import words
+from console import formatting
 from console.frame import Section
+from console.job_view import JobView, Sources
 from console.logs import LATE_SECONDS, Lines
-from console.shown import Shown, Sources
 from console.timeline import Attempt, StateRun, Status
 
 
@@ -18,7 +18,7 @@ class StatePanel:
         self._sources = sources
         self._job_id = job_id
         self._section = Section()
-        self._shown: Shown | None = None
+        self._shown: JobView | None = None
         self._logs: dict[tuple[str, int], Lines] = {}
         self._complete: set[tuple[str, int]] = set()
         """The attempts of which no more lines can come."""
@@ -38,7 +38,7 @@ class StatePanel:
             return (failed or [one.name for one in timeline.tasks if one.attempts][-1:] or [""])[0]
         return timeline.current
 
-    def show(self, shown: Shown) -> None:
+    def show(self, shown: JobView) -> None:
         """Fill the panel with the state as it is now."""
         self._shown = shown
         state_run = self._run
@@ -66,7 +66,9 @@ class StatePanel:
             if key in self._complete:
                 continue
             late = attempt.ended_at and datetime.now(UTC) > attempt.ended_at + timedelta(seconds=LATE_SECONDS)
-            self._logs[key] = await asyncio.to_thread(self._sources.logs.lines, self._job_id, state_run.name, attempt)
+            self._logs[key] = await asyncio.to_thread(
+                self._sources.logs.lines, self._job_id, shown.execution.timeline.stages, state_run.name, attempt
+            )
             if late:
                 self._complete.add(key)
         self.show(self._shown or shown)
@@ -80,4 +82,4 @@ def _note(state_run: StateRun | None) -> str:
     """What is said of the state beside its name. The time until the next attempt stands above, where it counts down."""
     if state_run is None or state_run.retry:
         return str(Status.RETRYING)
-    return words.note(state_run, state_run.entered_at or datetime.now(UTC))
+    return formatting.note(state_run, state_run.entered_at or datetime.now(UTC))

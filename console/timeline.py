@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from console import stages
 from console.definition import State, Transition
 from console.retrying import Retry
+from console.stages import Stages
 
 
 class Status(StrEnum):
@@ -78,6 +78,8 @@ class Timeline:
     """An execution as its events tell it. States are in the order of the definition."""
 
     states: Mapping[str, StateRun]
+    stages: Stages
+    """What its states do, as the job type declares it."""
     taken: frozenset[Transition]
     status: str
     """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
@@ -97,12 +99,12 @@ class Timeline:
     @property
     def attempts(self) -> int:
         """The most attempts that any stage took: 0 before the first."""
-        return max((len(run.attempts) for name, run in self.states.items() if name in stages.STAGES), default=0)
+        return max((len(run.attempts) for name, run in self.states.items() if self.stages.stage_of(name)), default=0)
 
     def percent(self, not_wanted: Set[str]) -> int:
         """Return how far the job is, as the ledger counts it: what is not wanted is done when the job opens."""
-        done = {name for name in stages.STAGES if self._has_succeeded(name)}
-        return stages.percent(len(done | not_wanted)) if stages.VERIFY_PROJECT in done else 0
+        done = {name for name in self.stages.states.values() if self._has_succeeded(name)}
+        return self.stages.percent(done | not_wanted)
 
     @property
     def current(self) -> str:
@@ -110,6 +112,11 @@ class Timeline:
         active = [name for name in self.order if self.states[name].status in (Status.RUNNING, Status.RETRYING)]
         tasks = [name for name in active if not self.states[name].state.inner]
         return (tasks or active or list(self.order[-1:]) or [""])[0]
+
+    @property
+    def stage(self) -> str:
+        """The ledger's name of what the current state does; the state's own where the ledger has none for it."""
+        return self.stages.stage_of(self.current) or self.current
 
     def _has_succeeded(self, name: str) -> bool:
         run = self.states.get(name)

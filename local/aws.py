@@ -1,4 +1,4 @@
-"""Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around the shipped definition and handlers."""
+"""Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around shipped definitions and handlers."""
 
 import functools
 import io
@@ -31,6 +31,8 @@ from local.http_server import HttpServer, listen
 from local.lambda_output import LambdaOutput
 from local.secret_store import SecretStore, changes_secrets, named_secret
 from local.template import Template
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import job_type_of
 
 ACCOUNT = "123456789012"
 INTERPRETER_CONNECTIONS = 200
@@ -40,7 +42,7 @@ FRAMES = 10_000
 
 
 class LocalAws:
-    """Serves one template's functions and state machine from start() to stop(); one at a time per process.
+    """Serves one template's functions and state machines from start() to stop(); one at a time per process.
 
     Every change of a secret is in its file before its caller hears of it.
     """
@@ -67,7 +69,9 @@ class LocalAws:
         self._logs_lock = threading.Lock()
         self._patches = ExitStack()
         self._server: HttpServer | None = None
-        self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{'laptop-provision-project' if template.state_machine == 'ProvisionProjectStateMachine' else template.state_machine}"
+        arns = [f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{one.name}" for one in template.state_machines]
+        self.state_machine_arn = next((arn for arn in arns if job_type_of(arn) == PROVISION_PROJECT.job_type), arns[0])
+        """The state machine that provisions, or else the template's first."""
 
     @property
     def port(self) -> int:
@@ -164,20 +168,11 @@ class LocalAws:
             )["FunctionArn"]
             for function in self._template.functions
         }
-        from local.template import read_template
-
-        names = {"ProvisionProjectStateMachine": "laptop-provision-project"}
-        self.client("stepfunctions").create_state_machine(
-            name=names.get(self._template.state_machine, self._template.state_machine),
-            definition=self._template.state_machine_definition(arns),
-            roleArn=role.arn,
-        )
-        if self._template.state_machine in names:
-            for number, name in ((1, "laptop-suspend-project"), (2, "laptop-resume-project")):
-                template = read_template(self._template.directory / "template.yaml", number)
-                self.client("stepfunctions").create_state_machine(
-                    name=name, definition=template.state_machine_definition(arns), roleArn=role.arn
-                )
+        step_functions = self.client("stepfunctions")
+        for machine in self._template.state_machines:
+            step_functions.create_state_machine(
+                name=machine.name, definition=machine.definition(arns), roleArn=role.arn
+            )
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")

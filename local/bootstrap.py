@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -13,6 +13,8 @@ from psycopg2.extensions import encrypt_password
 
 from local.aws_client import REGION
 from local.postgres import PostgresServer
+from provisioning import queries
+from provisioning.jobs.declaration import JobType
 from provisioning.stage import Service
 
 CLUSTER_ID = "local"
@@ -111,15 +113,19 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
     )
 
 
-def unfinished_jobs() -> list[tuple[str, Any]]:
-    """Return (job id, payload) of every job that was under way when the stack was last stopped or killed."""
+class UnfinishedJob(NamedTuple):
+    """A job that was under way when the stack was last stopped or killed."""
+
+    job_id: str
+    job_type: JobType
+    payload: dict[str, Any]
+
+
+def unfinished_jobs() -> list[UnfinishedJob]:
+    """Return every job that was under way when the stack was last stopped or killed, the oldest first."""
     from provisioning import control_plane
 
-    with control_plane.connect().connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT job_id, payload FROM control_plane.jobs WHERE status IN ('pending', 'running') ORDER BY created_at"
-        )
-        return cursor.fetchall()
+    return control_plane.connect().fetch_all(UnfinishedJob, queries.load(__file__)["find_unfinished_jobs"])
 
 
 def _credentials(host: str, port: int, dbname: str, username: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Lets moto's interpreter read a state machine's definition once, not for every execution and every path.
 
-Reading the definition of "provision_project" takes longer than everything else that moto does for an execution of it.
+Reading the definition of a job type takes longer than everything else that moto does for an execution of it.
 What is kept is what the parsers return before anything is evaluated; each execution has a program of its own.
 """
 

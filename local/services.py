@@ -122,7 +122,7 @@ class RegistrationStore:
 
 
 class RegistrationServices:
-    """The four services on one port, each under its name and with its own bearer token."""
+    """The services on one port, each under its name and with its own bearer token."""
 
     def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
         """Raise HumanError when the port is taken."""

@@ -12,11 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
+import provisioning.jobs.executions  # noqa: F401 (registers the handlers)
 from local import bootstrap, state
 from local.aws_client import aws_environment, use_environment
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
 from local.template import REPOSITORY, read_template
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import StepFunctions, get_job_handler, state_machine_of, validate_required_handlers
+from provisioning.stage import Service
 
 if TYPE_CHECKING:
     from local.aws import LocalAws
@@ -80,23 +85,28 @@ class Stack:
 
     @property
     def state_machine_arn(self) -> str:
-        """The state machine that provisions a project."""
+        """The state machine that provisions a project; the registry finds those of other job types from it."""
         return self.aws.state_machine_arn
 
     def client(self, service: str) -> Any:
         """Returns a boto3 client of a service of this stack."""
         return self.aws.client(service)
 
-    def start_execution(self, payload: object, name: str | None = None, job_type: str = "provision_project") -> str:
-        """Starts an execution and returns its ARN. A payload that is text is sent as it is. Raises ClientError."""
+    def start_execution(
+        self, payload: object, name: str | None = None, job_type: JobType = PROVISION_PROJECT.job_type
+    ) -> str:
+        """Start an execution of a job type and return its ARN. Raise ClientError.
+
+        A payload that is no object is what no handler starts: text is sent as it is, anything else as JSON.
+        """
+        place = StepFunctions(self._client(), self.state_machine_arn)
+        if isinstance(payload, Mapping):
+            return get_job_handler(job_type)(payload, name, place).execution_arn
         request = {"input": payload if isinstance(payload, str) else json.dumps(payload)} | (
             {"name": name} if name else {}
         )
-        from provisioning.jobs.declaration import JobType
-        from provisioning.jobs.registry import state_machine_of
-
-        answer = self._client().start_execution(stateMachineArn=state_machine_of(self.state_machine_arn, JobType(job_type)), **request)
-        return str(answer["executionArn"])
+        machine = state_machine_of(self.state_machine_arn, job_type)
+        return str(place.client.start_execution(stateMachineArn=machine, **request)["executionArn"])
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
         """Returns DescribeExecution's answer once the execution has ended. Raises TimeoutError (real seconds)."""
@@ -106,9 +116,14 @@ class Stack:
         return answer
 
     def run(
-        self, payload: object, name: str | None = None, job_type: str = "provision_project", *, timeout: float = 60.0
+        self,
+        payload: object,
+        name: str | None = None,
+        *,
+        timeout: float = 60.0,
+        job_type: JobType = PROVISION_PROJECT.job_type,
     ) -> dict[str, Any]:
-        """Starts an execution, waits for its end and returns DescribeExecution's answer."""
+        """Start an execution, wait for its end and return DescribeExecution's answer."""
         return self.wait(self.start_execution(payload, name, job_type), timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -121,6 +136,7 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
+        validate_required_handlers()
         self.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._undo.enter_context(state.hold(self.state_directory))
         self._undo.enter_context(patch.dict(os.environ))
@@ -143,8 +159,8 @@ class Stack:
         environment = self._prepare()
         # On AWS executions outlive whoever runs the handlers. Here they are started again under their own names, which
         # to the ledger is the same job delivered once more.
-        for job_id, payload in bootstrap.unfinished_jobs():
-            self.start_execution(payload, job_id)
+        for job in bootstrap.unfinished_jobs():
+            self.start_execution(job.payload, job.job_id, job.job_type)
         state.write(
             self.state_directory,
             endpoint_url=self.endpoint_url,
@@ -203,10 +219,7 @@ class Stack:
                 {
                     "ControlPlaneSecretArn": control_plane.arn,
                     "ServiceTokensSecretArn": self._secrets.service_tokens_arn,
-                    "AuthServiceUrl": self.services.url("auth"),
-                    "RealtimeServiceUrl": self.services.url("realtime"),
-                    "StorageServiceUrl": self.services.url("storage"),
-                    "PoolerServiceUrl": self.services.url("pooler"),
+                    **{f"{service.capitalize()}ServiceUrl": self.services.url(service) for service in Service},
                     "DatabaseSslMode": "disable",
                     "DatabaseSslRootCert": "",
                 }

@@ -1,8 +1,8 @@
-"""Reads template.yaml: the one list of functions, their environment, and what the state machine calls them."""
+"""Reads template.yaml: the one list of functions, their environment, and the state machines that invoke them."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::StackName": "laptop"}
 """What CloudFormation itself fills in."""
 
@@ -18,7 +17,7 @@ PLACEHOLDER = re.compile(r"\$\{([^}!][^}]*)\}")
 
 
 class TemplateError(Exception):
-    """The template, or the state machine that it names, says something that the laptop stack cannot follow."""
+    """The template, or a state machine that it names, says something that the laptop stack cannot follow."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,38 @@ class Function:
 
 
 @dataclass(frozen=True)
+class StateMachine:
+    """One state machine: its resource name, its own name, and the file with its definition."""
+
+    resource: str
+    name: str
+    file: Path
+    substitutions: Mapping[str, str]
+    """Placeholder in the definition → function whose ARN fills it."""
+    texts: Mapping[str, str]
+    """Placeholder in the definition → text that fills it."""
+
+    def definition(self, arns: Mapping[str, str]) -> str:
+        """Return the definition as JSON, each placeholder replaced by the ARN of its function, or by its text.
+
+        Raise TemplateError for a placeholder without a substitution.
+        """
+        text = json.dumps(yaml.load(self.file.read_text(), Loader=yaml.CSafeLoader))
+        filled = {**self.texts, **{name: arns[resource] for name, resource in self.substitutions.items()}}
+        if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in filled}):
+            raise TemplateError(f"{self.file.name} needs a substitution for {missing[0]}")
+        return PLACEHOLDER.sub(lambda found: filled[found[1]], text)
+
+
+@dataclass(frozen=True)
 class Template:
     """What the laptop stack needs from template.yaml."""
 
     directory: Path
     code: Path
     functions: tuple[Function, ...]
-    state_machine: str
-    definition: Path
-    substitutions: Mapping[str, str]
-    """Placeholder in the definition → function whose ARN fills it."""
-    texts: Mapping[str, str]
-    """Placeholder in the definition → text that fills it."""
+    state_machines: tuple[StateMachine, ...]
+    """In the template's order, at least one."""
     _parameters: Mapping[str, Any]
     _environment: Mapping[str, Any]
 
@@ -57,17 +76,6 @@ class Template:
             raise TemplateError(f"the template has no parameter {unknown[0]}")
         values = PSEUDO_PARAMETERS | _defaults(self._parameters) | dict(parameters)
         return {name: _resolve(value, values) for name, value in self._environment.items()}
-
-    def state_machine_definition(self, arns: Mapping[str, str]) -> str:
-        """Returns the definition as JSON, each placeholder replaced by the ARN of its function, or by its text.
-
-        Raises TemplateError for a placeholder without a substitution.
-        """
-        text = json.dumps(yaml.load(self.definition.read_text(), Loader=yaml.CSafeLoader))
-        filled = {**self.texts, **{name: arns[resource] for name, resource in self.substitutions.items()}}
-        if missing := sorted({name for name in PLACEHOLDER.findall(text) if name not in filled}):
-            raise TemplateError(f"{self.definition.name} needs a substitution for {missing[0]}")
-        return PLACEHOLDER.sub(lambda found: filled[found[1]], text)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -96,39 +104,36 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def read_template(path: Path = REPOSITORY / "template.yaml", number: int = 0) -> Template:
-    """Reads a SAM template with one state machine. Raises TemplateError."""
+def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
+    """Read a SAM template. Raise TemplateError for one without a state machine, or that cannot be followed."""
     document = read_document(path)
     defaults = document.get("Globals", {}).get("Function", {})
-    resources = document["Resources"]
-    machines = [name for name, declared in resources.items() if declared["Type"] == STATE_MACHINE]
-    if not machines:
-        raise TemplateError(f"{path.name} must have exactly one state machine and has {len(machines)}")
-    machine = resources[machines[number]]["Properties"]
     parameters = document.get("Parameters", {})
-    functions = tuple(
-        _function(name, {**defaults, **declared["Properties"]}, _defaults(parameters))
-        for name, declared in resources.items()
-        if declared["Type"] == "AWS::Serverless::Function"
-    )
-    substitutions = machine.get("DefinitionSubstitutions", {})
-    invoked = {
-        name: resource
-        for name, value in substitutions.items()
-        if (resource := _resource(value)) in {function.resource for function in functions}
-    }
     values = PSEUDO_PARAMETERS | _defaults(parameters)
+    functions = tuple(
+        _function(name, {**defaults, **properties}, values)
+        for name, properties in _resources(document, "AWS::Serverless::Function")
+    )
+    machines = tuple(
+        _state_machine(path.parent, name, properties, {function.resource for function in functions}, values)
+        for name, properties in _resources(document, "AWS::StepFunctions::StateMachine")
+    )
+    if not machines:
+        raise TemplateError(f"{path.name} has no state machine")
     return Template(
         directory=path.parent,
         code=path.parent / defaults.get("CodeUri", "functions/"),
         functions=functions,
-        state_machine=machines[number],
-        definition=path.parent / machine["DefinitionS3Location"],
-        substitutions=invoked,
-        texts={name: _text(value, values) for name, value in substitutions.items() if name not in invoked},
+        state_machines=machines,
         _parameters=parameters,
         _environment=defaults.get("Environment", {}).get("Variables", {}),
     )
+
+
+def _resources(document: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, declared in document["Resources"].items():
+        if declared["Type"] == kind:
+            yield name, declared["Properties"]
 
 
 def _function(resource: str, properties: Mapping[str, Any], values: Mapping[str, str]) -> Function:
@@ -137,6 +142,25 @@ def _function(resource: str, properties: Mapping[str, Any], values: Mapping[str,
         handler=properties["Handler"],
         timeout_seconds=int(_resolve(properties.get("Timeout", 3), values)),
         memory_megabytes=int(_resolve(properties.get("MemorySize", 128), values)),
+    )
+
+
+def _state_machine(
+    directory: Path, resource: str, properties: Mapping[str, Any], functions: Set[str], values: Mapping[str, str]
+) -> StateMachine:
+    substitutions = properties.get("DefinitionSubstitutions", {})
+    invoked = {
+        name: found
+        for name, value in substitutions.items()
+        if (found := _resource(value)) is not None and found in functions
+    }
+    return StateMachine(
+        resource=resource,
+        # CloudFormation makes one up where the template gives none.
+        name=_resolve(properties.get("StateMachineName", resource), values),
+        file=directory / properties["DefinitionS3Location"],
+        substitutions=invoked,
+        texts={name: _text(value, values) for name, value in substitutions.items() if name not in invoked},
     )
 
 

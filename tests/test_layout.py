@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from provisioning.stage import Service
 from tests import shipped
 
 MAY_IMPORT = {
@@ -139,8 +140,7 @@ def test_a_file_of_handlers_begins_with_one(layer: str) -> None:
 def test_what_the_functions_read_is_what_the_template_sets() -> None:
     text = "\n".join(source.read_text() for layer in ("stages", "upkeep", "provisioning") for source in sources(layer))
     read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
-    services = ("AUTH", "REALTIME", "STORAGE", "POOLER")
-    read |= {f"{service}_SERVICE_{setting}" for service in services for setting in ("URL", "ADAPTER")}
+    read |= {f"{service.upper()}_SERVICE_{setting}" for service in Service for setting in ("URL", "ADAPTER")}
     given = set(shipped.template()["Globals"]["Function"]["Environment"]["Variables"])
     assert read - set(NOT_IN_TEMPLATE) == {name for name in given if not name.startswith("POWERTOOLS_")}
 

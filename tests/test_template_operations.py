@@ -80,7 +80,9 @@ def test_traffic_shifts_to_a_new_version_and_back_when_the_alarms_go_off(job_typ
     preference = alias["DeploymentPreference"]
     assert preference["StateMachineVersionArn"] == {"Ref": f"{stem}Version"}
     assert (preference["Type"], preference["Percentage"], preference["Interval"]) == ("CANARY", 10, 10)
-    assert preference["Alarms"] == [{"Ref": f"{stem}FailedExecutionsAlarm"}, {"Ref": "RollbackIncompleteAlarm"}]
+    assert preference["Alarms"] == [
+        {"Ref": f"{stem}{name}"} for name in ("FailedExecutionsAlarm", "RollbackIncompleteAlarm")
+    ]
     version = RESOURCES[f"{stem}Version"]
     assert version["Properties"]["StateMachineArn"] == {"Ref": f"{stem}StateMachine"}
     assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -117,6 +119,14 @@ def test_an_alarm_of_every_job_type_goes_off_at_the_same_point(ending: str) -> N
     alarms = [shipped.made("AWS::CloudWatch::Alarm")[f"{shipped.resource_stem(name)}{ending}"] for name in DECLARATIONS]
     alike = [{key: alarm[key] for key in alarm if key not in {"AlarmDescription", "Dimensions"}} for alarm in alarms]
     assert all(one == alike[0] for one in alike)
+
+
+@every_job_type
+def test_what_a_rollback_of_a_job_type_has_left_is_an_alarm_of_its_own(job_type: JobType) -> None:
+    alarm = shipped.made("AWS::CloudWatch::Alarm")[f"{shipped.resource_stem(job_type)}RollbackIncompleteAlarm"]
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert dimensions == {"service": "provisioner", "job_type": job_type, "outcome": "rollback_incomplete"}
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["Statistic"]) == ("FailedJobs", 1, "Sum")
 
 
 def test_no_other_alarm_watches_state_machines() -> None:

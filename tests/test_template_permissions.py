@@ -32,6 +32,8 @@ CLUSTER_ADMINS = {
     "CreateDatabaseRole",
     "CreateSchemaRole",
     "FinalizeRole",
+    "RevokeApiKeysRole",
+    "DeregisterServicesRole",
     "DropDatabaseRole",
     "SuspendAccessRole",
     "RestoreAccessRole",

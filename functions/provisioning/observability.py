@@ -52,9 +52,10 @@ def count_stage(stage: str, outcome: str, seconds: float) -> None:
     metrics.flush_metrics()
 
 
-def count_failed_job(outcome: str) -> None:
-    """Writes that a job was closed without success, and how: failed, rolled_back or rollback_incomplete."""
+def count_failed_job(job_type: str, outcome: str) -> None:
+    """Write that a job was closed without success, and how: failed, rolled_back or rollback_incomplete."""
     metrics = EphemeralMetrics()
+    metrics.add_dimension(name="job_type", value=job_type)
     metrics.add_dimension(name="outcome", value=outcome)
     metrics.add_metric(name="FailedJobs", unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()

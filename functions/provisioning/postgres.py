@@ -34,7 +34,7 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
     A dead peer is noticed within about 25 seconds, below the 50 seconds a Lambda has. Raises psycopg2.Error.
 
     Names are looked up in pg_catalog alone, so that no function of a tenant's takes the place of PostgreSQL's own
-    (CVE-2018-1058).
+    (CVE-2018-1058). What an owner can set for its database, and what would end the session, is set otherwise here.
     """
     opened: Connection = psycopg2.connect(
         host=document["host"],
@@ -46,7 +46,7 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
         application_name="provisioner",
         options=f"-c statement_timeout={statement_timeout_seconds}s"
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s -c client_min_messages=warning"
-        " -c search_path=pg_catalog",
+        " -c search_path=pg_catalog -c local_preload_libraries= -c idle_session_timeout=0",
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,

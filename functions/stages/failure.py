@@ -41,7 +41,7 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
     with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
         closed = close(control_plane.connect(), event)
     if closed["outcome"] != "succeeded":
-        count_failed_job(closed["outcome"])
+        count_failed_job(event["job_type"], closed["outcome"])
     return closed
 
 

@@ -135,7 +135,7 @@ def _change(
     def undo_with(change: Change, rollback: Rollback) -> Undone:
         tenant = suspensions.tenant_of(rollback.control, rollback.job_id) if rollback.has_begun else None
         done = change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else {}
-        return Undone([f"{service} {what}" for service, what in done.items()])
+        return Undone([f"{service} {what}" for service, what in done.items() if what != registrations.KEPT])
 
     if stage not in DECLARATIONS[event["job_type"]].states:
         return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))

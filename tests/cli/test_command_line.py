@@ -54,6 +54,9 @@ def one_line(error: str) -> str:
         ["status", "j"],
         ["history", "j"],
         ["rollback", "j"],
+        ["retry", "j"],
+        ["suspend", "p"],
+        ["resume", "p"],
         ["migrate"],
         ["keys", "p", "--reveal"],
         ["show", "p"],
@@ -98,7 +101,7 @@ def test_bad_json_is_said_in_one_line(up: Path, tmp_path: Path) -> None:
     assert error == f"{event} is not JSON: Expecting value in line 1, column 16"
 
 
-@pytest.mark.parametrize("command", ["status", "history", "rollback"])
+@pytest.mark.parametrize("command", ["status", "history", "rollback", "retry"])
 def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
     assert one_line(provision(command, "nobody", state=up, expect=2).stderr) == "there is no job nobody"
 
@@ -118,6 +121,11 @@ def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:
     assert "project_id" in one_line(done.stderr)
 
 
+def test_an_unknown_job_type_is_said_in_one_line(up: Path) -> None:
+    error = one_line(provision("run", EVENT, "--job-type", "nothing", state=up, expect=2).stderr)
+    assert error.startswith("there is no job type nothing: it is one of provision_project, ")
+
+
 def test_keys_are_shown_once(up: Path) -> None:
     assert len(re.findall(r"\bdemo_\w+", provision("keys", "demo-project", "--reveal", state=up).stdout)) == 3
     error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=2).stderr)
@@ -127,7 +135,7 @@ def test_keys_are_shown_once(up: Path) -> None:
 def test_a_failed_execution_ends_with_1_and_says_why(up: Path) -> None:
     output = provision("run", EVENT, state=up, expect=1).stdout
     assert "ProjectNotEligible" in output
-    assert "demo-project is active already" in output
+    assert "demo-project is active: provision suspend demo-project" in output
 
 
 def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_path: Path) -> None:
@@ -139,6 +147,18 @@ def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_pa
     assert "succeeded, 100 %, completed, project shop" in provision("status", job, state=up).stdout
     history = provision("history", job, state=up).stdout
     assert re.search(r"Create tenant database +succeeded", history)
+
+
+def test_a_job_of_any_type_is_started_by_its_command_or_from_a_file(up: Path, tmp_path: Path) -> None:
+    provision("project", "add", "closed", "--organization", "o", "--owner", "u", state=up)
+    event, again = tmp_path / "event.json", tmp_path / "again.json"
+    event.write_text('{"project_id": "closed", "region": "us-east-1"}')
+    again.write_text('{"project_id": "closed"}')
+    provision("run", event, state=up)
+    assert "SUCCEEDED" in provision("suspend", "closed", state=up).stdout
+    assert "closed in us-east-1, suspended" in provision("show", "closed", state=up).stdout
+    assert "SUCCEEDED" in provision("run", again, "--job-type", "resume_project", state=up).stdout
+    assert "closed in us-east-1, active" in provision("show", "closed", state=up).stdout
 
 
 def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:

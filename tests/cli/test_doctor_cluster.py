@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 import pytest
@@ -12,6 +13,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli.findings import Finding
 from local.bootstrap import ADMIN as ADMIN_ROLE
+from local.lambda_environment import Handler
 from local.stack import Stack
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
@@ -24,7 +26,9 @@ from tests.cli.examining import (
     rename,
     wrong,
 )
-from tests.executions.running import execute, payload_for, run
+from tests.executions.running import execute, payload_for, replaced, run
+
+VIEWED = "SELECT room FROM control_plane.cluster_room WHERE cluster_id = 'local'"
 
 
 def found() -> Finding:
@@ -153,6 +157,20 @@ def test_a_project_takes_one_place_of_its_cluster_and_the_pool_takes_none(stack:
             assert room_of(500) == before
         assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
         assert room_of(500) == before - 1
+
+
+def test_the_room_is_that_of_the_view_while_a_job_runs(stack: Stack, project_id: str) -> None:
+    with changed_cluster(stack, capacity=500):
+        before, rooms = room_of(500), []
+
+        def look(handler: Handler, event: Any, context: Any) -> Any:
+            ((room,),) = execute(stack, VIEWED, "control_plane")
+            rooms.append((room, room_of(500)))
+            return handler(event, context)
+
+        with replaced(stack, "CreateSchemaFunction", look):
+            assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
+    assert rooms == [(before - 1, before - 1)]
 
 
 def test_a_cluster_that_was_upgraded(stack: Stack) -> None:

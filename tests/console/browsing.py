@@ -11,8 +11,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.progress import get_progress
 from tests.executions.running import replaced
+
+
+def execution_address(console: str, job: str, job_type: JobType = PROVISION_PROJECT.job_type) -> str:
+    """Returns the address of an execution of the laptop's state machine for the job type."""
+    return f"{console}/executions/laptop-{job_type.replace('_', '-')}/{job}"
 
 
 def open_job(page: Page, console: str, job: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from console.directory import PAGE_SIZE, Query
-from console.shown import Sources
+from console.execution_list import PAGE_SIZE, Query
+from console.job_view import Sources
 from local.stack import Stack
 from tests.console.conftest import Serve
 
@@ -77,22 +77,22 @@ def read_only(serve: Serve, crowd: str) -> str:
 def test_every_execution_has_its_place_and_the_newest_come_first(sources: Sources) -> None:
     newest_first = ["long", *(f"e-{number:04}" for number in reversed(range(EXECUTIONS - 1)))]
     for number in (1, 2, 40):
-        page = sources.directory.look(Query(page=number))
+        page = sources.execution_list.look(Query(page=number))
         assert (page.found, page.listed, page.pages, page.older) == (EXECUTIONS, EXECUTIONS, 40, False)
         assert [row.name for row in page.rows] == newest_first[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 
 
 def test_a_status_and_a_project_find_theirs(sources: Sources) -> None:
-    assert sources.directory.look(Query(status="FAILED")).found == FAILED
-    page = sources.directory.look(Query(project="long"))
+    assert sources.execution_list.look(Query(status="FAILED")).found == FAILED
+    page = sources.execution_list.look(Query(project="long"))
     while page.unread:
         # Each look asks AWS for no more inputs than it allows in a second, and the next goes on.
-        page = sources.directory.look(Query(project="long"))
+        page = sources.execution_list.look(Query(project="long"))
     assert [row.name for row in page.rows] == ["long"]
 
 
 def test_a_page_number_beyond_the_end_is_the_last_page(sources: Sources) -> None:
-    assert sources.directory.look(Query(page=10_000)).number == EXECUTIONS // PAGE_SIZE
+    assert sources.execution_list.look(Query(page=10_000)).number == EXECUTIONS // PAGE_SIZE
 
 
 def test_the_browser_stays_smooth(page: Page, read_only: str, record_property: Any) -> None:

@@ -13,7 +13,7 @@ from cli.history_view import print_history
 from cli.progress_view import follow
 from local.stack import Stack
 from tests.conftest import TIME_SCALE, NewProject
-from tests.console.browsing import open_job
+from tests.console.browsing import execution_address, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import SERVICES, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -50,7 +50,7 @@ def test_no_secret_is_on_a_page(page: Page, console: str, runs: Runs) -> None:
             shown.append(page.content())
         page.locator('[data-key="state-Generate API keys"]').click()
         expect(page.locator(".attempt").first).to_contain_text("attempt succeeded")
-        shown += [page.content(), page.request.get(f"{console}/executions/{job}/history.json").text()]
+        shown += [page.content(), page.request.get(f"{execution_address(console, job)}/history.json").text()]
         page.goto(console)
         page.wait_for_selector("table")
         shown.append(page.content())
@@ -67,7 +67,7 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
         follow(sources, job, terminal, as_json=True)
         administration.print_status(job, terminal)
         print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
-        described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.arn(job))
+        described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.find(job))
         outcome_view.print_outcome({**described}, terminal)
         lookup_view.print_project(json.loads(described["input"])["project_id"], terminal)
     assert "SUCCEEDED" in written.getvalue()

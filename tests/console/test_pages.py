@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from local.stack import Stack
 from provisioning.ledger.progress import get_progress
 from provisioning.stage import Service
-from tests.console.browsing import assert_accessible, held, new_job, node, open_job
+from tests.console.browsing import assert_accessible, execution_address, held, new_job, node, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import keep_logs, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -57,7 +57,7 @@ def test_no_secret_is_shown(page: Page, console: str, stack: Stack, project_id: 
     page.locator('[data-key="event-1"] summary').click()
     expect(page.get_by_label("Event 1", exact=True)).to_contain_text(project_id)
     assert SECRET not in page.content()
-    assert SECRET not in page.request.get(f"{console}/executions/{job}/history.json").text()
+    assert SECRET not in page.request.get(f"{execution_address(console, job)}/history.json").text()
 
 
 def test_each_attempt_has_the_lines_that_it_logged(page: Page, console: str, stack: Stack, project_id: str) -> None:

@@ -3,22 +3,25 @@
 moto has no redrive, so these requests are checked against botocore's model of Step Functions.
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from console.actions import redrives, retry
+from console.actions import payload_of_retry, redrives, retry
 from console.definition import read_definition
 from console.errors import ConsoleError
 from console.executions import Execution, Executions
 from console.history import read_history
+from console.stages import stages_of
 from tests import shipped
 
-MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:ProvisionProject"
-ARN = "arn:aws:states:us-east-1:123456789012:execution:ProvisionProject:job-1"
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:stack-provision-project"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-provision-project:job-1"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +53,7 @@ def ended(status: str, *, redrivable: bool = True) -> Execution:
         definition=definition,
         machine=machine,
         events=[],
-        timeline=read_history(machine, [], status, NOW),
+        timeline=read_history(machine, stages_of(ARN), [], status, NOW),
     )
 
 
@@ -73,7 +76,9 @@ def test_a_stopped_execution_whose_job_still_runs_is_redriven(step_functions: St
 def test_any_other_is_tried_again_by_an_execution_of_its_own(
     step_functions: Stubber, execution: Execution, job_status: str
 ) -> None:
-    request = {"stateMachineArn": MACHINE, "input": execution.input, "name": ANY}
+    replaces = {"retries": "job-1"} if job_status == "rollback_incomplete" else {}
+    payload = json.dumps(json.loads(execution.input) | replaces)
+    request = {"stateMachineArn": MACHINE, "input": payload, "name": ANY}
     step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
     assert not redrives(execution, job_status)
     assert retry(Executions(step_functions.client, MACHINE), execution, job_status).startswith("demo-")
@@ -83,3 +88,40 @@ def test_a_redrive_that_is_refused_is_said_in_one_line(step_functions: Stubber) 
     step_functions.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
     with pytest.raises(ConsoleError, match="It is older than 14 days"):
         retry(Executions(step_functions.client, MACHINE), ended("ABORTED"), "running")
+
+
+def test_a_job_of_another_type_is_tried_again_by_its_own_state_machine(step_functions: Stubber) -> None:
+    suspended = replace(ended("FAILED"), arn=ARN.replace("provision", "suspend"))
+    request = {"stateMachineArn": MACHINE.replace("provision", "suspend"), "input": suspended.input, "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    retry(Executions(step_functions.client, MACHINE), suspended, "rolled_back")
+
+
+def test_a_rollback_that_failed_is_tried_again_as_one(step_functions: Stubber) -> None:
+    rollback = replace(ended("FAILED"), input='{"rolls_back": "job-0"}')
+    request = {"stateMachineArn": MACHINE, "input": rollback.input, "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    retry(Executions(step_functions.client, MACHINE), rollback, None)
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [
+        replace(ended("FAILED"), arn=ARN.replace("stack-provision-project", "crowd")),
+        replace(ended("FAILED"), input="[]"),
+    ],
+    ids=["a state machine of no job type", "an input that is no payload"],
+)
+def test_what_no_job_type_takes_is_not_tried_again(step_functions: Stubber, execution: Execution) -> None:
+    with pytest.raises(ConsoleError, match="no job type takes its input"):
+        retry(Executions(step_functions.client, MACHINE), execution, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "retries"),
+    [("rollback_incomplete", "job-1"), ("rolled_back", None), ("failed", "job-0"), (None, "job-0")],
+    ids=["something is left", "it took the other's place", "it never opened", "nobody knows"],
+)
+def test_a_retry_names_the_job_in_whose_place_it_is(status: str | None, retries: str | None) -> None:
+    payload = payload_of_retry({"project_id": "p", "retries": "job-0"}, "job-1", status)
+    assert (payload["project_id"], payload.get("retries")) == ("p", retries)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.connection import of_stack
 from cli.progress_view import follow, stage_table
-from console.shown import Sources
+from console.job_view import Sources
 from console.stage_progress import next_attempts, stage_progress
 from local.errors import HumanError
 from local.stack import Stack

@@ -21,7 +21,7 @@ Record = dict[str, Any]
 DIMENSIONS = {
     "Attempts": [["stage", "outcome", "service"], ["service", "outcome"]],
     "Duration": [["stage", "outcome", "service"], ["service", "outcome"]],
-    "FailedJobs": [["outcome", "service"]],
+    "FailedJobs": [["job_type", "outcome", "service"]],
     "ClusterRoom": [["service"]],
 }
 

@@ -149,7 +149,7 @@ class Laboratory:
 
     def _start(self, declared: Declaration, project_id: str, job_id: str, size: str = SIZE) -> dict[str, Any]:
         document = payload(project_id, size) if declared is PROVISION_PROJECT else {"project_id": project_id}
-        return self._stack.run(document, job_id, declared.job_type, timeout=120)
+        return self._stack.run(document, job_id, timeout=120, job_type=declared.job_type)
 
     def _problems(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before | None) -> list[str]:
         succeeded, problems = execution["status"] == "SUCCEEDED", []

@@ -3,8 +3,9 @@
 import functools
 from enum import StrEnum
 
-from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests import shipped
@@ -46,7 +47,7 @@ class Job(StrEnum):
     @property
     def rollback(self) -> set[str]:
         """The functions that run when it fails."""
-        return functions_of_rollback(self.declared)
+        return functions_of_rollback(self.declared.job_type)
 
     def has(self, point: Point) -> bool:
         """Return whether the point is this kind's own: where a tenant comes from matters to the stages that make it."""
@@ -56,8 +57,8 @@ class Job(StrEnum):
 
 
 @functools.cache
-def functions_of_rollback(declared: Declaration) -> set[str]:
+def functions_of_rollback(job_type: JobType) -> set[str]:
     """Return the functions of a type's compensations, and the one that records the failure."""
-    invoked = {name: task["Parameters"]["FunctionName"] for name, task in shipped.tasks(declared.job_type).items()}
-    names = [*declared.compensations, "Record failure"]
+    invoked = {name: task["Parameters"]["FunctionName"] for name, task in shipped.tasks(job_type).items()}
+    names = [*DECLARATIONS[job_type].compensations, "Record failure"]
     return {invoked[name].removeprefix("${").removesuffix("Arn}") for name in names}

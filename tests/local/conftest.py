@@ -27,6 +27,25 @@ Resources:
       DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
 """
+SEVERAL = """
+Globals: {Function: {CodeUri: functions/, Timeout: 50, MemorySize: 512}}
+Resources:
+  WorkFunction: {Type: "AWS::Serverless::Function", Properties: {Handler: sample_handlers.work}}
+  SuspendMachine:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      StateMachineName: !Sub ${AWS::StackName}-suspend-project
+      DefinitionS3Location: machine.asl.yaml
+      DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
+  ProvisionMachine:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      StateMachineName: !Sub ${AWS::StackName}-provision-project
+      DefinitionS3Location: machine.asl.yaml
+      DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
+"""
+"""Two job types, of which the one that provisions comes second."""
+
 DEFINITION = """
 StartAt: Work
 States:

@@ -11,7 +11,37 @@ from botocore.exceptions import ClientError
 from local.aws import LocalAws
 from local.errors import HumanError
 from local.template import read_template
-from tests.local.conftest import Machines, Start
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.executions import roll_back
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import StepFunctions, get_job_handler, job_type_of
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.local.conftest import SEVERAL, Machine, Machines, Start
+
+
+@pytest.fixture
+def several(machines: Machines, tmp_path: Path) -> Machine:
+    """The state machines of two job types, whose one function answers what it is given."""
+    (tmp_path / "several.yaml").write_text(SEVERAL)
+    return machines(lambda event, _: event, shipped=read_template(tmp_path / "several.yaml"))
+
+
+def test_every_state_machine_of_the_template_is_there_under_its_own_name(several: Machine) -> None:
+    listed = several.aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert {one["name"] for one in listed} == {"laptop-provision-project", "laptop-suspend-project"}
+
+
+def test_the_state_machine_that_provisions_is_the_one_that_others_are_found_from(several: Machine) -> None:
+    assert job_type_of(several.aws.state_machine_arn) == PROVISION_PROJECT.job_type
+
+
+@pytest.mark.parametrize("job_type", [PROVISION_PROJECT.job_type, SUSPEND_PROJECT.job_type])
+def test_a_job_and_its_rollback_run_in_the_state_machine_of_their_type(several: Machine, job_type: JobType) -> None:
+    place = StepFunctions(several.aws.client("stepfunctions"), several.aws.state_machine_arn)
+    job = get_job_handler(job_type)({"project_id": "p"}, "job", place)
+    for started in (job, roll_back(job_type, "job", place)):
+        assert several.aws.wait(started.execution_arn, 60)
+        assert job_type_of(started.execution_arn) == job_type
 
 
 def test_the_result_of_the_handler_is_the_output(machines: Machines) -> None:

@@ -34,7 +34,9 @@ def call(tmp_path: Path, machines: Machines) -> Call:
         definition = tmp_path / "integration.asl.yaml"
         state = {"Type": "Task", "Resource": f"arn:aws:states:::aws-sdk:{action}", "Parameters": parameters}
         definition.write_text(json.dumps({"StartAt": "Ask", "States": {"Ask": state | {"End": True}}}))
-        machine = machines(answer, shipped=replace(read_template(tmp_path / "template.yaml"), definition=definition))
+        template = read_template(tmp_path / "template.yaml")
+        asking = replace(template.state_machines[0], file=definition)
+        machine = machines(answer, shipped=replace(template, state_machines=(asking,)))
         return machine, machine.run()
 
     return run

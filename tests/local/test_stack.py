@@ -15,6 +15,9 @@ from local import state
 from local.errors import HumanError
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning.jobs import registry
+from provisioning.jobs.registry import state_machine_of
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +33,20 @@ stack = Stack(pathlib.Path(sys.argv[1]), fsync=False)
 stack.start()
 with stack.runtime.replaced("CreateSchemaFunction", die):
     stack.run(json.loads(sys.argv[2]), "killed-job")
+"""
+KILLED_IN_A_SUSPENSION = """
+import json, os, pathlib, signal, sys
+from local.stack import Stack
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+
+def die(event, context):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+stack, event = Stack(pathlib.Path(sys.argv[1]), fsync=False), json.loads(sys.argv[2])
+stack.start()
+stack.run(event)
+with stack.runtime.replaced("SuspendServicesFunction", die):
+    stack.run({"project_id": event["project_id"]}, "killed-job", job_type=SUSPEND_PROJECT.job_type)
 """
 
 
@@ -95,6 +112,22 @@ def test_a_job_whose_stack_was_killed_goes_on_at_the_next_start(tmp_path: Path) 
     with Stack(tmp_path, fsync=False) as stack:
         arn = f"{stack.state_machine_arn.replace(':stateMachine:', ':execution:')}:killed-job"
         assert stack.wait(arn)["status"] == "SUCCEEDED"
+
+
+def test_a_killed_job_of_any_type_goes_on_in_the_state_machine_of_its_type(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", KILLED_IN_A_SUSPENSION, str(tmp_path), json.dumps(EVENT)]
+    assert subprocess.run(program, check=False).returncode == -signal.SIGKILL
+    with Stack(tmp_path, fsync=False) as stack:
+        machine = state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)
+        assert stack.wait(f"{machine.replace(':stateMachine:', ':execution:')}:killed-job")["status"] == "SUCCEEDED"
+
+
+def test_a_stack_does_not_start_without_a_handler_for_every_job_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(registry._handlers, SUSPEND_PROJECT.job_type)
+    with pytest.raises(LookupError, match="job types without a handler: suspend_project"):
+        Stack(tmp_path, fsync=False).start()
 
 
 def test_stopping_ends_a_wait_of_300_seconds(tmp_path: Path) -> None:

@@ -27,6 +27,14 @@ Resources:
       DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {OneFunctionArn: !GetAtt OneFunction.Arn}
 """
+SECOND = """
+  SecondMachine:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      StateMachineName: !Sub ${AWS::StackName}-suspend-project
+      DefinitionS3Location: second.asl.yaml
+      DefinitionSubstitutions: {TwoFunctionArn: !Ref TwoFunction.Version}
+"""
 
 
 @pytest.fixture
@@ -65,14 +73,14 @@ def test_an_unknown_parameter_is_refused(template: Path) -> None:
 
 
 def test_definition_gets_the_arns_of_its_functions(template: Path) -> None:
-    definition = read_template(template).state_machine_definition({"OneFunction": "arn:one"})
+    definition = read_template(template).state_machines[0].definition({"OneFunction": "arn:one"})
     assert json.loads(definition)["States"]["A"]["Resource"] == "arn:one"
 
 
 def test_a_placeholder_without_a_substitution_is_refused(template: Path) -> None:
     (template.parent / "machine.asl.yaml").write_text('StartAt: A\nStates: {A: {Resource: "${Other}"}}\n')
     with pytest.raises(TemplateError, match="needs a substitution for Other"):
-        read_template(template).state_machine_definition({"OneFunction": "arn:one"})
+        read_template(template).state_machines[0].definition({"OneFunction": "arn:one"})
 
 
 @pytest.mark.parametrize(
@@ -87,10 +95,10 @@ def test_a_placeholder_without_a_substitution_is_refused(template: Path) -> None
 def test_a_substitution_may_be_a_text(template: Path, value: str, expected: str) -> None:
     template.write_text(TEMPLATE.replace("!GetAtt OneFunction.Arn", f"!GetAtt OneFunction.Arn, Partition: {value}"))
     (template.parent / "machine.asl.yaml").write_text('States: {A: {Resource: "arn:${Partition}:states"}}\n')
-    read = read_template(template)
-    definition = read.state_machine_definition({"OneFunction": "arn:one"})
+    (machine,) = read_template(template).state_machines
+    definition = machine.definition({"OneFunction": "arn:one"})
     assert json.loads(definition)["States"]["A"]["Resource"] == expected
-    assert set(read.substitutions) == {"OneFunctionArn"}
+    assert set(machine.substitutions) == {"OneFunctionArn"}
 
 
 @pytest.mark.parametrize("value", ["!GetAtt Key.Arn", '!Sub "${Key}"', "!Ref Nothing"])
@@ -113,6 +121,23 @@ def test_an_intrinsic_function_that_is_not_followed_is_refused(template: Path) -
 
 def test_the_shipped_template_names_a_function_for_every_substitution() -> None:
     template = read_template()
-    assert set(template.substitutions.values()) <= {function.resource for function in template.functions}
-    assert len(template.substitutions) == 13
-    assert template.texts == {"Partition": "aws"}
+    for machine in template.state_machines:
+        assert set(machine.substitutions.values()) <= {function.resource for function in template.functions}
+        assert machine.texts == {"Partition": "aws"}
+    assert len(template.state_machines[0].substitutions) == 13
+
+
+def test_every_state_machine_has_its_own_name_file_and_functions(template: Path) -> None:
+    template.write_text(TEMPLATE + SECOND)
+    (template.parent / "second.asl.yaml").write_text('StartAt: B\nStates: {B: {Resource: "${TwoFunctionArn}"}}\n')
+    first, second = read_template(template).state_machines
+    assert (first.resource, first.name) == ("Machine", "Machine")
+    assert (second.resource, second.name) == ("SecondMachine", "laptop-suspend-project")
+    assert json.loads(second.definition({"TwoFunction": "arn:two"}))["States"]["B"]["Resource"] == "arn:two"
+    assert first.substitutions == {"OneFunctionArn": "OneFunction"}
+
+
+def test_a_template_without_a_state_machine_is_refused(template: Path) -> None:
+    template.write_text(TEMPLATE.partition("  Machine:")[0])
+    with pytest.raises(TemplateError, match="has no state machine"):
+        read_template(template)

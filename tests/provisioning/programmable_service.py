@@ -75,7 +75,7 @@ class ProgrammableService:
             def do_GET(self) -> None:
                 service.handle(self)
 
-            do_PUT = do_DELETE = do_GET  # noqa: N815 (http.server's names)
+            do_PUT = do_DELETE = do_PATCH = do_POST = do_GET  # noqa: N815 (http.server's names)
 
             @override
             def log_message(self, *_: object) -> None:

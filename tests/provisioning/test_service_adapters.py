@@ -24,17 +24,11 @@ from provisioning.services.generic import Generic
 from provisioning.stage import Service
 from tests.provisioning.conftest import KEY, KNOWN, REGION, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import ProgrammableService, answer
-from tests.stages.supavisor_api import SupavisorApi
-from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi
+from tests.stages.native_apis import APIS
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-NATIVE: dict[str, type[TenantApi]] = {
-    "supabase-realtime": RealtimeApi,
-    "supabase-storage": StorageApi,
-    "supavisor": SupavisorApi,
-}
 ANOTHER = "tsrqponmlkjihgfedcba"
 MADE_AT = datetime(2025, 1, 1, tzinfo=UTC)
 ABSENT_SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:absent"
@@ -123,13 +117,13 @@ def test_a_registration_that_arrives_after_the_removal_is_a_conflict(laptop: Gen
     assert not laptop.exists(TENANT_ID)
 
 
-@pytest.mark.parametrize("adapter", NATIVE)
+@pytest.mark.parametrize("adapter", APIS)
 def test_a_tenant_id_is_all_that_a_removal_needs(
     secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, adapter: str
 ) -> None:
     monkeypatch.setattr(service_client, "_environment", threading.local())
     secrets_manager.create_secret(Name="tokens", SecretString=json.dumps({"auth": TOKEN * 2}))
-    api = NATIVE[adapter](TOKEN * 2)
+    api = APIS[adapter](TOKEN * 2)
     api.tenants = {tenant_id: {"healthy": True, "latest": True} for tenant_id in (TENANT_ID, ANOTHER)}
     with api.serve() as url:
         for name, value in {

@@ -18,7 +18,8 @@ from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.tenant.scram import scram_verifier
 from tests.stages.jobs import execute
-from tests.stages.tenant_apis import RealtimeApi, native_service
+from tests.stages.realtime_api import RealtimeApi
+from tests.stages.tenant_apis import native_service
 
 LOGIN = "provisioner_realtime"
 SECRET = "provisioner/realtime-database"

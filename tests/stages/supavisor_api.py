@@ -1,5 +1,6 @@
 """The tenant API of Supavisor as its source has it, over HTTP, traps included."""
 
+import time
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -11,10 +12,19 @@ from tests.stages.tenant_apis import TenantApi, connection_of
 class SupavisorApi(TenantApi):
     """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent.
 
-    To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM.
+    To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM. A PUT
+    leaves a ban as it is.
     """
 
+    suspension = "banned_at"
     global_ca = False
+    bans = True
+    """Whether it has the route that bans, as since 2.9.0."""
+
+    @override
+    def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
+        (manager,) = [user for user in tenant["users"] if user["is_manager"]]
+        return connection_of(tenant | manager, "db_database")
 
     @override
     def application(self) -> Flask:
@@ -26,28 +36,51 @@ class SupavisorApi(TenantApi):
 
         @application.put("/api/tenants/<external_id>")
         def put(external_id: str) -> Any:
-            tenant = request.get_json()["tenant"]
-            if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
-                return jsonify(errors={"db_port": ["is invalid"]}), 422
-            if problem := self.certificate_problem(tenant):
-                return jsonify(error=problem), 400
-            (manager,) = [user for user in tenant["users"] if user["is_manager"]]
-            if not self.migrate(connection_of(tenant | manager, "db_database")):
-                return jsonify(error=f"Can't connect the user {manager['db_user']}: invalid_password"), 400
-            status = 200 if external_id in self.tenants else 201
-            self.tenants[external_id] = tenant
-            return jsonify(data={"external_id": external_id}), status
+            return self.keep(external_id, request.get_json()["tenant"])
+
+        @application.patch("/api/tenants/<external_id>")
+        def patch(external_id: str) -> Any:
+            if not self.bans:
+                return jsonify(errors={"detail": "Not Found"}), 404
+            return self.ban(external_id, request.get_json())
 
         @application.get("/api/tenants/<external_id>")
         def show(external_id: str) -> Any:
-            found = external_id in self.tenants
-            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
+            if external_id not in self.tenants:
+                return jsonify(error="not found"), 404
+            return jsonify(data={"external_id": external_id, "banned_at": self.tenants[external_id].get("banned_at")})
 
         @application.delete("/api/tenants/<external_id>")
         def delete(external_id: str) -> Any:
             return Response(status=204 if self.tenants.pop(external_id, None) else 404)
 
         return application
+
+    def keep(self, external_id: str, tenant: dict[str, Any]) -> Any:
+        """Keeps the tenant once its database lets the manager in."""
+        if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
+            return jsonify(errors={"db_port": ["is invalid"]}), 422
+        if problem := self.certificate_problem(tenant):
+            return jsonify(error=problem), 400
+        database = self.database_of(tenant)
+        if not self.migrate(database):
+            return jsonify(error=f"Can't connect the user {database['user']}: invalid_password"), 400
+        status = 200 if external_id in self.tenants else 201
+        self.tenants[external_id] = self.tenants.get(external_id, {}) | tenant
+        return jsonify(data={"external_id": external_id}), status
+
+    def ban(self, external_id: str, ban: dict[str, Any]) -> Any:
+        """Bans the tenant and ends its pools, or lifts its ban."""
+        if external_id not in self.tenants:
+            return jsonify(error="not found"), 404
+        banned = ban["banned"]
+        if not isinstance(banned, bool) or (banned and not isinstance(ban.get("ban_reason"), str)):
+            return jsonify(errors={"ban_reason": ["can't be blank"]}), 422
+        banned_at = time.time() if banned else None
+        self.tenants[external_id] |= {"banned_at": banned_at, "ban_reason": ban.get("ban_reason")}
+        if banned:
+            self.sessions.end(external_id)
+        return jsonify(data={"external_id": external_id, "banned_at": banned_at}), 200
 
     def certificate_problem(self, tenant: dict[str, Any]) -> str | None:
         """Says what is wrong with the CA that the database is to be verified against, or None."""

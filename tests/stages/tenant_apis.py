@@ -1,4 +1,4 @@
-"""The tenant APIs of Supabase Realtime and Storage as their sources have them, over HTTP, traps included.
+"""The tenant API of Supabase Storage as its source has it, over HTTP, traps included, and what such doubles share.
 
 Each is an application of its own that checks who asks, keeps its tenants, and signs in to the tenant database with the
 credentials that it was given: a registration that cannot work is refused here as it is there.
@@ -23,18 +23,22 @@ from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
 from local.stack import Stack
+from tests.stages.client_sessions import ClientSessions, NotServed
 
 STORAGE_MIGRATIONS = Path(__file__).with_name("storage_migrations.sql")
 Tenants = dict[str, dict[str, Any]]
-REALTIME_SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
 
 class TenantApi(ABC):
     """One service: its tenants, the requests that it got, and what a test lets go wrong."""
 
+    suspension = "suspend"
+    """What of a tenant is set while the service serves it no more."""
+
     def __init__(self, secret: str) -> None:
         self.secret = secret
         self.tenants: Tenants = {}
+        self.sessions = ClientSessions()
         self.requests: list[tuple[str, str]] = []
         self.migrations_fail = 0
         """How many of the next migrations of a tenant database fail."""
@@ -44,6 +48,17 @@ class TenantApi(ABC):
     @abstractmethod
     def application(self) -> Flask:
         """Returns the service's own routes."""
+
+    @abstractmethod
+    def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
+        """Returns how the service signs in to a tenant's database."""
+
+    def serve_client(self, tenant_id: str) -> None:
+        """Serves a client of the tenant, with a session in its database. Raises NotServed while it is suspended."""
+        tenant = self.tenants[tenant_id]
+        if tenant.get(self.suspension):
+            raise NotServed(tenant_id)
+        self.sessions.open(tenant_id, self.database_of(tenant))
 
     def migrate(self, connect: dict[str, Any]) -> bool:
         """Signs in to the tenant database, as migrations begin. Tells whether they went through."""
@@ -67,6 +82,7 @@ class TenantApi(ABC):
             yield server.url
         finally:
             server.stop()
+            self.sessions.end_all()
 
     def bearer_is_wrong(self) -> bool:
         """Tells whether the request has no bearer JWT of ours with iat and an exp that is near and has not passed."""
@@ -78,61 +94,12 @@ class TenantApi(ABC):
         return not claims.get("iat", 0) - 60 <= time.time() < claims.get("exp", 0) <= time.time() + 600
 
 
-class RealtimeApi(TenantApi):
-    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; removes the row before it
-    finds that it cannot stop the tenant.
-    """
-
-    @override
-    def application(self) -> Flask:
-        application = Flask("realtime")
-
-        @application.before_request
-        def authorize() -> Response | None:
-            return Response(status=403) if self.bearer_is_wrong() else None
-
-        @application.put("/api/tenants/<external_id>")
-        def put(external_id: str) -> Any:
-            tenant = request.get_json()["tenant"]
-            if external_id in self.tenants:
-                self.tenants[external_id] |= tenant
-                return jsonify(data={"external_id": external_id}), 200
-            if problem := realtime_problem(tenant):
-                return jsonify(errors={"extensions": [problem]}), 422
-            settings = tenant["extensions"][0]["settings"]
-            self.tenants[external_id] = tenant | {"healthy": False}
-            if not self.migrate(connection_of(settings, "db_name")):
-                return Response(status=401)
-            self.tenants[external_id]["healthy"] = True
-            return jsonify(data={"external_id": external_id}), 201
-
-        @application.get("/api/tenants/<external_id>")
-        def show(external_id: str) -> Any:
-            found = external_id in self.tenants
-            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
-
-        @application.get("/api/tenants/<external_id>/health")
-        def health(external_id: str) -> Any:
-            if external_id not in self.tenants:
-                return jsonify(error="not found"), 404
-            return jsonify(data={"healthy": self.tenants[external_id]["healthy"], "connected_cluster": 0})
-
-        @application.delete("/api/tenants/<external_id>")
-        def delete(external_id: str) -> Any:
-            return Response(status=self.remove(external_id))
-
-        return application
-
-    def remove(self, external_id: str) -> int:
-        """Removes the row, and returns the status of the answer."""
-        if self.tenants.pop(external_id, None) and self.removals_fail:
-            self.removals_fail -= 1
-            return 500
-        return 204
-
-
 class StorageApi(TenantApi):
     """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
+
+    @override
+    def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
+        return {"dsn": tenant["databaseUrl"]}
 
     @override
     def migrate(self, connect: dict[str, Any]) -> bool:
@@ -163,7 +130,7 @@ class StorageApi(TenantApi):
                 name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant
             ]:
                 return jsonify(error=f"body must have required property '{missing[0]}'"), 400
-            self.tenants[tenant_id] = tenant | {"latest": self.migrate({"dsn": tenant["databaseUrl"]})}
+            self.tenants[tenant_id] = tenant | {"latest": self.migrate(self.database_of(tenant))}
             return Response(status=204)
 
         @application.post("/tenants/<tenant_id>")
@@ -179,7 +146,7 @@ class StorageApi(TenantApi):
         @application.get("/tenants/<tenant_id>/health")
         def health(tenant_id: str) -> Any:
             tenant = self.tenants.get(tenant_id)
-            return jsonify(healthy=tenant is not None and signs_in({"dsn": tenant["databaseUrl"]}))
+            return jsonify(healthy=tenant is not None and signs_in(self.database_of(tenant)))
 
         @application.delete("/tenants/<tenant_id>")
         def delete(tenant_id: str) -> Any:
@@ -187,15 +154,6 @@ class StorageApi(TenantApi):
             return Response(status=204)
 
         return application
-
-
-def realtime_problem(tenant: dict[str, Any]) -> str | None:
-    """Says what Realtime does not take in a new tenant, or None."""
-    if not tenant.get("jwt_secret") or not tenant.get("extensions"):
-        return "can't be blank"
-    settings = tenant["extensions"][0]["settings"]
-    missing = [name for name in REALTIME_SETTINGS if not isinstance(settings.get(name), str)]
-    return f"{missing[0]} is invalid" if missing else None
 
 
 def connection_of(settings: dict[str, Any], database: str) -> dict[str, Any]:

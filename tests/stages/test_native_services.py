@@ -27,23 +27,17 @@ from stages.services import deregister_services
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, execute, open_job
-from tests.stages.supavisor_api import SupavisorApi
-from tests.stages.tenant_apis import RealtimeApi, StorageApi, TenantApi, native_service
-
-KINDS: dict[str, tuple[str, type[TenantApi]]] = {
-    "realtime": ("supabase-realtime", RealtimeApi),
-    "storage": ("supabase-storage", StorageApi),
-    "pooler": ("supavisor", SupavisorApi),
-}
+from tests.stages.native_apis import APIS, SERVES
+from tests.stages.tenant_apis import TenantApi, native_service
 
 
 @contextmanager
 def running(stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str) -> Iterator[TenantApi]:
-    with native_service(stack, monkeypatch, service, *KINDS[service]) as api:
+    with native_service(stack, monkeypatch, service, SERVES[service], APIS[SERVES[service]]) as api:
         yield api
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SERVES)
 def service(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -124,7 +118,7 @@ def test_a_tenant_whose_migrations_failed_is_registered_by_the_next_attempt(
 
 
 def test_a_put_that_arrives_after_the_rollback_is_undone(job: StagedJob, api: TenantApi, service: str) -> None:
-    adapter = adapter_class(KINDS[service][0])
+    adapter = adapter_class(SERVES[service])
     real = adapter.register
 
     def late(self: Supavisor, *arguments: object) -> object:

@@ -18,6 +18,7 @@ from stages.access import restore_access, suspend_access
 from tests.conftest import NewProject
 from tests.stages.jobs import a_job, execute
 from tests.stages.suspending import SUSPENSION, Tenant, is_out, live_tenant, session_of
+from tests.stages.test_replication_slots import streaming
 
 KNOWN = "SELECT 1 FROM control_plane.jobs WHERE job_id = %s"
 FAILED = """
@@ -236,7 +237,18 @@ def test_a_prepared_transaction_that_holds_the_login_is_in_nobodys_way(tenant: T
     assert tenant.suspend()["prepared_transactions"] == 1
 
 
-@pytest.mark.parametrize("closed", ["ALLOW_CONNECTIONS false", "CONNECTION LIMIT 0"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "ALLOW_CONNECTIONS false",
+        "CONNECTION LIMIT 0",
+        "SET local_preload_libraries = 'nothing'",
+        "SET idle_session_timeout = '1ms'",
+        "SET transaction_timeout = '1ms'",
+        "SET default_transaction_read_only = on",
+        "SET role = 'nobody'",
+    ],
+)
 def test_an_owner_that_has_closed_its_database_is_suspended_all_the_same(
     tenant: Tenant, other: Tenant, closed: str
 ) -> None:
@@ -265,6 +277,15 @@ def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, othe
     found = [execute(tenant.stack, "postgres", left, one.names.tenant_id) for one in (tenant, other)]
     assert found == [[], [(other.names.database,)]]
     execute(tenant.stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"s_{other.names.tenant_id}")
+
+
+def test_a_slot_that_is_in_use_goes_with_whoever_reads_from_it(tenant: Tenant) -> None:
+    slot = f"changes_{tenant.names.tenant_id}"
+    with streaming(tenant.stack, tenant.made_by, slot):
+        assert len(inside(tenant)) == 1
+        assert tenant.suspend()["slots"] == 1
+        assert inside(tenant) == []
+    assert execute(tenant.stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []
 
 
 def test_other_tenants_notice_nothing(tenant: Tenant, other: Tenant) -> None:

@@ -15,7 +15,8 @@ from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.stages.jobs import REGISTER, StagedJob, look_again, open_job
-from tests.stages.test_native_services import KINDS, running
+from tests.stages.native_apis import SERVES
+from tests.stages.test_native_services import running
 from tests.upkeep.conftest import tenant_of
 
 
@@ -47,7 +48,7 @@ def test_a_secret_that_a_superseded_attempt_created_late_is_found_and_removed(
     assert removed.tenant_id in look_again(stack, removed.tenant_id)["finished"], "the next look finds nothing"
 
 
-@pytest.mark.parametrize("service", KINDS)
+@pytest.mark.parametrize("service", SERVES)
 def test_a_registration_that_arrived_late_is_found_and_removed(
     stack: Stack, new_project: NewProject, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:

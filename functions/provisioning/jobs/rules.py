@@ -27,8 +27,13 @@ def keep_schema(schema: str, document: object) -> dict[str, Any]:
 def _validator(schema: str) -> Callable[[object], object]:
     import fastjsonschema
 
-    rules = json.loads(Path(__file__).with_name(schema).read_text())
-    return cast("Callable[[object], object]", fastjsonschema.compile(rules, use_default=False))
+    return cast("Callable[[object], object]", fastjsonschema.compile(read_schema(schema), use_default=False))
+
+
+def read_schema(schema: str) -> dict[str, Any]:
+    """Return a JSON schema, a file beside this one."""
+    rules: dict[str, Any] = json.loads(Path(__file__).with_name(schema).read_text())
+    return rules
 
 
 def _describe(path: list[str], rule: str | None, definition: object, violation: Any) -> str:

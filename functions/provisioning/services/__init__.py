@@ -1,4 +1,9 @@
-"""The services that a tenant is registered with. A new kind of service is one file here and one line in ADAPTERS."""
+"""The services that a tenant is registered with, and the one list of adapters.
+
+Of the functions, a new adapter is one file here, with its .sql if it sends any, and one line in ADAPTERS. Outside them
+it is its name in the template's AllowedValues and in docs/operations.md, and a test double of its contract, which
+tests/test_service_names.py asks for.
+"""
 
 import functools
 import importlib
@@ -11,8 +16,9 @@ from provisioning.services.adapter import Adapter
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
+DEFAULT_ADAPTER = "generic"
 ADAPTERS = {
-    "generic": "generic.Generic",
+    DEFAULT_ADAPTER: "generic.Generic",
     "supabase-realtime": "supabase_realtime.SupabaseRealtime",
     "supabase-storage": "supabase_storage.SupabaseStorage",
     "supavisor": "supavisor.Supavisor",
@@ -25,7 +31,7 @@ def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
 
     Raise Misconfigured for an adapter that does not exist.
     """
-    name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", "generic")
+    name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", DEFAULT_ADAPTER)
     if name not in ADAPTERS:
         raise Misconfigured(f"{service.upper()}_SERVICE_ADAPTER must be one of {', '.join(ADAPTERS)}")
     return adapter_class(name)(ServiceClient(service, ends_at))

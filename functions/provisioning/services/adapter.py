@@ -110,7 +110,8 @@ class ServiceTenant:
 class Adapter(ABC):
     """How one kind of service takes tenants.
 
-    Only a registration needs more than the tenant_id: upkeep removes registrations of tenants whose job is forgotten.
+    Only a registration needs more than the tenant_id: upkeep removes registrations of tenants whose job is forgotten,
+    and a suspended tenant's database is closed.
 
     Every method raises ServiceRegistrationFailed when trying again may help, ServiceRejectedRegistration on a final
     no, Misconfigured when a setting or a secret is missing, and psycopg2.Error from the tenant's database.
@@ -145,6 +146,20 @@ class Adapter(ABC):
     @abstractmethod
     def ready(self, tenant_id: str) -> bool:
         """Return whether the service says that it can serve the tenant."""
+
+    def suspend(self, tenant_id: str) -> bool:  # noqa: ARG002 (an adapter with a way needs it)
+        """Have the service serve the tenant no more, and keep its registration; repeating it changes nothing.
+
+        Return whether that is so: False when the contract has no way, or the service does not know the tenant.
+        """
+        return False
+
+    def resume(self, tenant_id: str) -> bool:  # noqa: ARG002 (as for suspend)
+        """Have the service serve the tenant again; repeating it changes nothing.
+
+        Return whether that is so: False when the contract has no way, or the service does not know the tenant.
+        """
+        return False
 
     def _path(self, tenant_id: str) -> str:
         return f"{self.tenants_path}/{quote(tenant_id, safe='')}"

@@ -1,15 +1,19 @@
-"""The registrations of a tenant that are written down, and their removal."""
+"""The registrations of a tenant that are written down, their suspension and their removal."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from provisioning import configuration, queries
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import adapter_for
+from provisioning.services.adapter import Adapter
 from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
+KEPT = "kept"
+"""Of a service that goes on as it was when a tenant is suspended or resumed."""
 
 
 class Registered(NamedTuple):
@@ -43,24 +47,56 @@ def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float
     One service that does not answer keeps no other from being asked; its error is raised once all were.
     """
     removed: list[str] = []
-    refused: list[Exception] = []
-    for one in declared:
-        try:
-            if adapter_for(Service(one.service), ends_at).deregister(one.tenant_id):
-                removed.append(f"{one.service} registration")
-            control.execute(QUERIES["record_removed_registration"], **one._asdict())
-        except (ServiceRegistrationFailed, ServiceRejectedRegistration, Misconfigured) as error:
-            refused.append(error)
-    if refused:
-        raise refused[0]
+
+    def deregister(one: Registered, adapter: Adapter) -> None:
+        if adapter.deregister(one.tenant_id):
+            removed.append(f"{one.service} registration")
+        control.execute(QUERIES["record_removed_registration"], **one._asdict())
+
+    _ask_each(declared, ends_at, deregister)
     return removed
 
 
 def suspend(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
-    """TEMPORARY."""
-    return {}
+    """Have every service that the tenant is registered with serve it no more, by that monotonic time.
+
+    Return by service "suspended", or "kept" where the service goes on as it was: its contract has no way, or it does
+    not know the tenant. Registrations stay, and nothing is written to the control plane. One service that does not
+    answer keeps no other from being asked; its error is raised once all were.
+    """
+    return _told(control, tenant_id, ends_at, lambda adapter: adapter.suspend(tenant_id), "suspended")
 
 
 def resume(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
-    """TEMPORARY."""
-    return {}
+    """Have every service that the tenant is registered with serve it again, by that monotonic time.
+
+    Return by service "resumed", or "kept", under the same conditions as suspend, and raise as it does.
+    """
+    return _told(control, tenant_id, ends_at, lambda adapter: adapter.resume(tenant_id), "resumed")
+
+
+def _told(
+    control: ControlPlane, tenant_id: str, ends_at: float, tell: Callable[[Adapter], bool], done: str
+) -> dict[str, str]:
+    outcome: dict[str, str] = {}
+
+    def tell_and_note(one: Registered, adapter: Adapter) -> None:
+        outcome[one.service] = done if tell(adapter) else KEPT
+
+    registered = control.fetch_all(Registered, QUERIES["find_standing_registrations"], tenant_id=tenant_id)
+    _ask_each(registered, ends_at, tell_and_note)
+    return outcome
+
+
+def _ask_each(declared: Sequence[Registered], ends_at: float, ask: Callable[[Registered, Adapter], None]) -> None:
+    refused: list[Exception] = []
+    for asked, one in enumerate(declared):
+        now = time.monotonic()
+        # An equal share of what is left: one that hangs uses up no other's time.
+        share = (ends_at - now) / (len(declared) - asked)
+        try:
+            ask(one, adapter_for(Service(one.service), now + share))
+        except (ServiceRegistrationFailed, ServiceRejectedRegistration, Misconfigured) as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]

@@ -15,3 +15,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: record_removed_registration
 UPDATE control_plane.service_registrations SET status = 'removed' WHERE tenant_id = %(tenant_id)s AND service = %(service)s;
+
+-- name: find_standing_registrations
+SELECT tenant_id, service FROM control_plane.service_registrations
+WHERE tenant_id = %(tenant_id)s AND status = 'registered'
+ORDER BY created_at, service;

@@ -19,6 +19,17 @@ migrations then need of a tenant's database is given before the PUT, over the te
 them what makes the slots, at 59bea849747a387b01294df9a526b74a556beb78 (lib/realtime/tenants/migrations.ex and
 repo/migrations/20260211000000_squash_migrations.ex). Without the setting it gets the tenant's own login, and nothing is
 given: a login with REPLICATION can drop every slot of the server.
+
+Suspension was read in lib/realtime/api.ex and the controller at 833cf36c3a3603fff5ae5a8a0ce473a21d5fedd4:
+
+    PUT    {base}/api/tenants/{external_id}          200 with {"tenant": {"suspend": ...}} alone, of a tenant it keeps
+    POST   {base}/api/tenants/{external_id}/reload   204 once its clients and its database sessions are ended, or 404
+
+A PUT that changes `suspend` ends clients and database sessions too, since 29de039e978ca3d61f84354a72b90ee3b69766fa of
+July 2025, and one that repeats it ends nothing: the reload ends what an earlier PUT left. Neither asks the tenant's
+database. Such a PUT of an unknown tenant is answered 500. New clients are answered 403; the next client after a resume
+makes the sessions again. No answer shows `suspend`, and `health` does not look at it. A version before
+e99f9d756edfbb02c670bab268a4fbcdcd0a5330 of October 2023 ignores it, and cannot be told from one that does not.
 """
 
 from collections.abc import Mapping
@@ -80,6 +91,30 @@ class SupabaseRealtime(Adapter):
         answer = self.client.document(body)
         data = answer.get("data", answer)
         return isinstance(data, dict) and data.get("healthy") is True
+
+    @override
+    def suspend(self, tenant_id: str) -> bool:
+        return self._record_suspended(tenant_id, suspended=True) and self._end_sessions(tenant_id)
+
+    @override
+    def resume(self, tenant_id: str) -> bool:
+        return self._record_suspended(tenant_id, suspended=False)
+
+    def _record_suspended(self, tenant_id: str, *, suspended: bool) -> bool:
+        if not self.exists(tenant_id):
+            return False
+        status, _ = self._request("PUT", self._path(tenant_id), {"tenant": {"suspend": suspended}})
+        if status == 401:
+            raise ServiceRegistrationFailed(f"{self.service} could not keep the change")
+        if status != 200:
+            raise self.client.refusal(status)
+        return True
+
+    def _end_sessions(self, tenant_id: str) -> bool:
+        status, _ = self._request("POST", f"{self._path(tenant_id)}/reload")
+        if status not in (204, 404):
+            raise self.client.refusal(status)
+        return status == 204
 
     def _put(self, tenant_id: str, description: Mapping[str, object]) -> int:
         status, _ = self._request("PUT", self._path(tenant_id), {"tenant": description}, MIGRATION_SECONDS)

@@ -14,8 +14,18 @@ that is tried again. To a certificate that it cannot use, or that is missing, it
 
 It checks the database's certificate against one CA, its GLOBAL_UPSTREAM_CA_PATH or else the tenant's, and takes no
 bundle. The configured root certificate is sent when it is one; from a bundle nobody can tell which CA a server has.
+
+The ban was read in tenant_controller.ex and lib/supavisor/tenants.ex at 03e5cc5697904df3b98b2e4a587bbbd5bc054157:
+
+    PATCH  {base}/api/tenants/{external_id}   200 with {"banned": ..., "ban_reason": ...}, 404 when absent, 422 invalid
+
+A ban refuses the tenant's clients until it is lifted, and tells the pools on every node to end; the answer does not
+wait for that. A repeated one dates the ban again and ends nothing more. Neither asks the tenant's database. A PUT
+leaves a ban as it is. GET has `banned_at`, null without a ban. Versions before 2.9.0 lack the route, added in
+850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an absent tenant.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import override
@@ -27,6 +37,9 @@ from provisioning.services.adapter import Adapter, Registration, ServiceTenant, 
 
 POOL_SIZE = 20
 """Of the tenant's limit of 60 connections, so that direct ones and other services find room."""
+
+BAN_REASON = "project suspended"
+"""What the tenant's clients are told."""
 
 UNAUTHORIZED = 403
 UNUSABLE_CERTIFICATE = b"Invalid 'upstream_"
@@ -58,14 +71,36 @@ class Supavisor(Adapter):
 
     @override
     def exists(self, tenant_id: str) -> bool:
-        status, _ = self._request("GET", tenant_id)
-        if status not in (200, 404):
-            raise self.client.refusal(status)
-        return status == 200
+        return self._find(tenant_id) is not None
 
     @override
     def ready(self, tenant_id: str) -> bool:
-        return self.exists(tenant_id)
+        """Of a tenant that is kept, a ban is all that keeps it from being served."""
+        answer = self._find(tenant_id)
+        if answer is None:
+            return False
+        data = self.client.document(answer).get("data")
+        return isinstance(data, dict) and data.get("banned_at") is None
+
+    @override
+    def suspend(self, tenant_id: str) -> bool:
+        return self._record_ban(tenant_id, {"banned": True, "ban_reason": BAN_REASON})
+
+    @override
+    def resume(self, tenant_id: str) -> bool:
+        return self._record_ban(tenant_id, {"banned": False})
+
+    def _find(self, tenant_id: str) -> bytes | None:
+        status, body = self._request("GET", tenant_id)
+        if status not in (200, 404):
+            raise self.client.refusal(status)
+        return body if status == 200 else None
+
+    def _record_ban(self, tenant_id: str, ban: Mapping[str, object]) -> bool:
+        status, _ = self._request("PATCH", tenant_id, ban)
+        if status not in (200, 404):
+            raise self.client.refusal(status)
+        return status == 200
 
     def _request(self, method: str, tenant_id: str, body: object = None) -> tuple[int, bytes]:
         path = self._path(tenant_id)

@@ -13,7 +13,8 @@ from provisioning.control_plane import ControlPlane
 from provisioning.errors import ResumptionFailed, SuspensionFailed
 from provisioning.identity import Tenant
 from provisioning.tenant import gate, suspensions
-from provisioning.tenant.gate import Entered, Gate
+from provisioning.tenant.gate import Entered
+from provisioning.tenant.suspensions import Suspension
 
 LOOKS = 2
 """Looks in a row that have to find nobody."""
@@ -39,19 +40,23 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
 
     Raise SuspensionFailed, naming what is left, when somebody is still in at that time, and what gate.held raises.
     """
-    with gate.held(control, tenant, job_id, check) as held:
-        kept = suspensions.record_closing(control, tenant.tenant_id, job_id, held.find_logins())
-        ended, looks = Ended(), 0
+
+    def intend(logins: list[str]) -> Suspension:
+        return suspensions.record_closing(control, tenant.tenant_id, job_id, logins)
+
+    with gate.held(control, tenant, job_id, check, intend) as held:
+        is_kept = held.kept.way_in is not None
+        ended, looks, before = Ended(), 0, held.look()
         while True:
             if held.close_logins():
                 way_in = held.find_way_in()
-                if kept.way_in is None:
-                    kept = suspensions.record_way_in(control, tenant.tenant_id, job_id, way_in)
+                if not is_kept:
+                    suspensions.record_way_in(control, tenant.tenant_id, job_id, way_in)
+                    is_kept = True
                 held.revoke_connect(way_in)
-            before = held.look()
             held.end_all()
             after = held.look()
-            ended = ended.with_more(before, after)
+            ended, before = ended.with_more(before, after), after
             looks = 0 if after.left else looks + 1
             if looks == LOOKS:
                 return ended
@@ -67,16 +72,15 @@ def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callab
 
     Raise ResumptionFailed when the control plane does not know what they were, and what gate.held raises.
     """
-    with gate.held(control, tenant, job_id, check) as held:
+
+    def intend(_logins: list[str]) -> Suspension:
         kept = suspensions.record_opening(control, tenant.tenant_id, job_id)
         if kept is None:
             raise ResumptionFailed("the control plane does not know what the way into the tenant was")
-        if not is_open(held, kept):
-            held.restore(kept)
+        return kept
+
+    with gate.held(control, tenant, job_id, check, intend) as held:
+        if not held.is_open():
+            held.restore()
         suspensions.record_restored(control, tenant.tenant_id, job_id)
-        return len(kept.logins)
-
-
-def is_open(held: Gate, kept: suspensions.Suspension) -> bool:
-    """Return whether what is kept is in place: the logins are opened in one transaction with the rest."""
-    return bool(kept.logins) and set(kept.logins) <= set(held.find_logins())
+        return len(held.kept.logins)

@@ -20,9 +20,11 @@ from provisioning.tenant.making import composed
 from provisioning.tenant.suspensions import Grant, Suspension, WayIn
 
 QUERIES = queries.load(__file__)
+Intention = Callable[[list[str]], Suspension]
 LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
 """How long a change waits for a lock that a tenant's open transaction holds: its session is ended before the next."""
 
+TRANSACTION_TIMEOUT_SINCE = 170000
 PRIVILEGES = {name: sql.SQL(name) for name in ("CREATE", "CONNECT", "TEMPORARY")}
 
 
@@ -60,12 +62,13 @@ class Gate(NamedTuple):
 
     session: Connection
     tenant: Tenant
+    kept: Suspension
+    """What is written down of the way in before it was closed."""
     owner: Actor
 
-    def find_logins(self) -> list[str]:
-        """Return those of the tenant's logins that can log in."""
-        (found,) = sessions.fetch_composed(self.session, _Logins, self._composed(QUERIES["find_logins"]))
-        return found.logins
+    def is_open(self) -> bool:
+        """Return whether what is kept is in place: the logins are opened in one transaction with the rest."""
+        return bool(self.kept.logins) and set(self.kept.logins) <= set(find_logins(self.session, self.tenant))
 
     def find_way_in(self) -> WayIn:
         """Return the database's privileges and limits as they are."""
@@ -102,10 +105,10 @@ class Gate(NamedTuple):
         if prepared:
             self._roll_back(prepared)
 
-    def restore(self, kept: Suspension) -> None:
+    def restore(self) -> None:
         """Put back what is kept of before, in one transaction: each grant by its grantor, in the order of the ACL."""
-        logins = [self._composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in kept.logins]
-        before = kept.way_in
+        logins = [self._composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in self.kept.logins]
+        before = self.kept.way_in
         with acting.joined(self.session, before.grantors if before is not None else []) as grantors:
             restored = self._restored(before, grantors) if before is not None else []
             with self.session.cursor() as cursor:
@@ -137,6 +140,8 @@ class Gate(NamedTuple):
             closing(sessions.connect(self.tenant.cluster, dbname=self.tenant.names.database)) as inside,
             inside.cursor() as cursor,
         ):
+            if inside.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                cursor.execute(sql.SQL("SET transaction_timeout = 0"))
             for one in prepared:
                 try:
                     cursor.execute(acting.as_role(one.owner))
@@ -163,26 +168,36 @@ class Gate(NamedTuple):
 
 
 @contextmanager
-def held(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None]) -> Iterator[Gate]:
+def held(
+    control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None], intend: Intention
+) -> Iterator[Gate]:
     """Hold the way into a live tenant for a job: its lock, its row in the register, and its roles for the admin.
 
-    The check is made once the lock is held, and raises when the attempt is superseded. Raise ResourceConflict when the
-    register does not have the tenant as live, and psycopg2.Error.
+    The check is made once the lock is held, and raises when the attempt is superseded. What is intended is written down
+    before anything is changed, so that a compensation finds it: it is told which logins can log in, and returns what is
+    kept. Raise ResourceConflict when the register does not have the tenant as live, and psycopg2.Error.
     """
     names = tenant.names
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
     try:
         check()
+        kept = intend(find_logins(session, tenant))
         found = register.claim_access(session, names, register.holder_of(control, job_id, tenant.project_id))
         if not found.is_ours:
             raise ResourceConflict(f"the register does not have tenant {tenant.tenant_id} as live")
         with acting.joined(session, [names.owner_role, names.login_role]) as actors:
-            yield Gate(session, tenant, actors[names.owner_role])
+            yield Gate(session, tenant, kept, actors[names.owner_role])
         sessions.release(session)
     except BaseException:
         # It may be acting as another role.
         session.close()
         raise
+
+
+def find_logins(session: Connection, tenant: Tenant) -> list[str]:
+    """Return those of a tenant's logins that can log in. Raise psycopg2.Error."""
+    (found,) = sessions.fetch_composed(session, _Logins, composed(tenant.names, QUERIES["find_logins"]))
+    return found.logins
 
 
 def look(session: Connection, tenant: Tenant) -> Entered:

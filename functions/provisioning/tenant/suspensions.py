@@ -68,13 +68,17 @@ class _Row(NamedTuple):
 
 def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: list[str]) -> Suspension:
     """Write down who is about to close the tenant and which of its logins can log in, and return what is kept."""
-    return _kept(control, "record_closing", tenant_id=tenant_id, job_id=job_id, logins=logins)
+    asked = (QUERIES["record_closing"], QUERIES["find_suspension"])
+    kept = control.fetch_one(Suspension, *asked, tenant_id=tenant_id, job_id=job_id, logins=logins)
+    if kept is None:
+        raise ControlPlaneUnavailable("the control plane did not keep what the way into the tenant was")
+    return kept
 
 
-def record_way_in(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> Suspension:
-    """Write down the way in before it is taken away, unless an earlier attempt has, and return what is kept."""
+def record_way_in(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> None:
+    """Write down the way in before it is taken away, unless an earlier attempt has."""
     facts = {**found._asdict(), "grants": json.dumps(found.grants)}
-    return _kept(control, "record_way_in", tenant_id=tenant_id, job_id=job_id, **facts)
+    control.execute(QUERIES["record_way_in"], tenant_id=tenant_id, job_id=job_id, **facts)
 
 
 def record_opening(control: ControlPlane, tenant_id: str, job_id: str) -> Suspension | None:
@@ -97,10 +101,3 @@ def tenant_of(control: ControlPlane, job_id: str) -> Tenant | None:
     """Return the live tenant that a job works on."""
     row = control.fetch_one(_Row, QUERIES["find_tenant_of_job"], job_id=job_id)
     return tenant_from(row.tenant) if row is not None else None
-
-
-def _kept(control: ControlPlane, record: str, **facts: object) -> Suspension:
-    kept = control.fetch_one(Suspension, QUERIES[record], QUERIES["find_suspension"], **facts)
-    if kept is None:
-        raise ControlPlaneUnavailable("the control plane did not keep what the way into the tenant was")
-    return kept

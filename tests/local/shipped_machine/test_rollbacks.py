@@ -12,10 +12,13 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from cli.rollback import execution_name, roll_back_again
+from cli.rollback import roll_back_again
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.errors import HumanError
+from provisioning.jobs import executions
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import StepFunctions
 from tests.local.conftest import Machine
 from tests.local.shipped_machine.toys import (
     ANSWERS,
@@ -157,7 +160,12 @@ def test_a_state_machine_that_is_not_there_is_said_in_one_line(machine: Machine,
 
 
 @pytest.mark.parametrize("job_id", ["job", "j" * 80])
-def test_each_rollback_has_a_name_that_step_functions_takes_and_no_other_has(job_id: str) -> None:
-    names = {execution_name(job_id) for _ in range(10)}
+def test_each_rollback_has_a_name_that_step_functions_takes_and_no_other_has(
+    machine: Machine, toys: Toys, job_id: str
+) -> None:
+    place = StepFunctions(machine.aws.client("stepfunctions"), machine.aws.state_machine_arn)
+    started = [executions.roll_back(PROVISION_PROJECT.job_type, job_id, place) for _ in range(10)]
+    assert all(machine.aws.wait(one.execution_arn, 60) for one in started)
+    names = {one.job_id for one in started}
     assert len(names) == 10
     assert all(len(name) <= 80 and name.startswith("rollback-j") for name in names)

@@ -23,7 +23,12 @@ def test_every_stage_is_given_its_job_and_the_tenant_that_the_job_has_by_then(
     ended = machine.run(json.dumps(PAYLOAD), job)
     assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", {"project_id": "p"})
     assert toys.events("VerifyProjectFunction") == [
-        {"job_id": job, "execution_arn": arn_of(machine, job), "payload": PAYLOAD}
+        {
+            "job_type": "provision_project",
+            "job_id": job,
+            "execution_arn": arn_of(machine, job),
+            "payload": PAYLOAD,
+        }
     ]
     assert toys.events("CreateDatabaseFunction") == [{"job_id": job, "tenant_id": CHOSEN}]
     after = ["CreateSchemaFunction", *REGISTRATIONS, "GenerateApiKeysFunction", "FinalizeFunction"]

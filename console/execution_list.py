@@ -4,12 +4,13 @@ import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from console import stages
+from console import formatting
 from console.executions import PAGE, Executions, Listed
 from console.ledger import Ledger
+from console.state_machines import machine_of
 from provisioning.ledger.progress import JobSummary
 from provisioning.stage import Ending
 
@@ -26,6 +27,8 @@ class Query:
 
     status: str = ""
     project: str = ""
+    machine: str = ""
+    """The state machine's name; of any when empty."""
     page: int = 1
     most: int = PAGE
     """How many of the newest executions are looked at."""
@@ -36,16 +39,19 @@ class Row:
     """One execution in the list."""
 
     name: str
+    machine: str
+    job: str
+    """What kind of job it is, in words."""
     status: str
     """What Step Functions says."""
-    outcome: str
-    """What the ledger says of the job, where it knows more: rolled_back, rollback_incomplete."""
-    project_id: str
-    stage: str
-    percent: int | None
-    attempts: int | None
     started_at: datetime
     stopped_at: datetime | None
+    outcome: str = ""
+    """What the ledger says of the job, where it knows more: rolled_back, rollback_incomplete."""
+    project_id: str = ""
+    stage: str = ""
+    percent: int | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,18 +71,18 @@ class Page:
     """Whether there are executions beyond those that were looked at."""
 
 
-class Directory:
+class ExecutionList:
     """Answers queries. Raises ConsoleError when Step Functions cannot be asked."""
 
     def __init__(self, executions: Executions, ledger: Ledger) -> None:
         self._executions = executions
         self._ledger = ledger
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="directory")
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="execution-list")
         self._lock = threading.Lock()
 
     def look(self, query: Query) -> Page:
         """Return the page that the query asks for, or the last one when there are fewer."""
-        listed, older = self._executions.list(query.most)
+        listed, older = self._executions.list(query.most, query.machine)
         found = [one for one in listed if query.status in {"", one.status}]
         unread = 0
         if query.project:
@@ -95,45 +101,45 @@ class Directory:
         }
         with self._lock:
             ask = [
-                one.name for one in listed if one.name not in known and not self._executions.knows_project_id(one.name)
+                one.arn for one in listed if one.name not in known and not self._executions.knows_project_id(one.arn)
             ]
             list(self._threads.map(self._executions.project_id, ask[:ASKED_AT_ONCE]))
         unread = set(ask[ASKED_AT_ONCE:])
         found = [
             one
             for one in listed
-            if one.name not in unread
-            and wanted.lower() in (known.get(one.name) or self._executions.project_id(one.name)).lower()
+            if one.arn not in unread
+            and wanted.lower() in (known.get(one.name) or self._executions.project_id(one.arn)).lower()
         ]
         return found, len(unread)
 
     def _row(self, one: Listed, summary: JobSummary | None) -> Row:
+        row = Row(
+            name=one.name,
+            machine=machine_of(one.arn),
+            job=formatting.job_words(one.arn),
+            status=one.status,
+            started_at=one.started_at,
+            stopped_at=one.stopped_at,
+        )
         if summary is not None:
             ended = summary.status in {"rolled_back", "rollback_incomplete"}
-            return Row(
-                one.name,
-                one.status,
-                summary.status if ended else "",
-                summary.project_id or self._executions.project_id(one.name),
-                summary.stage,
-                summary.percent,
-                summary.attempts,
-                one.started_at,
-                one.stopped_at,
+            return replace(
+                row,
+                outcome=summary.status if ended else "",
+                project_id=summary.project_id or self._executions.project_id(one.arn),
+                stage=summary.stage,
+                percent=summary.percent,
+                attempts=summary.attempts,
             )
-        execution = self._executions.read(one.name)
+        execution = self._executions.read(one.name, row.machine)
         if execution is None:
-            return Row(one.name, one.status, "", "", "", None, None, one.started_at, one.stopped_at)
+            return row
         timeline = execution.timeline
-        stage = str(stages.STAGES.get(timeline.current, timeline.current))
-        return Row(
-            one.name,
-            one.status,
-            "",
-            execution.project_id,
-            str(Ending.COMPLETED) if one.status == "SUCCEEDED" else stage,
-            execution.percent,
-            timeline.attempts,
-            one.started_at,
-            one.stopped_at,
+        return replace(
+            row,
+            project_id=execution.project_id,
+            stage=str(Ending.COMPLETED) if one.status == "SUCCEEDED" else timeline.stage,
+            percent=execution.percent,
+            attempts=timeline.attempts,
         )

@@ -3,7 +3,10 @@
 from datetime import datetime
 
 from console.retrying import Retry, allowed_attempts
+from console.state_machines import machine_of
 from console.timeline import StateRun, Status
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import job_type_of
 from provisioning.ledger.progress import StepProgress
 from provisioning.stage import Stage
 
@@ -54,6 +57,25 @@ def stage_words(stage: str) -> str:
     if stage not in set(Stage):
         return stage
     return stage.replace("_", " ").capitalize().replace("api", "API")
+
+
+def job_words(arn: str) -> str:
+    """Return the kind of job that a state machine or an execution is, by its ARN: "Suspend project".
+
+    A state machine of no job type is called by its own name.
+    """
+    job_type = job_type_of(arn)
+    return type_words(job_type) if job_type is not None else machine_of(arn)
+
+
+def type_words(job_type: JobType) -> str:
+    """Return a job type as a person says it: "Suspend project"."""
+    return job_type.replace("_", " ").capitalize()
+
+
+def field_words(name: str) -> str:
+    """Return the name of a document's field as a person says it: "API keys", "Secret ARN"."""
+    return name.replace("_", " ").capitalize().replace("Api ", "API ").replace(" arn", " ARN")
 
 
 def seconds(value: float) -> str:

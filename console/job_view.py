@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from console import stages
-from console.directory import Directory
+from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
 from console.logs import Logs
@@ -19,22 +18,25 @@ class Sources:
     executions: Executions
     ledger: Ledger
     logs: Logs
-    directory: Directory
+    execution_list: ExecutionList
 
     @classmethod
     def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":
         """Return the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
         executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
-        return cls(executions, ledger, Logs(logs), Directory(executions, ledger))
+        return cls(executions, ledger, Logs(logs), ExecutionList(executions, ledger))
 
-    def read(self, name: str) -> "Shown | None":
-        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError."""
-        execution = self.executions.read(name)
-        return None if execution is None else Shown(execution, self.ledger.read(name))
+    def read(self, name: str, machine: str = "") -> "JobView | None":
+        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError.
+
+        Without a state machine's name, the first that has an execution of that name is taken.
+        """
+        execution = self.executions.read(name, machine)
+        return None if execution is None else JobView(execution, self.ledger.read(name))
 
 
 @dataclass(frozen=True)
-class Shown:
+class JobView:
     """One job. The ledger says how far it is; where none is connected, it follows from the history."""
 
     execution: Execution
@@ -71,5 +73,4 @@ class Shown:
             return self.progress.stage
         if self.execution.status == "SUCCEEDED":
             return str(Ending.COMPLETED)
-        current = self.execution.timeline.current
-        return str(stages.STAGES.get(current, current))
+        return self.execution.timeline.stage

@@ -1,0 +1,114 @@
+"""The commands that start jobs: from a file, of a project, again, and back. Each follows what it has started."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import connection, lookup, outcome_view, progress_view
+from cli import deployment as deployments
+from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
+from cli.rollback import print_rollback
+from cli.terminal import console
+from console.actions import payload_of_retry
+from console.job_view import Sources
+from local import daemon
+from local.aws_client import make_client
+from local.errors import HumanError
+from provisioning import control_plane
+from provisioning.jobs.declaration import Declaration, JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import DECLARATIONS
+from provisioning.jobs.rules import read_schema
+
+REFUSED = {
+    "pending": "roll it back first, should its execution have been stopped",
+    "running": "roll it back first, should its execution have been stopped",
+    "succeeded": "there is nothing to retry",
+}
+"""Why a job is not retried, by its status."""
+
+
+def run(
+    event: Annotated[Path, typer.Argument(help="JSON file.")],
+    job_type: Annotated[
+        str, typer.Option(metavar="TYPE", help=f"One of {', '.join(DECLARATIONS)}.")
+    ] = PROVISION_PROJECT.job_type,
+    state_dir: StateDirectory = DEFAULT_STATE,
+) -> None:
+    """Start a job with the payload in the file and follow it to its end."""
+    if job_type not in DECLARATIONS:
+        raise HumanError(f"there is no job type {job_type}: it is one of {', '.join(DECLARATIONS)}")
+    _run(_sources(state_dir, None), JobType(job_type), progress_view.read_event(event))
+
+
+def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Start a job again that has failed, in its place if something of it is left, and follow it to its end."""
+    sources = _sources(state_dir, state_machine)
+    known = lookup.find_job(control_plane.connect(), job)
+    if known is None:
+        raise HumanError(f"there is no job {job}")
+    if known.status in REFUSED:
+        raise HumanError(f"the job {job} is {known.status}: {REFUSED[known.status]}")
+    if known.payload is None:
+        raise HumanError(f"the job {job} was never opened, and its payload is not kept: start it as it was started")
+    _run(sources, known.job_type, payload_of_retry(known.payload, job, known.status))
+
+
+def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+    """Roll a job back after its execution was stopped or its rollback was incomplete.
+
+    Exit code 0: nothing is left of it; 1: something is, or the job runs or has succeeded.
+    """
+    use_deployment(state_dir, state_machine)
+    known = lookup.find_job(control_plane.connect(), job)
+    if state_machine is not None:
+        client, arn = deployments.client("stepfunctions"), state_machine
+    elif known is None:
+        raise HumanError(f"there is no job {job}")
+    else:
+        stack = daemon.connect(state_dir)
+        client, arn = make_client("stepfunctions", stack.endpoint_url), stack.state_machine_arn
+    clean = print_rollback(client, arn, job, console(), known.job_type if known is not None else None)
+    raise typer.Exit(0 if clean else 1)
+
+
+def command_of(declared: Declaration) -> Callable[..., None]:
+    """Return the command that starts a job of a type whose payload needs its project only."""
+
+    def start(
+        project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None
+    ) -> None:
+        _run(_sources(state_dir, state_machine), declared.job_type, {"project_id": project_id})
+
+    return start
+
+
+def needs_its_project_only(declared: Declaration) -> bool:
+    """Return whether a project's id makes a whole payload."""
+    required: list[str] = read_schema(declared.schema)["required"]
+    return required == ["project_id"]
+
+
+def register(app: typer.Typer) -> None:
+    """Register the commands; a job type that needs its project only has one of its own, named in its declaration."""
+    for command in (run, retry, rollback):
+        app.command()(command)
+    for declared in filter(needs_its_project_only, DECLARATIONS.values()):
+        app.command(declared.command.split()[1], help=f"{declared.summary} Follows the job to its end.")(
+            command_of(declared)
+        )
+
+
+def _sources(state_directory: Path, state_machine_arn: str | None) -> Sources:
+    if state_machine_arn is not None:
+        use_deployment(state_directory, state_machine_arn)
+    return connection.sources(state_directory, state_machine_arn=state_machine_arn)[0]
+
+
+def _run(sources: Sources, job_type: JobType, payload: Any) -> None:
+    out = console()
+    outcome = progress_view.run_and_follow(sources, job_type, payload, out)
+    if not outcome_view.print_outcome(outcome, out):
+        raise typer.Exit(1)

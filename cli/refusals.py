@@ -1,0 +1,19 @@
+"""What AWS refuses, said in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from local.errors import HumanError
+
+
+@contextmanager
+def starting(state_machine_arn: str) -> Iterator[None]:
+    """Raise HumanError where no job can be started in the deployment of a state machine."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except LookupError as error:
+        raise HumanError(str(error)) from error
+    except (BotoCoreError, ClientError) as error:
+        raise HumanError(f"{state_machine_arn} cannot be started: {error}") from error

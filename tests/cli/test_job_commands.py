@@ -1,0 +1,186 @@
+"""The commands that start a job of any type, follow it, try it again and roll it back."""
+
+import json
+from typing import Any
+
+import pytest
+from psycopg2 import sql
+from typer.main import get_command
+
+from cli.app import app
+from cli.history_view import print_history
+from cli.job_commands import needs_its_project_only
+from cli.outcome_view import print_outcome
+from cli.terminal import console
+from local.stack import Stack
+from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.conftest import NewProject
+from tests.executions.running import eventually, execute, payload_for, run
+from tests.executions.stage_faults import STAGES, Fault, failing, named
+
+
+def provision(stack: Stack, *arguments: str) -> int:
+    """Runs a command on the stack as on a deployment in an account, and returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        app([*arguments, "--state-machine-arn", stack.state_machine_arn])
+    return int(ended.value.code or 0)
+
+
+def jobs_of(stack: Stack, project_id: str) -> list[tuple[Any, ...]]:
+    """The type, status and retried job of every job of a project, in order."""
+    query = """
+        SELECT job_type, status, payload ->> 'retries'
+        FROM control_plane.jobs WHERE project_id = {} ORDER BY created_at
+    """
+    return execute(stack, sql.SQL(query).format(sql.Literal(project_id)), "control_plane")
+
+
+def started(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """The execution that a command has started, and what it printed after that, without what handlers print here."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    return lines[0].removeprefix("Execution "), " ".join(" ".join(lines[1:]).split())
+
+
+@pytest.fixture
+def active(stack: Stack, new_project: NewProject) -> str:
+    """A project that is provisioned."""
+    project_id = new_project()
+    assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
+    return project_id
+
+
+@pytest.mark.parametrize("declared", DECLARATIONS.values(), ids=DECLARATIONS)
+def test_every_job_type_has_the_command_that_it_declares(declared: Declaration) -> None:
+    program, command, argument = declared.command.split()
+    parser: Any = get_command(app)
+    assert program == "provision"
+    first = parser.commands[command].params[0]
+    assert (first.metavar or first.name.upper()) == argument
+    if needs_its_project_only(declared):
+        assert parser.commands[command].help.startswith(declared.summary)
+
+
+def test_a_project_is_suspended_and_resumed(stack: Stack, active: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert provision(stack, "suspend", active) == 0
+    job, printed = started(capsys)
+    assert "SUCCEEDED" in printed
+    assert f"job_id {job}" in printed
+    assert provision(stack, "resume", active) == 0
+    assert jobs_of(stack, active) == [
+        ("provision_project", "succeeded", None),
+        ("suspend_project", "succeeded", None),
+        ("resume_project", "succeeded", None),
+    ]
+
+
+def test_a_job_is_refused_with_1_and_what_can_be_done(
+    stack: Stack, active: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert provision(stack, "resume", active) == 1
+    assert f"provision suspend {active}" in capsys.readouterr().out
+
+
+def test_the_history_of_a_job_is_found_whatever_its_type(
+    stack: Stack, active: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provision(stack, "suspend", active)
+    job, _ = started(capsys)
+    print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
+    assert "Suspend tenant access" in capsys.readouterr().out
+    assert provision(stack, "watch", job) == 0
+    assert "suspending_access" in capsys.readouterr().out
+
+
+def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(
+    stack: Stack, active: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise named("Lambda.Unknown")
+
+    job = f"job-{active}"
+    with stack.runtime.replaced("SuspendServicesFunction", refused):
+        arn = stack.start_execution({"project_id": active}, job, SUSPEND_PROJECT.job_type)
+        assert eventually(lambda: stack.clock.seconds(execution=job) != [])
+        stack.client("stepfunctions").stop_execution(executionArn=arn)
+        stack.wait(arn)
+    assert provision(stack, "retry", job) == 2
+    assert f"provision: the job {job} is running: roll it back first" in capsys.readouterr().err
+    assert provision(stack, "rollback", job) == 0
+    rollback, outcome = started(capsys)
+    assert outcome.startswith("rolled_back: ")
+    machine = state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)
+    assert stack.wait(f"{machine.replace(':stateMachine:', ':execution:')}:{rollback}")["status"] == "FAILED"
+    assert jobs_of(stack, active)[-1] == ("suspend_project", "rolled_back", None)
+
+
+def test_a_retry_is_in_the_place_of_the_job_whose_rollback_was_incomplete(
+    stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise named("Lambda.Unknown")
+
+    with (
+        failing(stack, STAGES["creating_schema"], Fault.ERROR),
+        stack.runtime.replaced("DropDatabaseFunction", refused),
+    ):
+        job = run(stack, payload_for(project_id)).job_id
+    assert provision(stack, "retry", job) == 0
+    assert "SUCCEEDED" in capsys.readouterr().out
+    assert jobs_of(stack, project_id) == [
+        ("provision_project", "rollback_incomplete", None),
+        ("provision_project", "succeeded", job),
+    ]
+
+
+def test_a_retry_of_a_job_that_was_rolled_back_is_a_plain_new_one(stack: Stack, project_id: str) -> None:
+    with failing(stack, STAGES["creating_schema"], Fault.ERROR):
+        job = run(stack, payload_for(project_id)).job_id
+    assert provision(stack, "retry", job) == 0
+    assert jobs_of(stack, project_id)[-1] == ("provision_project", "succeeded", None)
+
+
+def test_what_has_succeeded_or_was_never_opened_is_not_retried(
+    stack: Stack, active: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = run(stack, payload_for(active)).job_id
+    ((succeeded,),) = execute(
+        stack,
+        sql.SQL("SELECT job_id FROM control_plane.projects WHERE project_id = {}").format(sql.Literal(active)),
+        "control_plane",
+    )
+    assert provision(stack, "retry", succeeded) == 2
+    assert "is succeeded: there is nothing to retry" in capsys.readouterr().err
+    assert provision(stack, "retry", refused) == 2
+    assert "was never opened" in capsys.readouterr().err
+    assert provision(stack, "retry", "nobody") == 2
+    assert "there is no job nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("result", "lines"),
+    [
+        ({"project_id": "p", "slots": 0}, ["Project id p", "Slots 0"]),
+        ({"metadata": {"job_id": "j", "attempts": 1, "left": None}}, ["Metadata job_id j, attempts 1"]),
+        ({"services": {"auth": {"endpoint": "e"}, "storage": {}}}, ["Auth endpoint e", "Storage"]),
+        (
+            {"api_keys": [{"kind": "secret"}, {"kind": "publishable"}]},
+            ["API key kind secret", "API key kind publishable"],
+        ),
+        ({"secret_arn": "arn:s", "databases": []}, ["Secret ARN arn:s"]),
+    ],
+)
+def test_a_result_is_printed_as_it_is(
+    result: dict[str, Any], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert print_outcome({"status": "SUCCEEDED", "output": json.dumps(result)}, console())
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert printed == ["", "SUCCEEDED", *lines]
+
+
+def test_a_state_machine_of_no_job_type_starts_no_job(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["suspend", "p", "--state-machine-arn", "arn:aws:states:us-east-1:123456789012:stateMachine:elsewhere"])
+    assert ended.value.code == 2
+    assert "is the state machine of no job type" in capsys.readouterr().err

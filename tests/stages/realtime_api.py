@@ -1,0 +1,94 @@
+"""The tenant API of Supabase Realtime as its source has it, over HTTP, traps included."""
+
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from typing_extensions import override
+
+from tests.stages.tenant_apis import TenantApi, connection_of
+
+SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
+
+
+class RealtimeApi(TenantApi):
+    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; removes the row before it
+    finds that it cannot stop the tenant; fails on a PUT of an unknown tenant without its extensions.
+    """
+
+    put_ends_sessions = True
+    """Whether a PUT that changes `suspend` ends the tenant's sessions, as it does since July 2025."""
+
+    @override
+    def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
+        return connection_of(tenant["extensions"][0]["settings"], "db_name")
+
+    @override
+    def application(self) -> Flask:
+        application = Flask("realtime")
+
+        @application.before_request
+        def authorize() -> Response | None:
+            return Response(status=403) if self.bearer_is_wrong() else None
+
+        @application.put("/api/tenants/<external_id>")
+        def put(external_id: str) -> Any:
+            keep = self.update if external_id in self.tenants else self.create
+            return keep(external_id, request.get_json()["tenant"])
+
+        @application.get("/api/tenants/<external_id>")
+        def show(external_id: str) -> Any:
+            found = external_id in self.tenants
+            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
+
+        @application.get("/api/tenants/<external_id>/health")
+        def health(external_id: str) -> Any:
+            if external_id not in self.tenants:
+                return jsonify(error="not found"), 404
+            return jsonify(data={"healthy": self.tenants[external_id]["healthy"], "connected_cluster": 0})
+
+        @application.post("/api/tenants/<external_id>/reload")
+        def reload(external_id: str) -> Any:
+            self.sessions.end(external_id)
+            return Response(status=204 if external_id in self.tenants else 404)
+
+        @application.delete("/api/tenants/<external_id>")
+        def delete(external_id: str) -> Any:
+            return Response(status=self.remove(external_id))
+
+        return application
+
+    def create(self, external_id: str, tenant: dict[str, Any]) -> Any:
+        """Keeps the row, then migrates the tenant's database."""
+        if "extensions" not in tenant:
+            return Response(status=500)
+        if problem := _problem(tenant):
+            return jsonify(errors={"extensions": [problem]}), 422
+        self.tenants[external_id] = tenant | {"healthy": False}
+        if not self.migrate(self.database_of(tenant)):
+            return Response(status=401)
+        self.tenants[external_id]["healthy"] = True
+        return jsonify(data={"external_id": external_id}), 201
+
+    def update(self, external_id: str, tenant: dict[str, Any]) -> Any:
+        """Changes what is named, and ends the tenant's sessions where `suspend` is another than before."""
+        before = self.tenants[external_id].get("suspend", False)
+        self.tenants[external_id] |= tenant
+        if self.put_ends_sessions and tenant.get("suspend", before) != before:
+            self.sessions.end(external_id)
+        return jsonify(data={"external_id": external_id}), 200
+
+    def remove(self, external_id: str) -> int:
+        """Removes the row, and returns the status of the answer."""
+        if self.tenants.pop(external_id, None) and self.removals_fail:
+            self.removals_fail -= 1
+            return 500
+        return 204
+
+
+def _problem(tenant: dict[str, Any]) -> str | None:
+    """Says what Realtime does not take in a new tenant, or None."""
+    if not tenant.get("jwt_secret") or not tenant.get("extensions"):
+        return "can't be blank"
+    settings = tenant["extensions"][0]["settings"]
+    missing = [name for name in SETTINGS if not isinstance(settings.get(name), str)]
+    return f"{missing[0]} is invalid" if missing else None

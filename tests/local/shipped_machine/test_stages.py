@@ -33,7 +33,8 @@ def test_every_stage_is_given_its_job_and_the_tenant_that_the_job_has_by_then(
     assert toys.events("CreateDatabaseFunction") == [{"job_id": job, "tenant_id": CHOSEN}]
     after = ["CreateSchemaFunction", *REGISTRATIONS, "GenerateApiKeysFunction"]
     assert toys.events(*after) == [{"job_id": job, "tenant_id": CLAIMED}] * len(after)
-    assert toys.events("FinalizeFunction") == [{"job_type": "provision_project", "job_id": job, "tenant_id": CLAIMED}]
+    of_type = {"job_type": "provision_project", "job_id": job, "tenant_id": CLAIMED}
+    assert toys.events("FinalizeFunction") == [of_type]
     assert len(toys.called) == 3 + len(after)
 
 

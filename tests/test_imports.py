@@ -26,10 +26,7 @@ def of(package: str, *modules: str) -> set[str]:
 
 POSTGRES = of("aws", "secrets", "secrets_manager") | {"psycopg2", "provisioning.postgres", "provisioning.queries"}
 CONTROL_PLANE = of("control_plane", "connection", "locks", "prepared_statements", "records")
-JOB_TYPE = of("jobs", "declaration", "payload", "rules")
-"""What a job type is, for the type of an attempt's job; what a payload keeps is compiled when one is parsed."""
-
-LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner") | JOB_TYPE
+LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner")
 LEDGER |= {"provisioning.identity", "provisioning.stage"}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
@@ -41,7 +38,7 @@ SERVICES = of("services", "adapter", "client")
 """And of the adapters none: which one it is, the settings say."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
-DECLARATIONS = of("jobs", "registry", *map(str, registry.DECLARATIONS))
+DECLARATIONS = of("jobs", "declaration", "payload", "registry", "rules", *map(str, registry.DECLARATIONS))
 """Of all job types, for a stage that serves several."""
 
 SUSPENSIONS = of("tenant", "suspensions")

@@ -15,7 +15,7 @@ from tests.faults.sampling import sample
 STAGES = ("CreateDatabaseFunction", "CreateSchemaFunction", "FinalizeFunction")
 CELLS = [
     Cell(job, Point(stage, number, "SELECT"), fault)
-    for job in Job
+    for job in (Job.FROM_POOL, Job.FROM_NOTHING, Job.ROLLED_BACK)
     for stage in STAGES
     for number in range(1, 5)
     for fault in Fault

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane, locks
 from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
 from provisioning.identity import tenant_from
-from provisioning.jobs.declaration import JobType
 from provisioning.ledger.job import Job
 from provisioning.queries import Query
 from provisioning.stage import Service, Stage
+
+if TYPE_CHECKING:
+    from provisioning.jobs.declaration import JobType
 
 QUERIES = queries.load(__file__, "ledger.sql")
 COMPLETION = ("record_succeeded", "record_output", "record_tenant_state", "record_project_status")
@@ -42,7 +44,7 @@ class Work(NamedTuple):
     """A row of find_work: a job with its tenant and one of its stages, and what the claim before it has got."""
 
     job_id: str
-    job_type: JobType
+    job_type: "JobType"
     project_id: str
     job_status: str
     payload: dict[str, Any]

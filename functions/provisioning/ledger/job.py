@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioning.control_plane import Cluster
 from provisioning.identity import Tenant
-from provisioning.jobs.declaration import JobType
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
+    from provisioning.jobs.declaration import JobType
     from provisioning.jobs.payload import Payload
 
 
@@ -16,7 +16,7 @@ class Job(NamedTuple):
     """One execution of the state machine for one project. Its id is the execution's name."""
 
     job_id: str
-    job_type: JobType
+    job_type: "JobType"
     project_id: str
     organization_id: str
     owner_id: str

@@ -159,11 +159,13 @@ FROM failed, control_plane.jobs
 WHERE jobs.job_id = %(job_id)s;
 
 -- name: record_rollback_started
--- From here on no forward attempt of this job can claim a stage or record an outcome.
+-- From here on no forward attempt of this job can claim a stage or record an outcome. A job that was closed before any
+-- compensation could begin is rolled back from here on as well.
 WITH closed AS (
     UPDATE control_plane.jobs
     SET rollback_started_at = coalesce(rollback_started_at, now()), current_stage = 'rolling_back'
-    WHERE job_id = %(job_id)s AND status = 'running'
+    WHERE job_id = %(job_id)s
+        AND (status = 'running' OR (status = 'rollback_incomplete' AND rollback_started_at IS NULL))
     RETURNING job_id, project_id
 )
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)

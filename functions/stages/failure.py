@@ -2,16 +2,18 @@
 
 import json
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioning import control_plane, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
-from provisioning.jobs.declaration import JobType
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
 from provisioning.stage import Ending
 from provisioning.tenant import holding
+
+if TYPE_CHECKING:
+    from provisioning.jobs.declaration import JobType
 
 QUERIES = queries.load(__file__)
 
@@ -162,7 +164,7 @@ def _outcome(job: _Job | None, leftovers: list[_Leftover]) -> str:
     return "rolled_back" if job is not None and job.rollback_started_at is not None else "failed"
 
 
-def _project_id(job_type: JobType, payload: object) -> str | None:
+def _project_id(job_type: "JobType", payload: object) -> str | None:
     from provisioning.jobs.registry import DECLARATIONS
 
     try:

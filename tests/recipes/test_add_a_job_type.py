@@ -1,0 +1,30 @@
+"""The recipe "Add a job type", on one that touches a project: it opens in active, and leaves the project active."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.recipes import touching
+from tests.recipes.contributing import recipe
+from tests.recipes.tree import copied
+
+pytestmark = pytest.mark.slow
+
+NAMES = {**touching.NAMES, "TYPE": "touch_project"}
+OF_EVERY_TYPE = ("cli/", "console/", "local/", "functions/provisioning/ledger/")
+CONTRADICTED = (
+    "tests/test_job_types.py::test_its_statuses_lead_from_one_to_the_next[touch_project]",
+    "tests/test_job_types.py::test_no_job_opens_while_another_runs_and_no_two_types_share_that_status",
+)
+"""What no type can keep that leaves its project as it was, or shares its status while it runs with another type."""
+
+
+def test_a_job_type_is_the_files_of_its_recipe_and_runs(tmp_path: Path) -> None:
+    tree, named, stage = copied(tmp_path), recipe("Add a job type", NAMES), recipe("Add a stage", NAMES)
+    touching.add_job_type(tree)
+    its_second_stage = {"events/functions/finish_touching.json"}
+    assert tree.changed() == {*named.files, *stage.files} | its_second_stage
+    assert [file for file in tree.changed() if file.startswith(OF_EVERY_TYPE)] == []
+    tree.check_style(*named.files, *stage.files)
+    tests = dict.fromkeys([*named.tests, *stage.tests])
+    tree.test(*tests, *(f"--deselect={test}" for test in CONTRADICTED))

@@ -31,7 +31,10 @@ def touch(attempt: Attempt) -> Output:
 FINISH = '''
 
 def finish_touching(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns the job's result."""
+    """Lambda handler. Takes {job_id, tenant_id}, returns the job's result.
+
+    "Finalize" writes the register, which a job that changes nothing in its tenant has no claim on.
+    """
     return run_stage(
         Stage.FINALIZING, event, context, action=lambda attempt: attempt.complete(), failure=UnexpectedFailure
     )

@@ -6,11 +6,12 @@ import pytest
 
 from tests.recipes import touching
 from tests.recipes.contributing import recipe
+from tests.recipes.touching_files import NAMES as NAMES_OF_STAGE
 from tests.recipes.tree import copied
 
 pytestmark = pytest.mark.slow
 
-NAMES = {**touching.NAMES, "TYPE": "touch_project"}
+NAMES = {**NAMES_OF_STAGE, "TYPE": "touch_project"}
 OF_EVERY_TYPE = ("cli/", "console/", "local/", "functions/provisioning/ledger/")
 CONTRADICTED = (
     "tests/test_job_types.py::test_its_statuses_lead_from_one_to_the_next[touch_project]",

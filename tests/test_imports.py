@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.jobs import registry
 from tests import shipped
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
@@ -25,18 +26,26 @@ def of(package: str, *modules: str) -> set[str]:
 
 POSTGRES = of("aws", "secrets", "secrets_manager") | {"psycopg2", "provisioning.postgres", "provisioning.queries"}
 CONTROL_PLANE = of("control_plane", "connection", "locks", "prepared_statements", "records")
-LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner")
+JOB_TYPE = of("jobs", "declaration", "payload", "rules")
+"""What a job type is, for the type of an attempt's job; what a payload keeps is compiled when one is parsed."""
+
+LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner") | JOB_TYPE
 LEDGER |= {"provisioning.identity", "provisioning.stage"}
 EVERY_STAGE = LOGGING | POSTGRES | LEDGER
 SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
 MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
 WITNESS = HOLDING | of("cluster", "register") | of("ledger", "witness")
-REMOVING = MAKING | WITNESS | of("tenant", "removing")
+REMOVING = MAKING | HOLDING | of("tenant", "removing")
 SERVICES = of("services", "adapter", "client")
 """And of the adapters none: which one it is, the settings say."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
+DECLARATIONS = of("jobs", "registry", *map(str, registry.DECLARATIONS))
+"""Of all job types, for a stage that serves several."""
+
+SUSPENSIONS = of("tenant", "suspensions")
+ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "gate") | of("cluster", "acting")
 API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {
@@ -44,13 +53,14 @@ ALLOWED = {
     "upkeep.migrate": LOGGING
     | POSTGRES
     | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
-    "stages.database": EVERY_STAGE | REMOVING,
+    "stages.database": EVERY_STAGE | REMOVING | WITNESS,
     "stages.schema": EVERY_STAGE | MAKING,
-    "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | of("jobs", "result"),
+    "stages.access": EVERY_STAGE | ACCESS | WITNESS | SERVICES | DECLARATIONS,
+    "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | DECLARATIONS,
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.failure": EVERY_STAGE | HOLDING,
-    "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS,
-    "stages.project": EVERY_STAGE | HOLDING | of("jobs", "declaration", "payload", "provision_project"),
+    "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
+    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility"),
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
@@ -92,6 +102,11 @@ def test_a_handler_imports_what_is_on_its_list_and_no_more(module: str) -> None:
     assert {named(one) for one in found} - {"provisioning", "stages", "upkeep", module} <= ALLOWED[module]
     if module != "upkeep.migrate":
         assert not found & NEVER_AT_IMPORT
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_list_has_nothing_that_its_handler_does_not_import(module: str) -> None:
+    assert ALLOWED[module] <= {named(one) for one in imported(module)}
 
 
 @pytest.mark.parametrize("module", ALLOWED)

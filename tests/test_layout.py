@@ -93,43 +93,11 @@ def module(source: Path) -> str:
     return name.removesuffix(".__init__")
 
 
-def needed_at_import(source: Path) -> set[str]:
-    """The modules of the functions that one needs while it is imported itself."""
-    own = {module(one) for layer in ("stages", "upkeep", "provisioning") for one in sources(layer)}
-    found = set()
-    for node in ast.parse(source.read_text()).body:
-        if isinstance(node, ast.ImportFrom):
-            # A name of a package is a module of its own, or else something that the package's __init__ defines.
-            found |= {name if (name := f"{node.module}.{one.name}") in own else str(node.module) for one in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found & own
-
-
-def circle(needs: dict[str, set[str]]) -> list[str]:
-    """The modules of which each needs another of them; none when they can be put into an order."""
-    left = dict(needs)
-    while ready := [name for name, needed in left.items() if not needed & left.keys()]:
-        for name in ready:
-            del left[name]
-    return sorted(left)
-
-
 @pytest.mark.parametrize("layer", MAY_IMPORT)
 def test_imports_run_one_way(layer: str) -> None:
     others = {*MAY_IMPORT, "tests", "bench"} - MAY_IMPORT[layer] - {layer}
     for source in sources(layer):
         assert not others & set(imported(ast.parse(source.read_text()))), source
-
-
-def test_no_module_of_the_functions_is_needed_by_what_it_needs() -> None:
-    files = [source for layer in ("stages", "upkeep", "provisioning") for source in sources(layer)]
-    assert circle({module(source): needed_at_import(source) for source in files}) == []
-
-
-def test_the_check_of_circles_sees_one() -> None:
-    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}) == ["a", "b", "c", "d"]
-    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 @pytest.mark.parametrize("layer", MAY_IMPORT)

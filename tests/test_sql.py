@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from provisioning.control_plane.prepared_statements import PARAMETER
+from provisioning.ledger import attempt
 from provisioning.queries import Query
 from tests import shipped
 
@@ -36,10 +37,13 @@ MEANING = {
     "close": (r"\bALTER\b", f"{WRITES}|CREATE|DROP|{TERMINATES}"),
     "join": (r"^GRANT .* TO CURRENT_USER", f"{WRITES}|CREATE|DROP|{TERMINATES}"),
     "leave": (r"^REVOKE .* FROM CURRENT_USER", f"{WRITES}|CREATE|DROP|{TERMINATES}"),
+    "revoke": (r"^REVOKE .* ON DATABASE .* FROM ", rf"{WRITES}|\b(CREATE|ALTER|DROP|GRANT|TRUNCATE)\b|{TERMINATES}"),
+    "grant": (r"^GRANT .* ON DATABASE .* TO ", rf"{WRITES}|\b(CREATE|ALTER|DROP|REVOKE|TRUNCATE)\b|{TERMINATES}"),
     "prepare": (DEFINES, f"{WRITES}|DROP|{TERMINATES}"),
     "begin": ("^BEGIN;$", DEFINES),
     "commit": ("^COMMIT;$", DEFINES),
     "rollback": ("^ROLLBACK;$", DEFINES),
+    "rollback_prepared": ("^ROLLBACK PREPARED ", f"{WRITES}|{DEFINES}|{TERMINATES}"),
 }
 """Of each verb, what its statements must have and what they never have."""
 
@@ -97,13 +101,6 @@ def knows(module_file: Path, file: Path) -> bool:
     return any(getattr(one, "QUERIES", None) == FILES[file] for one in around)
 
 
-def handed_over() -> set[str]:
-    """The queries of the ledger that stages hand over to an attempt by their names."""
-    calls = [node for file in MODULES for node in ast.walk(parsed(file)) if isinstance(node, ast.Call)]
-    taking = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] in {"succeed", "Intent"}]
-    return {str(one.value) for call in taking for one in call.args if isinstance(one, ast.Constant)}
-
-
 def sent_by_one_module(file: Path) -> bool:
     own = file.with_suffix(".py")
     return own.exists() and set(FILES[file]) <= constants(own)
@@ -112,21 +109,25 @@ def sent_by_one_module(file: Path) -> bool:
 def in_order_of_use(file: Path) -> list[str]:
     """The queries of a file in the order in which its module's functions, from the first on, come to name them."""
     tree = parsed(file.with_suffix(".py"))
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    entered: set[str] = set()
+    functions: dict[str, list[ast.FunctionDef]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            functions.setdefault(node.name, []).append(node)
+    entered: set[ast.AST] = set()
 
     def follow(node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef):
-            if node.name in entered:
+            if node in entered:
                 return
-            entered.add(node.name)
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            yield str(node.slice.value)
+            entered.add(node)
+        if isinstance(node, ast.Constant) and node.value in FILES[file]:
+            yield str(node.value)
         # A call is made once its arguments are known.
         for child in ast.iter_child_nodes(node):
             yield from follow(child)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in functions:
-            yield from follow(functions[ast.unparse(node.func).rpartition(".")[2]])
+        if isinstance(node, ast.Call):
+            for called in functions.get(ast.unparse(node.func).rpartition(".")[2], []):
+                yield from follow(called)
 
     return list(dict.fromkeys(follow(tree)))
 
@@ -168,6 +169,13 @@ def test_a_query_does_what_its_verb_says(query: Query) -> None:
         ("forget_keys", "UPDATE keys SET hidden = true;"),
         ("end_sessions_of_slots", "SELECT 1;"),
         ("make_roles", "SELECT 'CREATE ROLE x';"),
+        ("revoke_connect", "GRANT CONNECT ON DATABASE x TO y;"),
+        ("revoke_connect", "REVOKE x FROM y;"),
+        ("revoke_all", "REVOKE ALL ON DATABASE x FROM y; ALTER ROLE y NOLOGIN;"),
+        ("grant_privilege", "REVOKE ALL ON DATABASE x FROM y; GRANT CONNECT ON DATABASE x TO y;"),
+        ("grant_privilege", "GRANT x TO y;"),
+        ("rollback_prepared", "ROLLBACK;"),
+        ("rollback", "ROLLBACK PREPARED 'x';"),
     ],
 )
 def test_the_check_of_verbs_sees_a_query_that_does_something_else(name: str, text: str) -> None:
@@ -194,14 +202,13 @@ def test_every_use_of_a_query_names_one_that_exists(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_query_is_used(file: Path) -> None:
-    handed = handed_over() if file.name == "ledger.sql" else set()
-    assert set(FILES[file]) - handed - {name for one in MODULES if knows(one, file) for name in constants(one)} == set()
+    assert set(FILES[file]) - {name for one in MODULES if knows(one, file) for name in constants(one)} == set()
 
 
-def test_a_query_that_is_handed_over_by_its_name_exists() -> None:
+def test_every_query_of_the_completion_of_a_job_exists() -> None:
     (ledger,) = (found for file, found in FILES.items() if file.name == "ledger.sql")
-    assert handed_over()
-    assert handed_over() <= set(ledger)
+    assert attempt.COMPLETION
+    assert set(attempt.COMPLETION) <= set(ledger)
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if sent_by_one_module(file)], ids=lambda file: file.stem)

@@ -50,8 +50,9 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
     """
     payload = declared.parse(document)
     # Of the clusters only a job that gets a tenant on one of them asks, and keeps others from taking its last place.
-    clusters = [QUERIES["lock_clusters"]] if declared.tenant is TenantOf.NEW else []
-    asked = (BEGIN, QUERIES["lock_project"], *clusters, QUERIES["find_opening"])
+    is_placed = declared.tenant is TenantOf.NEW
+    locks = (QUERIES["lock_project"], *([QUERIES["lock_clusters"]] if is_placed else []))
+    asked = (BEGIN, *locks, QUERIES["find_opening"])
     facts = {"project_id": payload.project_id, "job_id": job_id, **payload.placement._asdict()}
     facts["excludes"] = declared.excludes(payload.project_id)
     control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))

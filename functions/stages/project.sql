@@ -42,6 +42,13 @@ SELECT (
            WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
        ) AS clusters;
 
+-- name: record_project_tenant (job_id text, project_id text)
+-- The job's tenant is the one that its project has.
+UPDATE control_plane.jobs
+SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
+FROM control_plane.tenants
+WHERE jobs.job_id = %(job_id)s AND tenants.project_id = %(project_id)s AND state IN ('active', 'suspended');
+
 -- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, execution_arn, payload, status, attempts, current_stage, progress_percent, started_at,
@@ -54,13 +61,6 @@ VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(payload)s
 UPDATE control_plane.projects
 SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
-
--- name: record_project_tenant (job_id text, project_id text)
--- The job's tenant is the one that its project has.
-UPDATE control_plane.jobs
-SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
-FROM control_plane.tenants
-WHERE jobs.job_id = %(job_id)s AND tenants.project_id = %(project_id)s AND state IN ('active', 'suspended');
 
 -- name: record_opened (job_id text)
 INSERT INTO control_plane.audit_log (action, job_id, project_id, tenant_id, stage, details)

@@ -112,10 +112,10 @@ def _register(service: Service, event: Event, context: LambdaContext) -> Output:
         service.stage,
         event,
         context,
+        intent=Intent(QUERIES["record_intended_registration"], {"service": str(service)}),
         action=lambda attempt: register(attempt, service, ends_at),
         compensation=lambda rollback: deregister(rollback, ends_at),
         failure=ServiceRegistrationFailed,
-        intent=Intent(QUERIES["record_intended_registration"], {"service": str(service)}),
         unwanted=UNWANTED,
     )
 

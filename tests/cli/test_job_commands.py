@@ -53,7 +53,7 @@ def active(stack: Stack, new_project: NewProject) -> str:
 
 @pytest.mark.parametrize("declared", DECLARATIONS.values(), ids=DECLARATIONS)
 def test_every_job_type_has_the_command_that_it_declares(declared: Declaration) -> None:
-    program, command, argument = declared.command.split()
+    program, command, argument, *_ = declared.command.split()
     parser: Any = get_command(app)
     assert program == "provision"
     first = parser.commands[command].params[0]
@@ -91,6 +91,17 @@ def test_the_history_of_a_job_is_found_whatever_its_type(
     assert "Suspend tenant access" in capsys.readouterr().out
     assert provision(stack, "watch", job) == 0
     assert "suspending_access" in capsys.readouterr().out
+
+
+def test_a_job_is_found_from_the_alias_of_any_state_machine(
+    stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = run(stack, payload_for(project_id)).job_id
+    alias = f"{state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)}:live"
+    with pytest.raises(SystemExit) as ended:
+        app(["watch", job, "--state-machine-arn", alias])
+    assert ended.value.code == 0
+    assert "finalizing" in capsys.readouterr().out
 
 
 def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(

@@ -20,6 +20,9 @@ TRANSIENT = {
     "ServiceRegistrationFailed": "SERVICE_REGISTRATION_FAILED",
     "ApiKeyGenerationFailed": "API_KEY_GENERATION_FAILED",
     "FinalizationFailed": "FINALIZATION_FAILED",
+    "SuspendInProgress": "SUSPEND_IN_PROGRESS",
+    "SuspensionFailed": "SUSPENSION_FAILED",
+    "ResumptionFailed": "RESUMPTION_FAILED",
     "ControlPlaneUnavailable": "NETWORK_ERROR",
     "UnexpectedFailure": "UNKNOWN_ERROR",
 }

@@ -20,9 +20,9 @@ NAMES = {job_type: shipped.state_machine(job_type)["StateMachineName"]["Fn::Sub"
 StateMachines = dict[JobType, str]
 
 
-def machine(job_type: JobType, stack: str = "stack", qualifier: str = "", partition: str = "aws") -> str:
+def machine(job_type: JobType, stack_name: str = "stack", qualifier: str = "", partition: str = "aws") -> str:
     """The ARN of a job type's state machine in a deployment, with a version or an alias at its end."""
-    name = NAMES[job_type].replace("${AWS::StackName}", stack)
+    name = NAMES[job_type].replace("${AWS::StackName}", stack_name)
     return STATES_OF.format(partition=partition, name=name) + qualifier
 
 
@@ -41,10 +41,10 @@ NOT_OURS = {
 
 
 @every_job_type
-@pytest.mark.parametrize("stack", ["stack", "a-b-c", "provision-project", "my-resume-project"])
+@pytest.mark.parametrize("stack_name", ["stack", "a-b-c", "provision-project", "my-resume-project"])
 @pytest.mark.parametrize("qualifier", ["", ":live", ":3"])
-def test_the_type_of_a_state_machine_is_read_from_its_arn(job_type: JobType, stack: str, qualifier: str) -> None:
-    assert job_type_of(machine(job_type, stack, qualifier)) == job_type
+def test_the_type_of_a_state_machine_is_read_from_its_arn(job_type: JobType, stack_name: str, qualifier: str) -> None:
+    assert job_type_of(machine(job_type, stack_name, qualifier)) == job_type
 
 
 @pytest.mark.parametrize("arn", NOT_OURS.values(), ids=NOT_OURS)

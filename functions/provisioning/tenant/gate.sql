@@ -44,18 +44,6 @@ SELECT (
                AND granted.grantee <> (SELECT oid FROM pg_roles WHERE rolname = session_user)
        ) AS grants;
 
--- name: find_strangers
--- Whose sessions are in the database besides the tenant's own: other tenants' that the owner has let in, a service's.
-SELECT DISTINCT rolname::text AS role
-FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE datname = {database_name} AND NOT rolsuper AND rolname NOT IN ({login_role_name}, {owner_role_name}, session_user)
-ORDER BY role;
-
--- name: find_prepared_transactions
-SELECT gid, owner::text FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
-WHERE database = {database_name} AND NOT rolsuper
-ORDER BY prepared, gid;
-
 -- name: close_login
 ALTER ROLE {login} NOLOGIN;
 
@@ -87,6 +75,18 @@ BEGIN
     END LOOP;
 END $end$;
 
+-- name: find_strangers
+-- Whose sessions are in the database besides the tenant's own: other tenants' that the owner has let in, a service's.
+SELECT DISTINCT rolname::text AS role
+FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = {database_name} AND NOT rolsuper AND rolname NOT IN ({login_role_name}, {owner_role_name}, session_user)
+ORDER BY role;
+
+-- name: find_prepared_transactions
+SELECT gid, owner::text FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
+WHERE database = {database_name} AND NOT rolsuper
+ORDER BY prepared, gid;
+
 -- name: open_limits
 ALTER DATABASE {database} ALLOW_CONNECTIONS {allow_connections};
 ALTER DATABASE {database} CONNECTION LIMIT {limit};
@@ -94,14 +94,14 @@ ALTER DATABASE {database} CONNECTION LIMIT {limit};
 -- name: rollback_prepared
 ROLLBACK PREPARED {gid};
 
+-- name: open_login
+ALTER ROLE {login} LOGIN;
+
 -- name: revoke_all
 REVOKE ALL ON DATABASE {database} FROM {grantee} CASCADE;
-
--- name: grant_privilege
-GRANT {privilege} ON DATABASE {database} TO {grantee};
 
 -- name: grant_privilege_with_option
 GRANT {privilege} ON DATABASE {database} TO {grantee} WITH GRANT OPTION;
 
--- name: open_login
-ALTER ROLE {login} LOGIN;
+-- name: grant_privilege
+GRANT {privilege} ON DATABASE {database} TO {grantee};

@@ -14,6 +14,11 @@ ON CONFLICT (tenant_id) DO UPDATE
             SELECT known.logins, known.grants, known.connection_limit, known.allow_connections
             WHERE NOT (EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL));
 
+-- name: find_suspension
+SELECT job_id, logins, grants, connection_limit, allow_connections
+FROM control_plane.suspensions
+WHERE tenant_id = %(tenant_id)s;
+
 -- name: record_way_in
 UPDATE control_plane.suspensions
 SET grants = %(grants)s, connection_limit = %(connection_limit)s, allow_connections = %(allow_connections)s
@@ -25,11 +30,6 @@ UPDATE control_plane.suspensions SET job_id = %(job_id)s WHERE tenant_id = %(ten
 
 -- name: record_restored
 UPDATE control_plane.suspensions SET restored_at = now() WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s;
-
--- name: find_suspension
-SELECT job_id, logins, grants, connection_limit, allow_connections
-FROM control_plane.suspensions
-WHERE tenant_id = %(tenant_id)s;
 
 -- name: find_tenant_of_job
 -- The live tenant that a job works on.

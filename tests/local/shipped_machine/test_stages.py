@@ -31,9 +31,11 @@ def test_every_stage_is_given_its_job_and_the_tenant_that_the_job_has_by_then(
         }
     ]
     assert toys.events("CreateDatabaseFunction") == [{"job_id": job, "tenant_id": CHOSEN}]
-    after = ["CreateSchemaFunction", *REGISTRATIONS, "GenerateApiKeysFunction", "FinalizeFunction"]
+    after = ["CreateSchemaFunction", *REGISTRATIONS, "GenerateApiKeysFunction"]
     assert toys.events(*after) == [{"job_id": job, "tenant_id": CLAIMED}] * len(after)
-    assert len(toys.called) == 2 + len(after)
+    of_type = {"job_type": "provision_project", "job_id": job, "tenant_id": CLAIMED}
+    assert toys.events("FinalizeFunction") == [of_type]
+    assert len(toys.called) == 3 + len(after)
 
 
 def test_a_service_that_is_not_wanted_answers_nulls_and_the_job_continues(

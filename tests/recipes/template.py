@@ -1,0 +1,88 @@
+"""Changes of template.yaml: what is alike in every function and in every job type is taken from a neighbour."""
+
+import re
+
+from tests.recipes.tree import Tree
+
+TEMPLATE = "template.yaml"
+MODEL = "SuspendProject"
+"""The job type that a new one is modelled on."""
+
+
+def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
+    """Add a function that reads the control plane only, after the last stage."""
+    text = tree.read(TEMPLATE)
+    last = re.findall(r"^  (\w+)Function:\n(?:    .*\n)+?      Handler: stages\.", text, re.MULTILINE)[-1]
+    function = _block(text, "RecordFailureFunction").replace("RecordFailure", stem)
+    function = re.sub(r"(?m)^      Description: .*", f'      Description: "{description}"', function)
+    function = re.sub(r"Handler: .*", f"Handler: {handler}", function)
+    role = _block(text, "RecordFailureRole").replace("RecordFailure", stem)
+    text = text.replace(_block(text, f"{last}Role"), f"{_block(text, f'{last}Role')}\n{function}{role}")
+    # The alarms of all functions, and the widgets.
+    text = text.replace(
+        f"'${{{last}Function}}'", f"'${{{last}Function}}' OR\n            FunctionName = '${{{stem}Function}}'"
+    )
+    text = text.replace(
+        f'["...", "${{{last}Function}}"]', f'["...", "${{{last}Function}}"], ["...", "${{{stem}Function}}"]'
+    )
+    more = re.sub(r"up to (\d+) times as\n", lambda found: f"up to {int(found[1]) + 1} times as\n", text, count=1)
+    tree.write(TEMPLATE, more)
+
+
+def invoke_first(tree: Tree, job_type: str, before: str, stem: str) -> None:
+    """Have a job type's state machine invoke a function, before the one that came after "Verify project"."""
+    text = tree.read(TEMPLATE)
+    machine, role = _block(text, f"{job_type}StateMachine"), _block(text, f"{job_type}Role")
+    given = f"        {before}FunctionArn: !Ref {before}Function.Version\n"
+    allowed = f'!Sub "${{{before}Function.Arn}}:*"'
+    text = text.replace(machine, machine.replace(given, given.replace(before, stem) + given))
+    text = text.replace(role, role.replace(allowed, f"{allowed.replace(before, stem)}, {allowed}"))
+    tree.write(TEMPLATE, text)
+
+
+def add_job_type(tree: Tree, job_type: str, functions: list[str]) -> None:
+    """Add a job type's state machine, which invokes these functions, its alarms, its widgets and its output."""
+    text = tree.read(TEMPLATE)
+    stem = "".join(word.capitalize() for word in job_type.split("_"))
+
+    def alike(resource: str) -> str:
+        model = _block(text, f"{MODEL}{resource}").replace(MODEL, stem)
+        return model.replace("suspend-project", job_type.replace("_", "-")).replace("suspend_project", job_type)
+
+    given = "".join(f"        {name}FunctionArn: !Ref {name}Function.Version\n" for name in functions)
+    machine = re.sub(r"(?:        \w+FunctionArn: .*\n)+", given, alike("StateMachine"))
+    allowed = ",\n".join(f'                  !Sub "${{{name}Function.Arn}}:*"' for name in functions)
+    role = re.sub(r"(?:                  !Sub \"\$\{\w+Function\.Arn\}.*\n)+", f"{allowed}]\n", alike("Role"))
+    endings = ("FailedExecutionsAlarm", "StoppedExecutionsAlarm", "SlowJobsAlarm", "RollbackIncompleteAlarm")
+    alarms = "".join(alike(ending) for ending in endings)
+    listed = "".join(f'"${{{stem}{ending}.Arn}}", ' for ending in endings)
+    output = f"  {stem}StateMachineArn:\n    Description: The alias of {job_type}.\n    Value: !Ref {stem}Alias\n"
+
+    last_role = _block(text, "ResumeProjectRole")
+    text = text.replace(last_role, f"{last_role}\n{machine}{alike('Version')}{alike('Alias')}{role}")
+    text = text.replace("  RetriesAlarm:\n", f"{alarms}  RetriesAlarm:\n", 1)
+    text = text.replace('"${RetriesAlarm.Arn}"', f'{listed}"${{RetriesAlarm.Arn}}"')
+    text = text.replace(
+        "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
+    )
+    text = text.replace("\nOutputs:\n", f"\nOutputs:\n{output}")
+    tree.write(
+        TEMPLATE,
+        text.replace('          {"type": "alarm"', f'{_widgets(text, job_type, stem)}          {{"type": "alarm"'),
+    )
+
+
+def _widgets(text: str, job_type: str, stem: str) -> str:
+    """The two widgets of the model for another job type, below all others."""
+    (widgets,) = re.findall(
+        r'          \{"type": "metric", "x": 0, "y": 6,.*?(?=          \{"type": "metric", "x": 0, "y": 12,)',
+        text,
+        re.DOTALL,
+    )
+    return str(widgets).replace('"y": 6,', '"y": 100,').replace(MODEL, stem).replace("suspend_project", job_type)
+
+
+def _block(text: str, resource: str) -> str:
+    """A resource, with the comments and empty lines in it."""
+    (found,) = re.findall(rf"^  {resource}:\n(?:    .*\n)+", text, re.MULTILINE)
+    return str(found)

@@ -10,6 +10,7 @@ from provisioning.errors import FinalizationFailed, ProjectNotEligible
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.services import generic
+from provisioning.tenant import schema
 from stages.access import restore_access, suspend_access
 from stages.activation import finalize
 from stages.services import resume_services, suspend_services
@@ -110,6 +111,14 @@ def test_a_tenant_whose_schema_is_gone_is_not_active_again(tenant: Tenant) -> No
     job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access, resume_services)
     with pytest.raises(FinalizationFailed, match="schema is at version 0"):
         job.run(finalize)
+
+
+def test_a_tenant_of_an_older_schema_version_is_resumed_as_it_was(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant.suspend()
+    monkeypatch.setattr(schema, "newest_version", lambda: 99)
+    assert tenant.resume()["status"] == "active"
 
 
 def test_a_service_that_does_not_serve_the_tenant_again_is_named(

@@ -19,7 +19,7 @@ FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeed
 
 INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, started_at, completed_at, error_type,
                                               error_message, output, leaves)
-SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}', 'the tenant is closed'
+SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}', 'a closed tenant'
 FROM control_plane.jobs, (VALUES ('initializing', 0, 'succeeded', 1), ('creating_database', 1, 'running', 1),
                                  ('creating_schema', 2, 'failed', 1)) AS step (stage, position, status, attempt);
 

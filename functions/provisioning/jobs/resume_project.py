@@ -13,8 +13,8 @@ RESUME_PROJECT = Declaration(
     schema=PROJECT_SCHEMA,
     steps=(
         Step(Stage.INITIALIZING, "Verify project"),
-        Step(Stage.RESTORING_ACCESS, "Restore tenant access", "Suspend tenant access", "the tenant is open"),
-        Step(Stage.RESUMING_SERVICES, "Resume services", "Suspend services", "its services are resumed"),
+        Step(Stage.RESTORING_ACCESS, "Restore tenant access", "Suspend tenant access", "an open tenant"),
+        Step(Stage.RESUMING_SERVICES, "Resume services", "Suspend services", "resumed services"),
         Step(Stage.FINALIZING, "Finalize"),
     ),
     tenant=TenantOf.PROJECT,

@@ -12,8 +12,8 @@ SUSPEND_PROJECT = Declaration(
     schema=PROJECT_SCHEMA,
     steps=(
         Step(Stage.INITIALIZING, "Verify project"),
-        Step(Stage.SUSPENDING_ACCESS, "Suspend tenant access", "Restore tenant access", "the tenant is closed"),
-        Step(Stage.SUSPENDING_SERVICES, "Suspend services", "Resume services", "its services are suspended"),
+        Step(Stage.SUSPENDING_ACCESS, "Suspend tenant access", "Restore tenant access", "a closed tenant"),
+        Step(Stage.SUSPENDING_SERVICES, "Suspend services", "Resume services", "suspended services"),
         Step(Stage.FINALIZING, "Finalize"),
     ),
     tenant=TenantOf.PROJECT,

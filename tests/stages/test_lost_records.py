@@ -187,13 +187,11 @@ def test_after_a_lost_last_commit_the_next_attempt_records_it_again(stack: Stack
     assert state(stack, finished) == "active"
 
 
-def test_after_a_refused_rollback_the_projects_next_job_leaves_the_live_tenant(
-    stack: Stack, finished: StagedJob
-) -> None:
+def test_after_a_refused_rollback_a_retry_leaves_the_live_tenant_alone(stack: Stack, finished: StagedJob) -> None:
     before = outside(stack, finished)
     compensated(finished, forgotten=True)
     finished.record_failure(STOPPED)
-    open_job(finished.project_id)
+    open_job(finished.project_id, retries=finished.job_id)
     assert state(stack, finished) == "removing"
     with pytest.raises(RollbackFailed, match="to somebody else"):
         look_again(stack, finished.tenant_id)

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import closing, suppress
+from typing import Any
 
 import psycopg2
 import pytest
@@ -14,6 +15,7 @@ from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import gate
 from stages.access import restore_access, suspend_access
 from tests.conftest import NewProject
 from tests.stages.jobs import a_job, execute
@@ -228,6 +230,28 @@ def test_a_prepared_transaction_is_rolled_back_whoever_prepared_it(tenant: Tenan
     assert prepared(tenant) == [("it's left",)]
     assert tenant.suspend()["prepared_transactions"] == 1
     assert prepared(tenant) == []
+
+
+def test_what_an_owner_grants_after_its_prepared_transaction_is_gone_is_revoked(
+    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin still may act as the owner, as who has prepared it."""
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'left'")
+    real, granted = gate.Gate._roll_back, []
+
+    def grant_afterwards(held: gate.Gate, prepared: Any) -> None:
+        real(held, prepared)
+        names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role), sql.SQL("")
+        granted.append(execute(tenant.stack, "postgres", LET_IN.format(*names)))
+
+    monkeypatch.setattr(gate.Gate, "_roll_back", grant_afterwards)
+    tenant.suspend()
+    assert len(granted) == 1
+    with pytest.raises(psycopg2.OperationalError, match="does not have CONNECT privilege"):
+        other.connect(tenant)
 
 
 def test_a_prepared_transaction_that_holds_the_login_is_in_nobodys_way(tenant: Tenant) -> None:

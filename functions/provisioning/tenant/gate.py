@@ -1,6 +1,6 @@
 """What closes a tenant's database and opens it again, change by change, while the tenant's lock is held."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -109,12 +109,20 @@ class Gate(NamedTuple):
         """Put back what is kept of before, in one transaction: each grant by its grantor, in the order of the ACL."""
         logins = [self._composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in self.kept.logins]
         before = self.kept.way_in
-        with acting.joined(self.session, before.grantors if before is not None else []) as grantors:
-            restored = self._restored(before, grantors) if before is not None else []
+        with acting.joined(self.session, self._others(before.grantors if before is not None else [])) as grantors:
+            restored = self._restored(before, {*grantors, *self._own_roles}) if before is not None else []
             with self.session.cursor() as cursor:
                 cursor.execute(sql.Composed([self.owner.becoming, *restored, *logins, ADMIN_AGAIN]))
 
-    def _restored(self, before: WayIn, grantors: dict[str, Actor]) -> Iterator[sql.Composable]:
+    @property
+    def _own_roles(self) -> tuple[str, str]:
+        return self.tenant.names.owner_role, self.tenant.names.login_role
+
+    def _others(self, roles: Iterable[str]) -> list[str]:
+        """Return those of the roles that are not joined for as long as the gate is held."""
+        return sorted(set(roles) - set(self._own_roles))
+
+    def _restored(self, before: WayIn, grantors: set[str]) -> Iterator[sql.Composable]:
         now = self.find_way_in()
         for name in dict.fromkeys(grant.grantee for grant in now.grants):
             yield self._composed(QUERIES["revoke_all"], grantee=_grantee(name))
@@ -136,7 +144,7 @@ class Gate(NamedTuple):
         if not self.find_way_in().lets_the_admin_in:
             self._send(self._limits(WayIn([], -1, allow_connections=True)))
         with (
-            acting.joined(self.session, sorted({one.owner for one in prepared})),
+            acting.joined(self.session, self._others(one.owner for one in prepared)),
             closing(sessions.connect(self.tenant.cluster, dbname=self.tenant.names.database)) as inside,
             inside.cursor() as cursor,
         ):

@@ -82,7 +82,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 -- The job that has made the tenant, or has changed the way into it, is done with that.
 UPDATE register.tenants
 SET state = {state}, is_changing = false
-WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job_id} IN (job_id, access_job_id)
+WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job_id} = coalesce(access_job_id, job_id)
     AND state <> 'removing'
 RETURNING tenant_id;
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ResumptionFailed, SuspensionFailed
+from provisioning.errors import JobClosed, ResumptionFailed, SuspensionFailed
 from provisioning.identity import Tenant
 from provisioning.tenant import gate, suspensions
 from provisioning.tenant.gate import Entered
@@ -77,6 +77,8 @@ def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callab
         kept = suspensions.record_opening(control, tenant.tenant_id, job_id)
         if kept is None:
             raise ResumptionFailed("the control plane does not know what the way into the tenant was")
+        if kept.job_id != job_id:
+            raise JobClosed("a later job has the tenant")
         return kept
 
     with gate.held(control, tenant, job_id, check, intend) as held:

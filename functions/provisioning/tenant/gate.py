@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -15,7 +16,6 @@ from provisioning.control_plane import ControlPlane
 from provisioning.errors import ResourceConflict
 from provisioning.identity import Tenant
 from provisioning.queries import Query
-from provisioning.tenant.making import QUERIES as TENANT_QUERIES
 from provisioning.tenant.making import composed
 from provisioning.tenant.suspensions import Grant, Suspension, WayIn
 
@@ -94,7 +94,7 @@ class Gate(NamedTuple):
     def end_all(self) -> None:
         """End the sessions, and what outlives a session: prepared transactions and replication slots."""
         ended = self._composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
-        slots = self._composed(TENANT_QUERIES["end_sessions_of_slots"], TENANT_QUERIES["drop_slots"])
+        slots = self._composed(QUERIES["drop_idle_slots"])
         strangers = sessions.fetch_composed(self.session, _Role, self._composed(QUERIES["find_strangers"]))
         with acting.joined(self.session, [one.role for one in strangers]) as actors, self.session.cursor() as cursor:
             ended_by = [sql.Composed([who.becoming, ended, ADMIN_AGAIN]) for who in (self.owner, *actors.values())]
@@ -167,8 +167,11 @@ class Gate(NamedTuple):
         try:
             with self.session.cursor() as cursor:
                 cursor.execute(sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN]))
-        except errors.LockNotAvailable:
-            return False
+        except psycopg2.Error as error:
+            # A lock that is held, a deadlock, a role that two change at once: ended first, then tried again.
+            if isinstance(error, errors.LockNotAvailable) or postgres.is_transient(error):
+                return False
+            raise
         return True
 
     def _composed(self, *sent: Query, **values: object) -> sql.Composed:

@@ -75,6 +75,10 @@ BEGIN
     END LOOP;
 END $end$;
 
+-- name: drop_idle_slots
+-- One whose session is still ending is dropped the next time.
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name} AND NOT active;
+
 -- name: find_strangers
 -- Whose sessions are in the database besides the tenant's own: other tenants' that the owner has let in, a service's.
 SELECT DISTINCT rolname::text AS role

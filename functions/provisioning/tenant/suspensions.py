@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ControlPlaneUnavailable
+from provisioning.errors import JobClosed
 from provisioning.identity import Tenant, tenant_from
 
 QUERIES = queries.load(__file__)
@@ -70,8 +70,8 @@ def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: l
     """Write down who is about to close the tenant and which of its logins can log in, and return what is kept."""
     asked = (QUERIES["record_closing"], QUERIES["find_suspension"])
     kept = control.fetch_one(Suspension, *asked, tenant_id=tenant_id, job_id=job_id, logins=logins)
-    if kept is None:
-        raise ControlPlaneUnavailable("the control plane did not keep what the way into the tenant was")
+    if kept is None or kept.job_id != job_id:
+        raise JobClosed("a later job has the tenant")
     return kept
 
 

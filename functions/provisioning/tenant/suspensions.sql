@@ -4,7 +4,8 @@
 -- Before the first change. A tenant whose logins can log in is open: what was written down of an earlier suspension is
 -- no longer how it is. One that this or an earlier attempt has begun to close keeps what was written down first.
 INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins)
-VALUES (%(tenant_id)s, %(job_id)s, %(logins)s)
+SELECT %(tenant_id)s, %(job_id)s, %(logins)s
+FROM control_plane.projects WHERE projects.job_id = %(job_id)s
 ON CONFLICT (tenant_id) DO UPDATE
     SET job_id = EXCLUDED.job_id, recorded_at = now(), restored_at = NULL,
         (logins, grants, connection_limit, allow_connections) = (
@@ -26,15 +27,17 @@ WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND grants IS NULL;
 
 -- name: record_opening
 -- Whoever opens the tenant again is who undoes that, should its job fail.
-UPDATE control_plane.suspensions SET job_id = %(job_id)s WHERE tenant_id = %(tenant_id)s;
+UPDATE control_plane.suspensions SET job_id = %(job_id)s
+WHERE tenant_id = %(tenant_id)s AND EXISTS (SELECT FROM control_plane.projects WHERE projects.job_id = %(job_id)s);
 
 -- name: record_restored
 UPDATE control_plane.suspensions SET restored_at = now() WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s;
 
 -- name: find_tenant_of_job
--- The live tenant that a job works on.
+-- The live tenant that a job works on, while it is the latest of its project.
 SELECT chosen.document AS tenant
 FROM control_plane.jobs
-JOIN control_plane.tenants USING (tenant_id, project_id)
-JOIN control_plane.tenant_documents AS chosen USING (tenant_id)
+JOIN control_plane.projects ON projects.job_id = jobs.job_id
+JOIN control_plane.tenants ON tenants.tenant_id = jobs.tenant_id AND tenants.project_id = jobs.project_id
+JOIN control_plane.tenant_documents AS chosen ON chosen.tenant_id = tenants.tenant_id
 WHERE jobs.job_id = %(job_id)s AND tenants.state IN ('active', 'suspended');

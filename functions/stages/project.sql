@@ -62,6 +62,10 @@ UPDATE control_plane.projects
 SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
 
+-- name: record_retried (job_id text, retries text)
+-- What an earlier job has begun to close or to open is its retry's to finish, or to undo.
+UPDATE control_plane.suspensions SET job_id = %(job_id)s WHERE job_id = %(retries)s;
+
 -- name: record_opened (job_id text)
 INSERT INTO control_plane.audit_log (action, job_id, project_id, tenant_id, stage, details)
 SELECT 'job opened', job_id, project_id, tenant_id, 'initializing', jsonb_build_object('cluster_id', cluster_id, 'job_type', job_type)

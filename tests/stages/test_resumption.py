@@ -195,6 +195,16 @@ def test_a_retry_of_a_suspension_goes_on_with_what_the_first_has_kept(tenant: Te
     assert tenant.catalogs() == before
 
 
+def test_a_retry_that_came_to_nothing_undoes_what_the_first_has_done(tenant: Tenant) -> None:
+    before = tenant.catalogs()
+    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    roll_back(failed)
+    retry = opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id))
+    roll_back(retry, resume_services, restore_access)
+    assert tenant.catalogs() == before
+    assert tenant.row("projects", "status") == "active"
+
+
 def test_the_rollback_of_a_job_that_was_retried_touches_nothing(tenant: Tenant) -> None:
     failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
     roll_back(failed)

@@ -185,7 +185,8 @@ SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
        payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known,
        EXISTS (
            SELECT FROM control_plane.provisioning_steps AS step
-           WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0) AS has_begun
+           WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0)
+           OR payload ->> 'retries' IS NOT NULL AS has_begun
 FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 

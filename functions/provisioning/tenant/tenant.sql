@@ -47,11 +47,12 @@ ALTER ROLE {login_role} NOLOGIN;
 ALTER DATABASE {database} ALLOW_CONNECTIONS false;
 
 -- name: end_sessions_of_database
--- Those that the current user may end. DROP DATABASE ends autovacuum workers itself, and nobody else (CountOtherDBBackends
--- in PostgreSQL's procarray.c).
+-- Those in the database and those of its login in any other, as far as the current user may end them. DROP DATABASE ends
+-- autovacuum workers itself, and nobody else (CountOtherDBBackends in PostgreSQL's procarray.c).
 SELECT pg_terminate_backend(pid, 5000)
 FROM pg_stat_activity
-WHERE datname = {database_name} AND backend_type <> 'autovacuum worker' AND pid <> pg_backend_pid()
+WHERE (datname = {database_name} OR usename = {login_role_name}) AND backend_type <> 'autovacuum worker'
+    AND pid <> pg_backend_pid()
     AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
 -- name: end_sessions_of_slots

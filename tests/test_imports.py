@@ -42,7 +42,7 @@ DECLARATIONS = of("jobs", "declaration", "payload", "registry", "rules", *map(st
 """Of all job types, for a stage that serves several."""
 
 SUSPENSIONS = of("tenant", "suspensions")
-ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "gate") | of("cluster", "acting")
+ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "emptying", "gate", "restoring") | of("cluster", "acting")
 API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {

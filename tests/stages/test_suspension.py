@@ -15,7 +15,7 @@ from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
-from provisioning.tenant import gate
+from provisioning.tenant import emptying
 from stages.access import restore_access, suspend_access
 from tests.conftest import NewProject
 from tests.stages.jobs import a_job, execute
@@ -240,14 +240,14 @@ def test_what_an_owner_grants_after_its_prepared_transaction_is_gone_is_revoked(
         cursor.execute("BEGIN")
         cursor.execute("SELECT txid_current()")
         cursor.execute("PREPARE TRANSACTION 'left'")
-    real, granted = gate.Gate._roll_back, []
+    real, granted = emptying.roll_back, []
 
-    def grant_afterwards(held: gate.Gate, prepared: Any) -> None:
-        real(held, prepared)
+    def grant_afterwards(*arguments: Any) -> None:
+        real(*arguments)
         names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role), sql.SQL("")
         granted.append(execute(tenant.stack, "postgres", LET_IN.format(*names)))
 
-    monkeypatch.setattr(gate.Gate, "_roll_back", grant_afterwards)
+    monkeypatch.setattr(emptying, "roll_back", grant_afterwards)
     tenant.suspend()
     assert len(granted) == 1
     with pytest.raises(psycopg2.OperationalError, match="does not have CONNECT privilege"):

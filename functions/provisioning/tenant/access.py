@@ -12,14 +12,14 @@ from typing import NamedTuple
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import JobClosed, ResumptionFailed, SuspensionFailed
 from provisioning.identity import Tenant
-from provisioning.tenant import gate, suspensions
+from provisioning.tenant import emptying, gate, restoring, suspensions
 from provisioning.tenant.gate import Entered
-from provisioning.tenant.suspensions import Suspension
+from provisioning.tenant.suspensions import Suspension, WayIn
 
 LOOKS = 2
 """Looks in a row that have to find nobody."""
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.02
 
 
 class Ended(NamedTuple):
@@ -41,39 +41,40 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
     Raise SuspensionFailed, naming what is left, when somebody is still in at that time, and what gate.held raises.
     """
 
-    def intend(logins: list[str]) -> Suspension:
-        return suspensions.record_closing(control, tenant.tenant_id, job_id, logins)
+    def intend(logins: list[str], way_in: WayIn) -> Suspension:
+        return suspensions.record_closing(control, tenant.tenant_id, job_id, logins, way_in)
 
     with gate.held(control, tenant, job_id, check, intend) as held:
-        is_kept = held.kept.way_in is not None
+        is_kept, let_in = held.kept.way_in is not None, set[str]()
         ended, looks, before = Ended(), 0, held.look()
         while True:
-            if held.close_logins():
-                way_in = held.find_way_in()
+            is_closed, way_in = held.close_logins(), held.find_way_in()
+            let_in |= way_in.let_in
+            entering = emptying.empty(held, sorted(let_in))
+            # What an owner has granted is kept for as long as it can still grant.
+            if is_closed and (is_kept or not (before.of_its_login or entering)):
                 if not is_kept:
-                    suspensions.record_way_in(control, tenant.tenant_id, job_id, way_in)
+                    suspensions.record_grants(control, tenant.tenant_id, job_id, way_in)
                     is_kept = True
                 held.revoke_connect(way_in)
-            held.end_all()
             after = held.look()
             ended, before = ended.with_more(before, after), after
-            looks = 0 if after.left else looks + 1
+            looks = 0 if after.left or entering else looks + 1
             if looks == LOOKS:
                 return ended
             if time.monotonic() > ends_at:
-                raise SuspensionFailed(f"left in the tenant: {after.left or 'not looked at twice'}")
+                raise SuspensionFailed(f"left in the tenant: {after.left or 'somebody who is coming in'}")
             time.sleep(PAUSE_SECONDS)
 
 
 def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None]) -> int:
     """Put a tenant's privileges and logins back for a job, in one transaction; back already, change nothing.
 
-    Return how many of its logins can log in again.
-
-    Raise ResumptionFailed when the control plane does not know what they were, and what gate.held raises.
+    Return how many of its logins can log in again. Raise ResumptionFailed when the control plane does not know what
+    they were, and what gate.held raises.
     """
 
-    def intend(_logins: list[str]) -> Suspension:
+    def intend(_logins: list[str], _way_in: WayIn) -> Suspension:
         kept = suspensions.record_opening(control, tenant.tenant_id, job_id)
         if kept is None:
             raise ResumptionFailed("the control plane does not know what the way into the tenant was")
@@ -83,6 +84,6 @@ def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callab
 
     with gate.held(control, tenant, job_id, check, intend) as held:
         if not held.is_open():
-            held.restore()
+            restoring.restore(held)
         suspensions.record_restored(control, tenant.tenant_id, job_id)
         return len(held.kept.logins)

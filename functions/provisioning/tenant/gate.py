@@ -1,6 +1,8 @@
-"""What closes a tenant's database and opens it again, change by change, while the tenant's lock is held."""
+"""The way into a tenant's database, held for one change: what is looked at there, and how it is closed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -20,18 +22,21 @@ from provisioning.tenant.making import composed
 from provisioning.tenant.suspensions import Grant, Suspension, WayIn
 
 QUERIES = queries.load(__file__)
-Intention = Callable[[list[str]], Suspension]
+Intention = Callable[[list[str], WayIn], Suspension]
 LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
-"""How long a change waits for a lock that a tenant's open transaction holds: its session is ended before the next."""
+"""How long a change waits for a lock that somebody's open transaction holds. Whose it is is found out meanwhile."""
 
-TRANSACTION_TIMEOUT_SINCE = 170000
-PRIVILEGES = {name: sql.SQL(name) for name in ("CREATE", "CONNECT", "TEMPORARY")}
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
+"""A lock that is held, a deadlock, and a row of a catalog that two change at once."""
+
+POLL_SECONDS = 0.05
 
 
 class Entered(NamedTuple):
     """Who is in a tenant, who is coming in, and by what somebody still could."""
 
     sessions: int
+    of_its_login: int
     entering: int
     prepared_transactions: int
     slots: int
@@ -48,13 +53,9 @@ class _Logins(NamedTuple):
     logins: list[str]
 
 
-class _Role(NamedTuple):
+class _Blocker(NamedTuple):
+    pid: int
     role: str
-
-
-class _Prepared(NamedTuple):
-    gid: str
-    owner: str
 
 
 class Gate(NamedTuple):
@@ -66,14 +67,18 @@ class Gate(NamedTuple):
     """What is written down of the way in before it was closed."""
     owner: Actor
 
+    @property
+    def own_roles(self) -> tuple[str, str]:
+        """The tenant's roles, as which the admin may act for as long as the gate is held."""
+        return self.tenant.names.owner_role, self.tenant.names.login_role
+
     def is_open(self) -> bool:
         """Return whether what is kept is in place: the logins are opened in one transaction with the rest."""
         return bool(self.kept.logins) and set(self.kept.logins) <= set(find_logins(self.session, self.tenant))
 
     def find_way_in(self) -> WayIn:
         """Return the database's privileges and limits as they are."""
-        (found,) = sessions.fetch_composed(self.session, WayIn, self._composed(QUERIES["find_way_in"]))
-        return found._replace(grants=[Grant(*grant) for grant in found.grants])
+        return find_way_in(self.session, self.tenant)
 
     def look(self) -> Entered:
         """Return who is in, and by what somebody still could come in."""
@@ -82,100 +87,58 @@ class Gate(NamedTuple):
     def close_logins(self) -> bool:
         """Let nobody log in as the tenant any more; return False while somebody's lock is in the way of that."""
         login = sql.Identifier(self.tenant.names.login_role)
-        return self._send(self._composed(QUERIES["close_login"], login=login))
+        return self.send(self.composed(QUERIES["close_login"], login=login))
 
     def revoke_connect(self, way_in: WayIn) -> bool:
         """Let nobody but the admin connect; return False while somebody's lock is in the way of that."""
         admin = self.session.info.user
         may = {grant.grantee for grant in way_in.grants if grant.privilege == "CONNECT" and grant.grantee != admin}
-        revoked = [self._composed(QUERIES["revoke_connect"], grantee=_grantee(name)) for name in sorted(may, key=str)]
-        return self._send(sql.Composed(revoked)) if revoked else True
+        revoked = [self.composed(QUERIES["revoke_connect"], grantee=grantee(name)) for name in sorted(may, key=str)]
+        return self.send(sql.Composed(revoked)) if revoked else True
 
-    def end_all(self) -> None:
-        """End the sessions, and what outlives a session: prepared transactions and replication slots."""
-        ended = self._composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
-        slots = self._composed(QUERIES["drop_idle_slots"])
-        strangers = sessions.fetch_composed(self.session, _Role, self._composed(QUERIES["find_strangers"]))
-        with acting.joined(self.session, [one.role for one in strangers]) as actors, self.session.cursor() as cursor:
-            ended_by = [sql.Composed([who.becoming, ended, ADMIN_AGAIN]) for who in (self.owner, *actors.values())]
-            cursor.execute(sql.Composed([*ended_by, ended, slots]))
-        prepared = sessions.fetch_composed(
-            self.session, _Prepared, self._composed(QUERIES["find_prepared_transactions"])
-        )
-        if prepared:
-            self._roll_back(prepared)
+    def send(self, change: sql.Composable) -> bool:
+        """Send a change as the tenant's owner, in one transaction; return False while a lock is in its way.
 
-    def restore(self) -> None:
-        """Put back what is kept of before, in one transaction: each grant by its grantor, in the order of the ACL."""
-        logins = [self._composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in self.kept.logins]
-        before = self.kept.way_in
-        with acting.joined(self.session, self._others(before.grantors if before is not None else [])) as grantors:
-            restored = self._restored(before, {*grantors, *self._own_roles}) if before is not None else []
-            with self.session.cursor() as cursor:
-                cursor.execute(sql.Composed([self.owner.becoming, *restored, *logins, ADMIN_AGAIN]))
+        Whoever holds that lock is ended, in whichever database: an open transaction of a tenant delays no suspension.
+        Raise psycopg2.Error.
+        """
+        message = sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN])
+        if self._sent(message):
+            return True
+        pid = self.session.info.backend_pid
+        with closing(sessions.connect(self.tenant.cluster)) as other, ThreadPoolExecutor(1) as waiting:
+            sent = waiting.submit(self._sent, message)
+            while not sent.done():
+                for blocker in sessions.fetch(other, _Blocker, QUERIES["find_blockers"], pid=pid):
+                    self._end(other, blocker)
+                time.sleep(POLL_SECONDS)
+            return sent.result()
 
-    @property
-    def _own_roles(self) -> tuple[str, str]:
-        return self.tenant.names.owner_role, self.tenant.names.login_role
+    def composed(self, *sent: Query, **values: object) -> sql.Composed:
+        """Return queries with the tenant's names in them."""
+        return composed(self.tenant.names, *sent, **values)
 
-    def _others(self, roles: Iterable[str]) -> list[str]:
-        """Return those of the roles that are not joined for as long as the gate is held."""
-        return sorted(set(roles) - set(self._own_roles))
+    def others(self, roles: Iterable[str]) -> list[str]:
+        """Return those of the roles that are not the tenant's own."""
+        return sorted(set(roles) - set(self.own_roles))
 
-    def _restored(self, before: WayIn, grantors: set[str]) -> Iterator[sql.Composable]:
-        now = self.find_way_in()
-        for name in dict.fromkeys(grant.grantee for grant in now.grants):
-            yield self._composed(QUERIES["revoke_all"], grantee=_grantee(name))
-        named = [grant.grantee for grant in before.grants if grant.grantee is not None]
-        existing = {None, *acting.existing(self.session, named)}
-        # Whoever was removed meanwhile has no grant to get back, and none that it has made.
-        for grant in (grant for grant in before.grants if grant.grantee in existing and grant.grantor in grantors):
-            name = "grant_privilege_with_option" if grant.is_grantable else "grant_privilege"
-            asked = {"privilege": PRIVILEGES[grant.privilege], "grantee": _grantee(grant.grantee)}
-            yield acting.as_role(grant.grantor)
-            yield self._composed(QUERIES[name], **asked)
-        yield ADMIN_AGAIN
-        yield self.owner.becoming
-        if now.limits != before.limits:
-            yield self._limits(before)
+    def _end(self, session: Connection, blocker: _Blocker) -> None:
+        ended = postgres.composed(QUERIES["end_sessions_of_blocker"], pid=blocker.pid)
+        if blocker.role in self.own_roles:
+            acting.send(session, sql.Composed([self.owner.becoming, ended, ADMIN_AGAIN]))
+            return
+        for actor in acting.find(session, [blocker.role]).values():
+            acting.send(session, acting.within(actor, ended))
 
-    def _roll_back(self, prepared: Sequence[_Prepared]) -> None:
-        """Roll prepared transactions back, each inside the database and as the role that prepared it."""
-        if not self.find_way_in().lets_the_admin_in:
-            self._send(self._limits(WayIn([], -1, allow_connections=True)))
-        with (
-            acting.joined(self.session, self._others(one.owner for one in prepared)),
-            closing(sessions.connect(self.tenant.cluster, dbname=self.tenant.names.database)) as inside,
-            inside.cursor() as cursor,
-        ):
-            if inside.server_version >= TRANSACTION_TIMEOUT_SINCE:
-                cursor.execute(sql.SQL("SET transaction_timeout = 0"))
-            for one in prepared:
-                try:
-                    cursor.execute(acting.as_role(one.owner))
-                    cursor.execute(postgres.composed(QUERIES["rollback_prepared"], gid=one.gid))
-                except errors.UndefinedObject:
-                    # Its own session was faster.
-                    continue
-
-    def _limits(self, way_in: WayIn) -> sql.Composed:
-        allowed = sql.SQL("true" if way_in.allow_connections else "false")
-        limit = sql.Literal(way_in.connection_limit)
-        return self._composed(QUERIES["open_limits"], allow_connections=allowed, limit=limit)
-
-    def _send(self, change: sql.Composable) -> bool:
+    def _sent(self, message: sql.Composable) -> bool:
         try:
             with self.session.cursor() as cursor:
-                cursor.execute(sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN]))
+                cursor.execute(message)
         except psycopg2.Error as error:
-            # A lock that is held, a deadlock, a role that two change at once: ended first, then tried again.
-            if isinstance(error, errors.LockNotAvailable) or postgres.is_transient(error):
-                return False
-            raise
+            if not isinstance(error, IN_THE_WAY):
+                raise
+            return False
         return True
-
-    def _composed(self, *sent: Query, **values: object) -> sql.Composed:
-        return composed(self.tenant.names, *sent, **values)
 
 
 @contextmanager
@@ -185,14 +148,15 @@ def held(
     """Hold the way into a live tenant for a job: its lock, its row in the register, and its roles for the admin.
 
     The check is made once the lock is held, and raises when the attempt is superseded. What is intended is written down
-    before anything is changed, so that a compensation finds it: it is told which logins can log in, and returns what is
-    kept. Raise ResourceConflict when the register does not have the tenant as live, and psycopg2.Error.
+    before anything is changed, so that a compensation finds it: it is told which logins can log in and how the way in
+    is, and returns what is kept. Raise ResourceConflict when the register does not have the tenant as live, and
+    psycopg2.Error.
     """
     names = tenant.names
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
     try:
         check()
-        kept = intend(find_logins(session, tenant))
+        kept = intend(find_logins(session, tenant), find_way_in(session, tenant))
         found = register.claim_access(session, names, register.holder_of(control, job_id, tenant.project_id))
         if not found.is_ours:
             raise ResourceConflict(f"the register does not have tenant {tenant.tenant_id} as live")
@@ -211,11 +175,18 @@ def find_logins(session: Connection, tenant: Tenant) -> list[str]:
     return found.logins
 
 
+def find_way_in(session: Connection, tenant: Tenant) -> WayIn:
+    """Return a database's privileges and limits as they are. Raise psycopg2.Error."""
+    (found,) = sessions.fetch_composed(session, WayIn, composed(tenant.names, QUERIES["find_way_in"]))
+    return found._replace(grants=[Grant(*grant) for grant in found.grants])
+
+
 def look(session: Connection, tenant: Tenant) -> Entered:
     """Return who is in a tenant and by what somebody could come in. Raise psycopg2.Error."""
     (found,) = sessions.fetch_composed(session, Entered, composed(tenant.names, QUERIES["find_entered"]))
     return found
 
 
-def _grantee(name: str | None) -> sql.Composable:
+def grantee(name: str | None) -> sql.Composable:
+    """Return who is granted something; no name is PUBLIC."""
     return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)

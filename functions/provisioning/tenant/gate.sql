@@ -1,5 +1,5 @@
--- The way into a tenant's database. Over the admin's session in the register's
--- database. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
+-- The way into a tenant's database. Over the admin's session in the register's database. Placeholders are {name}:
+-- identifiers and literals, composed by psycopg2.sql.
 
 -- name: find_logins
 SELECT coalesce(array_agg(rolname::text), '{{}}') AS logins FROM pg_roles WHERE rolname = {login_role_name} AND rolcanlogin;
@@ -19,22 +19,26 @@ WHERE datname = {database_name};
 -- name: find_entered
 -- Who is in the database or, as a login of the tenant, anywhere; who is coming in; and what outlives its session.
 -- While a session comes in it holds a lock on the database until it is in pg_stat_activity (InitPostgres in postinit.c):
--- one that was let in before the way in was closed is in one of the two. Superusers and autovacuum are not the tenant's.
+-- one that was let in before the way in was closed is in one of the two. Superusers and autovacuum are not the tenant's, and
+-- whoever works in another database is not coming in. A role that was dropped may still have sessions.
 SELECT (
-           SELECT count(*) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-           WHERE (datname = {database_name} OR usename = {login_role_name}) AND NOT rolsuper AND pid <> pg_backend_pid()
+           SELECT count(*) FROM pg_stat_activity LEFT JOIN pg_roles ON pg_roles.oid = usesysid
+           WHERE (datname = {database_name} OR usename = {login_role_name}) AND usesysid IS NOT NULL
+               AND rolsuper IS NOT TRUE AND pid <> pg_backend_pid()
        ) AS sessions,
+       (SELECT count(*) FROM pg_stat_activity WHERE usename = {login_role_name}) AS of_its_login,
        (
            SELECT count(*) FROM pg_locks
            WHERE locktype = 'object' AND database = 0 AND classid = 'pg_database'::regclass
                AND objid = (SELECT oid FROM pg_database WHERE datname = {database_name}) AND pid <> pg_backend_pid()
                AND NOT EXISTS (
                    SELECT FROM pg_stat_activity AS known LEFT JOIN pg_roles ON pg_roles.oid = usesysid
-                   WHERE known.pid = pg_locks.pid AND (rolsuper OR backend_type = 'autovacuum worker'))
+                   WHERE known.pid = pg_locks.pid
+                       AND (rolsuper OR backend_type = 'autovacuum worker' OR datname <> {database_name}))
        ) AS entering,
        (
-           SELECT count(*) FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
-           WHERE database = {database_name} AND NOT rolsuper
+           SELECT count(*) FROM pg_prepared_xacts LEFT JOIN pg_roles ON rolname = owner
+           WHERE (database = {database_name} OR owner IN ({login_role_name}, {owner_role_name})) AND rolsuper IS NOT TRUE
        ) AS prepared_transactions,
        (SELECT count(*) FROM pg_replication_slots WHERE database = {database_name}) AS slots,
        (SELECT count(*) FROM pg_roles WHERE rolname = {login_role_name} AND rolcanlogin) AS logins,
@@ -47,65 +51,17 @@ SELECT (
 -- name: close_login
 ALTER ROLE {login} NOLOGIN;
 
+-- name: find_blockers
+-- Whose sessions a session waits for; a prepared transaction has none.
+SELECT DISTINCT blocker AS pid, rolname::text AS role
+FROM unnest(pg_blocking_pids({pid})) AS blocker
+JOIN pg_stat_activity ON pid = blocker
+JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE NOT rolsuper AND rolname <> session_user;
+
+-- name: end_sessions_of_blocker
+SELECT pg_terminate_backend({pid});
+
 -- name: revoke_connect
 -- As the owner, from whom every grant derives: with the grantee goes whoever has it from that one.
 REVOKE CONNECT ON DATABASE {database} FROM {grantee} CASCADE;
-
--- name: end_sessions_of_tenant
--- Those that the current user may end. Not waited for one by one: whoever looks next sees whether they are gone.
-SELECT pg_terminate_backend(pid)
-FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE (datname = {database_name} OR usename = {login_role_name}) AND NOT rolsuper AND pid <> pg_backend_pid()
-    AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
-
--- name: end_sessions_of_entering
--- Whose they are is not known yet: one that this user may not end is a superuser's, or the server's own.
-DO $end$
-DECLARE entering integer;
-BEGIN
-    FOR entering IN
-        SELECT pid FROM pg_locks
-        WHERE locktype = 'object' AND database = 0 AND classid = 'pg_database'::regclass
-            AND objid = (SELECT oid FROM pg_database WHERE datname = {database_name}) AND pid <> pg_backend_pid()
-    LOOP
-        BEGIN
-            PERFORM pg_terminate_backend(entering);
-        EXCEPTION WHEN insufficient_privilege THEN NULL;
-        END;
-    END LOOP;
-END $end$;
-
--- name: drop_idle_slots
--- One whose session is still ending is dropped the next time.
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name} AND NOT active;
-
--- name: find_strangers
--- Whose sessions are in the database besides the tenant's own: other tenants' that the owner has let in, a service's.
-SELECT DISTINCT rolname::text AS role
-FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE datname = {database_name} AND NOT rolsuper AND rolname NOT IN ({login_role_name}, {owner_role_name}, session_user)
-ORDER BY role;
-
--- name: find_prepared_transactions
-SELECT gid, owner::text FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
-WHERE database = {database_name} AND NOT rolsuper
-ORDER BY prepared, gid;
-
--- name: open_limits
-ALTER DATABASE {database} ALLOW_CONNECTIONS {allow_connections};
-ALTER DATABASE {database} CONNECTION LIMIT {limit};
-
--- name: rollback_prepared
-ROLLBACK PREPARED {gid};
-
--- name: open_login
-ALTER ROLE {login} LOGIN;
-
--- name: revoke_all
-REVOKE ALL ON DATABASE {database} FROM {grantee} CASCADE;
-
--- name: grant_privilege_with_option
-GRANT {privilege} ON DATABASE {database} TO {grantee} WITH GRANT OPTION;
-
--- name: grant_privilege
-GRANT {privilege} ON DATABASE {database} TO {grantee};

@@ -38,9 +38,9 @@ class WayIn(NamedTuple):
         return self.connection_limit, self.allow_connections
 
     @property
-    def lets_the_admin_in(self) -> bool:
-        """Whether a session can be opened once there is no other: an owner can take that from everybody."""
-        return self.allow_connections and self.connection_limit != 0
+    def let_in(self) -> set[str]:
+        """The roles that may connect."""
+        return {one.grantee for one in self.grants if one.grantee is not None and one.privilege == "CONNECT"}
 
 
 class Suspension(NamedTuple):
@@ -66,19 +66,23 @@ class _Row(NamedTuple):
     tenant: dict[str, Any]
 
 
-def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: list[str]) -> Suspension:
-    """Write down who is about to close the tenant and which of its logins can log in, and return what is kept."""
+def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: list[str], way_in: WayIn) -> Suspension:
+    """Write down who is about to close the tenant, its logins that can log in and its limits; return what is kept.
+
+    Raise JobClosed when the tenant is a later job's.
+    """
     asked = (QUERIES["record_closing"], QUERIES["find_suspension"])
-    kept = control.fetch_one(Suspension, *asked, tenant_id=tenant_id, job_id=job_id, logins=logins)
+    limits = {"connection_limit": way_in.connection_limit, "allow_connections": way_in.allow_connections}
+    kept = control.fetch_one(Suspension, *asked, tenant_id=tenant_id, job_id=job_id, logins=logins, **limits)
     if kept is None or kept.job_id != job_id:
         raise JobClosed("a later job has the tenant")
     return kept
 
 
-def record_way_in(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> None:
-    """Write down the way in before it is taken away, unless an earlier attempt has."""
-    facts = {**found._asdict(), "grants": json.dumps(found.grants)}
-    control.execute(QUERIES["record_way_in"], tenant_id=tenant_id, job_id=job_id, **facts)
+def record_grants(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> None:
+    """Write down the privileges before they are taken away, unless an earlier attempt has."""
+    grants = json.dumps(found.grants)
+    control.execute(QUERIES["record_grants"], tenant_id=tenant_id, job_id=job_id, grants=grants)
 
 
 def record_opening(control: ControlPlane, tenant_id: str, job_id: str) -> Suspension | None:

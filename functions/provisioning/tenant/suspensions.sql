@@ -3,13 +3,13 @@
 -- name: record_closing
 -- Before the first change. A tenant whose logins can log in is open: what was written down of an earlier suspension is
 -- no longer how it is. One that this or an earlier attempt has begun to close keeps what was written down first.
-INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins)
-SELECT %(tenant_id)s, %(job_id)s, %(logins)s
+INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins, connection_limit, allow_connections)
+SELECT %(tenant_id)s, %(job_id)s, %(logins)s, %(connection_limit)s, %(allow_connections)s
 FROM control_plane.projects WHERE projects.job_id = %(job_id)s
 ON CONFLICT (tenant_id) DO UPDATE
     SET job_id = EXCLUDED.job_id, recorded_at = now(), restored_at = NULL,
         (logins, grants, connection_limit, allow_connections) = (
-            SELECT EXCLUDED.logins, NULL::jsonb, NULL::integer, NULL::boolean
+            SELECT EXCLUDED.logins, NULL::jsonb, EXCLUDED.connection_limit, EXCLUDED.allow_connections
             WHERE EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL
             UNION ALL
             SELECT known.logins, known.grants, known.connection_limit, known.allow_connections
@@ -20,9 +20,9 @@ SELECT job_id, logins, grants, connection_limit, allow_connections
 FROM control_plane.suspensions
 WHERE tenant_id = %(tenant_id)s;
 
--- name: record_way_in
+-- name: record_grants
 UPDATE control_plane.suspensions
-SET grants = %(grants)s, connection_limit = %(connection_limit)s, allow_connections = %(allow_connections)s
+SET grants = %(grants)s
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND grants IS NULL;
 
 -- name: record_opening

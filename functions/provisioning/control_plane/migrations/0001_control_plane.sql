@@ -129,7 +129,7 @@ CREATE TABLE control_plane.suspensions (
     -- The job that closes the tenant, or opens it again.
     job_id            text NOT NULL,
     logins            text[] NOT NULL,
-    -- The database's privileges in the order of its ACL, and its own limits. NULL until they are read.
+    -- The database's privileges in the order of its ACL, NULL until they are read, and its own limits.
     grants            jsonb,
     connection_limit  integer,
     allow_connections boolean,

@@ -1,0 +1,89 @@
+"""Who is in a tenant is ended: sessions, those that are coming in, and what outlives a session."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, queries
+from provisioning.cluster import acting
+from provisioning.cluster import session as sessions
+from provisioning.cluster.acting import ADMIN_AGAIN
+from provisioning.tenant.gate import Gate
+
+QUERIES = queries.load(__file__)
+TRANSACTION_TIMEOUT_SINCE = 170000
+
+
+class _Role(NamedTuple):
+    role: str
+
+
+class _Ended(NamedTuple):
+    ended: int
+
+
+class Prepared(NamedTuple):
+    """A prepared transaction."""
+
+    gid: str
+    owner: str
+    database: str
+
+
+def empty(gate: Gate, let_in: Sequence[str]) -> int:
+    """End who is in the tenant, as far as the admin may; whoever is left is found by the next look.
+
+    The roles are those that the owner has let in: of one that is coming in nobody sees yet whose it is. Sessions are
+    asked to end, and not waited for. Return how many were coming in, of whom no look tells. Raise psycopg2.Error.
+    """
+    acting.send(gate.session, postgres.composed(QUERIES["record_nobody_ended"]))
+    ended = gate.composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
+    _send_if_allowed(gate.session, sql.Composed([gate.owner.becoming, ended, ADMIN_AGAIN]))
+    strangers = sessions.fetch_composed(gate.session, _Role, gate.composed(QUERIES["find_strangers"]))
+    for actor in acting.find(gate.session, gate.others([*let_in, *(one.role for one in strangers)])).values():
+        _send_if_allowed(gate.session, acting.within(actor, ended))
+    acting.send(gate.session, sql.Composed([ended, gate.composed(QUERIES["drop_idle_slots"])]))
+    (entering,) = sessions.fetch(gate.session, _Ended, QUERIES["find_ended"])
+    prepared = sessions.fetch_composed(gate.session, Prepared, gate.composed(QUERIES["find_prepared_transactions"]))
+    for database in dict.fromkeys(one.database for one in prepared):
+        roll_back(gate, database, [one for one in prepared if one.database == database])
+    return entering.ended
+
+
+def roll_back(gate: Gate, database: str, prepared: Sequence[Prepared]) -> None:
+    """Roll prepared transactions back, each inside its database and as the role that prepared it.
+
+    What cannot be rolled back yet is left for the next look. Raise psycopg2.Error.
+    """
+    if database == gate.tenant.names.database and not gate.send(gate.composed(QUERIES["open_to_the_admin"])):
+        return
+    others = gate.others(one.owner for one in prepared)
+    with acting.joined(gate.session, others) as joined:
+        try:
+            inside = sessions.connect(gate.tenant.cluster, dbname=database)
+        except psycopg2.OperationalError:
+            return
+        with closing(inside), inside.cursor() as cursor:
+            if inside.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                cursor.execute(sql.SQL("SET transaction_timeout = 0"))
+            for one in prepared:
+                if one.owner not in (*joined, *gate.own_roles):
+                    continue
+                try:
+                    cursor.execute(acting.as_role(one.owner))
+                    cursor.execute(postgres.composed(QUERIES["rollback_prepared"], gid=one.gid))
+                except (errors.UndefinedObject, errors.ObjectNotInPrerequisiteState):
+                    # Its own session was faster, or is at it.
+                    continue
+
+
+def _send_if_allowed(session: Connection, message: sql.Composable) -> None:
+    try:
+        acting.send(session, message)
+    except errors.InsufficientPrivilege:
+        # Somebody of this role, or nobody: the next look tells.
+        return

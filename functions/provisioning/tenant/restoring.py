@@ -1,0 +1,76 @@
+"""The way into a tenant's database is put back as it is kept, in one transaction."""
+
+from collections.abc import Iterator, Mapping
+
+from psycopg2 import sql
+
+from provisioning import queries
+from provisioning.cluster import acting
+from provisioning.cluster.acting import ADMIN_AGAIN, Actor
+from provisioning.errors import ResumptionFailed
+from provisioning.tenant.gate import Gate, grantee
+from provisioning.tenant.suspensions import Grant, WayIn
+
+QUERIES = queries.load(__file__)
+PRIVILEGES = {name: sql.SQL(name) for name in ("CREATE", "CONNECT", "TEMPORARY")}
+TRIES = 3
+
+
+def restore(gate: Gate) -> None:
+    """Put back what is kept: each grant by its grantor, in the order of the ACL, then limits and logins.
+
+    Raise ResumptionFailed while somebody's lock is in the way of that, and psycopg2.Error.
+    """
+    before = gate.kept.way_in
+    message: list[sql.Composable] = []
+    if before is not None:
+        message += _restored(gate, before)
+    message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
+    if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
+        raise ResumptionFailed("somebody's lock is in the way of opening the tenant")
+
+
+def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
+    now = gate.find_way_in()
+    grantors = acting.find(gate.session, gate.others(before.grantors))
+    named = [grant.grantee for grant in before.grants if grant.grantee is not None]
+    existing = {None, *acting.existing(gate.session, named)}
+    for name in dict.fromkeys(grant.grantee for grant in now.grants):
+        yield gate.composed(QUERIES["revoke_all"], grantee=grantee(name))
+    yield from _as_grantors(grantors, acting.joining)
+    # Whoever was removed meanwhile has no grant to get back, and none that it has made.
+    known = {*grantors, *gate.own_roles}
+    possible = [grant for grant in before.grants if grant.grantee in existing and grant.grantor in known]
+    for grant in in_order_of_dependency(possible, gate.tenant.names.owner_role):
+        query = QUERIES["grant_privilege_with_option" if grant.is_grantable else "grant_privilege"]
+        yield acting.as_role(grant.grantor)
+        yield gate.composed(query, privilege=PRIVILEGES[grant.privilege], grantee=grantee(grant.grantee))
+    yield from _as_grantors(grantors, acting.leaving)
+    yield ADMIN_AGAIN
+    yield gate.owner.becoming
+    if now.limits != before.limits:
+        allowed = sql.SQL("true" if before.allow_connections else "false")
+        limit = sql.Literal(before.connection_limit)
+        yield gate.composed(QUERIES["open_limits"], allow_connections=allowed, limit=limit)
+
+
+def in_order_of_dependency(grants: list[Grant], owner: str) -> list[Grant]:
+    """Return the grants in their order, each as soon as its grantor may grant it: an ACL keeps who came first.
+
+    One whose grantor has no grant option any more, which PostgreSQL never leaves, is left out.
+    """
+    waiting, ordered = list(grants), list[Grant]()
+    while ready := next((one for one in waiting if _may_grant(one, ordered, owner)), None):
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _may_grant(grant: Grant, made: list[Grant], owner: str) -> bool:
+    return grant.grantor == owner or any(
+        one.is_grantable and (one.grantee, one.privilege) == (grant.grantor, grant.privilege) for one in made
+    )
+
+
+def _as_grantors(grantors: Mapping[str, Actor], change: acting.Change) -> Iterator[sql.Composable]:
+    return (change(actor) for actor in grantors.values() if not actor.may_act)

@@ -1,12 +1,15 @@
 """A provisioned tenant that a test suspends and resumes, stage by stage, and the catalogs that say how it is."""
 
+import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
@@ -24,6 +27,10 @@ from tests.stages.jobs import Handler, StagedJob, execute, open_job
 SUSPENSION: tuple[Handler, ...] = (suspend_access, suspend_services, finalize)
 RESUMPTION: tuple[Handler, ...] = (restore_access, resume_services, finalize)
 
+LET_IN = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}{}")
+INSIDE = """
+    SELECT pid FROM pg_stat_activity JOIN pg_roles ON usesysid = pg_roles.oid WHERE datname = %s AND NOT rolsuper
+"""
 CATALOGS = (
     """
     SELECT datname, datacl::text, datconnlimit, datallowconn, datistemplate, pg_get_userbyid(datdba),
@@ -99,9 +106,9 @@ class Tenant:
     def row(self, table: str, column: str) -> Any:
         """Return a column of the project's, or of the tenant's, row in the control plane."""
         key, value = ("project_id", self.project_id) if table == "projects" else ("tenant_id", self.names.tenant_id)
-        ((found,),) = execute(
-            self.stack, "control_plane", f"SELECT {column} FROM control_plane.{table} WHERE {key} = %s", value
-        )
+        names = (sql.Identifier(name) for name in (column, table, key))
+        asked = sql.SQL("SELECT {} FROM control_plane.{} WHERE {} = %s").format(*names)
+        ((found,),) = execute(self.stack, "control_plane", asked, value)
         return found
 
     @staticmethod
@@ -139,3 +146,41 @@ def is_out(session: Connection) -> bool:
     except psycopg2.OperationalError:
         return True
     return False
+
+
+def let_in(tenant: Tenant, other: Tenant, *, with_option: bool = False) -> None:
+    """The owner lets another tenant's login into its database."""
+    names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role)
+    tenant.run(LET_IN.format(*names, sql.SQL(" WITH GRANT OPTION" if with_option else "")))
+
+
+def inside(tenant: Tenant) -> list[object]:
+    """Return who is in the tenant's database, superusers left out."""
+    return [pid for (pid,) in execute(tenant.stack, "postgres", INSIDE, tenant.names.database)]
+
+
+def opened(tenant: Tenant, job: StagedJob, *handlers: Any) -> StagedJob:
+    """The job, opened and taken through these stages."""
+    job.verify()
+    for handler in handlers:
+        job.run(handler)
+    return job
+
+
+@contextmanager
+def repeated(action: Callable[[], object], clients: int) -> Iterator[None]:
+    """Have as many clients as that do something again and again; errors of the server stop none of them."""
+    stop = threading.Event()
+
+    def repeat() -> None:
+        while not stop.is_set():
+            with suppress(psycopg2.Error):
+                action()
+
+    with ThreadPoolExecutor(clients) as threads:
+        for _ in range(clients):
+            threads.submit(repeat)
+        try:
+            yield
+        finally:
+            stop.set()

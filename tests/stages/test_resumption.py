@@ -1,56 +1,21 @@
 """A resumed tenant is as it was before its suspension, byte for byte, and is proven to work."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from psycopg2 import sql
 
-from local.stack import Stack
-from provisioning.errors import FinalizationFailed, ProjectNotEligible
+from provisioning.cluster import acting
+from provisioning.errors import FinalizationFailed
 from provisioning.jobs.resume_project import RESUME_PROJECT
-from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.services import generic
-from provisioning.tenant import schema
-from stages.access import restore_access, suspend_access
+from provisioning.tenant import schema, suspensions
+from stages.access import restore_access
 from stages.activation import finalize
-from stages.services import resume_services, suspend_services
-from tests.conftest import NewProject
-from tests.stages.jobs import StagedJob, execute
-from tests.stages.suspending import SUSPENSION, Tenant, is_out, live_tenant, session_of
-from tests.stages.test_suspension import let_in
-
-CLOSED = "SELECT count(*) FROM pg_roles WHERE rolname = %s AND rolcanlogin"
-SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
-
-
-@pytest.fixture
-def tenant(stack: Stack, project_id: str) -> Tenant:
-    return live_tenant(stack, project_id)
-
-
-@pytest.fixture
-def other(stack: Stack, new_project: NewProject) -> Tenant:
-    """Another tenant of the cluster."""
-    return live_tenant(stack, new_project())
-
-
-def opened(tenant: Tenant, job: StagedJob, *handlers: Any) -> StagedJob:
-    """The job, opened and taken through these stages."""
-    job.verify()
-    for handler in handlers:
-        job.run(handler)
-    return job
-
-
-def roll_back(job: StagedJob, *compensations: Any) -> str:
-    """Roll a job back as its state machine does, and return how it was closed."""
-    for handler in compensations:
-        job.run(handler)
-    return str(job.record_failure({"finalizing": {"Error": "FinalizationFailed", "Cause": "{}"}})["outcome"])
-
-
-def may_log_in(tenant: Tenant) -> bool:
-    return bool(execute(tenant.stack, "postgres", CLOSED, tenant.names.login_role)[0][0])
+from stages.services import resume_services
+from tests.stages.jobs import Died, execute
+from tests.stages.suspending import LET_IN, Tenant, is_out, let_in, opened, session_of
 
 
 def test_roles_passwords_grants_and_settings_are_what_they_were(tenant: Tenant, other: Tenant) -> None:
@@ -131,121 +96,68 @@ def test_a_service_that_does_not_serve_the_tenant_again_is_named(
         job.run(finalize)
 
 
-def test_the_rollback_of_a_suspension_opens_the_tenant_as_it_was(tenant: Tenant, other: Tenant) -> None:
-    let_in(tenant, other)
-    before = tenant.catalogs()
-    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access, suspend_services)
-    assert roll_back(job, resume_services, restore_access) == "rolled_back"
-    assert tenant.catalogs() == before
-    assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("active", "active")
-
-
-def test_the_rollback_of_a_resumption_closes_the_tenant_again(tenant: Tenant) -> None:
-    tenant.suspend()
-    closed = tenant.catalogs()
-    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access, resume_services)
-    with session_of(tenant) as session:
-        assert roll_back(job, suspend_services, suspend_access) == "rolled_back"
-        assert is_out(session)
-    assert tenant.catalogs() == closed
-    assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("suspended", "suspended")
-
-
-def test_what_was_changed_while_a_resumption_failed_is_kept_as_well(tenant: Tenant, other: Tenant) -> None:
-    tenant.suspend()
-    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
-    let_in(tenant, other)
-    before = tenant.catalogs()
-    roll_back(job, suspend_services, suspend_access)
-    tenant.resume()
-    assert tenant.catalogs() == before
-
-
-@pytest.mark.parametrize("status", ["suspended", "leaving"])
-def test_a_resumption_that_failed_gives_the_status_back_that_the_project_had(tenant: Tenant, status: str) -> None:
-    tenant.suspend()
-    execute(tenant.stack, "control_plane", SET_STATUS, status, tenant.project_id)
-    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
-    assert tenant.row("projects", "status") == "resuming"
-    roll_back(job, suspend_services, suspend_access)
-    assert tenant.row("projects", "status") == status
-
-
-def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenant: Tenant) -> None:
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    assert roll_back(failed) == "rollback_incomplete"
-    assert tenant.row("projects", "status") == "suspending"
-    for declared in (SUSPEND_PROJECT, RESUME_PROJECT):
-        with pytest.raises(ProjectNotEligible) as refused:
-            tenant.job(declared).verify()
-        assert str(refused.value) == (
-            f"the job {failed.job_id} of the project {tenant.project_id} has left a closed tenant:"
-            f" provision rollback {failed.job_id}, or provision retry {failed.job_id}"
-        )
-
-
-def test_a_retry_of_a_suspension_goes_on_with_what_the_first_has_kept(tenant: Tenant, other: Tenant) -> None:
-    let_in(tenant, other)
-    before = tenant.catalogs()
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    roll_back(failed)
-    opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id), *SUSPENSION)
-    assert tenant.row("projects", "status") == "suspended"
-    tenant.resume()
-    assert tenant.catalogs() == before
-
-
-def test_a_retry_that_came_to_nothing_undoes_what_the_first_has_done(tenant: Tenant) -> None:
-    before = tenant.catalogs()
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    roll_back(failed)
-    retry = opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id))
-    roll_back(retry, resume_services, restore_access)
-    assert tenant.catalogs() == before
-    assert tenant.row("projects", "status") == "active"
-
-
-def test_the_rollback_of_a_job_that_was_retried_touches_nothing(tenant: Tenant) -> None:
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    roll_back(failed)
-    opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id), *SUSPENSION)
-    closed = tenant.catalogs()
-    roll_back(failed, resume_services, restore_access)
-    assert tenant.catalogs() == closed
-    assert tenant.row("projects", "status") == "suspended"
-
-
-def test_what_nobody_has_written_down_is_not_opened_but_named(tenant: Tenant) -> None:
-    """The control plane was restored from a backup of before the job: the register alone knows of it."""
-    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    for forgotten in ("suspensions", "provisioning_steps", "jobs"):
-        execute(
-            tenant.stack,
-            "control_plane",
-            sql.SQL("DELETE FROM control_plane.{} WHERE job_id = %s").format(sql.Identifier(forgotten)),
-            job.job_id,
-        )
-    answer = job.run(restore_access)
-    assert answer["removed"] == []
-    (unknown,) = answer["unknown"]
-    assert tenant.names.tenant_id in unknown
-    assert not may_log_in(tenant)
-
-
-@pytest.mark.parametrize("is_changing", [True, False], ids=["still at it", "done"])
-def test_a_forgotten_suspension_is_undone_only_where_the_register_names_it(tenant: Tenant, is_changing: bool) -> None:
-    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    execute(
-        tenant.stack,
-        "provisioner_register",
-        "UPDATE register.tenants SET is_changing = %s WHERE tenant_id = %s",
-        is_changing,
-        tenant.names.tenant_id,
-    )
-    answer = job.run(restore_access, forgotten=True)
-    assert (may_log_in(tenant), answer["unknown"] == []) == (is_changing, is_changing)
-
-
 def test_no_secret_is_written_down(tenant: Tenant) -> None:
     tenant.suspend()
-    assert tenant.document["password"] not in tenant.row("suspensions", "suspensions::text")
+    asked = "SELECT suspensions::text FROM control_plane.suspensions WHERE tenant_id = %s"
+    ((kept,),) = execute(tenant.stack, "control_plane", asked, tenant.names.tenant_id)
+    assert tenant.document["password"] not in kept
+
+
+def test_a_grant_that_the_server_has_acknowledged_is_put_back(
+    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by a client that was connected still, after the job had written down that it closes the tenant."""
+    real = suspensions.record_closing
+    names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role), sql.SQL("")
+    with session_of(tenant) as session, session.cursor() as cursor:
+
+        def record(*arguments: Any) -> Any:
+            kept = real(*arguments)
+            cursor.execute(LET_IN.format(*names))
+            return kept
+
+        monkeypatch.setattr(suspensions, "record_closing", record)
+        tenant.suspend()
+    tenant.resume()
+    with session_of(other, tenant) as session:
+        assert not is_out(session)
+
+
+def test_limits_are_put_back_although_a_prepared_transaction_was_rolled_back(tenant: Tenant) -> None:
+    """To roll it back the admin has to come in, which the limit keeps it from."""
+    database = sql.Identifier(tenant.names.database)
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(database))
+        cursor.execute("SET ROLE NONE; BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'another'")
+        cursor.execute("PREPARE TRANSACTION 'held'")
+    before = tenant.catalogs()
+    tenant.suspend()
+    opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
+    assert tenant.catalogs() == before
+
+
+def test_an_open_transaction_of_another_tenant_is_in_no_resumptions_way(tenant: Tenant, other: Tenant) -> None:
+    """Who has a privilege and may not grant it is only warned, and holds the lock all the same."""
+    tenant.run(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO PUBLIC").format(sql.Identifier(tenant.names.database)))
+    tenant.suspend()
+    with session_of(other) as session, session.cursor() as cursor:
+        cursor.execute("SET ROLE NONE; BEGIN")
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(sql.Identifier(tenant.names.database)))
+        assert tenant.resume()["status"] == "active"
+
+
+def test_a_resumption_that_dies_as_another_tenants_login_leaves_nothing_with_it(
+    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_in(tenant, other, with_option=True)
+    with session_of(other, tenant) as session, session.cursor() as cursor:
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO anon").format(sql.Identifier(tenant.names.database)))
+    before = tenant.catalogs(), other.catalogs()
+    tenant.suspend()
+    job = opened(tenant, tenant.job(RESUME_PROJECT))
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "leaving", Mock(side_effect=Died))
+        with pytest.raises(Died):
+            job.run(restore_access)
+    job.run(restore_access)
+    assert (tenant.catalogs(), other.catalogs()) == before

@@ -1,0 +1,230 @@
+"""No open transaction, no prepared one and no replication slot delays a suspension or outlives it."""
+
+import time
+from contextlib import closing
+from typing import Any
+from unittest.mock import Mock
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from local.bootstrap import ADMIN
+from provisioning.cluster import acting
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import emptying
+from stages.access import restore_access, suspend_access
+from tests.stages.jobs import Died, execute
+from tests.stages.suspending import LET_IN, Tenant, inside, is_out, let_in, opened, repeated, session_of
+from tests.stages.test_replication_slots import streaming
+
+PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = %s"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE CURRENT_USER PASSWORD 'another'",
+        "ALTER DATABASE {database} CONNECTION LIMIT 7",
+        "GRANT CONNECT ON DATABASE {database} TO PUBLIC",
+        "COMMENT ON DATABASE {database} IS 'mine'",
+    ],
+)
+def test_an_open_transaction_of_the_tenant_is_in_nobodys_way(tenant: Tenant, statement: str) -> None:
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SET ROLE NONE") if "CURRENT_USER" in statement else None
+        cursor.execute(sql.SQL(statement).format(database=sql.Identifier(tenant.names.database)))
+        tenant.suspend()
+        assert is_out(session)
+
+
+@pytest.mark.parametrize("role", ["the login", "the owner", "anon", "another tenant's login"])
+def test_a_prepared_transaction_is_rolled_back_whoever_prepared_it(tenant: Tenant, other: Tenant, role: str) -> None:
+    let_in(tenant, other)
+    who = other if role.startswith("another") else tenant
+    become = {"the login": "SET ROLE NONE", "anon": "SET ROLE anon"}.get(role, "SELECT 1")
+    with session_of(who, tenant) as session, session.cursor() as cursor:
+        cursor.execute(become)
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'it''s left'")
+    assert prepared(tenant) == [("it's left",)]
+    assert tenant.suspend()["prepared_transactions"] == 1
+    assert prepared(tenant) == []
+
+
+def test_what_an_owner_grants_after_its_prepared_transaction_is_gone_is_revoked(
+    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin still may act as the owner, as who has prepared it."""
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'left'")
+    real, granted = emptying.roll_back, []
+
+    def grant_afterwards(*arguments: Any) -> None:
+        real(*arguments)
+        names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role), sql.SQL("")
+        granted.append(execute(tenant.stack, "postgres", LET_IN.format(*names)))
+
+    monkeypatch.setattr(emptying, "roll_back", grant_afterwards)
+    tenant.suspend()
+    assert len(granted) == 1
+    with pytest.raises(psycopg2.OperationalError, match="does not have CONNECT privilege"):
+        other.connect(tenant)
+
+
+def test_a_prepared_transaction_that_holds_the_login_is_in_nobodys_way(tenant: Tenant) -> None:
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("SET ROLE NONE; BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'another'")
+        cursor.execute("PREPARE TRANSACTION 'held'")
+    assert tenant.suspend()["prepared_transactions"] == 1
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "ALLOW_CONNECTIONS false",
+        "CONNECTION LIMIT 0",
+        "SET local_preload_libraries = 'nothing'",
+        "SET idle_session_timeout = '1ms'",
+        "SET transaction_timeout = '1ms'",
+        "SET default_transaction_read_only = on",
+        "SET role = 'nobody'",
+    ],
+)
+def test_an_owner_that_has_closed_its_database_is_suspended_all_the_same(
+    tenant: Tenant, other: Tenant, closed: str
+) -> None:
+    """It cannot from inside, but from the database of another tenant that lets it in."""
+    let_in(other, tenant)
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'left'")
+    with session_of(tenant, other) as session, session.cursor() as cursor:
+        names = sql.Identifier(tenant.names.owner_role), sql.Identifier(tenant.names.database)
+        cursor.execute(sql.SQL("SET ROLE {}; ALTER DATABASE {} {}").format(*names, sql.SQL(closed)))
+    before = tenant.catalogs()
+    tenant.suspend()
+    assert prepared(tenant) == []
+    restore_access_of(tenant)
+    assert tenant.catalogs() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE CURRENT_USER IN DATABASE {database} SET work_mem = '2MB'",
+        "GRANT CONNECT ON DATABASE {database} TO PUBLIC",
+    ],
+)
+def test_an_open_transaction_of_another_tenant_is_in_nobodys_way(tenant: Tenant, other: Tenant, statement: str) -> None:
+    """From its own database: who is let in and may not let in is only warned, and holds the lock all the same."""
+    let_in(tenant, other)
+    with session_of(other) as session, session.cursor() as cursor:
+        cursor.execute("SET ROLE NONE; BEGIN")
+        cursor.execute(sql.SQL(statement).format(database=sql.Identifier(tenant.names.database)))
+        assert tenant.suspend()["status"] == "suspended"
+
+
+@pytest.mark.parametrize("clients", [2, 6])
+def test_clients_that_change_their_own_login_in_a_loop_are_in_nobodys_way(tenant: Tenant, clients: int) -> None:
+    def change() -> None:
+        with session_of(tenant) as session, session.cursor() as cursor:
+            cursor.execute("SET ROLE NONE")
+            cursor.execute("BEGIN; ALTER ROLE CURRENT_USER SET work_mem = '2MB'; SELECT pg_sleep(0.2); COMMIT")
+
+    with repeated(change, clients):
+        wait_until_inside(tenant)
+        assert tenant.suspend()["status"] == "suspended"
+
+
+def test_clients_that_fill_the_database_keep_no_admin_from_a_prepared_transaction(tenant: Tenant) -> None:
+    """It holds the login's row as well: nobody can be kept from coming in before it is rolled back."""
+    with session_of(tenant) as session, session.cursor() as cursor:
+        database = sql.Identifier(tenant.names.database)
+        cursor.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 2").format(database))
+        cursor.execute("SET ROLE NONE; BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'another'")
+        cursor.execute("PREPARE TRANSACTION 'held'")
+
+    with repeated(lambda: tenant.run("SELECT pg_sleep(60)"), clients=8):
+        wait_until_inside(tenant)
+        assert tenant.suspend()["prepared_transactions"] == 1
+    assert prepared(tenant) == []
+
+
+def test_a_prepared_transaction_of_its_login_in_another_database_is_rolled_back(tenant: Tenant, other: Tenant) -> None:
+    let_in(other, tenant)
+    with session_of(tenant, other) as session, session.cursor() as cursor:
+        cursor.execute("SET ROLE NONE; BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'another'")
+        cursor.execute("PREPARE TRANSACTION 'elsewhere'")
+    assert tenant.suspend()["prepared_transactions"] == 1
+    assert prepared(other) == []
+
+
+def test_an_owner_that_keeps_the_admin_out_is_suspended_all_the_same(tenant: Tenant) -> None:
+    database = sql.Identifier(tenant.names.database)
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {}").format(database, sql.Identifier(ADMIN)))
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'left'")
+    assert tenant.suspend()["prepared_transactions"] == 1
+
+
+def test_a_suspension_that_dies_as_another_tenants_login_leaves_nothing_with_it(
+    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_in(tenant, other)
+    with session_of(other, tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT txid_current()")
+        cursor.execute("PREPARE TRANSACTION 'left'")
+    before, job = other.catalogs(), opened(tenant, tenant.job(SUSPEND_PROJECT))
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "leaving", Mock(side_effect=Died))
+        with pytest.raises(Died):
+            job.run(suspend_access)
+    job.run(suspend_access)
+    assert other.catalogs() == before
+
+
+def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, other: Tenant) -> None:
+    for one in (tenant, other):
+        with closing(one.stack.postgres.connect(one.names.database)) as superuser, superuser.cursor() as cursor:
+            cursor.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (f"s_{one.names.tenant_id}",))
+    assert tenant.suspend()["slots"] == 1
+    left = "SELECT database::text FROM pg_replication_slots WHERE slot_name ~ %s"
+    found = [execute(tenant.stack, "postgres", left, one.names.tenant_id) for one in (tenant, other)]
+    assert found == [[], [(other.names.database,)]]
+    execute(tenant.stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"s_{other.names.tenant_id}")
+
+
+def test_a_slot_that_is_in_use_goes_with_whoever_reads_from_it(tenant: Tenant) -> None:
+    slot = f"changes_{tenant.names.tenant_id}"
+    with streaming(tenant.stack, tenant.made_by, slot):
+        assert len(inside(tenant)) == 1
+        assert tenant.suspend()["slots"] == 1
+        assert inside(tenant) == []
+    assert execute(tenant.stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []
+
+
+def prepared(tenant: Tenant) -> list[tuple[object, ...]]:
+    return execute(tenant.stack, "postgres", PREPARED, tenant.names.database)
+
+
+def restore_access_of(tenant: Tenant) -> None:
+    """The tenant's owner has closed it itself: to the proof of a resumption it is closed still."""
+    resumption = tenant.job(RESUME_PROJECT)
+    resumption.verify()
+    resumption.run(restore_access)
+
+
+def wait_until_inside(tenant: Tenant) -> None:
+    deadline = time.monotonic() + 20
+    while not inside(tenant):
+        assert time.monotonic() < deadline, "nobody comes in"

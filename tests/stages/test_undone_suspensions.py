@@ -1,0 +1,143 @@
+"""A suspension and a resumption are undone as well: by a rollback, by a retry, and by whoever is late."""
+
+from typing import Any
+
+import pytest
+from psycopg2 import sql
+
+from provisioning.errors import ProjectNotEligible
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from stages.access import restore_access, suspend_access
+from stages.services import resume_services, suspend_services
+from tests.stages.jobs import StagedJob, execute
+from tests.stages.suspending import SUSPENSION, Tenant, is_out, let_in, opened, session_of
+
+CLOSED = "SELECT count(*) FROM pg_roles WHERE rolname = %s AND rolcanlogin"
+SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
+
+
+def test_the_rollback_of_a_suspension_opens_the_tenant_as_it_was(tenant: Tenant, other: Tenant) -> None:
+    let_in(tenant, other)
+    before = tenant.catalogs()
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access, suspend_services)
+    assert roll_back(job, resume_services, restore_access) == "rolled_back"
+    assert tenant.catalogs() == before
+    assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("active", "active")
+
+
+def test_the_rollback_of_a_resumption_closes_the_tenant_again(tenant: Tenant) -> None:
+    tenant.suspend()
+    closed = tenant.catalogs()
+    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access, resume_services)
+    with session_of(tenant) as session:
+        assert roll_back(job, suspend_services, suspend_access) == "rolled_back"
+        assert is_out(session)
+    assert tenant.catalogs() == closed
+    assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("suspended", "suspended")
+
+
+def test_what_was_changed_while_a_resumption_failed_is_kept_as_well(tenant: Tenant, other: Tenant) -> None:
+    tenant.suspend()
+    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
+    let_in(tenant, other)
+    before = tenant.catalogs()
+    roll_back(job, suspend_services, suspend_access)
+    tenant.resume()
+    assert tenant.catalogs() == before
+
+
+@pytest.mark.parametrize("status", ["suspended", "leaving"])
+def test_a_resumption_that_failed_gives_the_status_back_that_the_project_had(tenant: Tenant, status: str) -> None:
+    tenant.suspend()
+    execute(tenant.stack, "control_plane", SET_STATUS, status, tenant.project_id)
+    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
+    assert tenant.row("projects", "status") == "resuming"
+    roll_back(job, suspend_services, suspend_access)
+    assert tenant.row("projects", "status") == status
+
+
+def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenant: Tenant) -> None:
+    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    assert roll_back(failed) == "rollback_incomplete"
+    assert tenant.row("projects", "status") == "suspending"
+    for declared in (SUSPEND_PROJECT, RESUME_PROJECT):
+        with pytest.raises(ProjectNotEligible) as refused:
+            tenant.job(declared).verify()
+        assert str(refused.value) == (
+            f"the job {failed.job_id} of the project {tenant.project_id} has left a closed tenant:"
+            f" provision rollback {failed.job_id}, or provision retry {failed.job_id}"
+        )
+
+
+def test_a_retry_of_a_suspension_goes_on_with_what_the_first_has_kept(tenant: Tenant, other: Tenant) -> None:
+    let_in(tenant, other)
+    before = tenant.catalogs()
+    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    roll_back(failed)
+    opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id), *SUSPENSION)
+    assert tenant.row("projects", "status") == "suspended"
+    tenant.resume()
+    assert tenant.catalogs() == before
+
+
+def test_a_retry_that_came_to_nothing_undoes_what_the_first_has_done(tenant: Tenant) -> None:
+    before = tenant.catalogs()
+    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    roll_back(failed)
+    retry = opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id))
+    roll_back(retry, resume_services, restore_access)
+    assert tenant.catalogs() == before
+    assert tenant.row("projects", "status") == "active"
+
+
+def test_the_rollback_of_a_job_that_was_retried_touches_nothing(tenant: Tenant) -> None:
+    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    roll_back(failed)
+    opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id), *SUSPENSION)
+    closed = tenant.catalogs()
+    roll_back(failed, resume_services, restore_access)
+    assert tenant.catalogs() == closed
+    assert tenant.row("projects", "status") == "suspended"
+
+
+def test_what_nobody_has_written_down_is_not_opened_but_named(tenant: Tenant) -> None:
+    """The control plane was restored from a backup of before the job: the register alone knows of it."""
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    for forgotten in ("suspensions", "provisioning_steps", "jobs"):
+        execute(
+            tenant.stack,
+            "control_plane",
+            sql.SQL("DELETE FROM control_plane.{} WHERE job_id = %s").format(sql.Identifier(forgotten)),
+            job.job_id,
+        )
+    answer = job.run(restore_access)
+    assert answer["removed"] == []
+    (unknown,) = answer["unknown"]
+    assert tenant.names.tenant_id in unknown
+    assert not may_log_in(tenant)
+
+
+@pytest.mark.parametrize("is_changing", [True, False], ids=["still at it", "done"])
+def test_a_forgotten_suspension_is_undone_only_where_the_register_names_it(tenant: Tenant, is_changing: bool) -> None:
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
+    execute(
+        tenant.stack,
+        "provisioner_register",
+        "UPDATE register.tenants SET is_changing = %s WHERE tenant_id = %s",
+        is_changing,
+        tenant.names.tenant_id,
+    )
+    answer = job.run(restore_access, forgotten=True)
+    assert (may_log_in(tenant), answer["unknown"] == []) == (is_changing, is_changing)
+
+
+def roll_back(job: StagedJob, *compensations: Any) -> str:
+    """Roll a job back as its state machine does, and return how it was closed."""
+    for handler in compensations:
+        job.run(handler)
+    return str(job.record_failure({"finalizing": {"Error": "FinalizationFailed", "Cause": "{}"}})["outcome"])
+
+
+def may_log_in(tenant: Tenant) -> bool:
+    return bool(execute(tenant.stack, "postgres", CLOSED, tenant.names.login_role)[0][0])

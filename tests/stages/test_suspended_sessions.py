@@ -184,7 +184,7 @@ def monitor(tenant: Tenant) -> Tenant:
 
 
 def test_a_role_of_nobody_here_is_out_where_the_admin_may_end_every_session(tenant: Tenant, monitor: Tenant) -> None:
-    """As on Amazon RDS, whose rds_superuser is a member of pg_signal_backend."""
+    """As on Amazon RDS ("Understanding the rds_superuser role" in its user guide)."""
     execute(tenant.stack, "postgres", SIGNALLING.format(sql.SQL("GRANT"), sql.SQL("TO"), sql.Identifier(ADMIN)))
     try:
         with session_of(monitor) as session:

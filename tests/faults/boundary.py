@@ -81,7 +81,7 @@ class Boundary:
         self._lock = threading.Condition()
 
     def wait_until_quiet(self, job_id: str, seconds: float) -> bool:
-        """Tells whether every handler of the job, zombies included, has ended within the time."""
+        """Returns whether every handler of the job, zombies included, has ended within the time."""
         with self._lock:
             return self._lock.wait_for(lambda: self._active.get(job_id, 0) == 0, seconds)
 

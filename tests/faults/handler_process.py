@@ -35,7 +35,7 @@ class HandlerProcess:
         self._pipe: Connection | None = None
 
     def kill(self) -> bool:
-        """Ends the process with SIGKILL: whatever it was doing stops there. Tells whether it was running."""
+        """Ends the process with SIGKILL: whatever it was doing stops there. Returns whether it was running."""
         with self._lock:
             if self._process is None or not self._process.is_alive():
                 return False

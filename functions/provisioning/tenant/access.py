@@ -48,7 +48,7 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
         is_kept, let_in = held.kept.way_in is not None, set[str]()
         ended, looks, before = Ended(), 0, held.look()
         while True:
-            is_closed, way_in = held.close_logins(), held.find_way_in()
+            is_closed, is_revoked, way_in = held.close_logins(), True, held.find_way_in()
             let_in |= way_in.let_in
             entering = emptying.empty(held, sorted(let_in))
             # What an owner has granted is kept for as long as it can still grant.
@@ -56,14 +56,15 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
                 if not is_kept:
                     suspensions.record_grants(control, tenant.tenant_id, job_id, way_in)
                     is_kept = True
-                held.revoke_connect(way_in)
+                is_revoked = held.revoke_connect(way_in)
             after = held.look()
             ended, before = ended.with_more(before, after), after
             looks = 0 if after.left or entering else looks + 1
             if looks == LOOKS:
                 return ended
             if time.monotonic() > ends_at:
-                raise SuspensionFailed(f"left in the tenant: {after.left or 'somebody who is coming in'}")
+                locked = "" if is_closed and is_revoked else ", and a lock in the way"
+                raise SuspensionFailed(f"left in the tenant: {after.left or f'{entering} who are coming in'}{locked}")
             time.sleep(PAUSE_SECONDS)
 
 

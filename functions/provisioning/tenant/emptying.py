@@ -42,7 +42,8 @@ def empty(gate: Gate, let_in: Sequence[str]) -> int:
     """
     acting.send(gate.session, postgres.composed(QUERIES["record_nobody_ended"]))
     ended = gate.composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
-    _send_if_allowed(gate.session, sql.Composed([gate.owner.becoming, ended, ADMIN_AGAIN]))
+    login = acting.as_role(gate.tenant.names.login_role)
+    _send_if_allowed(gate.session, sql.Composed([login, ended, ADMIN_AGAIN]))
     strangers = sessions.fetch_composed(gate.session, _Role, gate.composed(QUERIES["find_strangers"]))
     for actor in acting.find(gate.session, gate.others([*let_in, *(one.role for one in strangers)])).values():
         _send_if_allowed(gate.session, acting.within(actor, ended))

@@ -13,8 +13,9 @@ WHERE (datname = {database_name} OR usename = {login_role_name}) AND usesysid IS
     AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
 -- name: end_sessions_of_entering
--- A login that comes into whichever database has passed its first check, and is nobody's yet in pg_stat_activity: one that
--- this role may end is its own. The admin ends only who comes into the tenant's database. How many were ended is kept.
+-- A login that comes in has passed its first check, and is nobody's yet in pg_stat_activity. Of the tenant's database it is
+-- ended by whoever may; of any other by the tenant's login only, which may end no session but its own. How many were ended
+-- is kept.
 DO $end$
 DECLARE
     entering integer;
@@ -23,7 +24,7 @@ BEGIN
     FOR entering IN
         SELECT DISTINCT pid FROM pg_locks
         WHERE locktype = 'object' AND database = 0 AND classid = 'pg_database'::regclass AND pid <> pg_backend_pid()
-            AND (objid = (SELECT oid FROM pg_database WHERE datname = {database_name}) OR current_user <> session_user)
+            AND (objid = (SELECT oid FROM pg_database WHERE datname = {database_name}) OR current_user = {login_role_name})
             AND NOT EXISTS (SELECT FROM pg_stat_activity AS known WHERE known.pid = pg_locks.pid AND usesysid IS NOT NULL)
     LOOP
         BEGIN

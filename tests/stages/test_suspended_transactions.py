@@ -1,6 +1,8 @@
 """No open transaction, no prepared one and no replication slot delays a suspension or outlives it."""
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from unittest.mock import Mock
@@ -19,6 +21,7 @@ from tests.stages.jobs import Died, execute
 from tests.stages.suspending import LET_IN, Tenant, inside, is_out, let_in, opened, repeated, session_of
 from tests.stages.test_replication_slots import streaming
 
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'CURRENT_USER'"
 PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = %s"
 
 
@@ -131,6 +134,20 @@ def test_an_open_transaction_of_another_tenant_is_in_nobodys_way(tenant: Tenant,
         assert tenant.suspend()["status"] == "suspended"
 
 
+def test_an_open_transaction_that_holds_up_the_server_itself_is_in_nobodys_way(tenant: Tenant, other: Tenant) -> None:
+    """Autovacuum, like any superuser, waits for it in front of the suspension, and is not to be ended."""
+    let_in(tenant, other)
+    database = sql.Identifier(tenant.names.database)
+    with session_of(other) as session, session.cursor() as cursor, ThreadPoolExecutor(1) as superuser:
+        cursor.execute("SET ROLE NONE; BEGIN")
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(database))
+        grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO CURRENT_USER").format(database)
+        in_front = superuser.submit(execute, tenant.stack, "postgres", grant)
+        wait_until(lambda: execute(tenant.stack, "postgres", WAITING))
+        assert tenant.suspend()["status"] == "suspended"
+        assert in_front.exception() is None
+
+
 @pytest.mark.parametrize("clients", [2, 6])
 def test_clients_that_change_their_own_login_in_a_loop_are_in_nobodys_way(tenant: Tenant, clients: int) -> None:
     def change() -> None:
@@ -139,7 +156,7 @@ def test_clients_that_change_their_own_login_in_a_loop_are_in_nobodys_way(tenant
             cursor.execute("BEGIN; ALTER ROLE CURRENT_USER SET work_mem = '2MB'; SELECT pg_sleep(0.2); COMMIT")
 
     with repeated(change, clients):
-        wait_until_inside(tenant)
+        wait_until(lambda: inside(tenant))
         assert tenant.suspend()["status"] == "suspended"
 
 
@@ -152,7 +169,7 @@ def test_clients_that_fill_the_database_keep_no_admin_from_a_prepared_transactio
         cursor.execute("PREPARE TRANSACTION 'held'")
 
     with repeated(lambda: tenant.run("SELECT pg_sleep(60)"), clients=8):
-        wait_until_inside(tenant)
+        wait_until(lambda: inside(tenant))
         assert tenant.suspend()["prepared_transactions"] == 1
     assert prepared(tenant) == []
 
@@ -224,7 +241,7 @@ def restore_access_of(tenant: Tenant) -> None:
     resumption.run(restore_access)
 
 
-def wait_until_inside(tenant: Tenant) -> None:
+def wait_until(happens: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
-    while not inside(tenant):
-        assert time.monotonic() < deadline, "nobody comes in"
+    while not happens():
+        assert time.monotonic() < deadline, "it does not happen"

@@ -52,10 +52,16 @@ SELECT (
 ALTER ROLE {login} NOLOGIN;
 
 -- name: find_blockers
--- Whose sessions a session waits for; a prepared transaction has none.
-SELECT DISTINCT blocker AS pid, rolname::text AS role
-FROM unnest(pg_blocking_pids({pid})) AS blocker
-JOIN pg_stat_activity ON pid = blocker
+-- Whose sessions a session waits for, and for whom those wait: autovacuum may stand between them, and ends by itself. A
+-- prepared transaction has no session.
+WITH RECURSIVE blockers (pid) AS (
+    SELECT unnest(pg_blocking_pids({pid}))
+    UNION
+    SELECT unnest(pg_blocking_pids(pid)) FROM blockers
+)
+SELECT pid, rolname::text AS role
+FROM blockers
+JOIN pg_stat_activity USING (pid)
 JOIN pg_roles ON pg_roles.oid = usesysid
 WHERE NOT rolsuper AND rolname <> session_user;
 

@@ -16,6 +16,7 @@ from tests.executions.rolled_back import quiet_problems
 from tests.executions.running import execute
 
 CHANGING = {"project", "jobs", "steps", "tenants", "registered", "databases", "roles", "audit", "locks", "dangling"}
+NO_LIMIT = -1
 KEPT = [field.name for field in fields(World) if field.name not in CHANGING]
 INSIDE = """
     SELECT pid::text FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
@@ -29,10 +30,13 @@ def problems_of_closed(stack: Stack, world: World, before: World) -> list[str]:
     """Return what is not as it has to be in the world of a suspended project, given its world while it was active."""
     (database,), (login, owner) = before.databases, before.roles
     acl = [entry for one in database["acl"] if (entry := _without_connect(one))]
+    # Its own limit, or none, where the admin had to come in: the resumption puts it back.
+    (limit,) = {one["connection_limit"] for one in world.databases}
+    differs_by = {"acl": acl, "connection_limit": limit if limit == NO_LIMIT else database["connection_limit"]}
     inside = execute(stack, INSIDE.format(database=database["name"]))
     return [
         *_rows_of(world, before, "suspended"),
-        *differ("database", world.databases, [{**database, "acl": acl}]),
+        *differ("database", world.databases, [{**database, **differs_by}]),
         *differ("roles", world.roles, [{**login, "logs_in": False}, owner]),
         *differ("who is in", inside, []),
         *differ("whether the issued credentials log in", _logs_in(world), False),

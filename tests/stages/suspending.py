@@ -103,6 +103,11 @@ class Tenant:
         """Return what the server's catalogs say of the tenant, byte for byte."""
         return [catalog(self.stack, statement, self.names.tenant_id) for statement in CATALOGS]
 
+    def registered(self) -> list[tuple[Any, ...]]:
+        """Return the tenant's state in its cluster's register, and whether the way into it is being changed."""
+        asked = "SELECT state, is_changing FROM register.tenants WHERE tenant_id = %s"
+        return execute(self.stack, "provisioner_register", asked, self.names.tenant_id)
+
     def row(self, table: str, column: str) -> Any:
         """Return a column of the project's, or of the tenant's, row in the control plane."""
         key, value = ("project_id", self.project_id) if table == "projects" else ("tenant_id", self.names.tenant_id)

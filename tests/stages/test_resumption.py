@@ -56,8 +56,7 @@ def test_the_project_and_its_tenant_are_active(tenant: Tenant) -> None:
     result = tenant.resume()
     assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("active", "active")
     assert (result["status"], result["logins"]) == ("active", 1)
-    asked = "SELECT state, is_changing FROM register.tenants WHERE tenant_id = %s"
-    assert execute(tenant.stack, "provisioner_register", asked, tenant.names.tenant_id) == [("active", False)]
+    assert tenant.registered() == [("active", False)]
 
 
 def test_who_was_removed_meanwhile_is_not_let_in_again_and_hinders_nobody(tenant: Tenant) -> None:

@@ -39,8 +39,7 @@ def test_the_project_and_its_tenant_are_suspended(tenant: Tenant) -> None:
 
 def test_the_register_has_it_as_suspended_and_as_done(tenant: Tenant) -> None:
     tenant.suspend()
-    asked = "SELECT state, is_changing FROM register.tenants WHERE tenant_id = %s"
-    assert execute(tenant.stack, "provisioner_register", asked, tenant.names.tenant_id) == [("suspended", False)]
+    assert tenant.registered() == [("suspended", False)]
 
 
 def test_the_database_allows_connections_still(tenant: Tenant) -> None:

@@ -18,7 +18,7 @@ from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.tenant import access, suspensions
 from stages.access import restore_access, suspend_access
 from stages.services import resume_services, suspend_services
-from tests.stages.jobs import StagedJob, execute, lambda_environment
+from tests.stages.jobs import Context, StagedJob, execute, lambda_environment
 from tests.stages.suspending import SUSPENSION, Tenant, is_out, let_in, opened, session_of
 
 CLOSED = "SELECT count(*) FROM pg_roles WHERE rolname = %s AND rolcanlogin"
@@ -181,6 +181,19 @@ def test_a_late_attempt_writes_nothing_over_a_later_jobs_record(
     assert not may_log_in(tenant)
     tenant.resume()
     assert tenant.catalogs() == before
+
+
+def test_a_compensation_that_wakes_after_its_time_leaves_a_closed_tenant_as_it_is(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still, and a second attempt at it has ended the job."""
+    tenant.suspend()
+    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
+    roll_back(job, suspend_services, suspend_access)
+    closed, registered = tenant.catalogs(), tenant.registered()
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: -1000)
+    job.run(suspend_access)
+    assert (tenant.catalogs(), tenant.registered()) == (closed, registered)
 
 
 def test_an_open_transaction_of_another_tenant_is_in_no_rollbacks_way(tenant: Tenant, other: Tenant) -> None:

@@ -62,7 +62,7 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
             looks = 0 if after.left or entering else looks + 1
             if looks == LOOKS:
                 return ended
-            if time.monotonic() > ends_at:
+            if looks == 0 and time.monotonic() > ends_at:
                 locked = "" if is_closed and is_revoked else ", and a lock in the way"
                 raise SuspensionFailed(f"left in the tenant: {after.left or f'{entering} who are coming in'}{locked}")
             time.sleep(PAUSE_SECONDS)

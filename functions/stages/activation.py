@@ -45,7 +45,7 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
     """
     job, declared = attempt.job, DECLARATIONS[attempt.job.job_type]
     if declared.on_success is not ProjectStatus.ACTIVE:
-        record_state(attempt, "suspended", prove_closed)
+        record_changed(attempt, "suspended", prove_closed)
         return attempt.complete()
     makes_keys = Stage.GENERATING_API_KEYS in declared.states
     names = [str(job.tenant.secret_arn), *([job.tenant.names.api_keys_secret(job.job_id)] if makes_keys else [])]
@@ -54,7 +54,7 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
     prove_database(credentials, at_least)
     prove_services(job, ends_at)
     if not makes_keys:
-        record_state(attempt, "active")
+        record_changed(attempt, "active")
         return attempt.complete()
     prove_api_keys(attempt, raw_keys[0])
     record_state(attempt, "active")
@@ -106,17 +106,35 @@ def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:
         raise FinalizationFailed(f"{len(proven)} of {job.payload.api_key_count} API keys match their hashes")
 
 
-def record_state(
+def record_changed(
     attempt: Attempt, state: str, proof: Callable[[Connection, Tenant], None] = lambda _session, _tenant: None
 ) -> None:
-    """Write into the register that this job is done with its tenant, once the proof on the cluster has passed."""
+    """Write into the register how a live tenant is from here on, once the proof on the cluster has passed.
+
+    Under the tenant's lock: an attempt that wakes when its job was rolled back writes nothing over that.
+    """
+    tenant = attempt.job.tenant
+
+    def check(session: Connection) -> None:
+        register.lock(session, tenant.names)
+        attempt.check()
+        proof(session, tenant)
+
+    sessions.release(record_state(attempt, state, check))
+
+
+def record_state(
+    attempt: Attempt, state: str, check: Callable[[Connection], None] = lambda _session: None
+) -> Connection:
+    """Write into the register that this job is done with its tenant, and return the session that has checked it."""
     tenant = attempt.job.tenant
     holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
 
     def record(session: Connection) -> bool:
-        proof(session, tenant)
+        check(session)
         return register.record_state(session, tenant.names, holder, state)
 
-    _, is_ours = sessions.on(tenant.cluster, record)
+    session, is_ours = sessions.on(tenant.cluster, record)
     if not is_ours:
         raise FinalizationFailed("the register does not give the tenant to this job")
+    return session

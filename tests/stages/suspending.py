@@ -31,6 +31,7 @@ LET_IN = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}{}")
 INSIDE = """
     SELECT pid FROM pg_stat_activity JOIN pg_roles ON usesysid = pg_roles.oid WHERE datname = %s AND NOT rolsuper
 """
+CLOSED = "SELECT count(*) FROM pg_roles WHERE rolname = %s AND rolcanlogin"
 CATALOGS = (
     """
     SELECT datname, datacl::text, datconnlimit, datallowconn, datistemplate, pg_get_userbyid(datdba),
@@ -189,3 +190,14 @@ def repeated(action: Callable[[], object], clients: int) -> Iterator[None]:
             yield
         finally:
             stop.set()
+
+
+def roll_back(job: StagedJob, *compensations: Any) -> str:
+    """Roll a job back as its state machine does, and return how it was closed."""
+    for handler in compensations:
+        job.run(handler)
+    return str(job.record_failure({"finalizing": {"Error": "FinalizationFailed", "Cause": "{}"}})["outcome"])
+
+
+def may_log_in(tenant: Tenant) -> bool:
+    return bool(execute(tenant.stack, "postgres", CLOSED, tenant.names.login_role)[0][0])

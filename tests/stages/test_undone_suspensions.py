@@ -1,9 +1,5 @@
-"""A suspension and a resumption are undone as well: by a rollback, by a retry, and by whoever is late."""
+"""A suspension and a resumption are undone as well, by a rollback and by a retry."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
-from typing import Any
 from unittest.mock import Mock
 
 import psycopg2
@@ -11,17 +7,15 @@ import pytest
 from psycopg2 import sql
 
 from provisioning.cluster import session as sessions
-from provisioning.errors import JobClosed, ProjectNotEligible, ProvisioningError
+from provisioning.errors import ProjectNotEligible, ProvisioningError
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
-from provisioning.tenant import access, suspensions
 from stages.access import restore_access, suspend_access
 from stages.services import resume_services, suspend_services
-from tests.stages.jobs import Context, StagedJob, execute, lambda_environment
-from tests.stages.suspending import SUSPENSION, Tenant, is_out, let_in, opened, session_of
+from tests.stages.jobs import execute
+from tests.stages.suspending import SUSPENSION, Tenant, is_out, let_in, may_log_in, opened, roll_back, session_of
 
-CLOSED = "SELECT count(*) FROM pg_roles WHERE rolname = %s AND rolcanlogin"
 SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
 
 
@@ -160,42 +154,6 @@ def test_a_retry_that_fails_before_it_begins_undoes_what_the_first_has_done(
     assert may_log_in(tenant) == (tenant.row("projects", "status") == "active")
 
 
-def test_a_late_compensation_opens_no_later_jobs_suspension(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stood still, its execution went on without it, and a retry has suspended the tenant since."""
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
-    meanwhile(monkeypatch, access, "open_again", lambda: retried(tenant, failed))
-    with pytest.raises(JobClosed):
-        failed.run(restore_access)
-    assert (tenant.row("projects", "status"), may_log_in(tenant)) == ("suspended", False)
-
-
-def test_a_late_attempt_writes_nothing_over_a_later_jobs_record(
-    tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    let_in(tenant, other)
-    before = tenant.catalogs()
-    failed = opened(tenant, tenant.job(SUSPEND_PROJECT))
-    meanwhile(monkeypatch, suspensions, "record_closing", lambda: retried(tenant, failed))
-    with pytest.raises(JobClosed):
-        failed.run(suspend_access)
-    assert not may_log_in(tenant)
-    tenant.resume()
-    assert tenant.catalogs() == before
-
-
-def test_a_compensation_that_wakes_after_its_time_leaves_a_closed_tenant_as_it_is(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It stood still, and a second attempt at it has ended the job."""
-    tenant.suspend()
-    job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
-    roll_back(job, suspend_services, suspend_access)
-    closed, registered = tenant.catalogs(), tenant.registered()
-    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: -1000)
-    job.run(suspend_access)
-    assert (tenant.catalogs(), tenant.registered()) == (closed, registered)
-
-
 def test_an_open_transaction_of_another_tenant_is_in_no_rollbacks_way(tenant: Tenant, other: Tenant) -> None:
     let_in(tenant, other)
     with session_of(other) as session, session.cursor() as cursor:
@@ -204,37 +162,3 @@ def test_an_open_transaction_of_another_tenant_is_in_no_rollbacks_way(tenant: Te
         cursor.execute(changed.format(sql.Identifier(tenant.names.database)))
         assert roll_back(job, resume_services, restore_access) == "rolled_back"
     assert may_log_in(tenant)
-
-
-def roll_back(job: StagedJob, *compensations: Any) -> str:
-    """Roll a job back as its state machine does, and return how it was closed."""
-    for handler in compensations:
-        job.run(handler)
-    return str(job.record_failure({"finalizing": {"Error": "FinalizationFailed", "Cause": "{}"}})["outcome"])
-
-
-def may_log_in(tenant: Tenant) -> bool:
-    return bool(execute(tenant.stack, "postgres", CLOSED, tenant.names.login_role)[0][0])
-
-
-def meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, happens: Callable[[], object]) -> None:
-    """Let something happen, in an environment of its own, between the next call of a function and its beginning."""
-    real = getattr(module, name)
-
-    def late(*arguments: Any) -> Any:
-        monkeypatch.setattr(module, name, real)
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(in_an_environment, happens).result()
-        return real(*arguments)
-
-    monkeypatch.setattr(module, name, late)
-
-
-def in_an_environment(happens: Callable[[], object]) -> None:
-    with lambda_environment():
-        happens()
-
-
-def retried(tenant: Tenant, failed: StagedJob) -> None:
-    roll_back(failed)
-    opened(tenant, tenant.job(SUSPEND_PROJECT, retries=failed.job_id), *SUSPENSION)

@@ -1,4 +1,4 @@
-"""What the provision command reads from the control plane and records in it."""
+"""What the operator's command reads from the control plane and records in it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing

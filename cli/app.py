@@ -1,4 +1,4 @@
-"""The provision command."""
+"""The command `provision`."""
 
 import tempfile
 import time

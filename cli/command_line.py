@@ -9,6 +9,7 @@ import typer
 from typing_extensions import override
 
 from cli import deployment as deployments
+from cli.terminal import typed
 from local import daemon
 from local.errors import HumanError
 from provisioning.errors import ProvisioningError
@@ -50,7 +51,7 @@ class OneLineErrors(typer.Typer):
         try:
             return super().__call__(*args, **kwargs)
         except (HumanError, ProvisioningError) as error:
-            print(f"provision: {error}", file=sys.stderr)
+            print(f"provision: {typed(str(error))}", file=sys.stderr)
             sys.exit(2)
 
 

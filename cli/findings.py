@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from cli.terminal import typed
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -26,4 +28,4 @@ def print_finding(finding: Finding, console: Console) -> None:
     console.print(mark, style=style, end="")
     console.print(f"{finding.subject}: {finding.fact}", soft_wrap=True)
     if finding.remedy:
-        console.print(f"    {finding.remedy}", soft_wrap=True)
+        console.print(f"    {typed(finding.remedy)}", soft_wrap=True)

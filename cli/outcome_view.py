@@ -12,6 +12,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from cli.terminal import from_here, sam, typed
 from console.formatting import field_words
 from local.aws_client import ACCESS_KEY, REGION, make_client
 from local.daemon import RunningStack
@@ -30,7 +31,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
     if described["status"] != "SUCCEEDED":
         console.print(f"\n{described['status']}", style="bold red")
         console.print(described.get("error") or "", style="red", soft_wrap=True)
-        console.print(described.get("cause") or "", soft_wrap=True)
+        console.print(typed(described.get("cause") or ""), soft_wrap=True)
         return False
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
@@ -88,8 +89,7 @@ def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: C
 
 def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> None:
     """Print the endpoint and the command that starts an execution from any shell."""
-    if event.is_relative_to(Path.cwd()):
-        event = event.relative_to(Path.cwd())
+    event = from_here(event)
     command = [
         *("aws", "stepfunctions", "start-execution"),
         *("--endpoint-url", stack.endpoint_url, "--region", REGION),
@@ -99,17 +99,16 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
     credentials = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY}"
     console.print(f"The stack is up: {stack.endpoint_url}", soft_wrap=True)
     console.print("Start an execution with either of:")
-    console.print(f"  provision run {shlex.quote(str(event))}", soft_wrap=True)
+    console.print(f"  {typed('provision run')} {shlex.quote(str(event))}", soft_wrap=True)
     console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
 
 
 def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
     """Print the command that runs the first stage in Lambda's container."""
-    folder = event.parent / "functions"
-    here = [path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path for path in (template, folder)]
+    first = from_here(event.parent / "functions" / "verify_project.json")
     command = [
-        *("sam", "local", "invoke", "VerifyProjectFunction"),
-        *("--template", str(here[0]), "--event", f"{here[1]}/verify_project.json"),
+        *(sam(), "local", "invoke", "VerifyProjectFunction"),
+        *("--template", str(from_here(template)), "--event", str(first)),
         *("--region", REGION),
     ]
     console.print("Run any function in Lambda's container, for example with:")

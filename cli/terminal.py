@@ -1,13 +1,36 @@
-"""The terminal as the provision command writes to it: what others named is printed, never interpreted."""
+"""The terminal as this command writes to it: what others named is printed, never interpreted."""
 
+import re
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
+from local.template import REPOSITORY
+
 WIDTH_OF_A_FILE = 160
+COMMAND = re.compile(r"(?<![\w./-])provision (?=[a-z]+)")
 
 
 def console() -> Console:
     """Return a console without markup, emoji codes or highlighting, wide enough where nobody looks."""
     width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
     return Console(emoji=False, markup=False, highlight=False, width=width)
+
+
+def typed(hint: str) -> str:
+    """Return a hint as it can be typed here: by the command's path, where `provision` is not on the PATH."""
+    if shutil.which("provision"):
+        return hint
+    return COMMAND.sub(f"{from_here(Path(sys.executable).with_name('provision'))} ", hint)
+
+
+def sam() -> str:
+    """Return how the AWS SAM CLI can be called here: by its name, or where `make build` has installed it."""
+    return "sam" if shutil.which("sam") else str(from_here(REPOSITORY / ".venv-sam" / "bin" / "sam"))
+
+
+def from_here(path: Path) -> Path:
+    """Return a path relative to the current directory, where it lies in that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -20,13 +20,16 @@ EVENT = REPOSITORY / "events" / "provision_project.json"
 
 def provision(*arguments: str | Path, state: Path | None = None, expect: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli.app", *map(str, arguments)]
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-    environment = os.environ | {"PYTHONPATH": path} | ({"PROVISIONER_STATE_DIR": str(state)} if state else {})
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, check=False, env=in_state(state), stdin=subprocess.DEVNULL
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
+
+
+def in_state(state: Path | None) -> dict[str, str]:
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
+    return os.environ | {"PYTHONPATH": path} | ({"PROVISIONER_STATE_DIR": str(state)} if state else {})
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +191,9 @@ def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(
             *("aws", "stepfunctions", "start-execution"),
         ]
         assert Path(options["--input"].removeprefix("file://")).resolve() == EVENT
+        short = next(line for line in printed.splitlines() if "provision run" in line)
+        ran = subprocess.run(short, shell=True, capture_output=True, text=True, check=False, env=in_state(state))  # noqa: S602
+        assert (ran.returncode, "SUCCEEDED" in ran.stdout) == (0, True), ran.stderr
         job = _start(options)
         provision("down", state=state)
         assert options["--endpoint-url"] in provision("up", state=state).stdout

@@ -1,4 +1,4 @@
-"""README says what is so: its blocks are what the code, the samples and a run of them show."""
+"""README and docs/ say what is so: their blocks are what the code, the samples and a run of them show."""
 
 import json
 import re
@@ -12,14 +12,18 @@ from cli.app import app
 from console.graph import mermaid
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 
 README = (REPOSITORY / "README.md").read_text()
+PAYLOAD = (REPOSITORY / "docs" / "payload.md").read_text()
+ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    """Return a page's fenced blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def shape(value: Any) -> Any:
@@ -30,24 +34,34 @@ def shape(value: Any) -> Any:
 
 
 def test_the_payload_is_the_sample_event() -> None:
-    payload, _ = blocks("json")
+    payload, *_ = blocks(PAYLOAD, "json")
     assert json.loads(payload) == json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
 
 
 def test_the_result_has_the_shape_of_a_real_one(stack: Stack, project_id: str) -> None:
-    payload, result = map(json.loads, blocks("json"))
+    payload, result, *_ = map(json.loads, blocks(PAYLOAD, "json"))
     described = stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
     assert shape(json.loads(described["output"])) == shape(result)
 
 
+def test_the_results_of_a_suspension_and_a_resumption_have_the_shape_of_real_ones(
+    stack: Stack, project_id: str
+) -> None:
+    payload, _, suspended, resumed = map(json.loads, blocks(PAYLOAD, "json"))
+    stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
+    for declared, result in ((SUSPEND_PROJECT, suspended), (RESUME_PROJECT, resumed)):
+        described = stack.run({"project_id": project_id}, job_type=declared.job_type)
+        assert shape(json.loads(described["output"])) == shape(result)
+
+
 def test_the_picture_is_the_state_machine() -> None:
-    (picture,) = blocks("mermaid")
+    (picture,) = blocks(ARCHITECTURE, "mermaid")
     definition = yaml.safe_load((REPOSITORY / "statemachine" / "provision_project.asl.yaml").read_text())
     assert picture == mermaid(definition)
 
 
 def test_the_stage_is_an_excerpt_of_the_code() -> None:
-    (stage,) = blocks("python")
+    (stage,) = blocks(README, "python")
     code = (REPOSITORY / "functions" / "stages" / "database.py").read_text()
     for excerpt in stage.split("\n\n\n"):
         assert excerpt.strip() in code

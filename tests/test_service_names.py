@@ -110,8 +110,8 @@ def test_the_full_example_of_a_payload_names_every_service() -> None:
     assert set(payload["services"]) == set(Service)
 
 
-def test_the_readme_shows_a_payload_with_every_service() -> None:
-    text = (shipped.ROOT / "README.md").read_text()
+def test_the_documented_payload_and_result_have_every_service() -> None:
+    text = (shipped.ROOT / "docs" / "payload.md").read_text()
     shown = [json.loads(found) for found in re.findall(r'"services": (\{[^{}]*\}),', text)]
     assert [set(found) for found in shown] == [set(Service)] * len(shown) != []
 

@@ -1,4 +1,4 @@
-"""make screenshots: three runs on a stack of their own, as the console shows them, for README."""
+"""make screenshots: three runs on a stack of their own, as the console shows them, for docs/."""
 
 import shutil
 import sys

@@ -11,11 +11,10 @@ from cli.rollback import wait_for_outcome
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
-from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.declaration import JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions
-from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.executions.last_look import look_last
 from tests.executions.running import SERVICES
@@ -59,13 +58,13 @@ class Cell:
     @property
     def kind(self) -> tuple[str, str, str]:
         """Job type, stage and fault: a sample has a cell of each."""
-        return self.job, self.point.function, self.fault
+        return self.job.name, self.point.function, self.fault
 
     @property
     def name(self) -> str:
         """How the cell is called in a report."""
         also = f" + crash at {self.second_point.function} {self.second_point.number}" if self.second_point else ""
-        return f"{self.job}: {self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
+        return f"{self.job.name}: {self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
 
 
 class Before(NamedTuple):
@@ -95,7 +94,7 @@ class Laboratory:
     def points(self, job: Job) -> list[Point]:
         """Return the I/O points of a job of this kind that meets no fault but its own, in an order of their own."""
         injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job.is_rolled_back else {}, self._deliver)
-        project_id = f"points-of-{job.name}".lower()
+        project_id = f"points-of-{job.name}".replace(" ", "-")
         with self._prepared(project_id, job):
             self._run(project_id, job, injection)
         return sorted({point for point in injection.seen if job.has(point)}, key=lambda point: point.place)
@@ -124,13 +123,13 @@ class Laboratory:
         # However many jobs run at once: each finds a ready tenant, so that its points are the same in every run.
         self._deliver("RefillPoolsFunction", "{}")
         control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
-        if job.declared is PROVISION_PROJECT:
+        if job.makes_tenant:
             yield None
             return
-        self._stack.run(payload(project_id, job.size), f"made-{project_id}", timeout=120)
+        self._start(PROVISION_PROJECT.job_type, project_id, f"made-{project_id}")
         before = look(self._stack, project_id)
-        if job.declared is RESUME_PROJECT:
-            self._start(SUSPEND_PROJECT, project_id, f"suspended-{project_id}")
+        if job.finds_closed:
+            self._start(SUSPEND_PROJECT.job_type, project_id, f"suspended-{project_id}")
             yield Before(before, None)
             return
         with closing(come_in(before)) as client:
@@ -141,15 +140,15 @@ class Laboratory:
     ) -> dict[str, Any]:
         job_id = f"job-{project_id}"
         with self._boundary.watching(job_id, injection.intercept):
-            execution = self._start(job.declared, project_id, job_id, job.size)
+            execution = self._start(job.job_type, project_id, job_id, job.size)
             injection.wake()
             if not self._boundary.wait_until_quiet(job_id, QUIET_SECONDS) and problems is not None:
                 problems.append("an attempt never ended")
         return execution
 
-    def _start(self, declared: Declaration, project_id: str, job_id: str, size: str = SIZE) -> dict[str, Any]:
-        document = payload(project_id, size) if declared is PROVISION_PROJECT else {"project_id": project_id}
-        return self._stack.run(document, job_id, timeout=120, job_type=declared.job_type)
+    def _start(self, job_type: JobType, project_id: str, job_id: str, size: str = SIZE) -> dict[str, Any]:
+        document = payload(project_id, size) if Job(job_type).makes_tenant else {"project_id": project_id}
+        return self._stack.run(document, job_id, timeout=120, job_type=job_type)
 
     def _problems(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before | None) -> list[str]:
         succeeded, problems = execution["status"] == "SUCCEEDED", []
@@ -167,28 +166,28 @@ class Laboratory:
 
     def _problems_of_live(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before) -> list[str]:
         """Of a live tenant: it is closed or open, as the job was to make it, or as it was before the job."""
-        problems, declared, succeeded = [], cell.job.declared, execution["status"] == "SUCCEEDED"
+        problems, succeeded = [], execution["status"] == "SUCCEEDED"
         if not succeeded and cell.fault in LASTING and cell.point.function in cell.job.rollback:
             problems += self._roll_back_again(cell.job, project_id)
-        is_closed = succeeded == (declared is SUSPEND_PROJECT)
-        if succeeded and before.client is not None and not is_out(before.client):
+        is_closed = cell.job.leaves_closed(succeeded=succeeded)
+        if is_closed and before.client is not None and not is_out(before.client):
             problems.append("the client is still in")
         if before.client is not None:
             # A suspension that never came so far has left it.
             before.client.close()
             forget_prepared(self._stack, before.world)
         world = look(self._stack, project_id)
-        problems += problems_of_job(world, declared, f"job-{project_id}", execution["status"])
+        problems += problems_of_job(world, cell.job.declared, f"job-{project_id}", execution["status"])
         if is_closed:
             return problems + problems_of_closed(self._stack, world, before.world)
         return problems + problems_of_open(world, before.world)
 
     def _roll_back_again(self, job: Job, project_id: str) -> list[str]:
         """A compensation whose attempts all fail may leave something, which the job names, or be recorded nowhere."""
-        if job.declared is PROVISION_PROJECT and not problems_of_rolled_back(look(self._stack, project_id)):
+        if job.makes_tenant and not problems_of_rolled_back(look(self._stack, project_id)):
             return []
         place = StepFunctions(self._stack.client("stepfunctions"), self._stack.state_machine_arn)
-        again = roll_back(job.declared.job_type, f"job-{project_id}", place)
+        again = roll_back(job.job_type, f"job-{project_id}", place)
         outcome = wait_for_outcome(place.client, again.execution_arn)
         return [] if outcome.clean else [f"rolled back again: {outcome.status}: {outcome.cause}"]
 

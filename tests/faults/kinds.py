@@ -1,13 +1,10 @@
-"""The kinds of job that the matrix runs: each job type, to its success and to its rollback."""
+"""The kinds of job that the matrix runs: each job type to its success and to its rollback."""
 
 import functools
-from enum import StrEnum
+from typing import NamedTuple
 
-from provisioning.jobs.declaration import Declaration, JobType
-from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.declaration import Declaration, JobType, ProjectStatus, TenantOf
 from provisioning.jobs.registry import DECLARATIONS
-from provisioning.jobs.resume_project import RESUME_PROJECT
-from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests import shipped
 from tests.faults.boundary import Point
 
@@ -15,45 +12,55 @@ MAKING = ("CreateDatabaseFunction", "CreateSchemaFunction")
 SIZE, SIZE_WITHOUT_POOL = "db.t3.micro", "db.t3.small"
 
 
-class Job(StrEnum):
+class Job(NamedTuple):
     """What kind of job a cell is, which decides the I/O points that it meets."""
 
-    FROM_POOL = "provision from the pool"
-    FROM_NOTHING = "provision from nothing"
-    ROLLED_BACK = "roll back"
-    """Its last stage fails in every attempt, so that the compensations run. So does that of the others like it."""
-    SUSPEND = "suspend"
-    SUSPENSION_ROLLED_BACK = "roll back a suspension"
-    RESUME = "resume"
-    RESUMPTION_ROLLED_BACK = "roll back a resumption"
+    job_type: JobType
+    is_rolled_back: bool = False
+    """Whether its last stage fails in every attempt, so that the compensations run."""
+    size: str = SIZE
+    """The size that its payload asks for: that of the cluster with a pool, or of the one without."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in a report."""
+        if self.size == SIZE_WITHOUT_POOL:
+            return f"{self.job_type} from nothing"
+        return f"{self.job_type} rolled back" if self.is_rolled_back else self.job_type
 
     @property
     def declared(self) -> Declaration:
         """The job type."""
-        if self in (Job.SUSPEND, Job.SUSPENSION_ROLLED_BACK):
-            return SUSPEND_PROJECT
-        return RESUME_PROJECT if self in (Job.RESUME, Job.RESUMPTION_ROLLED_BACK) else PROVISION_PROJECT
+        return DECLARATIONS[self.job_type]
 
     @property
-    def is_rolled_back(self) -> bool:
-        """Whether its last stage fails in every attempt."""
-        return self in (Job.ROLLED_BACK, Job.SUSPENSION_ROLLED_BACK, Job.RESUMPTION_ROLLED_BACK)
+    def makes_tenant(self) -> bool:
+        """Whether it gets a tenant of its own, and changes none that is live."""
+        return self.declared.tenant is TenantOf.NEW
 
     @property
-    def size(self) -> str:
-        """The size that its payload asks for: that of the cluster with a pool, or of the one without."""
-        return SIZE_WITHOUT_POOL if self is Job.FROM_NOTHING else SIZE
+    def finds_closed(self) -> bool:
+        """Whether the project that it opens for is suspended."""
+        return ProjectStatus.ACTIVE not in self.declared.opens_in
+
+    def leaves_closed(self, *, succeeded: bool) -> bool:
+        """Return whether the tenant is suspended after it: as declared, or as before."""
+        return self.declared.on_success is ProjectStatus.SUSPENDED if succeeded else self.finds_closed
 
     @property
     def rollback(self) -> set[str]:
         """The functions that run when it fails."""
-        return functions_of_rollback(self.declared.job_type)
+        return functions_of_rollback(self.job_type)
 
     def has(self, point: Point) -> bool:
         """Return whether the point is this kind's own: where a tenant comes from matters to the stages that make it."""
-        if self is Job.FROM_NOTHING:
+        if self.size == SIZE_WITHOUT_POOL:
             return point.function in MAKING
         return (point.function in self.rollback) == self.is_rolled_back
+
+
+FROM_NOTHING = [Job(job_type, size=SIZE_WITHOUT_POOL) for job_type in DECLARATIONS if Job(job_type).makes_tenant]
+JOBS = [*(Job(job_type, rolled_back) for job_type in DECLARATIONS for rolled_back in (False, True)), *FROM_NOTHING]
 
 
 @functools.cache

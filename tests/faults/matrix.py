@@ -26,7 +26,7 @@ from tests.executions.running import execute
 from tests.faults.boundary import Boundary
 from tests.faults.cells import Cell, Laboratory, Verdict
 from tests.faults.faults import Fault
-from tests.faults.kinds import SIZE_WITHOUT_POOL, Job
+from tests.faults.kinds import JOBS, SIZE_WITHOUT_POOL
 from tests.faults.sampling import sample
 
 TIME_SCALE = 1 / 1500
@@ -69,14 +69,14 @@ def laboratory() -> Iterator[Laboratory]:
 
 def all_cells(laboratory: Laboratory) -> list[Cell]:
     """Return every point of every kind of job with every kind of fault."""
-    points = {job: laboratory.points(job) for job in Job}
-    cells = [Cell(job, point, fault) for job in Job for point in points[job] for fault in Fault]
-    backs = {job.declared.job_type: points[job] for job in Job if job.is_rolled_back}
+    points = {job: laboratory.points(job) for job in JOBS}
+    cells = [Cell(job, point, fault) for job in JOBS for point in points[job] for fault in Fault]
+    backs = {job.job_type: points[job] for job in JOBS if job.is_rolled_back}
     return cells + [
         Cell(job, point, Fault.EVERY_ATTEMPT, back[number % len(back)])
-        for job in Job
+        for job in JOBS
         if not job.is_rolled_back
-        for back in (backs[job.declared.job_type],)
+        for back in (backs[job.job_type],)
         for number, point in enumerate(points[job])
     ]
 

@@ -1,9 +1,12 @@
 """What is written down about the fault matrix: `make matrix` runs every cell, and CI a sample."""
 
 import re
+from itertools import product
 
 from local.template import REPOSITORY
+from provisioning.jobs.registry import DECLARATIONS
 from tests.faults.faults import Fault
+from tests.faults.kinds import JOBS
 
 
 def test_the_documented_table_has_every_fault_and_adds_up() -> None:
@@ -14,6 +17,11 @@ def test_the_documented_table_has_every_fault_and_adds_up() -> None:
     points, _, succeeded, rolled_back, survived, failed = map(sum, columns)
     assert f"{points} cells, {survived} survived, {failed} not survived" in text
     assert points == succeeded + rolled_back == survived + failed
+
+
+def test_every_job_type_is_in_the_matrix_to_its_success_and_to_its_rollback() -> None:
+    kinds = {(job.job_type, job.is_rolled_back) for job in JOBS}
+    assert kinds == set(product(DECLARATIONS, (False, True)))
 
 
 def test_ci_runs_a_sample_of_the_matrix_that_is_no_larger_than_it_may_be() -> None:

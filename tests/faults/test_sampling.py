@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.faults.boundary import Point
 from tests.faults.cells import Cell
 from tests.faults.faults import Fault
-from tests.faults.kinds import Job
+from tests.faults.kinds import JOBS
 from tests.faults.sampling import sample
 
 STAGES = ("CreateDatabaseFunction", "CreateSchemaFunction", "FinalizeFunction")
 CELLS = [
     Cell(job, Point(stage, number, "SELECT"), fault)
-    for job in (Job.FROM_POOL, Job.FROM_NOTHING, Job.ROLLED_BACK)
+    for job in JOBS[:3]
     for stage in STAGES
     for number in range(1, 5)
     for fault in Fault

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.slow
 
 NAMES = {**NAMES_OF_STAGE, "TYPE": "touch_project"}
 OF_EVERY_TYPE = ("cli/", "console/", "local/", "functions/provisioning/ledger/")
-CONTRADICTED = (
-    "tests/test_job_types.py::test_its_statuses_lead_from_one_to_the_next[touch_project]",
-    "tests/test_job_types.py::test_no_job_opens_while_another_runs_and_no_two_types_share_that_status",
-)
-"""What no type can keep that leaves its project as it was, or shares its status while it runs with another type."""
 
 
 def test_a_job_type_is_the_files_of_its_recipe_and_runs(tmp_path: Path) -> None:
@@ -29,4 +24,4 @@ def test_a_job_type_is_the_files_of_its_recipe_and_runs(tmp_path: Path) -> None:
     assert [file for file in files if file.startswith(OF_EVERY_TYPE)] == []
     tree.check_style(*files)
     tests = dict.fromkeys([*named.tests, *stages[0].tests])
-    tree.test(*tests, *(f"--deselect={test}" for test in CONTRADICTED))
+    tree.test(*tests)

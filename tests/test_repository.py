@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_without_a_supported_python_the_installation_says_what_to_do(tmp_path: P
         "No Python 3.11, 3.12 or 3.13 with venv found (tried: python3.98 python3.99)."
         " On Debian: apt-get install python3-venv.\n"
     )
+
+
+def test_the_changelog_ends_at_the_version_of_the_project() -> None:
+    headings = re.findall(r"^## \[([^\]]+)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    assert headings[:2] == ["Unreleased", version]
 
 
 def test_every_decision_is_listed_by_its_title() -> None:

@@ -1,12 +1,9 @@
-"""docs/operations.md says what is so: its commands are run, or held against AWS's description of its API."""
+"""docs/operations.md says what is so: its commands for an account are held against AWS's description of its API."""
 
 import io
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -48,35 +45,6 @@ def lines(language: str) -> list[str]:
 
 def aws_commands() -> list[str]:
     return [line for line in lines("sh") if line.startswith("aws ")]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
-    (tmp_path / "events").symlink_to(REPOSITORY / "events")
-    job = ""
-    try:
-        for line in lines("console"):
-            # The port of the page may be taken here.
-            command = line.removeprefix("$ ").replace("JOB", job).replace("provision up", "provision up --port 0")
-            done = run(command, tmp_path)
-            is_refused = "JobClosed" in done.stdout and command.startswith("provision rollback")
-            assert done.returncode == (1 if is_refused else 0), f"{command}\n{done.stdout}{done.stderr}"
-            if command.startswith("provision run"):
-                (job,) = re.findall(r"^Execution (\S+)$", done.stdout, re.MULTILINE)
-    finally:
-        run("provision down", tmp_path)
-    assert job
-
-
-def run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    words = shlex.split(command)
-    program = [sys.executable, "-m", "cli.app", *words[1:]] if words[0] == "provision" else words
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-    environment = {name: value for name, value in os.environ.items() if name != "PROVISIONER_STATE_DIR"}
-    return subprocess.run(
-        program, cwd=directory, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
 
 
 def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 README = (REPOSITORY / "README.md").read_text()
 PAYLOAD = (REPOSITORY / "docs" / "payload.md").read_text()
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def blocks(page: str, language: str) -> list[str]:

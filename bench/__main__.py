@@ -1,29 +1,26 @@
-"""make bench: one command, one run; its tables on the terminal, its figures as JSON, Markdown and a picture."""
+"""make bench: one command, one run; its tables on the terminal, its figures as JSON and Markdown."""
 
 import argparse
-import json
 import signal
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = ROOT / "bench" / "results"
-UNPUBLISHED = ROOT / ".bench"
+UNPUBLISHED = Path(__file__).resolve().parents[1] / ".bench"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
 MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
 ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.16, 0.009
 """The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
-ROUNDS, AGAINST_ROUNDS, GROWTH = 20, 5, 1000
+ROUNDS, AGAINST_ROUNDS = 20, 5
 
 DISK_GB_PER_ROUND = 0.7
 """On a disk nothing is dropped before the end."""
 
 
 def main() -> int:
-    """Measures, writes the results and returns 0 when every goal that gates is met, 1 otherwise."""
+    """Measure, write the results and return 0 when every goal that gates is met, 1 otherwise."""
     # Here, because every environment imports this module again: it shall not bring the stack into a process without.
-    from bench import goals, machine, readme, report, run
+    from bench import documents, goals, machine, report, run
 
     options = _options()
     # A run that is told to end stops its servers and removes its databases first.
@@ -31,7 +28,7 @@ def main() -> int:
     if options.against:
         return _against(options)
     if options.publish and options.memory is None:
-        sys.exit("README quotes databases in memory: --publish needs them.")
+        sys.exit("The documents quote databases in memory: --publish needs them.")
     room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
     grown = ROOM_GB + DISK_GB_PER_ROUND * options.rounds + ROOM_GB_PER_TENANT * options.growth
     found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]
@@ -49,57 +46,57 @@ def main() -> int:
             command=_command(),
         )
     )
-    output = options.output or (PUBLISHED if options.publish else UNPUBLISHED)
-    report.write(results, output)
     if options.publish:
-        readme.refresh(results)
+        documents.publish(results)
+    else:
+        documents.write(results, options.output)
     print(report.goals_table(results), report.comparison_table(results), sep="\n\n")
-    print(f"\nEverything is in {output}: results.json, results.md, results.png.")
+    written = documents.BENCHMARKS if options.publish else options.output / "results.md"
+    print(f"\nEverything is in {written}.")
     if "memory" not in results:
-        print("No file system in memory was measured, so no goal gates. --memory names a directory on one.")
-    return 0 if goals.passed(results["goals"]) else 1
+        print("No file system in memory was measured, and its goals gate. --memory names a directory on one.")
+    return 0 if goals.passed(goals.judge(results)) else 1
 
 
 def _against(options: argparse.Namespace) -> int:
     """Compare the work tree with a commit, write the results and return 0: the ratios are for people to judge."""
     from bench.against import run
 
-    wanted = run.Options(options.against, options.memory, options.disk, options.rounds, options.growth)
+    wanted = run.Options(options.against, options.memory, options.disk, options.rounds)
     if problems := run.problems(wanted):
-        sys.exit("; ".join(problems) + ". --memory and --disk name other directories, --growth fewer tenants.")
+        sys.exit("; ".join(problems) + ". --memory and --disk name other directories.")
     results = run.compare(wanted)
-    output = options.output or UNPUBLISHED
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "against.json").write_text(json.dumps(results.as_dict(), indent=2, ensure_ascii=False) + "\n")
-    (output / "against.md").write_text(results.document())
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "against.md").write_text(results.document())
     print(results.document())
-    print(f"Everything is in {output}: against.json, against.md.")
+    print(f"This is in {options.output / 'against.md'}.")
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, help="measurements of each thing, in turn (20; with --against 5)")
-    parser.add_argument("--growth", type=int, help="existing tenants, 8 MB of disk each (1000; with --against none)")
+    parser.add_argument("--growth", type=int, default=1000, help="existing tenants, 8 MB of disk each")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="jobs at once")
     parser.add_argument("--memory", type=Path, default=MEMORY, help="a tmpfs")
     parser.add_argument("--disk", type=Path, default=UNPUBLISHED, help="a directory on a disk")
-    parser.add_argument("--output", type=Path, help="a directory for the results; .bench/ by default")
-    parser.add_argument("--publish", action="store_true", help="into bench/results/ and README instead")
+    parser.add_argument("--output", type=Path, default=UNPUBLISHED, help="a directory for the results")
+    parser.add_argument(
+        "--publish", action="store_true", help="into bench/results/, docs/benchmarks.md and README instead"
+    )
     parser.add_argument(
         "--against",
         metavar="COMMIT",
         help="compare the work tree with a commit instead: short runs of both trees in turn, each a process of its own,"
         " and their medians. Measures jobs from the pool and from nothing beside a bare CREATE DATABASE TEMPLATE, in"
         " memory and on disk; own Python per stage; round trips, connections and Secrets Manager calls of a job; two"
-        " jobs at once. --growth N adds jobs beside N tenants: minutes and N times 8 MB of disk for each tree in turn",
+        " jobs at once",
     )
     options = parser.parse_args()
     if options.against and options.publish:
         parser.error("--publish is for a whole run, not for --against")
-    rounds, growth = (AGAINST_ROUNDS, 0) if options.against else (ROUNDS, GROWTH)
-    options.rounds = rounds if options.rounds is None else options.rounds
-    options.growth = growth if options.growth is None else options.growth
+    if options.rounds is None:
+        options.rounds = AGAINST_ROUNDS if options.against else ROUNDS
     return options
 
 

@@ -7,6 +7,7 @@ has a session of its own, and is out when the server closes it. The databases ar
 """
 
 import argparse
+import functools
 import select
 import tempfile
 import threading
@@ -24,7 +25,6 @@ from bench.tables import cells, table
 from local.stack import Stack
 
 CLIENT_OUT = "from the start of a suspension until a connected client is out"
-_kept: dict[str, dict[str, Any]] = {}
 
 
 def measure(warm: Environments, rounds: int, progress: Callable[[str], None]) -> dict[str, dict[str, float]]:
@@ -42,7 +42,7 @@ def suspend_and_resume() -> dict[str, float]:
     from provisioning.jobs.suspend_project import SUSPEND_PROJECT
     from provisioning.tenant import schema
 
-    event = _kept.setdefault("live", _live_tenant())
+    event = _live_tenant()
     out: list[float] = []
     with closing(schema.connect(event["credentials"])) as client:
         watching = threading.Thread(target=lambda: out.append(_closed_at(client.fileno())))
@@ -54,7 +54,9 @@ def suspend_and_resume() -> dict[str, float]:
     return {"suspension": suspended, CLIENT_OUT: (out[0] - started) * 1000, "resumption": resumed}
 
 
+@functools.cache
 def _live_tenant() -> dict[str, Any]:
+    """Return the project and the credentials of the environment's one tenant."""
     from provisioning.aws import secrets
     from provisioning.identity import TenantNames
 

@@ -13,7 +13,7 @@ from local.stack import Stack
 
 @contextmanager
 def beside(directory: Path) -> Iterator[Environments]:
-    """Start a stack in that directory and one environment of it, and ends both afterwards."""
+    """Start a stack in that directory and one environment of it, and end both afterwards."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(directory, theirs))

@@ -3,6 +3,7 @@
 Its connections stay open from job to job, as Lambda keeps them. The stack's AWS and services run in another process.
 """
 
+import functools
 import os
 import sys
 import time
@@ -37,7 +38,6 @@ class Settings(NamedTuple):
     code: str
     superuser: dict[str, Any]
     log: str
-    forgetful: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Environment:
 
 
 _kept: dict[str, Environment] = {}
-_stages: dict[str, dict[str, Callable[[Any, Any], Any]]] = {}
 
 
 def here() -> Environment:
@@ -59,7 +58,7 @@ def here() -> Environment:
 
 
 def start(settings: Settings) -> None:
-    """Make this process an environment and warms it with one job. What it prints goes into the log."""
+    """Make this process an environment and warm it with one job. What it prints goes into the log."""
     log = os.open(settings.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, sys.stdout.fileno())
     os.environ.clear()
@@ -68,12 +67,12 @@ def start(settings: Settings) -> None:
         sys.path.insert(0, settings.code)
     superuser, control_plane = (_connect(settings, name) for name in ("postgres", "control_plane"))
     _kept["environment"] = Environment(superuser, control_plane, settings)
-    boundaries.install(boundaries.ForgetfulSecrets() if settings.forgetful else None)
+    boundaries.install()
     provision()
 
 
 def new_payload() -> dict[str, Any]:
-    """Make a project that nobody has provisioned, and returns the payload that asks for it with every service."""
+    """Make a project that nobody has provisioned, and return the payload that asks for it with every service."""
     from provisioning import control_plane
     from provisioning.control_plane import Project
     from provisioning.stage import Service
@@ -90,14 +89,13 @@ def new_event() -> dict[str, Any]:
     return {**event, "payload": new_payload()}
 
 
+@functools.cache
 def stages() -> dict[str, Callable[[Any, Any], Any]]:
     """Return the handlers of the happy path in their order, by the stage's name in the state machine."""
     from bench import handlers
     from provisioning.jobs.provision_project import PROVISION_PROJECT
 
-    if not _stages:
-        _stages["provision"] = handlers.stages(PROVISION_PROJECT)
-    return _stages["provision"]
+    return handlers.stages(PROVISION_PROJECT)
 
 
 def run(event: dict[str, Any]) -> Iterator[str]:
@@ -114,19 +112,6 @@ def provision() -> float:
     return timed(lambda: list(run(event)))
 
 
-def metered() -> boundaries.Meter:
-    """Run one job and return the meter of what it spent."""
-    event = new_event()
-    meter = boundaries.start()
-    list(run(event))
-    return meter
-
-
-def provision_by_boundary() -> dict[str, float]:
-    """Run one job and return the milliseconds that it took, in total and by boundary."""
-    return metered().split()
-
-
 def provision_by_stage() -> dict[str, dict[str, float]]:
     """Run one job and return per stage the milliseconds by boundary, and its round trips to PostgreSQL."""
     event = new_event()
@@ -138,9 +123,9 @@ def provision_by_stage() -> dict[str, dict[str, float]]:
     return spent
 
 
-def connections_of_a_job() -> list[str]:
-    """Run one job and return what it opened connections to: the tenant's database, or another by its name."""
-    return ["the tenant's" if name.startswith("tenant_") else name for name in metered().connections]
+def total(job: dict[str, dict[str, float]]) -> float:
+    """Return the milliseconds of a job that was measured by stage."""
+    return sum(stage["total"] for stage in job.values())
 
 
 def prepare(mode: str, tenants: int = 1) -> None:

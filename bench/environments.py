@@ -1,4 +1,4 @@
-"""Start environments beside a stack, and lets them work one at a time or many at once."""
+"""Start environments beside a stack, and let them work one at a time or many at once."""
 
 import multiprocessing
 import os
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from bench import environment, processor
+from bench import environment
+from bench.processor import Watch
 from local.stack import Stack
 from local.template import REPOSITORY
 
@@ -20,58 +21,37 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Burst(Generic[Answer]):
-    """Work that was done some at once: what each answered, the seconds of all, and what failed.
-
-    And the processor's seconds by groups of processes, and those that a job's processes waited for a core, where they
-    can be counted.
-    """
+    """Work that was done some at once: what each answered, the seconds of all, and those of the processor by group."""
 
     answers: list[Answer]
     seconds: float
-    failures: list[str]
     processor: dict[str, float]
-    queued: float
 
 
 class Environments:
     """Warm environments of one stack."""
 
-    def __init__(self, processes: ProcessPoolExecutor, watch: processor.Watch) -> None:
+    def __init__(self, processes: ProcessPoolExecutor, watch: Watch) -> None:
         self._processes = processes
         self._watch = watch
 
     def run(self, work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        """Let one environment do the work and returns its answer. Raises what the work raises."""
+        """Let one environment do the work and return its answer. Raises what the work raises."""
         return self._processes.submit(work, *arguments, **named).result()
 
     def burst(self, work: Callable[[], Answer], jobs: int, at_once: int) -> Burst[Answer]:
-        """Do the work that often, so many at once; a failure is noted and does not end the burst."""
-        failures: list[str] = []
-
-        answers: list[Answer] = []
-
-        def one(_: int) -> None:
-            try:
-                answers.append(self.run(work))
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is a job that failed)
-                failures.append(f"{type(error).__name__}: {error}")
-
+        """Do the work that often, so many at once. Raises what the first that fails raises."""
         with ThreadPoolExecutor(at_once) as callers:
-            before, started = self._watch.snapshot(), time.perf_counter()
-            list(callers.map(one, range(jobs)))
-            # The callers are still there, and so is what they had of the processor.
-            seconds, after = time.perf_counter() - started, self._watch.snapshot()
-        spent, queued = (before.until(after), before.queued_until(after)) if before and after else ({}, 0.0)
-        return Burst(answers, seconds, failures, spent, queued)
+            before, started = self._watch.seconds(), time.perf_counter()
+            answers = list(callers.map(lambda _: self.run(work), range(jobs)))
+            seconds, after = time.perf_counter() - started, self._watch.seconds()
+        return Burst(answers, seconds, {group: after[group] - had for group, had in before.items()})
 
 
 @contextmanager
-def environments(stack: Stack, count: int, *, forgetful: bool = False) -> Iterator[Environments]:
-    """Start that many environments, each warmed by a job, and end them afterwards.
-
-    forgetful ones keep no tenant's secret: their jobs fill a server, and are not measured.
-    """
-    with started(settings_of(stack, forgetful=forgetful), stack.postgres.directory, count) as found:
+def environments(stack: Stack, count: int) -> Iterator[Environments]:
+    """Start that many environments, each warmed by a job, and end them afterwards."""
+    with started(settings_of(stack), stack.postgres.directory, count) as found:
         yield found
 
 
@@ -82,22 +62,16 @@ def started(settings: environment.Settings, postgres: Path, count: int) -> Itera
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.postgres", "bench.environment", "boto3", "aws_lambda_powertools"])
     with ProcessPoolExecutor(count, context, environment.start, (settings,)) as processes:
-        found = Environments(processes, processor.Watch(postgres))
         for future in [processes.submit(time.sleep, 0.1) for _ in range(count)]:
             future.result()
-        yield found
+        yield Environments(processes, Watch(postgres))
 
 
-def settings_of(stack: Stack, *, forgetful: bool = False) -> environment.Settings:
+def settings_of(stack: Stack) -> environment.Settings:
     """Return what environments of a stack of this process are started with."""
     superuser = stack.postgres.connect()
-    login: dict[str, Any] = {
-        "host": superuser.info.host,
-        "port": superuser.info.port,
-        "user": superuser.info.user,
-        "password": superuser.info.password,
-        "sslmode": "disable",
-    }
+    login: dict[str, Any] = {name: getattr(superuser.info, name) for name in ("host", "port", "user", "password")}
     superuser.close()
-    log = stack.state_directory / "bench.log"
-    return environment.Settings(dict(os.environ), str(REPOSITORY / "functions"), login, str(log), forgetful)
+    log = str(stack.state_directory / "bench.log")
+    code = str(REPOSITORY / "functions")
+    return environment.Settings(dict(os.environ), code, login | {"sslmode": "disable"}, log)

@@ -9,18 +9,12 @@ import uuid
 from contextlib import closing
 
 import psycopg2
-import sqlparse
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bench.environment import here, timed
 
 TEMPLATE = "floor_template"
-
-
-def select() -> float:
-    """One round trip."""
-    return timed(lambda: _execute("SELECT 1"))
 
 
 def clone() -> float:
@@ -42,23 +36,17 @@ def createdb() -> float:
     return timed(lambda: subprocess.run(command, check=True, env=variables))  # noqa: S603 (our own)
 
 
-def statement_by_statement() -> float:
-    """CREATE DATABASE, then each of the schema's statements by a round trip and a transaction of its own."""
-    return timed(lambda: _create(schema_statements()))
-
-
 def one_transaction() -> float:
-    """CREATE DATABASE, then the schema's statements as one transaction in one round trip."""
-    return timed(lambda: _create(["".join(schema_statements())]))
+    """CREATE DATABASE, then the tenant schema as one transaction in one round trip."""
+    return timed(_create)
 
 
 @functools.cache
-def schema_statements() -> list[str]:
-    """Return the statements of the tenant schema, which are all migrations'."""
+def _schema() -> str:
     from provisioning.tenant import schema
 
-    texts = [file.read_text() for file in sorted(schema.MIGRATIONS.glob("[0-9]*.sql"))]
-    return ["CREATE SCHEMA tenant;", *(statement for text in texts for statement in sqlparse.split(text))]
+    files = sorted(schema.MIGRATIONS.glob("[0-9]*.sql"))
+    return "".join(["CREATE SCHEMA tenant;", *(file.read_text() for file in files)])
 
 
 @functools.cache
@@ -74,21 +62,20 @@ def _template() -> str:
     return TEMPLATE
 
 
-def _create(statements: list[str]) -> None:
+def _create() -> None:
     name = _new_name()
     _execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     opened: Connection = psycopg2.connect(**here().settings.superuser, dbname=name)
     with closing(opened):
         opened.autocommit = True
         with opened.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
+            cursor.execute(_schema())
 
 
 def _new_name() -> str:
     return f"bench_{uuid.uuid4().hex}"
 
 
-def _execute(statement: str | sql.Composable) -> None:
+def _execute(statement: sql.Composable) -> None:
     with here().superuser.cursor() as cursor:
         cursor.execute(statement)

@@ -10,17 +10,12 @@ from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.registry import job_type_of
 
 
-def of(declared: Declaration) -> dict[str, str]:
-    """Return the handler of each state that invokes a function, by the state's name, in the order of the definition."""
+def stages(declared: Declaration) -> dict[str, Handler]:
+    """Return the handlers of the happy path in their order, by the name of the state."""
     template = read_template()
     handlers = {function.resource: function.handler for function in template.functions}
     (machine,) = (one for one in template.state_machines if job_type_of(_arn(one.name)) == declared.job_type)
-    return dict(_handlers(json.loads(machine.definition({name: handlers[name] for name in handlers}))))
-
-
-def stages(declared: Declaration) -> dict[str, Handler]:
-    """Return the handlers of the happy path in their order, by the name of the state."""
-    found = of(declared)
+    found = dict(_handlers(json.loads(machine.definition(handlers))))
     return {state: load_handler(found[state]) for state in declared.states.values()}
 
 

@@ -1,4 +1,4 @@
-"""One whole run: databases in memory, the same on a disk, growth on that disk, imports; then the goals."""
+"""One whole run: databases in memory, the same on a disk, growth on that disk, imports."""
 
 import os
 import sys
@@ -10,23 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import (
-    access,
-    comparison,
-    concurrency,
-    environment,
-    floors,
-    goals,
-    growth,
-    imports,
-    least,
-    machine,
-    server,
-)
+from bench import access, comparison, concurrency, growth, imports, machine, server
 from bench.beside import beside
 from bench.django_tenants_peer import django_tenants
-from bench.environments import Environments, environments
-from bench.figures import by_stage
+from bench.environments import environments
 from local.stack import Stack
 
 BEGAN = time.monotonic()
@@ -64,8 +51,6 @@ def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
     if options.memory is not None:
         with ExitStack() as made_in_memory:
             results["memory"] = _part(options, _directory(options.memory, made_in_memory), "memory")
-            with _stack(_directory(options.memory, made_in_memory)):
-                results["cold"] = imports.measure_cold(max(options.rounds // 4, 1), _progress("memory"))
     results["disk"] = _part(options, _directory(options.disk, made), "disk")
     if options.growth:
         with beside(_directory(options.disk, made)) as empty, _stack(_directory(options.disk, made)) as stack:
@@ -75,7 +60,6 @@ def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
     results["imports"] = imports.measure(options.rounds, _progress("imports"))
     results["machine"]["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results["seconds"] = round(time.monotonic() - BEGAN)
-    results["goals"] = goals.judge(results)
     return results
 
 
@@ -101,14 +85,8 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
         }
         with environments(stack, 1) as warm:
             with django_tenants(stack) as peer:
-                compared = comparison.compare(stack, warm, peer, options.rounds, _progress(f"{name}, comparison"))
-            part["ms"] = {kind: figures.as_dict() for kind, figures in compared.items()}
-            part["schema_statements"] = len(warm.run(floors.schema_statements))
-            part["stages"] = _stages(warm, options.rounds, _progress(f"{name}, stages"))
+                part |= comparison.compare(stack, warm, peer, options.rounds, _progress(f"{name}, comparison"))
             part["access"] = access.measure(warm, options.rounds, _progress(f"{name}, suspend and resume"))
-            part["least"] = least.measure(warm, options.rounds, _progress(f"{name}, the least"))
-            warm.run(environment.fill_pool, 1)
-            part["warm_job"] = {"connections": warm.run(environment.connections_of_a_job)}
         # Each DROP DATABASE waits for a checkpoint: on a disk what was made stays until the server goes.
         tidy = server.clear if name == "memory" else server.checkpoint
         tidy(stack)
@@ -122,16 +100,6 @@ def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
                 _progress(f"{name}, concurrency"),
             )
         return part
-
-
-def _stages(warm: Environments, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Return, per stage of a job from the pool, the ms of each boundary, and the round trips to PostgreSQL."""
-    jobs = []
-    for number in range(rounds + 1):
-        progress(f"round {number} of {rounds}")
-        warm.run(environment.fill_pool, 1)
-        jobs.append(warm.run(environment.provision_by_stage))
-    return by_stage(jobs[1:])
 
 
 def _progress(part: str) -> Callable[[str], None]:

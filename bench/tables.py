@@ -9,6 +9,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def cells(found: dict[str, float] | None) -> list[str]:
+def cells(found: dict[str, float]) -> list[str]:
     """Return p50, p95 and n of what was measured."""
-    return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"] if found else ["-", "-", "0"]
+    return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"]

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from bench import least, machine, processor, report
+from bench import documents, machine, processor
 from bench.__main__ import MEMORY, UNPUBLISHED
+from bench.access import CLIENT_OUT
 from bench.boundaries import BOUNDARIES, PYTHON
 from bench.comparison import FLOOR
 from bench.comparison import handlers as handlers_in_order
 from bench.environment import MODES
 from bench.goals import judge, passed
 from bench.imports import handlers
-from local.template import REPOSITORY, read_template
+from local.template import REPOSITORY
 
 pytestmark = pytest.mark.slow
 AT_ONCE = ["1", "2"]
@@ -58,16 +59,15 @@ def results(ran: subprocess.CompletedProcess[str], output: Path) -> dict[str, An
     return document
 
 
-def test_a_run_writes_its_figures_its_tables_and_its_picture(results: dict[str, Any], output: Path) -> None:
-    assert (output / "results.md").read_text() == report.document(results)
-    assert (output / "results.png").read_bytes().startswith(b"\x89PNG")
+def test_a_run_writes_its_figures_and_its_tables(results: dict[str, Any], output: Path) -> None:
+    assert (output / "results.md").read_text() == documents.markdown(results)
 
 
 def test_its_exit_status_is_whether_every_goal_that_gates_is_met(
     ran: subprocess.CompletedProcess[str], results: dict[str, Any]
 ) -> None:
-    assert results["goals"] == judge(results)
-    assert ran.returncode == (0 if passed(results["goals"]) else 1)
+    assert ran.returncode == (0 if passed(judge(results)) else 1)
+    assert "Everything is in" in ran.stdout
 
 
 @pytest.mark.parametrize("part", ["memory", "disk"])
@@ -94,26 +94,6 @@ def test_a_boundary_is_crossed_by_the_stages_that_need_it_alone(results: dict[st
     )
 
 
-@pytest.mark.parametrize("part", ["memory", "disk"])
-def test_the_least_is_of_the_calls_that_a_job_makes(results: dict[str, Any], part: str) -> None:
-    measured = results[part]["least"]
-    pool, nothing = (mode["calls"] for mode in measured["modes"].values())
-    round_trips = sum(stage["round trips"]["p50"] for stage in results[part]["stages"].values())
-    assert pool[least.ROUND_TRIP] + pool[least.LOGIN] == round_trips
-    assert pool[least.LOGIN] == len(results[part]["warm_job"]["connections"])
-    of_making = {FLOOR, least.SET_VERIFIER, least.DERIVE}
-    assert {pool[name] for name in of_making} == {0}
-    assert {nothing[name] for name in of_making} == {1}
-    assert all(pool[name] > 0 for name in pool if name not in of_making)
-    prices = {name: figures["p50"] for name, figures in measured["each"].items()}
-    for mode in measured["modes"].values():
-        # That it is less than what a job took, a single round does not show: test_bench.py asks the committed run.
-        assert mode["least"] == pytest.approx(
-            sum(count * prices[name] for name, count in mode["calls"].items()), abs=0.01
-        )
-        assert mode["least"] > 0
-
-
 @pytest.mark.skipif(not (processor.PROC / "stat").exists(), reason="only Linux counts it in /proc")
 def test_the_seconds_of_the_processor_are_all_that_the_cores_have(results: dict[str, Any]) -> None:
     cores = results["machine"]["cores"]
@@ -122,16 +102,15 @@ def test_the_seconds_of_the_processor_are_all_that_the_cores_have(results: dict[
             seconds, lasted = found["processor_seconds"], found["ms"]["n"] / found["per_second"]
             # Linux counts in hundredths of a second, of each core.
             assert sum(seconds.values()) == pytest.approx(cores * lasted, rel=0.1, abs=0.05)
-            assert seconds[processor.ENVIRONMENTS] > 0
-            assert seconds[processor.STACK] > 0
+            assert seconds[processor.JOBS] > 0
 
 
-def test_no_job_fails_however_many_run_at_once(results: dict[str, Any]) -> None:
+def test_every_job_ends_however_many_run_at_once(results: dict[str, Any]) -> None:
     for part in ("memory", "disk"):
         for mode in MODES:
             measured = results[part]["concurrency"][mode]
             assert list(measured) == AT_ONCE
-            assert [found["first_failures"] for found in measured.values()] == [[], []]
+            assert [found["ms"]["n"] for found in measured.values()] == [3, 4]
             assert all(found["per_second"] > 0 for found in measured.values())
 
 
@@ -146,13 +125,14 @@ def test_growth_is_measured_beside_tenants_that_are_there(results: dict[str, Any
 
 def test_the_import_of_every_handler_is_measured(results: dict[str, Any]) -> None:
     assert handlers().keys() <= results["imports"].keys()
-    assert all(found["peak_mib"]["p50"] > 5 for found in results["imports"].values())
+    assert all(found["ms"]["p50"] > 0 for found in results["imports"].values())
 
 
-def test_the_memory_of_every_handler_is_measured(results: dict[str, Any]) -> None:
-    handlers_of_jobs = {function.handler for function in read_template().functions if "stages." in function.handler}
-    assert handlers_of_jobs - results["cold"].keys() == {"stages.failure.record_failure"}
-    assert all(found["peak_mib"]["p50"] > 20 for found in results["cold"].values())
+@pytest.mark.parametrize("part", ["memory", "disk"])
+def test_suspending_and_resuming_a_tenant_is_measured(results: dict[str, Any], part: str) -> None:
+    measured = results[part]["access"]
+    assert measured.keys() == {"suspension", CLIENT_OUT, "resumption"}
+    assert all(found["p50"] > 0 for found in measured.values())
 
 
 def test_no_database_of_a_run_stays(results: dict[str, Any], places: dict[str, Path]) -> None:

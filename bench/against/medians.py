@@ -2,8 +2,8 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 from typing_extensions import override
 
@@ -46,10 +46,6 @@ class Compared:
     commit: Spread | None
     ratio: Spread | None
     turns: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON has it."""
-        return asdict(self)
 
 
 def compare(turns: Sequence[tuple[Figures, Figures]]) -> dict[str, Compared]:

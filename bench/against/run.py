@@ -1,4 +1,4 @@
-"""One whole comparison: short runs of both trees, in memory and on a disk; then growth, if asked for.
+"""One whole comparison: short runs of both trees, in memory and on a disk.
 
 In a short run both trees have a server and a warm environment, and take turns, a few jobs at a time: what else the
 machine does falls on both.
@@ -12,17 +12,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.against import goals, medians, trees
+from bench.against import medians, trees
 from bench.against.medians import Compared
 from bench.against.trees import Figures, Run, Tree
 from bench.tables import table
 
-ROOM_GB_PER_RUN, ROOM_GB_PER_TENANT = 1.2, 0.009
+ROOM_GB_PER_RUN = 1.2
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class Options:
     memory: Path | None
     disk: Path
     rounds: int = 5
-    growth: int = 0
     jobs: int = 5
     """Of each kind, in each run."""
 
@@ -43,21 +42,13 @@ class Options:
 
 @dataclass
 class Results:
-    """What came out, by part: memory, disk, growth."""
+    """What came out, by part: memory, disk."""
 
     options: Options
     commit: str
     machine: dict[str, Any] = field(default_factory=machine.describe)
     parts: dict[str, dict[str, Compared]] = field(default_factory=dict)
     seconds: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON has it."""
-        options = {
-            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.options).items()
-        }
-        parts = {part: {name: one.as_dict() for name, one in found.items()} for part, found in self.parts.items()}
-        return {"options": options, "commit": self.commit, "machine": self.machine, "seconds": self.seconds, **parts}
 
     def document(self) -> str:
         """Return everything as Markdown."""
@@ -73,18 +64,17 @@ class Results:
 
 
 def markdown(compared: Mapping[str, Compared], commit: str) -> str:
-    """Return the comparison as a table: median (quartiles) of each tree, the ratio, and the goal of what has one."""
+    """Return the comparison as a table: median (quartiles) of each tree, and the ratio."""
     rows = []
     for name, found in compared.items():
         spreads = (str(spread or "-") for spread in (found.work_tree, found.commit, found.ratio))
-        rows.append([name, *spreads, str(found.turns), goals.of(name, found)])
-    return table(["", "work tree", commit, f"work tree ÷ {commit}", "n", "goal"], rows)
+        rows.append([name, *spreads, str(found.turns)])
+    return table(["", "work tree", commit, f"work tree ÷ {commit}", "n"], rows)
 
 
 def problems(options: Options) -> list[str]:
     """Return what keeps the directories from being measured in."""
-    disk = ROOM_GB_PER_RUN * 2 * options.rounds + ROOM_GB_PER_TENANT * 2 * options.growth
-    found = [machine.problem(options.disk, in_memory=False, gigabytes=disk)]
+    found = [machine.problem(options.disk, in_memory=False, gigabytes=ROOM_GB_PER_RUN * 2 * options.rounds)]
     if options.memory is not None:
         found.append(machine.problem(options.memory, in_memory=True, gigabytes=2 * ROOM_GB_PER_RUN))
     return [problem for problem in found if problem]
@@ -105,12 +95,6 @@ def compare(options: Options) -> Results:
             for name, found in runs.items():
                 _progress(began, f"{name}, run {number + 1} of {options.rounds}")
                 found.take_turns("--jobs", str(options.jobs), "--burst", str(options.burst))
-        if options.growth:
-            _progress(began, f"beside {options.growth} tenants")
-            runs["growth"] = _Runs(both, _directory(options.disk, made), keep=True)
-            runs["growth"].one_after_the_other(
-                "--growth", str(options.growth), "--jobs", str(options.jobs * options.rounds)
-            )
     results.parts = {name: medians.compare(found.turns) for name, found in runs.items()}
     results.machine["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
     results.seconds = round(time.monotonic() - began)
@@ -142,14 +126,6 @@ class _Runs:
                 if found is None or found_theirs is None:
                     return
                 self.turns.append((found, found_theirs))
-
-    def one_after_the_other(self, *options: str) -> None:
-        """Run one tree to its end and then the other: a server with thousands of tenants is busy even when idle."""
-        found = []
-        for tree in self.both:
-            with self._started(tree, *options) as run:
-                found.append(list(iter(run.turn, None)))
-        self.turns += zip(*found, strict=True)
 
     @contextmanager
     def _started(self, tree: Tree, *options: str) -> Iterator[Run]:

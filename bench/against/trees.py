@@ -14,7 +14,7 @@ from typing import TextIO, cast
 from local.template import REPOSITORY
 
 DRIVER = Path(__file__).with_name("driver.py")
-LOCK = "requirements.lock"
+SHIPPED = "functions/requirements.txt"
 
 Figures = dict[str, float]
 
@@ -82,7 +82,8 @@ def work_tree() -> Tree:
 def tree_of(commit: str) -> Iterator[Tree]:
     """Check the commit out beside the repository, and remove the checkout afterwards.
 
-    It shares this interpreter's packages while both trees pin the same ones; otherwise it gets a venv of its own.
+    It shares this interpreter's packages, the stack's among them, while both trees ship the same ones; otherwise it
+    gets a venv of its own.
     """
     found = _git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}")
     with tempfile.TemporaryDirectory(prefix="bench-tree-") as temporary:
@@ -95,7 +96,7 @@ def tree_of(commit: str) -> Iterator[Tree]:
 
 
 def _python(directory: Path) -> Path:
-    if (directory / LOCK).read_bytes() == (REPOSITORY / LOCK).read_bytes():
+    if (directory / SHIPPED).read_bytes() == (REPOSITORY / SHIPPED).read_bytes():
         return Path(sys.executable)
     subprocess.run(["make", "-C", str(directory), ".venv/installed"], check=True)  # noqa: S603, S607 (our own)
     return directory / ".venv" / "bin" / "python"

@@ -34,7 +34,7 @@ class DjangoTenants:
 
 @contextmanager
 def django_tenants(stack: Stack) -> Iterator[DjangoTenants]:
-    """Make the shared database, and starts the process."""
+    """Make the shared database, and start the process."""
     with closing(stack.postgres.connect()) as superuser:
         with superuser.cursor() as cursor:
             cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
@@ -63,7 +63,7 @@ def _start(login: dict[str, Any], log: str) -> None:
         USE_TZ=True,
     )
     django.setup()
-    call_command("migrate_schemas", shared=True, verbosity=0)
+    call_command("migrate_schemas", shared=True, run_syncdb=True, verbosity=0)
     _create()
 
 

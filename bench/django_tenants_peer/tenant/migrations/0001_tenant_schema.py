@@ -1,4 +1,4 @@
-"""The tables and indexes of provisioning/tenant_migrations/0001_tenant_schema.sql, as Django makes them."""
+"""The tables and indexes of functions/tenant_schema/, as Django makes them."""
 
 import uuid
 

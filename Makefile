@@ -80,7 +80,7 @@ lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/statelint --yaml statemachine/*.asl.yaml
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml monitoring.yaml
 	$(SAM) validate --lint
 
 format: .venv/installed

@@ -21,7 +21,7 @@ def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
     text = text.replace(_block(text, f"{last}Role"), f"{_block(text, f'{last}Role')}\n{function}{role}")
     # What the alarms and the widgets of all functions read.
     text = text.replace(f"!Ref {last}Function]]", f"!Ref {last}Function, !Ref {stem}Function]]")
-    more = re.sub(r"up to (\d+) times as\n", lambda found: f"up to {int(found[1]) + 1} times as\n", text, count=1)
+    more = re.sub(r"up to (\d+) times", lambda found: f"up to {int(found[1]) + 1} times", text, count=1)
     tree.write(TEMPLATE, more)
 
 

@@ -61,7 +61,7 @@ lint: .venv/installed .venv-sam/installed
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/statelint --yaml statemachine/*.asl.yaml
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml monitoring.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam validate --lint
 
 format: .venv/installed

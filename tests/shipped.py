@@ -16,6 +16,7 @@ from provisioning import queries
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.queries import Query
+from tests.nested_stack import read_as_one
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
@@ -26,8 +27,13 @@ Node = dict[str, Any]
 
 
 def template() -> Node:
-    """The template with its short forms (!Ref) written out ({"Ref": ...})."""
-    return cast("Node", cfn_yaml.load(str(ROOT / "template.yaml")))
+    """The template and what it nests, with short forms (!Ref) written out ({"Ref": ...})."""
+    return read_as_one(cast("Node", cfn_yaml.load(str(ROOT / "template.yaml"))), monitoring(), "Monitoring")
+
+
+def monitoring() -> Node:
+    """The template that is nested, as it stands."""
+    return cast("Node", cfn_yaml.load(str(ROOT / "monitoring.yaml")))
 
 
 def resources(kind: str) -> dict[str, Node]:
@@ -56,12 +62,15 @@ def state_machine(job_type: JobType = PROVISION) -> Node:
 
 @functools.cache
 def transformed() -> Node:
-    """The template as CloudFormation sees it: SAM's resources written out, its globals merged into them."""
+    """The template as CloudFormation sees it: SAM's resources written out, its globals merged into them.
+
+    The resources of the nested stack stand among them.
+    """
     program = [str(ROOT / ".venv-sam" / "bin" / "python"), str(Path(__file__).with_name("transform_template.py"))]
     command = [*program, str(ROOT / "template.yaml"), "{}"]
     environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return cast("Node", json.loads(done.stdout))
+    return read_as_one(json.loads(done.stdout), monitoring(), "Monitoring")
 
 
 def made(kind: str) -> dict[str, Node]:

@@ -1,10 +1,12 @@
 """Functions, roles, permissions and network of the template, as CloudFormation sees it."""
 
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 
 import pytest
+import yaml
 
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS
@@ -125,6 +127,18 @@ def test_functions_differ_by_handler_and_not_by_environment_or_code() -> None:
         assert [properties[key] for key in same] == [FUNCTIONS["FinalizeFunction"][key] for key in same]
         extra = set(properties) - own - set(same)
         assert extra == EXTRA.get(name, set())
+
+
+def test_sam_writes_out_what_the_templates_have_aliases_for() -> None:
+    """CloudFormation takes no aliases:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
+    """
+    program = "import sys; from samcli.yamlhelper import *; print(yaml_dump(yaml_parse(sys.stdin.read())))"
+    written = (shipped.ROOT / "template.yaml").read_text()
+    command = [str(shipped.ROOT / ".venv-sam" / "bin" / "python"), "-c", program]
+    dumped = subprocess.run(command, input=written, capture_output=True, text=True, check=True).stdout
+    found = [any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text)) for text in (written, dumped)]
+    assert found == [True, False]
 
 
 def test_each_function_has_a_role_of_its_own() -> None:

@@ -1,10 +1,11 @@
-"""Changes of template.yaml: what is alike in every function and in every job type is taken from a neighbour."""
+"""Changes of template.yaml and of monitoring.yaml: what is alike in all of a kind is taken from a neighbour."""
 
 import re
 
 from tests.recipes.tree import Tree
 
 TEMPLATE = "template.yaml"
+MONITORING = "monitoring.yaml"
 MODEL = "SuspendProject"
 """The job type that a new one is modelled on."""
 
@@ -18,14 +19,9 @@ def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
     function = re.sub(r"Handler: .*", f"Handler: {handler}", function)
     role = _block(text, "RecordFailureRole").replace("RecordFailure", stem)
     text = text.replace(_block(text, f"{last}Role"), f"{_block(text, f'{last}Role')}\n{function}{role}")
-    # The alarms of all functions, and the widgets.
-    text = text.replace(
-        f"'${{{last}Function}}'", f"'${{{last}Function}}' OR\n            FunctionName = '${{{stem}Function}}'"
-    )
-    text = text.replace(
-        f'["...", "${{{last}Function}}"]', f'["...", "${{{last}Function}}"], ["...", "${{{stem}Function}}"]'
-    )
-    more = re.sub(r"up to (\d+) times as\n", lambda found: f"up to {int(found[1]) + 1} times as\n", text, count=1)
+    # What the alarms and the widgets of all functions read.
+    text = text.replace(f"!Ref {last}Function]]", f"!Ref {last}Function, !Ref {stem}Function]]")
+    more = re.sub(r"up to (\d+) times", lambda found: f"up to {int(found[1]) + 1} times", text, count=1)
     tree.write(TEMPLATE, more)
 
 
@@ -41,45 +37,63 @@ def invoke_first(tree: Tree, job_type: str, before: str, stem: str) -> None:
 
 
 def add_job_type(tree: Tree, job_type: str, functions: list[str]) -> None:
-    """Add a job type's state machine, which invokes these functions, its alarms, its widgets and its output."""
-    text = tree.read(TEMPLATE)
+    """Add a job type's state machine, which invokes these functions, its output, its alarms and its widgets."""
     stem = "".join(word.capitalize() for word in job_type.split("_"))
+    _add_state_machine(tree, job_type, stem, functions)
+    _add_monitoring(tree, job_type, stem)
+
+
+def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str]) -> None:
+    text = tree.read(TEMPLATE)
 
     def alike(resource: str) -> str:
-        model = _block(text, f"{MODEL}{resource}").replace(MODEL, stem)
-        return model.replace("suspend-project", job_type.replace("_", "-")).replace("suspend_project", job_type)
+        return _alike(_block(text, f"{MODEL}{resource}"), job_type, stem)
 
     given = "".join(f"        {name}FunctionArn: !Ref {name}Function.Version\n" for name in functions)
     machine = re.sub(r"(?:        \w+FunctionArn: .*\n)+", given, alike("StateMachine"))
     allowed = ",\n".join(f'                  !Sub "${{{name}Function.Arn}}:*"' for name in functions)
     role = re.sub(r"(?:                  !Sub \"\$\{\w+Function\.Arn\}.*\n)+", f"{allowed}]\n", alike("Role"))
-    endings = ("FailedExecutionsAlarm", "StoppedExecutionsAlarm", "SlowJobsAlarm", "RollbackIncompleteAlarm")
-    alarms = "".join(alike(ending) for ending in endings)
-    listed = "".join(f'"${{{stem}{ending}.Arn}}", ' for ending in endings)
     output = f"  {stem}StateMachineArn:\n    Description: The alias of {job_type}.\n    Value: !Ref {stem}Alias\n"
 
     last_role = _block(text, "ResumeProjectRole")
     text = text.replace(last_role, f"{last_role}\n{machine}{alike('Version')}{alike('Alias')}{role}")
+    told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
+    text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")
+    tree.write(TEMPLATE, text.replace("\nOutputs:\n", f"\nOutputs:\n{output}"))
+
+
+def _add_monitoring(tree: Tree, job_type: str, stem: str) -> None:
+    text = tree.read(MONITORING)
+    endings = ("FailedExecutionsAlarm", "StoppedExecutionsAlarm", "SlowJobsAlarm", "RollbackIncompleteAlarm")
+    alarms = "".join(_alike(_block(text, f"{MODEL}{ending}"), job_type, stem) for ending in endings)
+    listed = "".join(f'"${{{stem}{ending}.Arn}}", ' for ending in endings)
+    for line in re.findall(rf"(?m)^  {MODEL}\w+: {{.*\n", text):
+        text = text.replace(line, f"{line}{line.replace(MODEL, stem)}")
     text = text.replace("  RetriesAlarm:\n", f"{alarms}  RetriesAlarm:\n", 1)
     text = text.replace('"${RetriesAlarm.Arn}"', f'{listed}"${{RetriesAlarm.Arn}}"')
     text = text.replace(
         "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
     )
-    text = text.replace("\nOutputs:\n", f"\nOutputs:\n{output}")
     tree.write(
-        TEMPLATE,
-        text.replace('          {"type": "alarm"', f'{_widgets(text, job_type, stem)}          {{"type": "alarm"'),
+        MONITORING,
+        text.replace('            {"type": "alarm"', f'{_widgets(text, job_type, stem)}            {{"type": "alarm"'),
     )
+
+
+def _alike(model: str, job_type: str, stem: str) -> str:
+    """The text of the model for another job type."""
+    text = model.replace(MODEL, stem).replace("suspend-project", job_type.replace("_", "-"))
+    return text.replace("suspend_project", job_type)
 
 
 def _widgets(text: str, job_type: str, stem: str) -> str:
     """The two widgets of the model for another job type, below all others."""
     (widgets,) = re.findall(
-        r'          \{"type": "metric", "x": 0, "y": 6,.*?(?=          \{"type": "metric", "x": 0, "y": 12,)',
+        r'            \{"type": "metric", "x": 0, "y": 6,.*?(?=            \{"type": "metric", "x": 0, "y": 12,)',
         text,
         re.DOTALL,
     )
-    return str(widgets).replace('"y": 6,', '"y": 100,').replace(MODEL, stem).replace("suspend_project", job_type)
+    return _alike(str(widgets), job_type, stem).replace('"y": 6,', '"y": 100,')
 
 
 def _block(text: str, resource: str) -> str:

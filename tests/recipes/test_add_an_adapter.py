@@ -151,7 +151,7 @@ def add_adapter(tree: Tree) -> None:
     tree.write("functions/provisioning/services/tiny.py", ADAPTER)
     registry = "functions/provisioning/services/__init__.py"
     tree.replace(registry, '    "supavisor": ', '    "tiny": "tiny.Tiny",\n    "supavisor": ')
-    tree.replace("template.yaml", "    AllowedValues: [generic]\n", "    AllowedValues: [generic, tiny]\n")
+    tree.replace("template.yaml", "AllowedValues: [generic],", "AllowedValues: [generic, tiny],")
     tree.write("tests/stages/tiny_api.py", DOUBLE)
     doubles = "tests/stages/native_apis.py"
     tree.replace(doubles, "\n\nAPIS", "\nfrom tests.stages.tiny_api import TinyApi\n\nAPIS")

@@ -1,4 +1,4 @@
-"""What `sam build` and `sam package` make: one build for all functions, and a definition that is uploaded."""
+"""What `sam build` and `sam package` make: one build for all functions; definitions and a nested template, uploaded."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from local.aws_client import aws_environment
 from local.stack import Stack
@@ -19,10 +21,11 @@ BUILT = REPOSITORY / ".aws-sam"
 BUCKET = "packages"
 
 
-def package(stack: Stack, directory: Path) -> dict[str, Any]:
-    """Packages what was built, into the stack's S3, and returns the template as it would be deployed."""
+@pytest.fixture(scope="module")
+def packaged(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What was built, packaged into the stack's S3: the template as it would be deployed."""
     stack.client("s3").create_bucket(Bucket=BUCKET)
-    written = directory / "packaged.yaml"
+    written = tmp_path_factory.mktemp("package") / "packaged.yaml"
     command = [str(SAM), "package", "--s3-bucket", BUCKET, "--region", "us-east-1", "--output-template-file"]
     environment = os.environ | aws_environment() | {"AWS_ENDPOINT_URL": stack.endpoint_url, "SAM_CLI_TELEMETRY": "0"}
     done = subprocess.run(
@@ -47,14 +50,29 @@ def test_every_module_comes_with_its_bytecode() -> None:
     assert [file.name for file in modules if not list(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"))] == []
 
 
-def test_the_package_has_the_code_once_and_the_definitions_as_they_are_written(stack: Stack, tmp_path: Path) -> None:
-    resources = package(stack, tmp_path)["Resources"]
+def test_the_package_has_the_code_once_and_the_definitions_as_they_are_written(
+    stack: Stack, packaged: dict[str, Any]
+) -> None:
+    resources = packaged["Resources"]
     code = {one["Properties"]["CodeUri"] for one in resources.values() if one["Type"] == "AWS::Serverless::Function"}
     assert len(code) == 1
     for job_type, machine in shipped.state_machines().items():
         location = resources[machine]["Properties"]["DefinitionS3Location"]
         uploaded = stack.client("s3").get_object(Bucket=location["Bucket"], Key=location["Key"])
         assert uploaded["Body"].read() == shipped.definition_file(job_type).read_bytes()
+
+
+def test_the_package_has_the_nested_template_as_it_is_written(
+    stack: Stack, packaged: dict[str, Any], tmp_path: Path
+) -> None:
+    key = packaged["Resources"]["Monitoring"]["Properties"]["TemplateURL"].rpartition("/")[2]
+    uploaded = tmp_path / "monitoring.yaml"
+    uploaded.write_bytes(stack.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    nested, written = read_document(uploaded), read_document(REPOSITORY / "monitoring.yaml")
+    # SAM notes the name of each resource in its metadata.
+    for resource in nested["Resources"].values():
+        resource.pop("Metadata", None)
+    assert nested == written
 
 
 def test_sam_s_own_state_machine_still_knows_no_encryption(tmp_path: Path) -> None:

@@ -63,13 +63,13 @@ def test_what_a_rollback_left_admits_a_retry_of_its_own_type_only(first: str, op
         kept = check_eligible(declared, asked(retries="job-1"), found, None)
         assert kept == status_after(first, opened_in, "rolled_back")
     else:
-        with pytest.raises(ProjectNotEligible, match=r"^the job job-1 of the project one has left what is left: provi"):
+        with pytest.raises(ProjectNotEligible, match=r"^the job job-1 of the project one has left what is left: run pro"):
             check_eligible(declared, asked(retries="job-1"), found, None)
 
 
 @every_declaration
 def test_a_retry_of_a_job_that_left_nothing_is_refused(declared: Declaration) -> None:
-    with pytest.raises(ProjectNotEligible, match="the project one has no job job-1 to be retried"):
+    with pytest.raises(ProjectNotEligible, match="the project one has no job job-1 to retry"):
         check_eligible(declared, asked(retries="job-1"), project(declared.opens_in[0]), None)
 
 

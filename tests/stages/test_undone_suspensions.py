@@ -68,7 +68,7 @@ def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenan
             tenant.job(declared).verify()
         assert str(refused.value) == (
             f"the job {failed.job_id} of the project {tenant.project_id} has left a closed tenant:"
-            f" provision rollback {failed.job_id}, or provision retry {failed.job_id}"
+            f" run provision rollback {failed.job_id} or provision retry {failed.job_id}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The job that closes a project's tenant to everybody, and keeps all that it has."""
+"""The job that closes a project's tenant to everybody and keeps its data."""
 
 from provisioning.jobs.declaration import Declaration, JobType, ProjectStatus, Step, TenantOf
 from provisioning.jobs.payload import PROJECT_SCHEMA, parse_project_payload

@@ -1,4 +1,4 @@
-"""The terminal as the provision command writes to it: what others named is printed, never interpreted."""
+"""The console that the provision command writes to: names chosen by others are printed, never interpreted."""
 
 import sys
 
@@ -8,6 +8,6 @@ WIDTH_OF_A_FILE = 160
 
 
 def console() -> Console:
-    """Return a console without markup, emoji codes or highlighting, wide enough where nobody looks."""
+    """Return a console without markup, emoji codes or highlighting, and wide if the output is not a terminal."""
     width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
     return Console(emoji=False, markup=False, highlight=False, width=width)

@@ -53,7 +53,7 @@ def permanent_errors(base: type[errors.ProvisioningError] = errors.PermanentErro
 
 
 def check_retry(retry: list[dict[str, Any]]) -> None:
-    """Checks the three retriers that every Task ends with."""
+    """Check the three retriers that every Task ends with."""
     permanent, lambda_faults, everything_else = retry
 
     assert set(permanent["ErrorEquals"]) == permanent_errors()

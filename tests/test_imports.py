@@ -71,7 +71,7 @@ NEVER_AT_IMPORT = {"boto3", "botocore.client", "botocore.session", "jsonschema",
 
 
 def imported(module: str) -> set[str]:
-    """Returns the modules, of installed packages and of this repository, that a fresh interpreter then has."""
+    """Return the modules, of installed packages and of this repository, that a fresh interpreter then has."""
     program = (
         "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]); __import__(sys.argv[2]);"
         "print(*(name for name, module in sys.modules.items() if name not in before and ("

@@ -73,7 +73,7 @@ def test_an_adapter_is_imported_where_the_settings_name_it_and_not_with_the_list
     assert files & set(imported) == set()
 
 
-def test_the_template_offers_every_adapter_and_none_besides() -> None:
+def test_the_template_offers_every_adapter_and_no_other() -> None:
     assert {name for service in Service for name in allowed(service)} == set(ADAPTERS)
 
 

@@ -190,7 +190,7 @@ def test_a_failed_stage_keeps_its_input_and_goes_back_by_the_one_chain(job_type:
     ("job_type", "name", "following"),
     [(job_type, *pair) for job_type in DECLARATIONS for pair in pairwise(rollback(job_type))],
 )
-def test_an_exhausted_compensation_goes_on_to_the_next(job_type: JobType, name: str, following: str) -> None:
+def test_an_exhausted_compensation_leads_to_the_next(job_type: JobType, name: str, following: str) -> None:
     catch = only_catch(TASKS[job_type][name])
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["Next"] == TASKS[job_type][name]["Next"] == following

@@ -179,7 +179,7 @@ def test_executions_are_traced_encrypted_and_logged_without_their_data(job_type:
 
 
 @every_job_type
-def test_the_state_machine_may_use_the_key_for_itself_alone(job_type: JobType) -> None:
+def test_the_state_machine_may_use_the_key_only_for_itself(job_type: JobType) -> None:
     role = shipped.made("AWS::IAM::Role")[f"{shipped.resource_stem(job_type)}Role"]
     (policy,) = role["Policies"]
     assert role["ManagedPolicyArns"] == [{"Ref": "EveryStateMachinePolicy"}]

@@ -163,7 +163,7 @@ def test_every_alarm_is_on_the_dashboard() -> None:
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) == set(shipped.made("AWS::CloudWatch::Alarm"))
 
 
-def test_every_metric_of_ours_that_an_alarm_or_the_dashboard_reads_is_one_that_is_written() -> None:
+def test_every_own_metric_that_an_alarm_or_the_dashboard_reads_is_written() -> None:
     read = {
         alarm["MetricName"]
         for alarm in shipped.made("AWS::CloudWatch::Alarm").values()

@@ -1,4 +1,4 @@
-"""Prints a SAM template as CloudFormation's transform leaves it. To be run by the Python that SAM CLI has.
+"""Print a SAM template as CloudFormation's transform leaves it. To be run by the Python that SAM CLI has.
 
 The first argument is the template, the second a JSON object of parameters.
 """

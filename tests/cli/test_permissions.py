@@ -138,7 +138,7 @@ def test_what_a_role_may_not_do_is_named_with_the_resource(simulator: Simulator)
     assert machine.remedy == function.remedy != ""
 
 
-def test_a_condition_is_met_by_what_the_simulator_is_told(simulator: Simulator) -> None:
+def test_the_request_to_the_simulator_meets_the_condition(simulator: Simulator) -> None:
     examine(simulator)
     role = FUNCTIONS["CreateDatabaseFunction"].role
     (context,) = [
@@ -164,7 +164,7 @@ def test_a_simulator_that_may_not_be_asked_is_no_verdict(simulator: Simulator) -
 def test_what_cannot_be_filled_in_is_named_instead_of_left_out(simulator: Simulator) -> None:
     found = examine(simulator)["permissions"]
     assert not found.checked
-    assert found.fact == "not checked where the template names SecretsKmsKeyArn: no value is known"
+    assert found.fact == "not checked where the template names SecretsKmsKeyArn: the value is unknown"
 
 
 def test_a_function_that_the_template_lacks_keeps_no_other_from_its_turn(simulator: Simulator) -> None:

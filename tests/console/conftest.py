@@ -57,14 +57,14 @@ def _only_here(url: str, problems: list[str]) -> None:
 
 @pytest.fixture(scope="session")
 def serve(stack: Stack) -> Iterator[Serve]:
-    """Starts `provision console` of a state machine of the stack, and returns its address."""
+    """Start `provision console` of a state machine of the stack, and return its address."""
     with ExitStack() as undo:
         yield lambda state_machine_arn, *options: undo.enter_context(serving(stack, state_machine_arn, *options))
 
 
 @contextmanager
 def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
-    """Runs `provision console` in a process of its own, and yields its address."""
+    """Run `provision console` in a process of its own, and yield its address."""
     command = [sys.executable, "-m", "cli.app", "console", "--port", "0", *options]
     command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
@@ -93,7 +93,7 @@ def console(stack: Stack, serve: Serve) -> str:
 
 @contextmanager
 def held_clock(stack: Stack) -> Iterator[threading.Event]:
-    """Makes waits between attempts last until the event is set, or 300 real seconds."""
+    """Make waits between attempts last until the event is set, or 300 real seconds."""
     go_on = threading.Event()
     with patch.object(stack.clock, "scale", 1.0), patch.object(stack.clock, "_stopped", go_on):
         try:

@@ -1,4 +1,4 @@
-"""Runs as a person sees them in the browser: to success, with a retry, into a rollback, stopped and tried again."""
+"""Run as a person sees them in the browser: to success, with a retry, into a rollback, stopped and tried again."""
 
 import re
 

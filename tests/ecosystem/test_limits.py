@@ -26,7 +26,7 @@ LIMITS = """
 
 
 def login(job: StagedJob) -> Connection:
-    """Connects as an application does, with no option of its own."""
+    """Connect as an application does, with no option of its own."""
     document = secrets.read(job.names.secret)
     names = {"host": "host", "port": "port", "dbname": "dbname", "user": "username", "password": "password"}
     options: dict[str, Any] = {option: document[name] for option, name in names.items()}

@@ -26,7 +26,7 @@ def request(tenant: Connection, role: str, **claims: str) -> Iterator[Cursor]:
         yield cursor
 
 
-def test_a_user_sees_the_rows_of_the_claims_subject_alone(tenant: Connection) -> None:
+def test_a_user_sees_only_the_rows_of_the_claims_subject(tenant: Connection) -> None:
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
     with request(tenant, "service_role") as cursor:
         for user in (ada, bob):
@@ -52,7 +52,7 @@ def test_the_owner_itself_is_bound_by_the_policies(tenant: Connection) -> None:
         assert cursor.fetchone() == (0,)
 
 
-def test_which_migrations_ran_is_its_owners_alone(stack: Stack, job: StagedJob, tenant: Connection) -> None:
+def test_only_the_owner_sees_which_migrations_ran(stack: Stack, job: StagedJob, tenant: Connection) -> None:
     policies = """
         SELECT polname::text, ARRAY(SELECT pg_get_userbyid(role)::text FROM unnest(polroles) AS role)
         FROM pg_policy WHERE polrelid = 'tenant._migrations'::regclass

@@ -1,4 +1,4 @@
-"""Looks at the world directly: the server's catalogs, moto's secrets, the services' file, the control plane's tables.
+"""Look at the world directly: the server's catalogs, moto's secrets, the services' file, the control plane's tables.
 
 Nothing here goes through the code under test, so that what that code forgets to look at is found all the same.
 """
@@ -19,7 +19,7 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
 from provisioning.stage import Stage
-from tests.executions.asked import (
+from tests.executions.world_queries import (
     DANGLING,
     DATABASES,
     JOBS,

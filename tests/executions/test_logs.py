@@ -65,7 +65,7 @@ def written(stack: Stack, new_project: NewProject) -> Written:
 
 @contextmanager
 def secrets_made(stack: Stack) -> Iterator[list[str]]:
-    """Yields every password, token and key there is, and those that come to Secrets Manager from now on."""
+    """Yield every password, token and key there is, and those that come to Secrets Manager from now on."""
     made: list[str] = []
     client, real = stack.client("secretsmanager"), SecretsManagerBackend._add_secret
 

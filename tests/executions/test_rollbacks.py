@@ -52,7 +52,7 @@ def roll_back(stack: Stack, job_id: str) -> Ran:
 
 
 def stopped_before_finalize(stack: Stack, project_id: str) -> str:
-    """Stops a job's execution between two attempts at its last stage, and returns the job's id."""
+    """Stop a job's execution between two attempts at its last stage, and return the job's id."""
     job_id = f"job-{uuid.uuid4().hex[:12]}"
 
     def fail(handler: Handler, event: Any, context: Any) -> Any:
@@ -124,7 +124,7 @@ def test_a_job_that_succeeded_is_closed_and_left_untouched(stack: Stack, project
     assert problems_of_provisioned(before, payload) == []
 
 
-def test_a_job_that_runs_is_closed_and_goes_on(stack: Stack, project_id: str) -> None:
+def test_a_running_job_can_be_closed_and_continues(stack: Stack, project_id: str) -> None:
     payload, begun, over = payload_for(project_id, *SERVICES), threading.Event(), threading.Event()
 
     def wait(handler: Handler, event: Any, context: Any) -> Any:

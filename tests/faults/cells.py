@@ -86,7 +86,7 @@ class Verdict:
 
 
 class Laboratory:
-    """Runs cells on one stack, each with a project and a job of its own."""
+    """Run cells on one stack, each with a project and a job of its own."""
 
     def __init__(self, stack: Stack, boundary: Boundary) -> None:
         self._stack = stack

@@ -25,7 +25,7 @@ _spawner.set_forkserver_preload(
 
 
 class HandlerProcess:
-    """Runs handlers in a child process, which is started when it is needed and not there."""
+    """Run handlers in a child process, which is started when it is needed and not there."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class HandlerProcess:
         self._pipe: Connection | None = None
 
     def kill(self) -> bool:
-        """Ends the process with SIGKILL: whatever it was doing stops there. Returns whether it was running."""
+        """End the process with SIGKILL: whatever it was doing stops there. Return whether it was running."""
         with self._lock:
             if self._process is None or not self._process.is_alive():
                 return False
@@ -44,7 +44,7 @@ class HandlerProcess:
             return True
 
     def handle(self, path: str, event: Any, context: Any) -> Any:
-        """Runs one event in the process. Raises Crash when the process dies meanwhile, or what the handler raised."""
+        """Run one event in the process. Raise Crash when the process dies meanwhile, or what the handler raised."""
         answer = self._send(path, event, context.get_remaining_time_in_millis()).result()
         if answer.get("died"):
             raise Crash
@@ -90,7 +90,7 @@ class HandlerProcess:
 def serving(
     runtime: LambdaRuntime, functions: tuple[Function, ...], process_of: Callable[[str], HandlerProcess]
 ) -> Iterator[None]:
-    """Sends the events of all stages to the process of the job that they belong to."""
+    """Send the events of all stages to the process of the job that they belong to."""
 
     def forward(path: str) -> Callable[[Any, Any], Any]:
         return lambda event, context: process_of(event["job_id"]).handle(path, event, context)

@@ -73,7 +73,7 @@ def everything_of(stack: Stack, project_id: str) -> dict[str, Any]:
 
 
 def secret_as_stored(name: str) -> list[str]:
-    """Returns every version of a secret with its labels and its moments."""
+    """Return every version of a secret with its labels and its moments."""
     return [
         repr(sorted(vars(secret).items(), key=lambda item: item[0]))
         for secret in secretsmanager_backends[ACCOUNT][REGION].secrets.values()
@@ -82,7 +82,7 @@ def secret_as_stored(name: str) -> list[str]:
 
 
 def dump(stack: Stack, database: str) -> dict[str, str]:
-    """Returns a digest of every catalog and table of a database, who wrote each row (xmin) included."""
+    """Return a digest of every catalog and table of a database, who wrote each row (xmin) included."""
     tables = execute(
         stack,
         "SELECT format('%I.%I', nspname, relname), relname = 'pg_class' FROM pg_class"

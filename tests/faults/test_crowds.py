@@ -108,7 +108,7 @@ def test_a_tenant_that_keeps_connecting_does_not_hold_up_its_databases_removal(s
 
 
 def issued_connection(stack: Stack, project_id: str) -> Connection:
-    """Logs in as the project's tenant. Raises ValueError until its secret is recorded."""
+    """Log in as the project's tenant. Raise ValueError until its secret is recorded."""
     asked = sql.SQL("SELECT secret_arn FROM control_plane.tenants WHERE project_id = {} AND secret_arn IS NOT NULL")
     ((arn,),) = execute(stack, asked.format(sql.Literal(project_id)), "control_plane")
     secret = stack.client("secretsmanager").get_secret_value(SecretId=arn)

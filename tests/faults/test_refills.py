@@ -47,7 +47,7 @@ def empty_pool(stack: Stack) -> Iterator[None]:
 
 
 def strike(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, int], Fault]) -> Injection:
-    """Runs one refill, of a cold environment, with these faults."""
+    """Run one refill, of a cold environment, with these faults."""
     injection = Injection(faults, lambda *_: None)
     with boundary.watching(name, injection.intercept):
         stack.runtime.invoke(FUNCTION, json.dumps({"job_id": name}))
@@ -55,14 +55,14 @@ def strike(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, 
 
 
 def refill(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, int], Fault]) -> list[Point]:
-    """Runs one refill, of which each fault strikes, and returns the points that it met."""
+    """Run one refill, of which each fault strikes, and return the points that it met."""
     injection = strike(stack, boundary, name, faults)
     assert injection.struck == len(faults)
     return list(dict.fromkeys(injection.seen))
 
 
 def problems_of_pool(stack: Stack) -> list[str]:
-    """Returns what there is besides one ready tenant, and what that lacks."""
+    """Return what there is besides one ready tenant, and what that lacks."""
     found = [f"the last look found {one}" for one in look_last(stack, None)]
     kept = execute(stack, POOL, "control_plane")
     if [state for _, state in kept] != ["ready"]:

@@ -40,7 +40,7 @@ class Resources:
 
 
 def resources(stack: Stack) -> Resources:
-    """Looks at all of it."""
+    """Look at all of it."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:

@@ -27,7 +27,7 @@ class Tenant:
     api_keys: list[dict[str, Any]]
 
     def connect(self, database: str | None = None, **changes: Any) -> Connection:
-        """Log in as issued, to the tenant's own database or to another one. Raises psycopg2.Error."""
+        """Log in as issued, to the tenant's own database or to another one. Raise psycopg2.Error."""
         secret = self.secret | changes
         connection = psycopg2.connect(
             host=secret["host"],

@@ -12,7 +12,7 @@ from local.stack import Stack
 from tests.executions.running import SERVICES, Ran, execute, invoke, payload_for, run
 from tests.isolation.catalogs import NAMED, Samples
 from tests.isolation.conftest import Tenant
-from tests.isolation.seeking import found_in
+from tests.isolation.secret_search import found_in
 
 FEWEST_SAMPLES = 50
 

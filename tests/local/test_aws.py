@@ -90,7 +90,7 @@ def test_two_starts_under_one_name_start_one_execution(machines: Machines) -> No
     assert (len(set(started)), len(calls)) == (1, 1)
 
 
-def test_a_wait_for_an_execution_that_goes_on_ends_with_its_patience(machines: Machines) -> None:
+def test_a_wait_for_a_running_execution_ends_after_its_timeout(machines: Machines) -> None:
     goes_on = threading.Event()
     aws = machines(lambda *_: goes_on.wait(10)).aws
     started = aws.client("stepfunctions").start_execution(stateMachineArn=aws.state_machine_arn)["executionArn"]

@@ -52,7 +52,7 @@ def test_timeouts_keep_their_length_when_waits_are_scaled(machines: Machines) ->
     assert machine.run()["status"] == "SUCCEEDED"
 
 
-def test_a_timed_out_attempt_is_tried_again_while_it_goes_on(machines: Machines) -> None:
+def test_a_timed_out_attempt_is_retried_while_it_is_still_running(machines: Machines) -> None:
     release, attempts = threading.Event(), []
 
     def work(_event: Any, _context: Any) -> list[int]:

@@ -63,7 +63,7 @@ def test_what_a_rollback_left_admits_a_retry_of_its_own_type_only(first: str, op
         kept = check_eligible(declared, asked(retries="job-1"), found, None)
         assert kept == status_after(first, opened_in, "rolled_back")
     else:
-        said = "^the job job-1 of the project one has left what is left: run provision rollback job-1 or provision retry "
+        said = "^the job job-1 of the project one has left what is left: run provision rollback job-1 or provision ret"
         with pytest.raises(ProjectNotEligible, match=said):
             check_eligible(declared, asked(retries="job-1"), found, None)
 

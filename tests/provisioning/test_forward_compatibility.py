@@ -46,7 +46,7 @@ def look(connection: Connection) -> tuple[Columns, Rules]:
 
 
 def problems_of(connection: Connection, statements: str) -> list[str]:
-    """Applies a migration and says what the code before it could stumble over."""
+    """Apply a migration and say what the code before it could stumble over."""
     columns, rules = look(connection)
     with connection.cursor() as cursor:
         cursor.execute(statements)

@@ -114,7 +114,7 @@ def admin(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[No
 
 @pytest.mark.usefixtures("admin", "autovacuum")
 @pytest.mark.parametrize("connected", [False, True])
-def test_a_database_that_autovacuum_is_at_work_in_is_removed(
+def test_a_database_is_removed_while_autovacuum_works_in_it(
     control: ControlPlane, tenant: Tenant, secret: Secret, connected: bool
 ) -> None:
     with ExitStack() as sessions:

@@ -15,7 +15,7 @@ that no package of the size of boto3 gets in unnoticed."""
 
 
 def zipped_mib(directory: Path = BUILT) -> float:
-    """Returns the size of the directory as one zip file."""
+    """Return the size of the directory as one zip file."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(directory.rglob("*")):

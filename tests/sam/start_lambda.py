@@ -34,7 +34,7 @@ class StartLambda:
         self._http = urllib3.PoolManager(maxsize=16)
 
     def invoke(self, function_name: str, body: str, arn: str = "") -> Invocation:
-        """Runs one event in the function's container and returns what Lambda would answer."""
+        """Run one event in the function's container and return what Lambda would answer."""
         del arn
         url = f"http://{LOOPBACK}:{self._port}/2015-03-31/functions/{function_name}/invocations"
         answer = self._http.request("POST", url, body=body, timeout=INVOCATION_TIMEOUT_SECONDS, retries=False)
@@ -43,7 +43,7 @@ class StartLambda:
 
     @contextmanager
     def in_place_of(self, stack: Stack) -> Iterator[None]:
-        """Sends every invocation of the stack's functions here."""
+        """Send every invocation of the stack's functions here."""
         with patch.object(stack.runtime, "invoke", self.invoke):
             yield
 
@@ -77,7 +77,7 @@ class StartLambda:
 
 
 def as_lambda_answers(body: str) -> Invocation:
-    """Tells errors from results: start-lambda answers both with 200 and no X-Amz-Function-Error.
+    """Tell errors from results: start-lambda answers both with 200 and no X-Amz-Function-Error.
 
     An error is an object with an error's type and message, which no handler of ours returns; a timeout is its bare
     sentence, which is not even JSON.

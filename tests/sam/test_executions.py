@@ -27,7 +27,7 @@ def everywhere(stack: Stack, start_lambda: StartLambda) -> dict[str, Any]:
 
 @contextmanager
 def storage_that(stack: Stack, answer: Callable[..., Any]) -> Iterator[None]:
-    """Lets the storage service answer registrations otherwise than it would."""
+    """Let the storage service answer registrations otherwise than it would."""
     real = stack.services.store.register
 
     def register(service: str, *request: Any) -> Any:
@@ -143,5 +143,5 @@ def never_beginning(stack: Stack) -> Iterator[None]:
         ("Task timed out after 5.00 seconds", True),
     ],
 )
-def test_an_error_is_told_from_a_result_by_its_body(body: str, failed: bool) -> None:
+def test_an_error_is_distinguished_from_a_result_by_its_body(body: str, failed: bool) -> None:
     assert as_lambda_answers(body).failed == failed

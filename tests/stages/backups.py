@@ -74,7 +74,7 @@ KNOWN = """
 
 
 def make_known(stack: Stack) -> None:
-    """Writes down what a restored control plane has forgotten, so that other tests do not find it as nobody's."""
+    """Write down what a restored control plane has forgotten, so that other tests do not find it as nobody's."""
     for (tenant_id,) in execute(stack, REGISTER, FOUND):
         execute(stack, "control_plane", KNOWN, tenant_id)
 
@@ -100,5 +100,5 @@ def registered_state(stack: Stack, job: StagedJob) -> str:
 
 
 def compensated(job: StagedJob, *, forgotten: bool = False) -> list[Output]:
-    """Runs the compensations, and returns what each answered."""
+    """Run the compensations, and return what each answered."""
     return [job.run(handler, forgotten=forgotten) for handler in COMPENSATIONS]

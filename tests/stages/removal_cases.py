@@ -88,7 +88,7 @@ CASES = [
 
 
 def cases(outcome: str) -> pytest.MarkDecorator:
-    """Parametrises a test with all cases of this outcome; those that take a database of their own and are slow."""
+    """Parametrise a test with all cases of this outcome; those that take a database of their own and are slow."""
     chosen = [case for case in CASES if case.outcome == outcome]
     marks = [[pytest.mark.slow] if outcome == "removed" and not case.is_asked_today else [] for case in chosen]
     return pytest.mark.parametrize(

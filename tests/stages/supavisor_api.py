@@ -10,7 +10,7 @@ from tests.stages.tenant_apis import TenantApi, connection_of
 
 
 class SupavisorApi(TenantApi):
-    """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent.
+    """Sign in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent.
 
     To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM. A PUT
     leaves a ban as it is.
@@ -57,7 +57,7 @@ class SupavisorApi(TenantApi):
         return application
 
     def keep(self, external_id: str, tenant: dict[str, Any]) -> Any:
-        """Keeps the tenant once its database lets the manager in."""
+        """Keep the tenant once its database lets the manager in."""
         if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
             return jsonify(errors={"db_port": ["is invalid"]}), 422
         if problem := self.certificate_problem(tenant):
@@ -83,7 +83,7 @@ class SupavisorApi(TenantApi):
         return jsonify(data={"external_id": external_id, "banned_at": banned_at}), 200
 
     def certificate_problem(self, tenant: dict[str, Any]) -> str | None:
-        """Says what is wrong with the CA that the database is to be verified against, or None."""
+        """Say what is wrong with the CA that the database is to be verified against, or None."""
         certificate = tenant.get("upstream_tls_ca", "")
         if certificate.startswith("-----BEGIN") and certificate.count("-----BEGIN CERTIFICATE-----") != 1:
             return "Invalid 'upstream_tls_ca' certificate, reason: :invalid_certificate"

@@ -14,7 +14,7 @@ from tests.stages.jobs import open_job, refilled
 
 @contextmanager
 def databases_connected_to() -> Iterator[list[str]]:
-    """Notes the database of every connection that the functions open."""
+    """Note the database of every connection that the functions open."""
     real, noted = postgres.connect, []
 
     def connect(document: Mapping[str, Any], *, dbname: str | None = None, **options: Any) -> Any:

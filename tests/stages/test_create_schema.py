@@ -70,7 +70,7 @@ def upgrade(job: StagedJob) -> int:
         return schema.upgrade(tenant)
 
 
-def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
+def test_a_live_tenant_is_upgraded_over_its_own_login_by_the_missing_migrations_only(
     stack: Stack, job: StagedJob, migrations: Path
 ) -> None:
     job.run(create_database)

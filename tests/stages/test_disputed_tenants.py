@@ -73,7 +73,7 @@ def test_the_disputed_tenant_is_neither_changed_nor_removed_by_its_former_job(st
     assert disputed_and_chosen(stack, job)[1]["removed_at"] is not None
 
 
-def test_a_compensation_that_knows_the_disputed_tenant_alone_removes_the_other(stack: Stack, job: StagedJob) -> None:
+def test_a_compensation_that_knows_only_the_disputed_tenant_removes_the_other(stack: Stack, job: StagedJob) -> None:
     first = str(job.tenant_id)
     job.run(create_database)
     job.tenant_id = first

@@ -16,7 +16,7 @@ from tests.stages.jobs import STOPPED, Died, StagedJob, dying, execute, open_job
 from tests.stages.test_create_database import NOTHING, resources, secret_of
 
 
-def test_everything_is_removed_again_with_whoever_is_connected(stack: Stack, job: StagedJob) -> None:
+def test_everything_is_removed_and_connected_sessions_are_ended(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     with closing(schema.connect(secret_of(stack, job))) as tenant:
         removed = job.run(drop_database)["removed"]

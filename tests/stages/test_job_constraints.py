@@ -9,7 +9,7 @@ from local.stack import Stack
 from provisioning.identity import new_tenant_id
 from provisioning.jobs.declaration import JobType, ProjectStatus
 from provisioning.jobs.registry import DECLARATIONS
-from tests.stages.any_job import SET_STATUS, status_of
+from tests.stages.declared_jobs import SET_STATUS, status_of
 from tests.stages.jobs import execute
 
 INSERT_JOB = """

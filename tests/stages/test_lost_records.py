@@ -143,7 +143,7 @@ def test_a_tenant_that_the_control_plane_gives_to_another_job_stays(
     assert (outside(stack, lost), state(stack, lost)) == (before, "claimed")
 
 
-def test_a_forgotten_job_that_nobody_knows_is_left_alone(stack: Stack, lost: StagedJob) -> None:
+def test_a_forgotten_job_that_nobody_knows_is_not_touched(stack: Stack, lost: StagedJob) -> None:
     before = outside(stack, lost)
     refused = {
         "removed": [],
@@ -187,7 +187,7 @@ def test_after_a_lost_last_commit_the_next_attempt_records_it_again(stack: Stack
     assert state(stack, finished) == "active"
 
 
-def test_after_a_refused_rollback_a_retry_leaves_the_live_tenant_alone(stack: Stack, finished: StagedJob) -> None:
+def test_after_a_refused_rollback_a_retry_does_not_touch_the_live_tenant(stack: Stack, finished: StagedJob) -> None:
     before = outside(stack, finished)
     compensated(finished, forgotten=True)
     finished.record_failure(STOPPED)

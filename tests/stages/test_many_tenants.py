@@ -52,7 +52,7 @@ def many_tenants(stack: Stack) -> Iterator[None]:
 
 
 def rows_read_whole(stack: Stack) -> dict[str, int]:
-    """Returns how many rows of each table were ever read by going through the whole of it."""
+    """Return how many rows of each table were ever read by going through the whole of it."""
     return {table: read for table, read in execute(stack, "control_plane", READ) if table in TABLES}
 
 

@@ -8,7 +8,7 @@ from provisioning.jobs.declaration import JobType, ProjectStatus
 from provisioning.jobs.registry import DECLARATIONS
 from tests.executions.looking import look
 from tests.job_pairs import OPENED, PAIRS, refusal, status_after
-from tests.stages.any_job import STANDS, Stand, a_job_of, bring, reach, roll_back, status_of
+from tests.stages.declared_jobs import STANDS, Stand, a_job_of, bring, reach, roll_back, status_of
 from tests.stages.jobs import StagedJob
 
 pytestmark = pytest.mark.slow

@@ -45,7 +45,7 @@ class Guarded:
             return cursor.fetchall() if cursor.description else []
 
     def prepare(self, case: Case) -> Tenant:
-        """Returns the tenant as whoever asks knows it, once both rows say what the case says."""
+        """Return the tenant as whoever asks knows it, once both rows say what the case says."""
         if not self.names.tenant_id or len(self.on_cluster()) < 4:
             self._make()
         project_id = None if case.holder is REFILL else f"p-{case.holder}"
@@ -154,7 +154,7 @@ def test_a_tenant_that_the_register_gives_to_somebody_else_becomes_disputed(guar
 
 
 @cases("untouched")
-def test_whoever_does_not_hold_a_tenant_changes_nothing_of_it(guarded: Guarded, case: Case) -> None:
+def test_only_the_holder_of_a_tenant_can_change_it(guarded: Guarded, case: Case) -> None:
     tenant = guarded.prepare(case)
     before = guarded.on_cluster(), guarded.rows()
     with patch.object(register, "lock", side_effect=AssertionError("something was sent to the cluster")):

@@ -17,7 +17,7 @@ from tests.stages.jobs import StagedJob, execute, open_job
 
 @contextmanager
 def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
-    """Holds a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
+    """Hold a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
     execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
     document = secrets.read(job.names.secret)
     with closing(

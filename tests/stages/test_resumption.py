@@ -59,7 +59,7 @@ def test_the_project_and_its_tenant_are_active(tenant: Tenant) -> None:
     assert tenant.registered() == [("active", False)]
 
 
-def test_who_was_removed_meanwhile_is_not_let_in_again_and_hinders_nobody(tenant: Tenant) -> None:
+def test_a_role_that_was_removed_since_is_not_let_in_again_and_hinders_nobody(tenant: Tenant) -> None:
     names = sql.Identifier(tenant.names.database), sql.Identifier("somebody_else")
     execute(tenant.stack, "postgres", "CREATE ROLE somebody_else")
     tenant.run(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*names))

@@ -26,7 +26,7 @@ from tests.stages.test_create_database import NOTHING, resources
 
 @contextmanager
 def overtaken(owner: Any, attribute: str, by: Callable[[], object]) -> Iterator[None]:
-    """Lets the attempt sleep before a call, its session on the control plane lost, while others do something."""
+    """Let the attempt sleep before a call, its session on the control plane lost, while others do something."""
     real = getattr(owner, attribute)
 
     def asleep(*arguments: Any, **named: Any) -> Any:

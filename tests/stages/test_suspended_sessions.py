@@ -107,7 +107,7 @@ def test_its_login_is_out_of_another_tenants_database_too(tenant: Tenant, other:
         assert is_out(session)
 
 
-def test_an_owner_that_lets_everybody_in_meanwhile_lets_nobody_in(tenant: Tenant, other: Tenant) -> None:
+def test_an_owner_that_grants_access_during_a_suspension_lets_nobody_in(tenant: Tenant, other: Tenant) -> None:
     """Between any two statements of the stage a session of the owner grants again what was revoked."""
     stop = threading.Event()
 

@@ -221,7 +221,7 @@ def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, othe
     execute(tenant.stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"s_{other.names.tenant_id}")
 
 
-def test_a_slot_that_is_in_use_goes_with_whoever_reads_from_it(tenant: Tenant) -> None:
+def test_a_slot_that_is_in_use_is_dropped_and_its_reader_is_ended(tenant: Tenant) -> None:
     slot = f"changes_{tenant.names.tenant_id}"
     with streaming(tenant.stack, tenant.made_by, slot):
         assert len(inside(tenant)) == 1

@@ -59,7 +59,7 @@ class Session:
 
 @contextmanager
 def logged_in(job: StagedJob) -> Iterator[Session]:
-    """Yields a session with the issued credentials; what it does not commit is undone."""
+    """Yield a session with the issued credentials; what it does not commit is undone."""
     with closing(schema.connect(secrets.read(job.names.secret))) as connection:
         connection.autocommit = False
         yield Session(connection)
@@ -73,7 +73,7 @@ def as_role(job: StagedJob, role: str, user: str | None = None) -> Iterator[Sess
 
 
 def refused(job: StagedJob, role: str, statement: str, user: str | None = None) -> bool:
-    """Tells whether PostgreSQL denies the role the privilege."""
+    """Return whether PostgreSQL denies the role the privilege."""
     with as_role(job, role, user) as session:
         try:
             session.run(statement)
@@ -223,7 +223,7 @@ def test_nothing_is_granted_to_the_public(tenant_job: StagedJob) -> None:
 
 
 def granted_to_public(session: Session) -> list[str]:
-    """Returns whatever of the tenant's everybody on the server has a privilege on."""
+    """Return whatever of the tenant's everybody on the server has a privilege on."""
     rows = session.run(
         """
         WITH ours AS (

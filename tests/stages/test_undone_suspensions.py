@@ -72,7 +72,7 @@ def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenan
         )
 
 
-def test_a_retry_of_a_suspension_goes_on_with_what_the_first_has_kept(tenant: Tenant, other: Tenant) -> None:
+def test_a_retry_of_a_suspension_continues_from_what_the_first_one_recorded(tenant: Tenant, other: Tenant) -> None:
     let_in(tenant, other)
     before = tenant.catalogs()
     failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)

@@ -36,7 +36,7 @@ SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %
 
 
 def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: str) -> str:
-    """Makes a cluster known that is like the stack's own, except for what is told."""
+    """Make a cluster known that is like the stack's own, except for what is told."""
     row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
     execute(
         stack,
@@ -100,7 +100,7 @@ def test_a_project_in_another_state_is_not_eligible_and_nothing_is_touched(
     assert look(stack, project_id) == before
 
 
-def test_another_execution_is_told_that_a_job_is_running_and_nothing_is_touched(stack: Stack, job: StagedJob) -> None:
+def test_a_second_execution_is_refused_while_a_job_runs_and_changes_nothing(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     before = look(stack, job.project_id)
     with pytest.raises(JobInProgress, match=job.job_id):

@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self) -> None:
-        """Answers as CloudFormation's API does (its query protocol)."""
+        """Answer as CloudFormation's API does (its query protocol)."""
         self.server.asked.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
         answer = REFUSED if self.server.refuses else PROTECTED
         self.send_response(403 if self.server.refuses else 200)
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def cloudformation() -> Iterator[Waiting]:
 
 @pytest.fixture
 def failing(stack: Stack) -> Iterator[Callable[..., None]]:
-    """Has the migrations end with an error."""
+    """Have the migrations end with an error."""
     undo: list[Any] = []
 
     def fail(error: Exception) -> None:
@@ -141,7 +141,7 @@ def test_a_migration_that_cannot_be_invoked_fails_the_deployment(stack: Stack, c
     assert answer["Reason"].startswith("the migrations could not be run (")
 
 
-def test_deleting_the_stack_leaves_the_schema_alone(
+def test_deleting_the_stack_does_not_touch_the_schema(
     stack: Stack, cloudformation: Waiting, failing: Callable[..., None]
 ) -> None:
     failing(RuntimeError("must not be invoked"))
@@ -189,7 +189,7 @@ def test_a_deployment_sets_the_protection_of_its_own_stack(api: Waiting, request
 
 
 @pytest.mark.usefixtures("stack")
-def test_deleting_the_resource_leaves_the_protection_alone(api: Waiting) -> None:
+def test_deleting_the_resource_does_not_change_the_protection(api: Waiting) -> None:
     deployment_step(protection(api, "Delete", "true"), None)
     assert api.asked == []
     assert [answer["Status"] for answer in api.answers] == ["SUCCESS"]

@@ -22,7 +22,7 @@ class Secrets:
         self.named: dict[str, str] = {}
 
     def gather(self) -> None:
-        """Takes up what Secrets Manager holds now, and the connection strings that could be made of it."""
+        """Take up what Secrets Manager holds now, and the connection strings that could be made of it."""
         secrets = self._stack.client("secretsmanager")
         for name in self._names() - self._before:
             self.add(name, json.loads(secrets.get_secret_value(SecretId=name)["SecretString"]))
@@ -32,7 +32,7 @@ class Secrets:
         return {secret["Name"] for page in pages for secret in page["SecretList"]}
 
     def add(self, name: str, document: dict[str, object]) -> None:
-        """Takes up every secret of a document."""
+        """Take up every secret of a document."""
         for field, value in document.items():
             if isinstance(value, list):
                 for key in value:
@@ -56,5 +56,5 @@ def forms(secret: str) -> Iterator[bytes]:
 
 
 def found_in(output: bytes, secrets: dict[str, str]) -> list[str]:
-    """Returns the names of the secrets that stand in the output."""
+    """Return the names of the secrets that stand in the output."""
     return [name for name, secret in secrets.items() if any(form in output for form in forms(secret))]

@@ -1,4 +1,4 @@
-"""What ships, as the tests read it: the template, the state machines, and the names that hold them together."""
+"""What ships, for the tests to read: the template, the state machines, and the names that connect them."""
 
 import functools
 import json
@@ -20,13 +20,13 @@ from provisioning.queries import Query
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 PROVISION = PROVISION_PROJECT.job_type
-"""The job type that is meant where none is given."""
+"""The default job type."""
 
 Node = dict[str, Any]
 
 
 def template() -> Node:
-    """The template with its short forms (!Ref) written out ({"Ref": ...})."""
+    """The template with its short forms (!Ref) expanded ({"Ref": ...})."""
     return cast("Node", cfn_yaml.load(str(ROOT / "template.yaml")))
 
 
@@ -56,7 +56,7 @@ def state_machine(job_type: JobType = PROVISION) -> Node:
 
 @functools.cache
 def transformed() -> Node:
-    """The template as CloudFormation sees it: SAM's resources written out, its globals merged into them."""
+    """The template as CloudFormation sees it: SAM's resources expanded, its globals merged into them."""
     program = [str(ROOT / ".venv-sam" / "bin" / "python"), str(Path(__file__).with_name("transform_template.py"))]
     command = [*program, str(ROOT / "template.yaml"), "{}"]
     environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
@@ -75,7 +75,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def statements(document: Node) -> Iterator[Node]:
-    """The statements of a policy, each as it is when its condition holds."""
+    """The statements of a policy, each as if its condition holds."""
     for statement in listed(document["Statement"]):
         yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
 
@@ -124,7 +124,7 @@ def resource_name(function_stem: str) -> str:
 
 
 def resource_stem(name: str) -> str:
-    """What the names of its resources in the template begin with: suspend_project is SuspendProject."""
+    """The prefix of its resources' names in the template: suspend_project is SuspendProject."""
     return re.sub(r"(?:^|_)([a-z])", lambda letter: letter[1].upper(), name)
 
 

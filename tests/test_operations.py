@@ -1,4 +1,4 @@
-"""docs/operations.md says what is so: its commands are run, or held against AWS's description of its API."""
+"""docs/operations.md is correct: its commands are run, or checked against AWS's description of its API."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def test_every_command_for_the_laptop_runs(tmp_path: Path) -> None:
     job = ""
     try:
         for line in lines("console"):
-            # The port of the page may be taken here.
+            # The page's port may be taken on this machine.
             command = line.removeprefix("$ ").replace("JOB", job).replace("provision up", "provision up --port 0")
             done = run(command, tmp_path)
             is_refused = "JobClosed" in done.stdout and command.startswith("provision rollback")
@@ -107,7 +107,7 @@ def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -
 
 
 def login(server: PostgresServer, dbname: str, user: str) -> Connection:
-    """Log in with the password that each role of this test has: its name."""
+    """Log in as a role of this test, whose password is its name."""
     connection: Connection = psycopg2.connect(
         host="127.0.0.1", port=server.port, dbname=dbname, user=user, password=user
     )

@@ -1,4 +1,4 @@
-"""README says what is so: its blocks are what the code, the samples and a run of them show."""
+"""README is correct: its blocks match the code, the samples and a run."""
 
 import json
 import re
@@ -18,12 +18,12 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPO
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language, in order."""
+    """Return the fenced blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def shape(value: Any) -> Any:
-    """What is left of a document without its values."""
+    """Return the structure of a document without its values."""
     if isinstance(value, dict):
         return {key: shape(inner) for key, inner in value.items()}
     return [shape(inner) for inner in value] if isinstance(value, list) else type(value).__name__

@@ -1,4 +1,4 @@
-"""The services are listed in provisioning.stage.Service, the adapters in ADAPTERS: whatever spells them out agrees."""
+"""Services are listed in provisioning.stage.Service and adapters in ADAPTERS; every other list of them agrees."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.stages.native_apis import APIS, SERVES
 
 FOLDER = Path(str(services.__file__)).parent
 SHARED = {"__init__", "adapter", "client", "json_web_token", "registrations"}
-"""What in the adapters' folder is none."""
+"""The modules in the adapters' folder that are not adapters."""
 
 EVENTS = sorted((shipped.ROOT / "events").rglob("*.json"))
 OPERATIONS = shipped.ROOT / "docs" / "operations.md"

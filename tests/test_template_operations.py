@@ -21,7 +21,7 @@ OF_EACH_JOB_TYPE = {
     "StoppedExecutionsAlarm": "ExecutionsAborted",
     "SlowJobsAlarm": "ExecutionTime",
 }
-"""How the names of its alarms end, and what they watch."""
+"""The endings of its alarms' names, and what they watch."""
 ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
@@ -66,7 +66,7 @@ def test_the_migrations_run_again_whenever_the_code_changes() -> None:
 def test_a_new_revision_publishes_new_versions_even_when_only_parameters_changed() -> None:
     versions = shipped.made("AWS::Lambda::Version")
     assert len(versions) == len(FUNCTIONS)
-    # The description makes CloudFormation publish, and a changed variable is what Lambda publishes.
+    # The description makes CloudFormation publish, and Lambda publishes only if a variable changes.
     assert all(version["Description"] == {"Ref": "Revision"} for version in versions.values())
     variables = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["REVISION"] == {"Ref": "Revision"}

@@ -1,4 +1,4 @@
-"""The commands that start a job of any type, follow it, try it again and roll it back."""
+"""The commands that start a job of any type, follow it, retry it and roll it back."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from tests.executions.stage_faults import STAGES, Fault, failing, named
 
 
 def provision(stack: Stack, *arguments: str) -> int:
-    """Run a command on the stack as on a deployment in an account, and return its exit code."""
+    """Run a command against the stack as if it were a deployment in an account, and return its exit code."""
     with pytest.raises(SystemExit) as ended:
         app([*arguments, "--state-machine-arn", stack.state_machine_arn])
     return int(ended.value.code or 0)
@@ -38,7 +38,7 @@ def jobs_of(stack: Stack, project_id: str) -> list[tuple[Any, ...]]:
 
 
 def started(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """The execution that a command has started, and what it printed after that, without what handlers print here."""
+    """Return the execution that a command has started, and what it printed afterwards, without the handlers' output."""
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
     return lines[0].removeprefix("Execution "), " ".join(" ".join(lines[1:]).split())
 

@@ -1,4 +1,4 @@
-"""What IAM's own simulator is asked about each role is what template.yaml grants it; what its answers mean."""
+"""The requests to IAM's simulator for each role are what template.yaml grants it; the meaning of its answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,7 +68,7 @@ class Simulator:
         results = [
             {
                 "EvalActionName": action,
-                # As AWS documents it: the form of such ARNs, not the one that was asked about.
+                # As AWS documents it: the form of such ARNs, not the one in the request.
                 "EvalResourceName": "arn:${Partition}:any:::${Name}",
                 "EvalDecision": self.refused.get((action, resource), "allowed"),
             }

@@ -55,7 +55,7 @@ def held(stack: Stack, function: str) -> Iterator[threading.Event]:
 
 
 def assert_equal_to_status(page: Page, job: str) -> None:
-    """The page says what `provision status` says, of the job and of each stage."""
+    """Assert that the page says the same as `provision status` about the job and each stage."""
     progress = get_progress(job)
     assert progress
     expect(page.locator("#percent .percent")).to_have_text(f"{progress.percent} %")
@@ -68,7 +68,7 @@ def assert_equal_to_status(page: Page, job: str) -> None:
 
 
 def assert_accessible(page: Page) -> None:
-    """The page has no violation that axe-core calls serious or critical."""
+    """Assert that the page has no violation that axe-core calls serious or critical."""
     found = Axe().run(page).response["violations"]
     grave = [
         (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"])

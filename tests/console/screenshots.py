@@ -1,4 +1,4 @@
-"""make screenshots: three runs on a stack of their own, as the console shows them, for README."""
+"""make screenshots: three runs on a separate stack, as the console shows them, for README."""
 
 import shutil
 import sys
@@ -23,7 +23,7 @@ PROJECT = "demo-project"
 
 
 def main() -> None:
-    """Make the pictures. End with exit code 2 where there is no browser."""
+    """Make the pictures. Exit with code 2 if there is no browser."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("no chromium on the PATH: apt-get install chromium")

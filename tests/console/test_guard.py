@@ -21,7 +21,7 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
 
 
 def ask(token: str | None, kind: str = "http", query: str = "", **headers: str) -> dict[str, Any]:
-    """The first thing that a visitor is told."""
+    """The first answer to a visitor."""
     scope = {
         "type": kind,
         "method": "GET",

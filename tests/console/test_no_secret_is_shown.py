@@ -1,4 +1,4 @@
-"""Every secret of a job that succeeded and of one that failed is looked for on every page and in the terminal."""
+"""No secret of a job that succeeded, or of one that failed, is on any page or in the terminal."""
 
 import io
 import json

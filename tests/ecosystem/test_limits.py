@@ -1,4 +1,4 @@
-"""The limits of a tenant's login end what goes beyond them: made here as they are shipped, with smaller numbers."""
+"""The limits of a tenant's login end what exceeds them: set here as shipped, with smaller numbers."""
 
 import select
 from collections.abc import Iterator

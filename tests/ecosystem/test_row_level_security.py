@@ -1,4 +1,4 @@
-"""Row level security as PostgREST brings it into play: SET LOCAL ROLE, and the JWT's claims in request.jwt.claims."""
+"""Row level security as PostgREST uses it: SET LOCAL ROLE, and the JWT's claims in request.jwt.claims."""
 
 import json
 import uuid
@@ -17,7 +17,7 @@ from tests.stages.jobs import StagedJob, execute
 
 @contextmanager
 def request(tenant: Connection, role: str, **claims: str) -> Iterator[Cursor]:
-    """One request of PostgREST: a transaction as the role that the JWT names, with the claims for the policies."""
+    """A request of PostgREST: a transaction as the role that the JWT names, with its claims for the policies."""
     with tenant, tenant.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)",

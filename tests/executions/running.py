@@ -1,4 +1,4 @@
-"""Run executions to their end, and read what Step Functions tells of them."""
+"""Run executions to their end, and read what Step Functions reports about them."""
 
 import json
 import logging
@@ -35,11 +35,11 @@ class Ran:
     error: str | None
     cause: str
     waits: list[float]
-    """The seconds between attempts that were asked for, in order."""
+    """The requested seconds between attempts, in order."""
 
 
 def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, Any]:
-    """Return a payload that asks for these services, and for everything else as the fields say."""
+    """Return a payload that requests these services, with the given fields."""
     return {
         "project_id": project_id,
         "region": "us-east-1",
@@ -86,13 +86,13 @@ def position(events: Sequence[Event], kind: str, name: str) -> int:
 
 
 def invoke(stack: Stack, function: str, event: Any) -> tuple[Any, bool]:
-    """Invoke a function as AWS would, and return what it answered and whether that is an error."""
+    """Invoke a function as AWS would, and return its answer and whether that is an error."""
     invocation = stack.runtime.invoke(function, json.dumps(event))
     return json.loads(invocation.payload), invocation.failed
 
 
 def replaced(stack: Stack, function: str, around: Callable[[Handler, Any, Any], Any]) -> AbstractContextManager[None]:
-    """Run something around a function's own handler, which it is given."""
+    """Wrap a function's own handler in another, which gets it as an argument."""
 
     def handler(event: Any, context: Any) -> Any:
         return around(load_handler(HANDLERS[function]), event, context)
@@ -108,7 +108,7 @@ def execute(stack: Stack, statement: str | sql.Composable, dbname: str = "postgr
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Return whether the condition has come true within the time."""
+    """Return whether the condition became true within the time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 @contextmanager
 def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
-    """Make the 300 seconds between attempts so long."""
+    """Replace the 300 seconds between attempts with this time."""
     scale, stack.clock.scale = stack.clock.scale, seconds / 300
     try:
         yield
@@ -128,9 +128,9 @@ def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
 
 
 def keep_logs(stack: Stack) -> None:
-    """Let the stack have what its handlers write, though pytest puts its own stdout back in every phase of a test.
+    """Give the stack its handlers' output, although pytest restores its own stdout in every phase of a test.
 
-    A logger that an earlier test has made writes to what was stdout then, which may be closed by now.
+    A logger that an earlier test made writes to that test's stdout, which may be closed by now.
     """
     assert stack.aws._output is not None
     stack.aws._output.install()

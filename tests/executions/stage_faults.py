@@ -1,4 +1,4 @@
-"""Make a stage fail: in its middle, by a crash, before it is reached, or after it has done its work."""
+"""Make a stage fail: in its middle, by a crash, before it is reached, or after its work."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -109,14 +109,14 @@ STAGES = {
 def failing(
     stack: Stack, stage: FaultyStage, fault: Fault, times: int = ALWAYS
 ) -> AbstractContextManager[Callable[[], int]]:
-    """Make the first attempts at a stage fail. What it yields tells how many attempts were made in all."""
+    """Make the first attempts at a stage fail. Yield a counter of all attempts."""
     if fault in (Fault.ERROR, Fault.CRASH):
         return _in_the_middle(stage, fault, times)
     return _around(stack, stage, fault, times)
 
 
 class _Countdown:
-    """Count attempts, and tell of each whether it is one of those that fail."""
+    """Count attempts, and decide for each whether it fails."""
 
     def __init__(self, times: int) -> None:
         self._times = times

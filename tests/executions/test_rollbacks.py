@@ -44,7 +44,7 @@ LAST_COMMIT_LOST = sql.SQL("""
     UPDATE control_plane.tenants SET state = 'making' WHERE job_id = {job};
     UPDATE control_plane.projects SET status = 'provisioning' WHERE job_id = {job}
 """)
-"""What a control plane lacks that comes back from a replica which had not got a job's last commit."""
+"""What a control plane lacks after a failover to a replica without a job's last commit."""
 
 
 def roll_back(stack: Stack, job_id: str) -> Ran:
@@ -68,7 +68,7 @@ def stopped_before_finalize(stack: Stack, project_id: str) -> str:
 
 @contextmanager
 def forgotten(job_id: str) -> Iterator[None]:
-    """Step Functions does not know the job's execution any more, as 90 days after its end."""
+    """Step Functions has forgotten the job's execution, as 90 days after its end."""
     machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
     (machine,) = (one for one in machines if any(execution.name == job_id for execution in one.executions))
     known = machine.executions
@@ -222,7 +222,7 @@ def test_a_job_that_only_the_register_knows_and_that_is_forgotten_is_left_untouc
 
 
 def forget_job(stack: Stack, job_id: str, project_id: str) -> None:
-    """Take the job out of the control plane, as its restore from a backup that is older than the job does."""
+    """Remove the job from the control plane, like a restore from a backup that is older than the job."""
     tables = ("api_keys", "api_key_secrets", "service_registrations", "tenants", "provisioning_steps", "jobs")
     for table in tables:
         forget = sql.SQL("DELETE FROM control_plane.{} WHERE job_id = {}")

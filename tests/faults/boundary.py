@@ -41,7 +41,9 @@ class Point:
 
     @property
     def place(self) -> tuple[str, int]:
-        """What names it in every run; a statement may hold a name that is another one in each."""
+        """Its name in every run. A statement is not part of it, because it may contain a name that differs between
+        runs.
+        """
         return self.function, self.number
 
 
@@ -72,7 +74,7 @@ _current = threading.local()
 
 
 class Boundary:
-    """Hand every I/O operation of a watched job's handlers to an intercept, which performs it, or does not."""
+    """Pass every I/O operation of a watched job's handlers to an intercept, which may perform it."""
 
     def __init__(self) -> None:
         self._intercepts: dict[str, Intercept] = {}
@@ -195,7 +197,7 @@ def _operate_on(connection: Connection, what: str, effect: Callable[[], Any]) ->
         connection.close()
         return psycopg2.OperationalError("server closed the connection unexpectedly")
 
-    # A warm environment keeps its connection when nobody watches any more.
+    # A warm environment keeps its connection after the watch has ended.
     operate = vars(_Connection).get("operate")
     return operate.__func__(what, effect, lose) if operate is not None else effect()
 

@@ -1,4 +1,4 @@
-"""One cell of the matrix: one run through the shipped state machine with a fault in it, then a look at the world."""
+"""One cell of the matrix: a run through the shipped state machine with one fault, then a look at the world."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -54,7 +54,7 @@ class Cell:
     point: Point
     fault: Fault
     second_point: Point | None = None
-    """Where a compensation crashes once, besides."""
+    """Where a compensation also crashes, once."""
 
     @property
     def kind(self) -> tuple[str, str, str]:
@@ -63,13 +63,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """How the cell is called in a report."""
+        """The cell's name in a report."""
         also = f" + crash at {self.second_point.function} {self.second_point.number}" if self.second_point else ""
         return f"{self.job}: {self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
 
 
 class Before(NamedTuple):
-    """What a job on a live tenant finds: its world, and a client that is in it, with a prepared transaction beside."""
+    """What a job on a live tenant finds: its world, a connected client, and a prepared transaction."""
 
     world: World
     client: Connection | None
@@ -77,7 +77,7 @@ class Before(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found wrong (nothing, when the cell survived), how the execution ended, and whether the fault struck."""
+    """The problems (none if the cell survived), how the execution ended, and whether the fault struck."""
 
     cell: Cell
     status: str
@@ -93,7 +93,7 @@ class Laboratory:
         self._boundary = boundary
 
     def points(self, job: Job) -> list[Point]:
-        """Return the I/O points of a job of this kind that meets no fault but its own, in an order of their own."""
+        """Return the I/O points, in order, of a job of this kind without any other fault."""
         injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job.is_rolled_back else {}, self._deliver)
         project_id = f"points-of-{job.name}".lower()
         with self._prepared(project_id, job):
@@ -120,8 +120,8 @@ class Laboratory:
 
     @contextmanager
     def _prepared(self, project_id: str, job: Job) -> Iterator[Before | None]:
-        """Yield what a job on a live tenant finds: the tenant, with a client and a prepared transaction in it."""
-        # However many jobs run at once: each finds a ready tenant, so that its points are the same in every run.
+        """Yield what a job on a live tenant finds: the tenant, with a connected client and a prepared transaction."""
+        # Each concurrent job finds a ready tenant, so that its points are the same in every run.
         self._deliver("RefillPoolsFunction", "{}")
         control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
         if job.declared is PROVISION_PROJECT:
@@ -166,7 +166,7 @@ class Laboratory:
         return problems + self._problems_of_rollback(cell, project_id)
 
     def _problems_of_live(self, cell: Cell, project_id: str, execution: dict[str, Any], before: Before) -> list[str]:
-        """Of a live tenant: it is closed or open, as the job was to make it, or as it was before the job."""
+        """Check a live tenant: it is closed or open, as the job should make it, or as it was before the job."""
         problems, declared, succeeded = [], cell.job.declared, execution["status"] == "SUCCEEDED"
         if not succeeded and cell.fault in LASTING and cell.point.function in cell.job.rollback:
             problems += self._roll_back_again(cell.job, project_id)
@@ -174,7 +174,7 @@ class Laboratory:
         if succeeded and before.client is not None and not is_out(before.client):
             problems.append("the client is still in")
         if before.client is not None:
-            # A suspension that never came so far has left it.
+            # A suspension that did not get that far has left it.
             before.client.close()
             forget_prepared(self._stack, before.world)
         world = look(self._stack, project_id)
@@ -184,7 +184,7 @@ class Laboratory:
         return problems + problems_of_open(world, before.world)
 
     def _roll_back_again(self, job: Job, project_id: str) -> list[str]:
-        """A compensation whose attempts all fail may leave something, which the job names, or be recorded nowhere."""
+        """A compensation whose attempts all fail may leave something, which the job names, or may be unrecorded."""
         if job.declared is PROVISION_PROJECT and not problems_of_rolled_back(look(self._stack, project_id)):
             return []
         place = StepFunctions(self._stack.client("stepfunctions"), self._stack.state_machine_arn)
@@ -195,7 +195,7 @@ class Laboratory:
     def _problems_of_rollback(self, cell: Cell, project_id: str) -> list[str]:
         if cell.fault not in SLOW:
             return problems_after_last_look(self._stack, project_id)
-        # An attempt that woke up after the rollback may have made something: the last look removes it, and is repeated.
+        # An attempt that resumed after the rollback may have made something: the last look removes it, and is repeated.
         for _ in range(LOOKS):
             look_last(self._stack, project_id)
         return problems_of_gone(look(self._stack, project_id))

@@ -30,7 +30,7 @@ def roll_back(stack: Stack, project_id: str) -> Outcome:
 
 
 def problems_of(stack: Stack, project_id: str, execution: dict[str, Any]) -> list[str]:
-    """Say what is wrong with the world that an ended execution has to leave behind."""
+    """Return what is wrong with the world that an ended execution must leave."""
     if execution["status"] == "SUCCEEDED":
         return problems_of_provisioned(look(stack, project_id), payload(project_id))
     return problems_after_last_look(stack, project_id)

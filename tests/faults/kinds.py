@@ -16,12 +16,12 @@ SIZE, SIZE_WITHOUT_POOL = "db.t3.micro", "db.t3.small"
 
 
 class Job(StrEnum):
-    """What kind of job a cell is, which decides the I/O points that it meets."""
+    """The kind of job of a cell, which determines its I/O points."""
 
     FROM_POOL = "provision from the pool"
     FROM_NOTHING = "provision from nothing"
     ROLLED_BACK = "roll back"
-    """Its last stage fails in every attempt, so that the compensations run. So does that of the others like it."""
+    """The last stage fails in every attempt, so that the compensations run. Likewise for the others named so."""
     SUSPEND = "suspend"
     SUSPENSION_ROLLED_BACK = "roll back a suspension"
     RESUME = "resume"
@@ -41,7 +41,7 @@ class Job(StrEnum):
 
     @property
     def size(self) -> str:
-        """The size that its payload asks for: that of the cluster with a pool, or of the one without."""
+        """The size in its payload: that of the cluster with a pool, or of the one without."""
         return SIZE_WITHOUT_POOL if self is Job.FROM_NOTHING else SIZE
 
     @property

@@ -1,4 +1,4 @@
-"""A registration service that hangs, resets, refuses, redirects or talks nonsense, and what that does to whole jobs."""
+"""The effect on whole jobs of a registration service that hangs, resets, refuses, redirects or sends nonsense."""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ PERMANENT = {
 
 @pytest.fixture
 def service(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
-    """What the functions take for the auth service."""
+    """The service that the functions use as the auth service."""
     monkeypatch.setattr(service_client, "FIRST_PAUSE_SECONDS", 0.0)
     with ProgrammableService() as programmable, patch.dict(os.environ, {"AUTH_SERVICE_URL": programmable.url}):
         yield programmable

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away in the middle of a job, fills up, or has no connection left; and comes back."""
+"""PostgreSQL stops in the middle of a job, has a full disk, or has no connection left; and recovers."""
 
 import shutil
 import subprocess
@@ -118,7 +118,7 @@ def every_connection_taken(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def full_disk(stack: Stack) -> Iterator[Path]:
-    """A disk that new databases go to, because template0 lies on it, and that has no room for another one."""
+    """A disk for new databases, because template0 is on it, without room for another database."""
     disk = Path(tempfile.mkdtemp(prefix="disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:

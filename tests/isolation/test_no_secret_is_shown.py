@@ -1,4 +1,4 @@
-"""Every secret of full runs, one that succeeds and some that fail, is looked for in every byte that they put out."""
+"""No secret of full runs, one that succeeds and some that fail, is in any byte of their output."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def log_events(stack: Stack) -> list[str]:
 
 
 class Before:
-    """How far each log had come, so that what other tests wrote is not searched again and again."""
+    """The length of each log before, so that other tests' output is not searched repeatedly."""
 
     def __init__(self, stack: Stack) -> None:
         self.events = set(log_events(stack))
@@ -46,7 +46,7 @@ class Before:
 
 
 def outputs(stack: Stack, executions: list[str], before: Before) -> dict[str, bytes]:
-    """Return every byte that the executions put where somebody may read it."""
+    """Return every byte that the executions wrote where somebody may read it."""
     events = [event for event in log_events(stack) if event not in before.events]
     step_functions = stack.client("stepfunctions")
     return {
@@ -119,7 +119,7 @@ def test_the_secrets_are_those_of_the_runs_and_the_outputs_have_something_in_the
         "control plane": [name for name in secrets if "control-plane" in name],
         "admin": [name for name in secrets if "clusters/" in name],
     }
-    # Those that failed after their database was made had a password too, and of some the keys.
+    # Those that failed after their database was made also had a password, and some of them keys.
     assert len(kinds["password"]) > 1
     assert len(kinds["keys"]) > 3
     assert len(kinds["tokens"]) == 4

@@ -1,4 +1,4 @@
-"""The password of the login that only Realtime has: Realtime gets it, and nobody else reads it anywhere."""
+"""Only Realtime gets the password of its own login, and nobody else can read it anywhere."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A small machine of its own: one function, one state, no project, no database."""
+"""A small separate machine: one function, one state, no project, no database."""
 
 import sys
 import types
@@ -44,7 +44,7 @@ Resources:
       DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
 """
-"""Two job types, of which the one that provisions comes second."""
+"""Two job types; the one that provisions is the second."""
 
 DEFINITION = """
 StartAt: Work
@@ -83,7 +83,7 @@ class Machine:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Start:
-    """Start Step Functions and its neighbours on the state that the last start of this test left."""
+    """Start Step Functions and the other services on the state that the last start of this test left."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
 
@@ -119,7 +119,7 @@ def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtim
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
-    """Start a machine whose functions are all the given handler: one of one state, or the one given."""
+    """Start a machine whose functions are all the given handler: a machine of one state, or the given one."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
     with ExitStack() as undo:

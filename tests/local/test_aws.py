@@ -21,7 +21,7 @@ from tests.local.conftest import SEVERAL, Machine, Machines, Start
 
 @pytest.fixture
 def several(machines: Machines, tmp_path: Path) -> Machine:
-    """The state machines of two job types, whose one function answers what it is given."""
+    """The state machines of two job types, with one function that returns its input."""
     (tmp_path / "several.yaml").write_text(SEVERAL)
     return machines(lambda event, _: event, shipped=read_template(tmp_path / "several.yaml"))
 

@@ -43,7 +43,7 @@ def test_real_waiting_is_the_asked_one_times_the_scale(machines: Machines) -> No
         raise ValueError("no good")
 
     machines(work, scale=0.0005).run()
-    # A busy machine wakes a thread late now and then: it counts only when it was late both times.
+    # A busy machine sometimes wakes a thread late, so only two late wakes count.
     assert min(later - earlier for earlier, later in pairwise(attempts)) == pytest.approx(0.15, abs=0.1)
 
 

@@ -39,7 +39,7 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 @contextmanager
 def noted() -> Iterator[list[str]]:
-    """The operations that are asked of Secrets Manager, in order."""
+    """The operations that Secrets Manager gets, in order."""
     asked: list[str] = []
 
     def note(model: Any, **_: object) -> None:

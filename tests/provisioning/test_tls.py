@@ -68,7 +68,7 @@ def authority() -> Authority:
 
 
 class EncryptedPostgres(socketserver.ThreadingTCPServer):
-    """PostgreSQL behind TLS, as its protocol begins it: the wheel's server is built without."""
+    """PostgreSQL behind TLS, as its protocol starts it: the wheel's server is built without TLS."""
 
     daemon_threads = True
 
@@ -128,7 +128,7 @@ Connects = Callable[[str, str, str], bool]
 
 @pytest.fixture
 def connects(server: PostgresServer, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Connects:
-    """Return whether the functions' own connect() gets through, encrypted: to a host, with a mode and a file of CAs."""
+    """Return whether the functions' own connect() succeeds, encrypted, for a host, a mode and a file of CAs."""
     password = (server.directory / "superuser.password").read_text()
 
     def attempt(host: str, mode: str, root: str) -> bool:

@@ -1,4 +1,4 @@
-"""Changes of template.yaml: what is alike in every function and in every job type is taken from a neighbour."""
+"""Changes of template.yaml: what is the same for every function and job type is copied from a neighbour."""
 
 import re
 

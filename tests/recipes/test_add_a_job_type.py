@@ -1,4 +1,4 @@
-"""The recipe "Add a job type", on one that touches a project: it opens in active, and leaves the project active."""
+"""The recipe "Add a job type", with a type that touches a project: it opens in active, and leaves it active."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ CONTRADICTED = (
     "tests/test_job_types.py::test_its_statuses_lead_from_one_to_the_next[touch_project]",
     "tests/test_job_types.py::test_no_job_opens_while_another_runs_and_no_two_types_share_that_status",
 )
-"""What no type can keep that leaves its project as it was, or shares its status while it runs with another type."""
+"""Tests that fail for a type that leaves its project unchanged, or shares its running status with another type."""
 
 
 def test_a_job_type_is_the_files_of_its_recipe_and_runs(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ BUCKET = "packages"
 
 
 def package(stack: Stack, directory: Path) -> dict[str, Any]:
-    """Packages what was built, into the stack's S3, and returns the template as it would be deployed."""
+    """Package what was built into the stack's S3, and return the template as it would be deployed."""
     stack.client("s3").create_bucket(Bucket=BUCKET)
     written = directory / "packaged.yaml"
     command = [str(SAM), "package", "--s3-bucket", BUCKET, "--region", "us-east-1", "--output-template-file"]

@@ -1,4 +1,4 @@
-"""Whole executions, the shipped definition and every function in its container: the same ends as in one process."""
+"""Whole executions of the shipped definition, every function in its container: the same ends as in one process."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def everywhere(stack: Stack, start_lambda: StartLambda) -> dict[str, Any]:
 
 @contextmanager
 def storage_that(stack: Stack, answer: Callable[..., Any]) -> Iterator[None]:
-    """Let the storage service answer registrations otherwise than it would."""
+    """Replace the storage service's answers to registrations."""
     real = stack.services.store.register
 
     def register(service: str, *request: Any) -> Any:
@@ -112,7 +112,7 @@ def run_into_a_timeout(stack: Stack, project_id: str) -> tuple[str, str | None]:
 
 @contextmanager
 def never_ending(stack: Stack) -> Iterator[None]:
-    """A function that stands still from its request on. A service alone keeps none longer than it wants to wait."""
+    """A function that hangs after its request. A service alone cannot hold one longer than its own timeout."""
 
     def freeze() -> tuple[int, str]:
         for container in docker("ps", "--quiet"):

@@ -1,4 +1,4 @@
-"""The database sessions that a double of a service has for its tenants' clients."""
+"""The database sessions that a test double of a service has for its tenants' clients."""
 
 from collections import defaultdict
 from typing import Any
@@ -18,7 +18,7 @@ class ClientSessions:
         self._open: dict[str, list[Connection]] = defaultdict(list)
 
     def open(self, tenant_id: str, connect: dict[str, Any]) -> None:
-        """Open a session. Raise psycopg2.OperationalError when the database lets the service in no more."""
+        """Open a session. Raise psycopg2.OperationalError if the database does not let the service in."""
         self._open[tenant_id].append(psycopg2.connect(**connect))
 
     def end(self, tenant_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A wire between the handlers and PostgreSQL that counts what is sent over it: nothing hides a round trip from it."""
+"""A proxy between the handlers and PostgreSQL that counts the queries, so that no round trip is missed."""
 
 import socket
 import struct
@@ -53,7 +53,7 @@ class CountingProxy:
 
 
 def _message(data: bytes, tagged: bool) -> bytes:
-    """Return the first message of the data, or nothing while it is not whole."""
+    """Return the first message of the data, or nothing while it is incomplete."""
     header = TAGGED_HEADER if tagged else UNTAGGED_HEADER
     if len(data) < header:
         return b""
@@ -79,7 +79,7 @@ def _received(side: socket.socket) -> bytes:
 
 @contextmanager
 def counted_queries(host: str, port: int) -> Iterator[Counter[str]]:
-    """Send every connection that the functions open over a wire, and yield its count of queries per database."""
+    """Send every connection that the functions open through a proxy, and yield its count of queries per database."""
     real, proxy = postgres.connect, CountingProxy(host, port)
 
     def connect(document: Mapping[str, Any], *, dbname: str | None = None, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Each compensation undoes the stages that the job type declares it undoes, in the ledger's words."""
+"""Each compensation undoes the stages that its job type declares, according to the ledger."""
 
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration

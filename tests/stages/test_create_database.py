@@ -26,7 +26,7 @@ NOTHING: dict[str, list[Any]] = {"databases": [], "roles": [], "secrets": []}
 
 
 def resources(stack: Stack, job: StagedJob) -> dict[str, Any]:
-    """What there is of the project outside the ledger."""
+    """What exists of the project outside the ledger."""
     world = look(stack, job.project_id)
     return {kind: getattr(world, kind) for kind in NOTHING}
 

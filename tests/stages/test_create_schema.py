@@ -1,4 +1,4 @@
-"""Create tenant schema: it comes whole, once and in versions."""
+"""Create tenant schema: complete, once, and in versions."""
 
 import shutil
 from contextlib import closing
@@ -45,7 +45,7 @@ def test_after_a_crash_the_next_attempt_finishes(stack: Stack, job: StagedJob, a
 
 @pytest.fixture
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shipped migrations, to which a test can add more."""
+    """The shipped migrations; a test can add more."""
     copied = tmp_path / "tenant_schema"
     shutil.copytree(schema.MIGRATIONS, copied)
     monkeypatch.setattr(schema, "MIGRATIONS", copied)

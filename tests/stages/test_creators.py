@@ -1,4 +1,4 @@
-"""The creators of tenants' roles: each has a share that does not grow, so the admin's work stays as quick."""
+"""The creators of tenants' roles: each has a share that does not grow, so the admin does not become slower."""
 
 from collections.abc import Iterator
 from unittest.mock import patch

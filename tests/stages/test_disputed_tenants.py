@@ -1,4 +1,4 @@
-"""A tenant that the register gives to another job is left to it, and the job goes on with another one."""
+"""A tenant that the register gives to another job is not touched, and the job continues with another one."""
 
 import uuid
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def test_a_second_delivery_with_the_disputed_tenant_answers_the_other(job: Stage
 
 
 def of_tenant(stack: Stack, job: StagedJob, tenant_id: str) -> list[list[Row]]:
-    """What there is of a tenant on the cluster and in Secrets Manager, and the register's row."""
+    """What exists of a tenant on the cluster and in Secrets Manager, and the register's row."""
     world = look(stack, job.project_id)
     kinds = (world.databases, world.roles, world.secrets, world.registered)
     return [[row for row in kind if tenant_id in str(row)] for kind in kinds]

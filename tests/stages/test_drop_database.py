@@ -1,4 +1,4 @@
-"""Drop tenant database: everything of the tenants that the job holds goes, whoever uses it, and nothing else."""
+"""Drop tenant database removes everything of the job's tenants, even if it is in use, and nothing else."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -29,7 +29,7 @@ def test_everything_is_removed_and_connected_sessions_are_ended(stack: Stack, jo
 
 def test_a_removal_that_was_cut_off_is_finished(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
-    # What PostgreSQL leaves of a database whose DROP was interrupted.
+    # What an interrupted DROP DATABASE leaves.
     execute(stack, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", job.names.database)
     assert job.names.database in job.run(drop_database)["removed"]
     assert resources(stack, job) == NOTHING

@@ -1,4 +1,4 @@
-"""Registration with Supabase Realtime, Storage and Supavisor: ready before it counts, and this job's alone."""
+"""Registration with Supabase Realtime, Storage and Supavisor: it counts only when ready, and only for this job."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One project, two jobs of whatever two types: what the control plane makes of the second while the first stands."""
+"""One project, two jobs of any two types: what the control plane answers to the second, by the state of the first."""
 
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def begun(stack: Stack, project_id: str, job_type: str, opened_in: str, stand: Stand) -> StagedJob:
-    """A job of a type, opened in a status of its project, that stands like this."""
+    """A job of a type, opened in a status of its project, in this state."""
     reach(stack, project_id, ProjectStatus(opened_in))
     job = a_job_of(DECLARATIONS[JobType(job_type)], project_id)
     bring(job, stand)

@@ -21,7 +21,7 @@ REFUSED = b"<ErrorResponse %b><Error><Code>AccessDenied</Code><Message>no</Messa
 
 
 class Waiting(ThreadingHTTPServer):
-    """The address at which CloudFormation waits for an answer. It may be busy the first times. Also its API."""
+    """The address at which CloudFormation waits for an answer, which may be busy at first; and its API."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.answers: list[dict[str, Any]] = []
@@ -171,7 +171,7 @@ def protection(server: Waiting, request: str, enabled: str) -> CustomResourceEve
 
 @pytest.fixture
 def api(cloudformation: Waiting, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    """The server as CloudFormation's API as well: moto has no UpdateTerminationProtection."""
+    """The server also serves as CloudFormation's API: moto has no UpdateTerminationProtection."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation.url)
     return cloudformation
 

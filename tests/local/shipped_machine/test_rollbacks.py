@@ -1,4 +1,4 @@
-"""Where `rolls_back` leads in the shipped state machine, by what Step Functions says of the job's own execution."""
+"""Where `rolls_back` leads in the shipped state machine, depending on the status of the job's own execution."""
 
 import json
 from collections.abc import Callable, Iterator

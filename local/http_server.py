@@ -118,7 +118,7 @@ class _Keeping(WSGIRequestHandler):
     def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         try:
             content, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
-        except Exception:  # noqa: BLE001 (whatever it is, the client hears of an error and the connection stays)
+        except Exception:  # noqa: BLE001 (the client gets an error, whatever it is, and the connection stays)
             self.server.log("error", "Error on request:\n%s", traceback.format_exc())
             return HTTPStatus.INTERNAL_SERVER_ERROR, [], b""
         return int(status.split(" ", 1)[0]), list(headers), b"".join(content)

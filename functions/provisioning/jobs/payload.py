@@ -24,7 +24,7 @@ NOWHERE = Placement("", "", "", "")
 
 
 class ProjectPayload(NamedTuple):
-    """The payload of a job that needs to know its project only: it keeps every rule of project.schema.json."""
+    """The payload of a job that needs only its project: it keeps every rule of project.schema.json."""
 
     project_id: str
     organization_id: str | None

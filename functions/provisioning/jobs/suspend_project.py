@@ -6,7 +6,7 @@ from provisioning.stage import Stage
 
 SUSPEND_PROJECT = Declaration(
     JobType("suspend_project"),
-    summary="Close a project's database to everybody, and keep all that it has.",
+    summary="Close a project's database to everybody and keep its data.",
     command="provision suspend PROJECT",
     parse=parse_project_payload,
     schema=PROJECT_SCHEMA,

@@ -26,7 +26,7 @@ from upkeep.migrate import apply_migrations
 
 
 def print_status(job: str, console: Console) -> None:
-    """Print how far a job is. Raises HumanError for an unknown one."""
+    """Print a job's progress. Raise HumanError for an unknown job."""
     progress = get_progress(job)
     if progress is None:
         raise HumanError(f"there is no job {job}")
@@ -44,11 +44,11 @@ def print_status(job: str, console: Console) -> None:
 def migrate() -> str:
     """Apply the control plane's migrations and say which."""
     applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
-    return f"Applied {', '.join(applied)}." if applied else "The control plane is at the newest version already."
+    return f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
 
 
 def print_keys(project_id: str, console: Console) -> None:
-    """List what the control plane holds of a project's keys. Raises HumanError when there are none."""
+    """List what the control plane holds of a project's keys. Raise HumanError when there are none."""
     keys = lookup.find_api_keys(control_plane.connect(), project_id)
     if not keys:
         raise HumanError(f"the project {project_id} has no API keys")
@@ -60,30 +60,31 @@ def print_keys(project_id: str, console: Console) -> None:
 
 
 def print_revealed_keys(project_id: str, console: Console) -> None:
-    """Print a project's raw keys, which works once. Raises HumanError when there is nothing to show, or no more."""
+    """Print a project's raw keys, which works once. Raise HumanError if there are none, or they have been shown."""
     keys = reveal_api_keys(project_id)
     if not keys:
-        raise HumanError(f"the keys of {project_id} have been shown before and are kept nowhere")
+        raise HumanError(f"the keys of {project_id} have been shown before and are not stored: generate new ones")
     for key in keys:
         console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
     console.print("Keep them now: they are not shown again.", style="dim")
 
 
 def add_project(project_id: str, organization_id: str, owner_id: str, region: str) -> str:
-    """Record a project and say so. Raises HumanError for one that exists, InvalidPayload for an impossible id."""
+    """Record a project and return a message. Raise HumanError if it exists, InvalidPayload for an invalid id."""
     asked = {"project_id": project_id, "organization_id": organization_id, "owner_id": owner_id, "region": region}
     parse_payload(asked)
     control = control_plane.connect()
     if lookup.find_project(control, project_id) is not None:
-        raise HumanError(f"the project {project_id} exists already")
+        raise HumanError(f"the project {project_id} already exists")
     control.record_project(control_plane.Project(project_id, organization_id, owner_id, region))
     return f"Project {project_id} can be provisioned."
 
 
 def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:
-    """Prepare a server for tenants, as the admin in the secret, record it and say so, with what its register holds.
+    """Prepare a server for tenants, as the admin in the secret, record it, and return a message about it and its
+    register.
 
-    Raises HumanError when the server cannot be reached, or the admin may not prepare it.
+    Raise HumanError if the server cannot be reached, or the admin may not prepare it.
     """
     admin = credentials(secret)
     where = f"{admin['host']}:{admin['port']}"
@@ -108,7 +109,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
 
 
 def _strangers(control: ControlPlane, registered: Sequence[RegisteredTenant]) -> Iterator[str]:
-    """Yield how many tenants of the register this control plane does not know."""
+    """Yield a sentence on each kind of tenant in the register that this control plane does not know."""
     ours = {one.tenant_id for one in registered if one.control_plane_id == control.identity()}
     if unknown := len(ours - lookup.find_known(control, ours)):
         yield (

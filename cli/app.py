@@ -99,13 +99,13 @@ def sam_template(state_dir: StateDirectory = DEFAULT_STATE) -> None:
 
 @app.command()
 def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Stop the stack. Its data stays for the next start."""
+    """Stop the stack. Its data is kept for the next start."""
     console().print(daemon.stop(state_dir))
 
 
 @app.command()
 def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
-    """Show how far a job is."""
+    """Show a job's progress."""
     daemon.connect(state_dir)
     administration.print_status(job, console())
 
@@ -119,7 +119,7 @@ def watch(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
 ) -> None:
-    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: there is no such job."""
+    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: no such job exists."""
     sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
     progress = progress_view.follow(sources, job, console(), as_json=as_json)
     raise typer.Exit(0 if progress.status == "succeeded" else 1)
@@ -133,12 +133,12 @@ def serve_console(
     host: Annotated[str, typer.Option(help="An address other than loopback requires a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8084,
     token: Annotated[
-        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Generated when none is given.")
+        str | None, typer.Option(envvar="PROVISIONER_CONSOLE_TOKEN", help="Generated if not given.")
     ] = None,
     *,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show only: no start, stop or retry.")] = False,
 ) -> None:
-    """Serve the execution view as a web page, of the running stack or of a deployment on AWS."""
+    """Serve the execution view of the running stack, or of a deployment on AWS, as a web page."""
     sources, where = connection.sources(state_dir, endpoint_url, state_machine_arn)
     connection.serve(sources, where, host, port, token, read_only=read_only)
 

@@ -1,4 +1,4 @@
-"""What the subcommands share: their options, and how they end with an error that the reader can fix."""
+"""What the subcommands share: their options, and how they report an error that the user can fix."""
 
 import signal
 import sys
@@ -23,7 +23,7 @@ StateMachine = Annotated[
     typer.Option(
         "--state-machine-arn",
         metavar="ARN",
-        help="Any state machine of a deployment on AWS instead of the stack here, with your own credentials.",
+        help="Any state machine of a deployment on AWS, instead of the local stack; uses your own credentials.",
     ),
 ]
 PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
@@ -43,7 +43,7 @@ Project = Annotated[str, typer.Argument(metavar="PROJECT")]
 
 
 class OneLineErrors(typer.Typer):
-    """Say in one line on stderr what the reader can put right, and end with exit code 2."""
+    """Report in one line on stderr what the user can fix, and exit with code 2."""
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,7 @@ class OneLineErrors(typer.Typer):
 
 
 def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:
-    """Point this process at a deployment and return it, or without an ARN at the running stack. Raises HumanError."""
+    """Point this process at a deployment and return it or, without an ARN, at the running stack. Raise HumanError."""
     if state_machine_arn is None:
         daemon.connect(state_directory)
         return None
@@ -66,7 +66,7 @@ def use_deployment(state_directory: Path, state_machine_arn: str | None) -> depl
 
 
 def stop_on_terminate() -> None:
-    """Let SIGTERM end the process as Ctrl-C does, so that a stack is stopped first."""
+    """Let SIGTERM end the process like Ctrl-C, so that a stack is stopped first."""
 
     def interrupt(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt

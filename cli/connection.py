@@ -1,4 +1,4 @@
-"""Which Step Functions the execution view shows: the running stack's, or that of an account."""
+"""The Step Functions that the execution view shows: the running stack's, or an account's."""
 
 import importlib.util
 from pathlib import Path
@@ -19,7 +19,7 @@ SERVICES = ("stepfunctions", "logs")
 
 
 def of_stack(endpoint_url: str, state_machine_arn: str, time_scale: float) -> Sources:
-    """Return what a laptop stack holds; its ledger is found by the environment."""
+    """Return the sources of a laptop stack; the environment leads to its ledger."""
     clients = [make_client(service, endpoint_url, max_pool_connections=POOL) for service in SERVICES]
     return Sources.of(clients[0], clients[1], state_machine_arn, time_scale)
 
@@ -27,9 +27,9 @@ def of_stack(endpoint_url: str, state_machine_arn: str, time_scale: float) -> So
 def sources(
     state_directory: Path, endpoint_url: str | None = None, state_machine_arn: str | None = None
 ) -> tuple[Sources, str]:
-    """Return what is to be shown, and its place in words. With an ARN the reader's own AWS settings are used.
+    """Return the sources to show, and a description of their place. With an ARN the user's own AWS settings apply.
 
-    Raises HumanError when no stack runs and no ARN is given.
+    Raise HumanError if no stack runs and no ARN is given.
     """
     if state_machine_arn is None:
         if endpoint_url is not None:
@@ -49,7 +49,7 @@ def sources(
 
 
 def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool) -> None:
-    """Serve the page until it is interrupted. Raises HumanError when NiceGUI is missing or the port is taken."""
+    """Serve the page until it is interrupted. Raise HumanError when NiceGUI is missing or the port is taken."""
     if importlib.util.find_spec("nicegui") is None:
         raise HumanError("the console needs NiceGUI: pip install 'provisioner[console]'")
     from console import server

@@ -1,4 +1,4 @@
-"""A deployment in an AWS account, as whoever calls may see it: its state machines, its functions and their settings."""
+"""A deployment in an AWS account, as far as the caller may see it: state machines, functions and their settings."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Deployment:
     functions: tuple[Function, ...]
 
     def parameters(self) -> dict[str, str]:
-        """Return the parameters of the deployment's stack; none when the caller may not describe it."""
+        """Return the parameters of the deployment's stack; none if the caller may not describe it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -63,7 +63,7 @@ class Deployment:
 
 
 def client(service: str) -> Any:
-    """Return a client with the caller's own credentials. Raises HumanError when no region is set."""
+    """Return a client with the caller's own credentials. Raise HumanError when no region is set."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -74,14 +74,14 @@ def client(service: str) -> Any:
 
 
 def without_alias(state_machine_arn: str) -> str:
-    """Return the state machine's own ARN for one of its alias or its version."""
+    """Return the state machine's own ARN, given that of its alias or version."""
     return ":".join(state_machine_arn.split(":")[:7])
 
 
 def find(state_machine_arn: str) -> Deployment:
     """Return the deployment that a state machine, or an alias of one, belongs to.
 
-    The other job types' state machines are found from its name. Raise HumanError when one cannot be read.
+    The other job types' state machines are found from its name. Raise HumanError if one cannot be read.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,4 @@
-"""Examines a deployment: its settings, and whether what they name exists, answers, and is as the stages need it.
+"""Examine a deployment: its settings, and whether what they name exists, answers, and is what the stages need.
 
 Everything here only reads. The settings are in os.environ, a laptop stack's or those of deployed functions.
 """
@@ -61,17 +61,17 @@ Examination = Callable[[], Iterator[Finding]]
 
 
 def print_findings(deployment: Deployment | None, console: Console) -> bool:
-    """Print what is found, and return whether nothing has to be put right. None is the laptop stack."""
+    """Print the findings, and return whether there is nothing to correct. None is the laptop stack."""
     wrong = 0
     for finding in examine(deployment):
         print_finding(finding, console)
         wrong += bool(finding.remedy)
-    console.print(f"\n{wrong} to put right." if wrong else "\nNothing to put right.")
+    console.print(f"\n{wrong} to correct." if wrong else "\nNothing to correct.")
     return wrong == 0
 
 
 def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
-    """Yield a finding for each part of the deployment; a part that fails keeps no other from its turn."""
+    """Yield a finding for each part of the deployment; a part that fails does not stop the others."""
     yield from _guarded("settings", examine_settings)
     yield from _guarded("control plane", examine_control_plane)
     yield from _guarded("clusters", examine_clusters)
@@ -114,26 +114,26 @@ def examine_control_plane() -> Iterator[Finding]:
 
 
 def examine_clusters() -> Iterator[Finding]:
-    """Yield for each cluster whether its admin gets in, what only one side knows, and whether there is room."""
+    """Yield for each cluster whether its admin can connect, what only one side knows, and whether there is room."""
     with _control_plane() as control:
         clusters, identity = control.clusters(), _identity(control)
         rooms = {row.cluster_id: row.room for row in control.fetch_all(_Room, QUERIES["find_rooms"])}
     if not clusters:
-        yield Finding("clusters", "none is known, so no project can be provisioned", "run provision cluster add")
+        yield Finding("clusters", "there is none, so no project can be provisioned", "run provision cluster add")
     for cluster in clusters:
         known = Known(identity, rooms[cluster.cluster_id], _find_tenants)
         yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
 
 
 def examine_service(service: Service) -> Iterator[Finding]:
-    """Yield whether a service answers and takes its token. It is asked for a tenant that nobody has."""
+    """Yield whether a service answers and accepts its token. The request is about a tenant that does not exist."""
     adapter_for(service).exists(new_tenant_id())
-    yield Finding(f"service {service}", "answers, and takes its token")
+    yield Finding(f"service {service}", "answers, and accepts its token")
 
 
 @contextmanager
 def _control_plane() -> Iterator[ControlPlane]:
-    """Yield the control plane over a connection of its own, with what its secret says now. Raises psycopg2.Error."""
+    """Yield the control plane over a connection of its own, with what its secret says now. Raise psycopg2.Error."""
     document = credentials(configuration.required(CONTROL_PLANE))
     with closing(postgres.connect(document, statement_timeout_seconds=10)) as connection:
         yield ControlPlane(connection)
@@ -159,7 +159,7 @@ def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _guarded(subject: str, examination: Examination) -> Iterator[Finding]:
-    """Yield what the examination yields, and the error that ends it as a finding with its remedy."""
+    """Yield what the examination yields, and an error that ends it as a finding with its remedy."""
     try:
         yield from examination()
     except psycopg2.Error as error:

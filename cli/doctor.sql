@@ -1,11 +1,11 @@
--- What doctor asks of the control plane. Placeholders are %(name)s.
+-- The queries of doctor on the control plane. Placeholders are %(name)s.
 
 -- name: find_rooms
 SELECT cluster_id, room FROM control_plane.cluster_room;
 
 -- name: find_tenants
--- Every tenant that is not gone. A tenant's database exists from ready on until it is removed. Reconcile comes every
--- minute; it leaves to a running job what that job removes itself.
+-- Every tenant that is not gone. A tenant's database exists from ready on until it is removed. Reconcile runs every
+-- minute; what a running job removes itself, it leaves to that job.
 WITH looked AS (
     SELECT DISTINCT ON (tenant_id) tenant_id, details ->> 'error_message' AS refusal
     FROM control_plane.audit_log

@@ -1,4 +1,4 @@
-"""Examines a cluster: its admin, register and creators, and whether control plane, register and server agree."""
+"""Examine a cluster: its admin, register and creators, and whether control plane, register and server agree."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -44,7 +44,7 @@ class RegisteredTenant(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """Whose it is, in a few words."""
+        """The holder, for display."""
         job = f"job {self.job_id}" if self.job_id is not None else "no job"
         project = f" for project {self.project_id}" if self.project_id is not None else ""
         return f"{job}{project} of control plane {self.control_plane_id}"
@@ -82,7 +82,7 @@ class _Database(NamedTuple):
 
 
 def credentials(secret_id: str) -> dict[str, Any]:
-    """Return a secret's credentials of a database. Raises Misconfigured when it lacks some, and what reading raises."""
+    """Return the database credentials in a secret. Raise Misconfigured if some are missing, and what reading raises."""
     document = secrets.read(secret_id)
     if missing := [name for name in CREDENTIALS if not document.get(name)]:
         raise Misconfigured(f"the secret {secret_id} has no {', '.join(missing)}")
@@ -90,14 +90,14 @@ def credentials(secret_id: str) -> dict[str, Any]:
 
 
 def registered_tenants(session: Connection) -> list[RegisteredTenant]:
-    """Return every tenant in a register, over a session in its database. Raises psycopg2.Error."""
+    """Return every tenant in a register, over a session in its database. Raise psycopg2.Error."""
     return sessions.fetch(session, RegisteredTenant, QUERIES["find_registered"])
 
 
 def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
-    """Yield whether the admin gets in and may do what the stages do, and what only one of the three sides knows.
+    """Yield whether the admin can connect and may do what the stages do, and what only one of the three sides knows.
 
-    Raises psycopg2.Error and ProvisioningError.
+    Raise psycopg2.Error and ProvisioningError.
     """
     subject, where = f"cluster {cluster.cluster_id}", f"{cluster.host}:{cluster.port}"
     dbname = credentials(cluster.admin_secret_id)["dbname"]
@@ -162,7 +162,7 @@ def _facts_of_tenants(
     registered: Sequence[RegisteredTenant],
     databases: Sequence[str],
 ) -> Iterator[tuple[str, str]]:
-    # A tenant's row is there before its database and after it, so rows are read on both sides.
+    # A tenant's row exists before and after its database, so rows are read before and after the databases.
     after = known.find_tenants()
     register = {one.tenant_id: one for one in registered}
     for one in (one for one in after if one.cluster_id == cluster.cluster_id):

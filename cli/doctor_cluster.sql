@@ -1,4 +1,4 @@
--- What doctor asks of a cluster. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
+-- The queries of doctor on a cluster. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
 
 -- name: find_admin
 SELECT current_user::text AS name, rolsuper AS is_superuser, rolcreaterole AND rolcreatedb AS may_create,
@@ -21,7 +21,7 @@ WHERE NOT EXISTS (
 SELECT datname::text AS name FROM pg_database WHERE datname ~ '^tenant_[a-z]{{20}}$' ORDER BY datname;
 
 -- name: find_creators
--- A creator is usable when the admin may become it and it may grant every shared role.
+-- A creator is usable if the admin may become it and it may grant every shared role.
 SELECT name, coalesce(pg_has_role(role.oid, 'SET'), false) AND (
            SELECT count(*) = cardinality({shared_roles})
            FROM pg_auth_members JOIN pg_roles AS shared ON shared.oid = roleid

@@ -1,4 +1,4 @@
-"""What an examination has found."""
+"""The findings of an examination."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from cli.terminal import typed
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact about a part of a deployment, and what to do about it where something is wrong."""
+    """One fact about a part of a deployment, with a remedy if something is wrong."""
 
     subject: str
     fact: str
@@ -18,7 +18,7 @@ class Finding:
 
 
 def unchecked(subject: str, why: str) -> Finding:
-    """Return the finding that something could not be looked at from here."""
+    """Return the finding that something could not be checked."""
     return Finding(subject, why, checked=False)
 
 

@@ -1,4 +1,4 @@
-"""What happened in a job, attempt by attempt: Step Functions' own history, or the ledger's when that is gone."""
+"""What happened in a job, attempt by attempt: from Step Functions' history or, if that is lost, from the ledger."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ class _Recorded(NamedTuple):
 
 
 def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> None:
-    """Print the job's events. Raises HumanError for a job that neither Step Functions nor the ledger knows."""
+    """Print the job's events. Raise HumanError for a job that neither Step Functions nor the ledger knows."""
     client = make_client("stepfunctions", endpoint_url)
     if arn := Executions(client, state_machine_arn).find(job):
         pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
@@ -44,7 +44,7 @@ def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: 
         rows, columns = _from_audit_log(job), ("Time", "Stage", "Event", "Details")
         if not rows:
             raise HumanError(f"there is no job {job}")
-        console.print("The stack was restarted since, so this is what the ledger holds:", style="dim")
+        console.print("The stack has been restarted since, so this comes from the ledger:", style="dim")
     table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:
         table.add_row(*row)
@@ -52,7 +52,7 @@ def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: 
 
 
 def condense(events: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """Yield (time, state, event, error) for what a person follows: attempts, their outcomes, and the ways taken."""
+    """Yield (time, state, event, error) for the events that matter to a person: attempts, outcomes and transitions."""
     states: dict[int, str] = {}
     attempts: Counter[str] = Counter()
     for event in events:

@@ -1,4 +1,4 @@
-"""The commands that start jobs: from a file, of a project, again, and back. Each follows what it has started."""
+"""The commands that start jobs: run, suspend, resume, retry and rollback. Each follows what it has started."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +23,8 @@ from provisioning.jobs.registry import DECLARATIONS
 from provisioning.jobs.rules import read_schema
 
 REFUSED = {
-    "pending": "roll it back first, should its execution have been stopped",
-    "running": "roll it back first, should its execution have been stopped",
+    "pending": "roll it back first if its execution was stopped",
+    "running": "roll it back first if its execution was stopped",
     "succeeded": "there is nothing to retry",
 }
 """Why a job is not retried, by its status."""
@@ -44,7 +44,7 @@ def run(
 
 
 def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Start a job again that has failed, in its place if something of it is left, and follow it to its end."""
+    """Start a failed job again, replacing it if something of it is left, and follow the new job to its end."""
     sources = _sources(state_dir, state_machine)
     known = lookup.find_job(control_plane.connect(), job)
     if known is None:
@@ -52,14 +52,14 @@ def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: St
     if known.status in REFUSED:
         raise HumanError(f"the job {job} is {known.status}: {REFUSED[known.status]}")
     if known.payload is None:
-        raise HumanError(f"the job {job} was never opened, and its payload is not kept: start it as it was started")
+        raise HumanError(f"the job {job} was never opened, so its payload is not stored: start it again as before")
     _run(sources, known.job_type, payload_of_retry(known.payload, job, known.status))
 
 
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
     """Roll a job back after its execution was stopped or its rollback was incomplete.
 
-    Exit code 0: nothing is left of it; 1: something is, or the job runs or has succeeded.
+    Exit code 0: nothing is left of it; 1: something is, or the job is running or has succeeded.
     """
     use_deployment(state_dir, state_machine)
     known = lookup.find_job(control_plane.connect(), job)
@@ -75,7 +75,7 @@ def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine:
 
 
 def command_of(declared: Declaration) -> Callable[..., None]:
-    """Return the command that starts a job of a type whose payload needs its project only."""
+    """Return the command that starts a job of a type whose payload needs only its project."""
 
     def start(
         project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None
@@ -86,13 +86,13 @@ def command_of(declared: Declaration) -> Callable[..., None]:
 
 
 def needs_its_project_only(declared: Declaration) -> bool:
-    """Return whether a project's id makes a whole payload."""
+    """Return whether a project's id is a complete payload."""
     required: list[str] = read_schema(declared.schema)["required"]
     return required == ["project_id"]
 
 
 def register(app: typer.Typer) -> None:
-    """Register the commands; a job type that needs its project only has one of its own, named in its declaration."""
+    """Register the commands; a job type that needs only its project has a command, named in its declaration."""
     for command in (run, retry, rollback):
         app.command()(command)
     for declared in filter(needs_its_project_only, DECLARATIONS.values()):

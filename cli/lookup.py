@@ -1,4 +1,4 @@
-"""What a project has, and whose a tenant is, from the control plane: ids and references, never a secret."""
+"""Look up a project's resources, and a tenant's owner, in the control plane: ids and references, never a secret."""
 
 import re
 from collections.abc import Collection
@@ -16,7 +16,7 @@ TENANT_ID = re.compile(rf"(?<![a-z])[a-z]{{{LENGTH}}}(?![a-z])")
 
 
 class ProjectOverview(NamedTuple):
-    """A project, with the job that opened it last."""
+    """A project, with the job that last changed its status."""
 
     project_id: str
     organization_id: str
@@ -28,7 +28,7 @@ class ProjectOverview(NamedTuple):
 
 
 class KnownJob(NamedTuple):
-    """A job with what it was started with: None when its payload was refused."""
+    """A job with its payload, which is None if it was refused."""
 
     job_id: str
     job_type: JobType
@@ -37,7 +37,7 @@ class KnownJob(NamedTuple):
 
 
 class TenantOverview(NamedTuple):
-    """A tenant of a project. Until everything of it is gone, a removed one is due for another look."""
+    """A tenant of a project. A removed one is due for another look until everything of it is gone."""
 
     tenant_id: str
     state: str
@@ -50,7 +50,7 @@ class TenantOverview(NamedTuple):
 
     @property
     def names(self) -> TenantNames:
-        """The names of everything that is the tenant's."""
+        """The names of everything that belongs to the tenant."""
         return TenantNames(self.tenant_id)
 
 
@@ -76,7 +76,7 @@ class ApiKeyOverview(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose a tenant is."""
+    """The owner of a tenant."""
 
     tenant_id: str
     state: str
@@ -92,7 +92,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True)
 class Holdings:
-    """A project with all that the control plane holds of it."""
+    """A project with everything that the control plane knows about it."""
 
     project: ProjectOverview
     tenants: list[TenantOverview]
@@ -126,12 +126,12 @@ def find_api_keys(control: ControlPlane, project_id: str) -> list[ApiKeyOverview
 
 
 def find_owner(control: ControlPlane, name: str) -> Owner | None:
-    """Return whose the tenant is whose tenant_id a name contains: of a database, a role, a secret, or the id itself."""
+    """Return the owner of the tenant whose id a name contains: a database, a role, a secret, or the id itself."""
     return next(iter(control.fetch_all(Owner, QUERIES["find_owners"], tenant_ids=tenant_ids_in(name))), None)
 
 
 def find_known(control: ControlPlane, tenant_ids: Collection[str]) -> set[str]:
-    """Return those of the tenants that the control plane knows, in whatever state."""
+    """Return which of the tenants the control plane knows, in any state."""
     return {row.tenant_id for row in control.fetch_all(_TenantId, QUERIES["find_known"], tenant_ids=list(tenant_ids))}
 
 

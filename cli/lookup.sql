@@ -1,4 +1,4 @@
--- What an operator asks of the control plane about a project or a tenant. Placeholders are %(name)s.
+-- An operator's queries on the control plane about a project or a tenant. Placeholders are %(name)s.
 
 -- name: find_project
 SELECT projects.project_id, organization_id, owner_id, region, projects.status,
@@ -11,7 +11,7 @@ WHERE projects.project_id = %(project_id)s;
 SELECT job_id, job_type, status, payload FROM control_plane.jobs WHERE job_id = %(job_id)s;
 
 -- name: find_tenants_of_project
--- The one in use first, then what is still to be removed.
+-- The tenant in use first, then those still to be removed.
 SELECT tenant_id, state, cluster_id, host, port, secret_arn, tenants.job_id, look_again_at
 FROM control_plane.tenants
 JOIN control_plane.clusters USING (cluster_id)
@@ -33,7 +33,7 @@ WHERE project_id = %(project_id)s
 ORDER BY api_keys.created_at, position;
 
 -- name: find_owners
--- Whose tenants these are. A tenant of the pool has no project, and one that the refill makes has no job.
+-- The owners of these tenants. A tenant of the pool has no project, and one that the refill makes has no job.
 SELECT tenants.tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,
        tenants.project_id, organization_id, owner_id
 FROM control_plane.tenants

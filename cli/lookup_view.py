@@ -1,4 +1,4 @@
-"""Prints what a project has, and whose a tenant is."""
+"""Print a project's resources, and a tenant's owner."""
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +11,7 @@ from provisioning import control_plane
 
 
 def print_project(project_id: str, console: Console) -> None:
-    """Print a project with its job, tenants, registrations and API keys. Raises HumanError for an unknown one."""
+    """Print a project with its job, tenants, registrations and API keys. Raise HumanError for an unknown one."""
     found = lookup.find_project(control_plane.connect(), project_id)
     if found is None:
         raise HumanError(f"the control plane knows no project {project_id}")
@@ -25,9 +25,9 @@ def print_project(project_id: str, console: Console) -> None:
 
 
 def print_owner(name: str, console: Console) -> None:
-    """Print whose a tenant is, by its id or a name that contains it. Raises HumanError for an unknown one."""
+    """Print a tenant's owner, given its id or a name that contains it. Raise HumanError for an unknown tenant."""
     if not lookup.tenant_ids_in(name):
-        raise HumanError(f"{name} contains no tenant id: that is 20 letters a-z")
+        raise HumanError(f"{name} contains no tenant id: a tenant id is 20 letters a-z")
     found = lookup.find_owner(control_plane.connect(), name)
     if found is None:
         raise HumanError(f"the control plane knows no tenant {', '.join(lookup.tenant_ids_in(name))}")

@@ -14,7 +14,7 @@ from local.daemon import connect
 
 
 def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Show what a project has: tenant, database, secret, registrations, API keys and job. Never a secret itself."""
+    """Show a project's tenant, database, secret, registrations, API keys and job. Never prints a secret's value."""
     use_deployment(state_dir, state_machine)
     lookup_view.print_project(project_id, console())
 
@@ -24,7 +24,7 @@ def whose(
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
 ) -> None:
-    """Show whose a tenant is: project, organization, owner, job and cluster."""
+    """Show a tenant's project, organization, owner, job and cluster."""
     use_deployment(state_dir, state_machine)
     lookup_view.print_owner(name, console())
 
@@ -41,7 +41,7 @@ def keys(
 
 
 def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Check settings, secrets, databases, services and permissions. Exit code 1: something is to put right."""
+    """Check settings, secrets, databases, services and permissions. Exit code 1: there is something to correct."""
     healthy = print_findings(use_deployment(state_dir, state_machine), console())
     raise typer.Exit(0 if healthy else 1)
 
@@ -82,12 +82,12 @@ def add_cluster(
     cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
     secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
     capacity: Annotated[int, typer.Option(min=0, help="Maximum number of databases.")],
-    size: Annotated[str, typer.Option(help="What a payload asks for as database.size.")] = "db.t3.micro",
+    size: Annotated[str, typer.Option(help="The value of database.size in a payload.")] = "db.t3.micro",
     region: Annotated[str, typer.Option()] = "us-east-1",
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
 ) -> None:
-    """Prepare a server for tenants and record it; doing it again changes its size, region and capacity."""
+    """Prepare a server for tenants and record it; repeat it to change its size, region and capacity."""
     use_deployment(state_dir, state_machine)
     console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 

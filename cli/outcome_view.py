@@ -1,4 +1,4 @@
-"""Prints how an execution ended, whatever its job type, and what a tenant's own credentials see."""
+"""Print how an execution of any job type ended, and what a tenant's own credentials can see."""
 
 import json
 import shlex
@@ -45,7 +45,7 @@ def print_outcome(described: dict[str, Any], console: Console) -> bool:
 
 
 def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield a field of a job's result: one row, or one of each thing that it holds."""
+    """Yield the rows of a field of a job's result: one, or one for each item in it."""
     if isinstance(value, list):
         yield from ((field_words(name).removesuffix("s"), _text(one)) for one in value)
     elif isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
@@ -116,5 +116,5 @@ def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
 
 
 def clock_time(moment: datetime) -> str:
-    """Return the time of day, here, to the millisecond."""
+    """Return the local time of day, to the millisecond."""
     return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]

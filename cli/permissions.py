@@ -1,4 +1,4 @@
-"""Asks IAM's policy simulator whether the roles of a deployment may do what template.yaml grants them."""
+"""Ask IAM's policy simulator whether the roles of a deployment may do what template.yaml grants them."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ REMEDY = "deploy template.yaml again; look for a permissions boundary or an orga
 
 
 def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Yield a finding for each role: the state machines', then the functions'. Calls nothing that changes anything."""
+    """Yield a finding for each role: the state machines', then the functions'. Nothing is changed."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -31,7 +31,9 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         yield unchecked("permissions", f"the policy simulator did not answer ({type(error).__name__})")
     if untold:
-        yield unchecked("permissions", f"not checked where the template names {', '.join(untold)}: no value is known")
+        yield unchecked(
+            "permissions", f"not checked where the template names {', '.join(untold)}: the value is unknown"
+        )
 
 
 def _roles(deployment: Deployment, grants: Grants) -> Iterator[tuple[str, str, Callable[[], list[Right]]]]:
@@ -56,7 +58,7 @@ def _examine(iam: Any, who: str, role: str, rights: Sequence[Allowed]) -> Findin
 
 
 def _simulated(iam: Any, role: str, right: Allowed, resource: str) -> Iterator[tuple[str, str]]:
-    """Yield IAM's decision on each action of a statement on one resource: of several, its answer is one for all."""
+    """Yield IAM's decision on each action for one resource: for several resources it would give only one answer."""
     context = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in right.context.items()

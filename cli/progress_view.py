@@ -1,4 +1,4 @@
-"""Follows one execution on the terminal: a live table, plain lines where nobody looks, or JSON for a program."""
+"""Follow one execution on the terminal: a live table, plain lines without a terminal, or JSON for a program."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from cli import refusals
+from cli import start_errors
 from console import formatting
 from console.errors import ConsoleError
 from console.job_view import JobView, Sources
@@ -46,10 +46,10 @@ class View(Protocol):
 def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: Console) -> dict[str, Any]:
     """Start a job and show its stages until its execution ends; return DescribeExecution's answer.
 
-    Raise HumanError when it cannot be started.
+    Raise HumanError if it cannot be started.
     """
     executions = sources.executions
-    with refusals.starting(executions.state_machine_arn):
+    with start_errors.translated(executions.state_machine_arn):
         place = StepFunctions(executions.client, executions.state_machine_arn)
         job = get_job_handler(job_type)(payload, at=place)
     console.print(f"Execution {job.job_id}", soft_wrap=True)
@@ -61,9 +61,9 @@ def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: C
 def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False, machine: str = "") -> Progress:
     """Show a job's stages until its execution ends, and return them as they are then.
 
-    Without its state machine's name, the first that has an execution of that name is followed.
+    Without its state machine's name, follow the first one that has an execution of that name.
 
-    Raises HumanError for a job that neither Step Functions nor the ledger knows, and when AWS cannot be asked.
+    Raise HumanError for a job that neither Step Functions nor the ledger knows, and if AWS cannot be reached.
     """
     view = _Json(console) if as_json else _Live(console) if console.is_terminal else _Lines(console)
     with view:
@@ -82,7 +82,7 @@ def _look(sources: Sources, job: str, machine: str) -> tuple[Progress, Retries, 
         raise HumanError(str(error)) from error
     if shown is not None:
         return stage_progress(shown), next_attempts(shown), shown.ended
-    # A laptop's executions end with its stack, and their jobs stay in the ledger.
+    # A laptop's executions end with its stack, but their jobs stay in the ledger.
     progress = sources.ledger.read(job).progress
     if progress is None:
         raise HumanError(f"there is no job {job}")
@@ -90,7 +90,7 @@ def _look(sources: Sources, job: str, machine: str) -> tuple[Progress, Retries, 
 
 
 def read_event(path: Path) -> Any:
-    """Return the document in a JSON file. Raise HumanError that says where it is not JSON."""
+    """Return the document in a JSON file. Raise HumanError, saying where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -1,6 +1,6 @@
-"""Rolls a job back, after an execution that was stopped or a rollback that left something.
+"""Roll a job back after its execution was stopped or its rollback left something.
 
-A rollback is an execution of the job's own state machine, on a laptop stack as in an account.
+A rollback is an execution of the job's own state machine, both on a laptop stack and in an account.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import refusals
+from cli import start_errors
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -18,12 +18,12 @@ from provisioning.jobs.registry import StepFunctions, job_type_of
 
 POLL_SECONDS = 0.2
 CLEAN = ("rolled_back", "failed")
-"""How "Record failure" closes a job of which nothing is left. One that "failed" had made nothing."""
+"""The outcomes of "Record failure" that leave nothing of a job. A job that "failed" had made nothing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a rollback ended: as "Record failure" closed the job, or with the error of an execution that closed none."""
+    """How a rollback ended: as "Record failure" closed the job, or with the error of an execution that did not."""
 
     status: str
     cause: str
@@ -35,17 +35,17 @@ class Outcome:
 
 
 def start_rollback(step_functions: Any, state_machine_arn: str, job_id: str, job_type: JobType | None = None) -> str:
-    """Start an execution that rolls a job back and return its ARN. Raise HumanError when it cannot be started.
+    """Start an execution that rolls a job back and return its ARN. Raise HumanError if it cannot be started.
 
-    A job whose type nobody knows is taken for one of the given state machine.
+    A job of unknown type is assumed to belong to the given state machine.
     """
     known = job_type or job_type_of(state_machine_arn) or PROVISION_PROJECT.job_type
-    with refusals.starting(state_machine_arn):
+    with start_errors.translated(state_machine_arn):
         return roll_back(known, job_id, StepFunctions(step_functions, state_machine_arn)).execution_arn
 
 
 def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
-    """Returns how a rollback ended, once it has. It goes on by itself when nobody waits for it."""
+    """Wait for a rollback and return how it ended. It continues even if nobody waits for it."""
     while (described := step_functions.describe_execution(executionArn=execution_arn))["status"] == "RUNNING":
         time.sleep(POLL_SECONDS)
     recorded = _recorded(step_functions, execution_arn)
@@ -57,9 +57,9 @@ def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
 def roll_back_again(
     step_functions: Any, state_machine_arn: str, job_id: str, job_type: JobType | None = None
 ) -> Outcome:
-    """Roll a job back and return how that ended. The client is boto3's, of a laptop stack or of an account.
+    """Roll a job back and return how that ended. The client is boto3's, for a laptop stack or an account.
 
-    A job whose execution is running or has succeeded is left alone: the outcome is JobClosed.
+    A job whose execution is running or has succeeded is left untouched: the outcome is JobClosed.
     """
     return wait_for_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id, job_type))
 
@@ -67,7 +67,7 @@ def roll_back_again(
 def print_rollback(
     step_functions: Any, state_machine_arn: str, job_id: str, console: Console, job_type: JobType | None = None
 ) -> bool:
-    """Roll a job back, print the execution that does it and how it ended, and return whether nothing is left."""
+    """Roll a job back, print the execution that does so and how it ended, and return whether nothing is left."""
     arn = start_rollback(step_functions, state_machine_arn, job_id, job_type)
     console.print(f"Execution {arn.rpartition(':')[2]}", soft_wrap=True)
     outcome = wait_for_outcome(step_functions, arn)
@@ -76,7 +76,7 @@ def print_rollback(
 
 
 def _recorded(step_functions: Any, execution_arn: str) -> dict[str, Any] | None:
-    """Returns what "Record failure" answered, or None when the execution never came so far."""
+    """Return what "Record failure" answered, or None if the execution did not reach it."""
     pages = step_functions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
     for event in (event for page in pages for event in page["events"]):
         output = json.loads(event.get("stateExitedEventDetails", {}).get("output") or "null")

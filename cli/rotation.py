@@ -1,7 +1,7 @@
 """Rotation of a database role's password, in the steps of AWS's own rotation functions.
 
-The new password is AWSPENDING in the secret until the server has it. The next rotation finishes one that died in
-between, with the pending password.
+The new password is AWSPENDING in the secret until the server has it. If a rotation dies in between, the next one
+finishes it with the pending password.
 """
 
 import json
@@ -21,11 +21,11 @@ TIMEOUT_SECONDS = 10
 
 
 def rotate(client: Any, secret_id: str) -> str:
-    """Change the password of the role in a secret, on its server and in the secret, and say so.
+    """Change the password of the role in a secret, on its server and in the secret, and return a message.
 
-    Between the two, for milliseconds, the secret's current password is refused: an attempt that connects just then is
-    retried as with any unreachable server. Raises HumanError when the server cannot be reached with either password;
-    then only AWSPENDING has changed.
+    In between, for milliseconds, the secret's current password is refused: an attempt that connects then is retried, as
+    for any unreachable server. Raise HumanError if the server cannot be reached with either password; then only
+    AWSPENDING has changed.
     """
     try:
         document = _read(client, secret_id, "AWSCURRENT")
@@ -50,7 +50,7 @@ def _versions(client: Any, secret_id: str, stage: str) -> list[str]:
 
 
 def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the pending document; make a new one pending when there is none, or when it is the current one."""
+    """Return the pending document; make a new one pending if there is none, or if it equals the current one."""
     if _versions(client, secret_id, "AWSPENDING"):
         waiting = _read(client, secret_id, "AWSPENDING")
         if waiting["password"] != document["password"]:
@@ -61,11 +61,11 @@ def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> dict[str,
 
 
 def _set(document: dict[str, Any], changed: dict[str, Any]) -> None:
-    """Set the new password on the server, unless it has it, and prove that it opens a connection."""
+    """Set the new password on the server, unless it is set, and prove that it opens a connection."""
     try:
         if not _opens(changed):
             with closing(postgres.connect(document, statement_timeout_seconds=TIMEOUT_SECONDS)) as connection:
-                # The server is told a verifier: the password itself would stand in its log.
+                # The server gets a verifier: the password itself would appear in its log.
                 name = document["username"]
                 verifier = encrypt_password(changed["password"], name, connection, "scram-sha-256")
                 with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What template.yaml lets the roles of a deployment do, with the deployment's own values filled in."""
+"""What template.yaml allows the roles of a deployment, with the deployment's own values filled in."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 class NotTold(Exception):
-    """A value that the template refers to, and the deployment does not tell."""
+    """The template refers to a value that the deployment does not reveal."""
 
 
 class NotInTemplate(Exception):
-    """A function or state machine of the deployment that the template lacks."""
+    """The template lacks a function or state machine of the deployment."""
 
 
 class Allowed(NamedTuple):
-    """What a statement allows: actions, resources, and the context keys that a request needs for it."""
+    """What a statement allows: actions, resources, and the context keys that a request needs."""
 
     actions: Sequence[str]
     resources: Sequence[str]
@@ -29,7 +29,7 @@ class Allowed(NamedTuple):
 
 
 class Untold(NamedTuple):
-    """What is missing to fill a statement in: a parameter, or a resource and its attribute."""
+    """What is missing to fill in a statement: a parameter, or a resource and its attribute."""
 
     reference: str
 
@@ -39,7 +39,7 @@ Right = Allowed | Untold
 
 @dataclass(frozen=True)
 class Values:
-    """The deployment's values by what the template calls them, and the template's conditions."""
+    """The deployment's values by their names in the template, and the template's conditions."""
 
     known: Mapping[str, str]
     conditions: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Values:
         raise TemplateError(f"no text can be made of {value}")
 
     def chosen(self, value: Any) -> Any:
-        """Return what an Fn::If stands for; anything else stands for itself. Raise as text does."""
+        """Return the value that an Fn::If selects, and any other value as it is. Raise what text raises."""
         match value:
             case {"Fn::If": [str(name), then, otherwise]}:
                 return then if self._holds(self.conditions[name]) else otherwise
@@ -86,7 +86,7 @@ class Grants:
         self._resources: Mapping[str, Any] = document["Resources"]
         self._values = Values(_values(document, deployment), document["Conditions"])
         self._functions = [function.arn for function in deployment.functions]
-        # A cluster's secret is named when the cluster is added, and may be outside what the roles may read.
+        # A cluster's secret is chosen when the cluster is added, and the roles may not be allowed to read it.
         self._instead_of_prefix = {"ClusterSecretPrefix": cluster_secrets}
 
     def of_function(self, handler: str) -> list[Right]:
@@ -127,7 +127,7 @@ class Grants:
                 yield Untold(str(missing))
 
     def _existing(self, resource: Any) -> Sequence[str]:
-        """Return what the deployment has of a resource; of a pattern that nothing matches, an ARN that could."""
+        """Return the deployment's ARNs for a resource; for a pattern that matches none, an ARN that it would match."""
         names = PLACEHOLDER.findall(resource["Fn::Sub"]) if "Fn::Sub" in resource else []
         for name in self._instead_of_prefix.keys() & set(names):
             return self._instead_of_prefix[name]
@@ -167,7 +167,7 @@ def _values(document: Mapping[str, Any], deployment: Deployment) -> dict[str, st
 
 
 def _of_settings(document: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that a function's environment tells: each of its variables is a reference or a text."""
+    """Return the values that a function's environment reveals: each variable is a reference or a text."""
     variables = document["Globals"]["Function"]["Environment"]["Variables"].items()
     return {value["Ref"]: settings[name] for name, value in variables if "Ref" in value and name in settings}
 

@@ -14,7 +14,7 @@ COMMAND = re.compile(r"(?<![\w./-])provision (?=[a-z]+)")
 
 
 def console() -> Console:
-    """Return a console without markup, emoji codes or highlighting, wide enough where nobody looks."""
+    """Return a console without markup, emoji codes or highlighting, and wide if the output is not a terminal."""
     width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
     return Console(emoji=False, markup=False, highlight=False, width=width)
 

@@ -1,4 +1,4 @@
-"""What the page does: start a job, stop one, try a failed one again. Each raises ConsoleError in one line."""
+"""The actions of the page: start a job, stop one, retry a failed one. Each raises ConsoleError in one line."""
 
 import json
 import uuid
@@ -25,12 +25,12 @@ class RefusedField(ConsoleError):
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")
         self.field = field
-        """As the payload names it: "api_keys.count"; "payload" when it is all of it."""
+        """Its path in the payload, such as "api_keys.count"; "payload" for the whole."""
         self.rule = rule
 
 
 def check_payload(declared: Declaration, document: object) -> None:
-    """Raise RefusedField for a payload that "Verify project" would refuse, by the same rules."""
+    """Raise RefusedField if "Verify project" would refuse the payload; the rules are the same."""
     try:
         declared.parse(document)
     except InvalidPayload as refused:
@@ -45,29 +45,29 @@ def start(executions: Executions, job_type: JobType, document: dict[str, Any]) -
 
 
 def stop(executions: Executions, execution: Execution, who: str = "the console") -> None:
-    """Stop a running execution. What its job has created stays until the job is rolled back."""
+    """Stop a running execution. What its job has created is kept until the job is rolled back."""
     _call(executions.client.stop_execution, executionArn=execution.arn, error=STOPPED, cause=f"stopped in {who}")
 
 
 def redrives(execution: Execution, job_status: str | None) -> bool:
-    """Return whether trying again means to go on where the execution was, instead of starting another.
+    """Return whether a retry resumes the execution where it stopped, instead of starting another.
 
-    A rolled back job takes no more attempts, and one that failed has been rolled back or has nothing to go on with.
+    A rolled back job accepts no more attempts, and a failed one has been rolled back or has nothing to resume.
     """
     return execution.redrivable and execution.status in {"ABORTED", "TIMED_OUT"} and job_status in {None, "running"}
 
 
 def retry(executions: Executions, execution: Execution, job_status: str | None) -> str:
-    """Try a failed job again and return the name of the execution that does it: the same one, or a new job's.
+    """Retry a failed job and return the name of the execution that does so: the same one, or a new job's.
 
-    What rolled a job back rolls it back again.
+    For an execution that was a rollback, start another rollback of that job.
     """
     if redrives(execution, job_status):
         _call(executions.client.redrive_execution, executionArn=execution.arn)
         return execution.name
     job_type, payload = job_type_of(execution.arn), json.loads(execution.input)
     if job_type is None or not isinstance(payload, dict):
-        raise ConsoleError("no job type takes its input: there is nothing to try again")
+        raise ConsoleError("no job type accepts its input, so it cannot be retried")
     if isinstance(rolled_back := payload.get("rolls_back"), str):
         return str(_call(roll_back, job_type, rolled_back, _place(executions)).job_id)
     payload = payload_of_retry(payload, execution.name, job_status)
@@ -75,10 +75,10 @@ def retry(executions: Executions, execution: Execution, job_status: str | None) 
 
 
 def payload_of_retry(payload: Mapping[str, Any], job_id: str, job_status: str | None) -> dict[str, Any]:
-    """Return the payload with which a job that ended so in the ledger is tried again.
+    """Return the payload for the retry of a job that has this status in the ledger.
 
-    It names the job whose rollback was incomplete, and in whose place the new one is. A job that was rolled back has
-    already taken the place of the one that it names.
+    If the job's rollback was incomplete, the payload names the job that the new one replaces. A job that was rolled
+    back has already replaced the one that its payload names.
     """
     kept = {name: value for name, value in payload.items() if name != "retries" or job_status != "rolled_back"}
     return kept | ({"retries": job_id} if job_status == "rollback_incomplete" else {})

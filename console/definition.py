@@ -9,7 +9,7 @@ Document = Mapping[str, Any]
 
 
 class Way(StrEnum):
-    """How a state leads to the next."""
+    """How one state leads to the next."""
 
     NEXT = "next"
     CHOICE = "choice"
@@ -18,7 +18,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """One way from a state to another. The label says when it is taken; a plain Next has none."""
+    """A transition from one state to another. The label says when it is taken; a plain Next has none."""
 
     source: str
     target: str
@@ -40,7 +40,7 @@ class State:
 
 @dataclass(frozen=True)
 class Machine:
-    """A definition, or one branch of a Parallel. States are in the order in which they are written."""
+    """A definition, or one branch of a Parallel. States are in the order of the document."""
 
     start_at: str
     states: Mapping[str, State] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Machine:
 
 
 def read_definition(document: Document) -> Machine:
-    """Return the machine that a definition describes. Raises KeyError where it is not the States Language."""
+    """Return the machine that a definition describes. Raise KeyError if it is not in the States Language."""
     states = {name: _state(name, state) for name, state in document["States"].items()}
     return Machine(document["StartAt"], states)
 
@@ -84,7 +84,7 @@ def _transitions(name: str, document: Document) -> Iterator[Transition]:
 
 
 def describe_rule(rule: Document) -> str:
-    """Return a Choice's rule as a person reads it: "services.auth is true"."""
+    """Return a Choice's rule in readable form: "services.auth is true"."""
     for word in ("And", "Or"):
         if word in rule:
             return f" {word.lower()} ".join(describe_rule(each) for each in rule[word])

@@ -1,14 +1,14 @@
-"""What went wrong, in words."""
+"""The error that the console shows."""
 
 import json
 
 
 class ConsoleError(Exception):
-    """What the reader can put right. The message is one line."""
+    """An error that the user can fix. The message is one line."""
 
 
 def readable_cause(cause: str) -> str:
-    """Return the one line in an error's cause that a person reads: Lambda's errorMessage, or the first line."""
+    """Return the readable line in an error's cause: Lambda's errorMessage, or else the first line."""
     try:
         document = json.loads(cause)
         message = document["errorMessage"]

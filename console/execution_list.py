@@ -1,4 +1,4 @@
-"""The list of executions: filtered, paged, and each row filled from the ledger or else from the execution's history."""
+"""The list of executions: filtered, paged, with each row taken from the ledger or else from the execution's history."""
 
 import math
 import threading
@@ -16,7 +16,7 @@ from provisioning.stage import Ending
 
 PAGE_SIZE = 25
 ASKED_AT_ONCE = 60
-"""How many inputs are asked for in one look for a project, which keeps below what AWS allows in a second."""
+"""How many inputs one search for a project reads, which is below what AWS allows per second."""
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
 
@@ -28,10 +28,10 @@ class Query:
     status: str = ""
     project: str = ""
     machine: str = ""
-    """The state machine's name; of any when empty."""
+    """The state machine's name; empty for any."""
     page: int = 1
     most: int = PAGE
-    """How many of the newest executions are looked at."""
+    """How many of the newest executions are searched."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Row:
     name: str
     machine: str
     job: str
-    """What kind of job it is, in words."""
+    """The kind of job, in words."""
     status: str
-    """What Step Functions says."""
+    """The status in Step Functions."""
     started_at: datetime
     stopped_at: datetime | None
     outcome: str = ""
-    """What the ledger says of the job, where it knows more: rolled_back, rollback_incomplete."""
+    """The job's status in the ledger, if that says more: rolled_back, rollback_incomplete."""
     project_id: str = ""
     stage: str = ""
     percent: int | None = None
@@ -64,15 +64,15 @@ class Page:
     found: int
     """How many executions the query found."""
     listed: int
-    """How many were looked at."""
+    """How many were searched."""
     unread: int
-    """How many could not be looked at yet for the project asked for: the next look goes on with them."""
+    """How many are still to be searched for the requested project: the next search continues with them."""
     older: bool
-    """Whether there are executions beyond those that were looked at."""
+    """Whether there are executions beyond those that were searched."""
 
 
 class ExecutionList:
-    """Answers queries. Raises ConsoleError when Step Functions cannot be asked."""
+    """Answer queries. Raise ConsoleError if Step Functions cannot be reached."""
 
     def __init__(self, executions: Executions, ledger: Ledger) -> None:
         self._executions = executions
@@ -81,7 +81,7 @@ class ExecutionList:
         self._lock = threading.Lock()
 
     def look(self, query: Query) -> Page:
-        """Return the page that the query asks for, or the last one when there are fewer."""
+        """Return the requested page, or the last one if there are fewer."""
         listed, older = self._executions.list(query.most, query.machine)
         found = [one for one in listed if query.status in {"", one.status}]
         unread = 0

@@ -1,4 +1,4 @@
-"""The page of one execution: its picture, its stages, its ledger, what it created, and every event."""
+"""The page of one execution: its graph, stages and ledger, what it created, and every event."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -21,16 +21,15 @@ from console.timeline import Status
 
 POLL_SECONDS = 1.0
 POLLS_AFTER_THE_END = 5
-"""An ended execution can only be redriven: it is looked at this many times less often."""
+"""An ended execution can only be redriven, so it is read this many times less often."""
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
 FILTERED = ("id", "type", "state", "summary")
 MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
 
 
 async def execution_page(setting: Setting, name: str, machine: str = "") -> None:
-    """Build the page of an execution, of a state machine or the first that has one of that name.
-
-    Raises HTTPException where there is no such execution.
+    """Build the page of an execution of that name, in one state machine or the first that has one. Raise HTTPException
+    if there is none.
     """
     try:
         shown = await asyncio.to_thread(setting.sources.read, name, machine)
@@ -187,7 +186,7 @@ class _ExecutionPage:
         execution = self._shown.execution
         marks = {}
         for name, run_ in execution.timeline.states.items():
-            # The countdown is written once and goes on in the browser: the picture is drawn when a status changes.
+            # The countdown is written once and continues in the browser: the graph is drawn only when a status changes.
             last = run_.last
             since = last.ended_at if last and last.ended_at else execution.started_at
             note = formatting.note(run_, since)

@@ -1,4 +1,4 @@
-"""Reads executions from Step Functions, by boto3 alone: what is shown is what AWS holds."""
+"""Read executions from Step Functions, with boto3 only: the console shows what AWS has."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from console.timeline import Timeline
 
 KEPT_EXECUTIONS = 200
 PAGE = 1000
-"""The most that ListExecutions and GetExecutionHistory give in one answer."""
+"""The maximum number of results of ListExecutions and GetExecutionHistory in one answer."""
 
 ABSENT = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 
@@ -59,17 +59,17 @@ class Execution:
 
     @property
     def project_id(self) -> str:
-        """The project that its input names, or nothing."""
+        """The project that its input names, or an empty string."""
         return project_in(self.input)
 
     @property
     def not_wanted(self) -> set[str]:
-        """The states that its input leaves out: they answer without having done anything."""
+        """The states that its input leaves out: they answer without doing anything."""
         return self.timeline.stages.not_wanted(self.input)
 
     @property
     def percent(self) -> int:
-        """How far the job is."""
+        """The job's progress."""
         return self.timeline.percent(self.not_wanted)
 
 
@@ -78,16 +78,16 @@ class Absent(ConsoleError):
 
 
 class Executions:
-    """The executions of every job type's state machine. Every method raises ConsoleError in one line when AWS says no.
+    """The executions of every job type's state machine. Every method raises ConsoleError, in one line, if AWS refuses.
 
-    Safe to use from several threads. Waits that a definition asks for are multiplied by time_scale, as a laptop stack
-    does it; on AWS it is 1.
+    Safe to use from several threads. The waits in a definition are multiplied by time_scale, as on a laptop stack; on
+    AWS it is 1.
     """
 
     def __init__(self, client: Any, state_machine_arn: str, time_scale: float = 1.0) -> None:
         self.client = client
         self.state_machine_arn = state_machine_arn
-        """The one that was given, or its alias: the others are found from it."""
+        """The given one, or its alias: the others are found from it."""
         self.machines = state_machines(state_machine_arn)
         """The ARN of each state machine, by its name."""
         self._time_scale = time_scale
@@ -99,7 +99,7 @@ class Executions:
     def list(self, most: int = PAGE, machine: str = "") -> tuple[Sequence[Listed], bool]:
         """Return the newest executions of one state machine or of all, and whether there are older ones.
 
-        A job type that the deployment does not have yet has none.
+        A job type that the deployment does not have yet has no executions.
         """
         answers = [self._list(arn, most) for name, arn in self.machines.items() if machine in {"", name}]
         found = [one for listed, _ in answers for one in listed]
@@ -107,14 +107,14 @@ class Executions:
         return found[:most], len(found) > most or any(older for _, older in answers)
 
     def project_id(self, arn: str) -> str:
-        """Return the project that an execution's input names, or nothing; asked for once."""
+        """Return the project that an execution's input names, or an empty string; read once."""
         if arn not in self._inputs:
             described = self._call(self.client.describe_execution, executionArn=arn)
             self._inputs[arn] = project_in(described.get("input", ""))
         return self._inputs[arn]
 
     def knows_project_id(self, arn: str) -> bool:
-        """Return whether project_id() answers without asking AWS."""
+        """Return whether project_id() answers without a request to AWS."""
         return arn in self._inputs
 
     def find(self, name: str, machine: str = "") -> str | None:
@@ -129,7 +129,7 @@ class Executions:
             return None
         arn = str(described["executionArn"])
         self._inputs[arn] = project_in(described.get("input", ""))
-        # A redrive opens an execution again, and closes it at another time.
+        # A redrive reopens an execution and closes it at another time.
         key = (arn, described.get("stopDate", described["startDate"]))
         with self._lock:
             kept = self._ended.get(key)
@@ -200,7 +200,7 @@ class Executions:
         if arn not in self._definitions:
             answer = self._call(self.client.describe_state_machine_for_execution, executionArn=arn)
             text: str = answer["definition"]
-            # Most executions run one definition: it is kept once.
+            # Most executions run the same definition, so it is kept once.
             shared = self._definitions.setdefault(text, json.loads(text))
             self._definitions[arn] = shared
         return self._definitions[arn]
@@ -225,7 +225,7 @@ class Executions:
 
 
 def project_in(text: str) -> str:
-    """Return the project that an execution's input names, or nothing."""
+    """Return the project that an execution's input names, or an empty string."""
     try:
         found = json.loads(text)["project_id"]
     except (ValueError, KeyError, TypeError, RecursionError):

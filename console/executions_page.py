@@ -70,7 +70,7 @@ class _List:
         finally:
             self._looking = False
         if query == self._query:
-            # An answer to an older question would undo what the reader has asked since.
+            # An answer to an older query would undo the user's later one.
             self._page, self._problem = page, problem
             self._show()
 

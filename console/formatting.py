@@ -1,4 +1,4 @@
-"""Times, durations and names as they are shown, on the page and in the terminal alike."""
+"""Times, durations and names, formatted alike for the page and the terminal."""
 
 from datetime import datetime
 
@@ -39,11 +39,11 @@ SIGNS = {
     "skipped": "-",
     "compensated": "↩",
 }
-"""So that no status is told by its colour alone."""
+"""So that no status is shown by colour only."""
 
 
 def status_word(status: str) -> str:
-    """Return a status of Step Functions or of the ledger as a person says it."""
+    """Return a status of Step Functions or of the ledger in words."""
     return STATUS_WORDS.get(status, status.replace("_", " ").lower())
 
 
@@ -53,7 +53,7 @@ def status_class(status: str) -> str:
 
 
 def stage_words(stage: str) -> str:
-    """Return a stage as a person says it: "Generating API keys"; a state's own name is left as it is."""
+    """Return a stage in words: "Generating API keys"; a state's own name is unchanged."""
     if stage not in set(Stage):
         return stage
     return stage.replace("_", " ").capitalize().replace("api", "API")
@@ -62,19 +62,19 @@ def stage_words(stage: str) -> str:
 def job_words(arn: str) -> str:
     """Return the kind of job that a state machine or an execution is, by its ARN: "Suspend project".
 
-    A state machine of no job type is called by its own name.
+    A state machine of no job type keeps its own name.
     """
     job_type = job_type_of(arn)
     return type_words(job_type) if job_type is not None else machine_of(arn)
 
 
 def type_words(job_type: JobType) -> str:
-    """Return a job type as a person says it: "Suspend project"."""
+    """Return a job type in words: "Suspend project"."""
     return job_type.replace("_", " ").capitalize()
 
 
 def field_words(name: str) -> str:
-    """Return the name of a document's field as a person says it: "API keys", "Secret ARN"."""
+    """Return the name of a document's field in words: "API keys", "Secret ARN"."""
     return name.replace("_", " ").capitalize().replace("Api ", "API ").replace(" arn", " ARN")
 
 
@@ -89,31 +89,31 @@ def seconds(value: float) -> str:
 
 
 def countdown(value: float) -> str:
-    """Return the time that is left: "4:12" or "1:04:12", never below "0:00"."""
+    """Return the remaining time: "4:12" or "1:04:12", never below "0:00"."""
     minutes, rest = divmod(round(max(0.0, value)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def step_seconds(step: StepProgress) -> str:
-    """Return how long a step of the ledger took; nothing for one that has not ended."""
+    """Return how long a step of the ledger took; empty if it has not ended."""
     if step.started_at is None or step.completed_at is None:
         return ""
     return f"{(step.completed_at - step.started_at).total_seconds():.2f}"
 
 
 def clock(moment: datetime | None) -> str:
-    """Return the time of day here, to the second."""
+    """Return the local time of day, to the second."""
     return moment.astimezone().strftime("%H:%M:%S") if moment else ""
 
 
 def precise_clock(moment: datetime | None) -> str:
-    """Return the time of day here, to the millisecond."""
+    """Return the local time of day, to the millisecond."""
     return moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if moment else ""
 
 
 def date_and_clock(moment: datetime | None) -> str:
-    """Return date and time here, to the second."""
+    """Return the local date and time, to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
@@ -124,7 +124,7 @@ def next_attempt(retry: Retry, now: datetime) -> str:
 
 
 def note(run: StateRun, now: datetime) -> str:
-    """Return what is to be said of a state in a few words, its status first of all."""
+    """Return a short description of a state, beginning with its status."""
     count = len(run.attempts)
     if run.status is Status.RETRYING and run.retry:
         return next_attempt(run.retry, now)

@@ -1,4 +1,4 @@
-"""What every page has: its head, the bar at the top, and sections that are sent again only when they change."""
+"""The frame of every page: its head, the bar at the top, and sections that are sent again only when they change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ STATIC_URL = "/console-static"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a console shows, and whether it may act."""
+    """The sources that a console shows, and whether it may act."""
 
     sources: Sources
     where: str
-    """The endpoint and the state machine, as the bar at the top says them."""
+    """The endpoint and the state machine, as shown in the bar at the top."""
     read_only: bool = False
 
     @property
@@ -33,13 +33,13 @@ class Setting:
 
 
 def execution_link(machine: str, name: str) -> str:
-    """Return the address of an execution's page. Neither name has a character that an address gives a meaning."""
+    """Return the address of an execution's page. Neither name needs escaping in an address."""
     return f"/executions/{machine}/{name}"
 
 
 @contextmanager
 def frame(setting: Setting, title: str) -> Iterator[None]:
-    """Lay out a page around what is built within."""
+    """Lay out a page around the block's elements."""
     ui.page_title(f"{title} · Provisioner")
     version = max(int(file.stat().st_mtime) for file in STATIC.iterdir())
     ui.add_head_html(
@@ -53,13 +53,13 @@ def frame(setting: Setting, title: str) -> Iterator[None]:
 
 
 class Section:
-    """A part of a page that a template fills. The browser gets it again only when it says something else."""
+    """A part of a page that a template fills. It is sent to the browser again only when its text changes."""
 
     def __init__(self, css_class: str = "") -> None:
         self._element = html("").classes(css_class)
 
     def show(self, template: str, **context: Any) -> None:
-        """Fill it. Raises jinja2.UndefinedError for what the template misses."""
+        """Fill it. Raise jinja2.UndefinedError if the template lacks a value."""
         filled = render(template, **context)
         if filled != self._element.content:
             self._element.content = filled
@@ -70,13 +70,13 @@ class Section:
 
 
 def html(content: str, tag: str = "div") -> ui.html:
-    """Put markup on the page that the templates have made, which escape everything that others named."""
+    """Add markup from the templates to the page. The templates escape all names chosen by others."""
     return ui.html(content, sanitize=False, tag=tag)
 
 
 @contextmanager
 def panel(title: str, css_class: str = "") -> Iterator[ui.element]:
-    """Lay out a titled panel around what is built within, and yield its head."""
+    """Lay out a titled panel around the block's elements, and yield its head."""
     with ui.element("section").classes(f"panel {css_class}").props(f'aria-label="{title}"'):
         with ui.element("div").classes("panel-head") as head:
             html(title, "h2")
@@ -84,7 +84,7 @@ def panel(title: str, css_class: str = "") -> Iterator[ui.element]:
 
 
 def button(text: str, action: Any, css_class: str = "") -> ui.element:
-    """Put a button on the page."""
+    """Add a button to the page."""
     made = ui.element("button").classes(f"button {css_class}").props("type=button").on("click", action)
     with made:
         html(text, "span")
@@ -92,7 +92,7 @@ def button(text: str, action: Any, css_class: str = "") -> ui.element:
 
 
 def confirm(title: str, text: str, act: str, action: Any) -> ui.dialog:
-    """Return a dialog that asks before the action, which returns what is to be said of it. Closed at first."""
+    """Return a dialog, closed at first, that asks before the action. The action returns the message to show."""
     with ui.dialog().props(f'aria-label="{title}"') as dialog, ui.card():
         html(render("question", title=title, text=text))
         problem = Section()

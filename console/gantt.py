@@ -8,7 +8,7 @@ from console import formatting
 from console.timeline import StateRun, Timeline
 
 NARROWEST = 0.6
-"""Percent of the width: what took a moment is still to be seen."""
+"""Percent of the width, so that even a very short bar is visible."""
 
 TICKS = 3
 NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -16,7 +16,7 @@ NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 @dataclass(frozen=True)
 class Bar:
-    """From where to how far, in percent of the width. A wait is the time until the next attempt."""
+    """Start and width in percent. A wait is the time until the next attempt."""
 
     left: float
     width: float

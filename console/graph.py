@@ -1,4 +1,4 @@
-"""Draws a state machine in Mermaid's language, from its definition and from nothing else."""
+"""Draw a state machine in Mermaid's language, from its definition only."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,46 +12,46 @@ SHAPES = {
     "Fail": ("([", "])"),
     "Pass": ("[/", "/]"),
 }
-"""A Task, and whatever is not named here, is a rectangle with round corners."""
+"""A Task, or any type not named here, is a rectangle with round corners."""
 
 ARROWS = {Way.NEXT: "-->", Way.CHOICE: "-->", Way.CATCH: "-.->"}
 TAKEN_CLASS = "taken"
 ENTITIES = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;"}
 )
-"""Mermaid's own escapes: what a state is called can never end its label."""
+"""Mermaid's own escapes, so that the name of a state can never end its label."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What is written and shown of one state in an execution: a CSS class, and a note below its name."""
+    """How one state of an execution is marked: a CSS class, and a note below its name."""
 
     css_class: str
     note: str = ""
 
 
 def mermaid(definition: Document, marks: Mapping[str, Mark] | None = None, taken: Collection[Transition] = ()) -> str:
-    """Return the picture of a definition as Mermaid's text, the same text for the same arguments.
+    """Return the graph of a definition as Mermaid text, the same text for the same arguments.
 
-    States stand under their names, the branches of a Parallel side by side, catches dashed. With marks, states carry
-    these classes and notes, and the transitions taken the class "taken". Raises KeyError where the definition is not
+    States stand under their names, the branches of a Parallel side by side, catches dashed. With marks, states have
+    these classes and notes, and the transitions taken have the class "taken". Raise KeyError if the definition is not
     in the States Language.
     """
     return "\n".join(["flowchart TB", *_Picture(read_definition(definition), marks or {}, taken).lines()]) + "\n"
 
 
 def node_ids(definition: Document) -> dict[str, str]:
-    """Return the id that each state's node has in the picture, by the state's name."""
+    """Return the id of each state's node in the graph, by the state's name."""
     return _ids(read_definition(definition))
 
 
 def taken_edges(definition: Document, taken: Collection[Transition]) -> list[str]:
-    """Return the ids that the arrows of these transitions have in a picture with marks."""
+    """Return the ids of these transitions' arrows in a graph with marks."""
     return list(_Picture(read_definition(definition), {}, taken).taken_edges())
 
 
 def _ids(machine: Machine) -> dict[str, str]:
-    # Numbers, because a name may be a word of Mermaid's, and two names may differ in punctuation alone.
+    # Numbers, because a name may be a Mermaid keyword, and two names may differ only in punctuation.
     return {state.name: f"s{number}" for number, state in enumerate(machine.every_state(), 1)}
 
 
@@ -81,11 +81,11 @@ class _Picture:
             opening, closing = SHAPES.get(state.kind, ("(", ")"))
             yield f'{indent}{node}{opening}"{self._label(state)}"{closing}'
             return
-        # One line: what is inside covers a second.
+        # One line only: the content would cover a second.
         yield f'{indent}subgraph {node}["{self._label(state, " · ")}"]'
-        # A box that does not say its direction lies across that of the box around it.
+        # Without a direction of its own, a box gets the one across that of its parent.
         yield f"{indent}{INDENT}direction TB"
-        # Mermaid lays boxes that nothing connects out from the right to the left.
+        # Mermaid places unconnected boxes from right to left.
         for number, machine in reversed(list(enumerate(state.inner, 1))):
             yield f'{indent}{INDENT}subgraph {node}b{number}[" "]'
             yield f"{indent}{2 * INDENT}direction TB"
@@ -96,7 +96,7 @@ class _Picture:
         yield f"{indent}end"
 
     def _arrows(self, machine: Machine, indent: str) -> Iterator[str]:
-        """The arrows of one level: one that stood outside its box would pull the box's states apart."""
+        """Yield the arrows of one level: an arrow outside its box would pull the box's states apart."""
         for state in machine.states.values():
             for transition in state.transitions:
                 name = f"{self._edge(transition)}@" if self._marks else ""

@@ -1,4 +1,4 @@
-"""Reads an execution's events into its timeline."""
+"""Read an execution's events into its timeline."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,9 +31,9 @@ def read_history(
     started_at: datetime,
     time_scale: float = 1.0,
 ) -> Timeline:
-    """Return the timeline of an execution from its events, oldest first, and what DescribeExecution says of it.
+    """Return the timeline of an execution from its events, oldest first, and DescribeExecution's answer.
 
-    A history that has just begun, without an event yet, or is cut off, is read as far as it goes.
+    A history that is still empty, or cut off, is read as far as it goes.
     """
     reader = _Reader(machine)
     last_at = started_at
@@ -113,7 +113,7 @@ class _Reader:
 
     def _fail(self, run: StateRun, event: Event, details: Mapping[str, Any]) -> None:
         if run.last is None or run.last.ended_at is not None:
-            # Neither Lambda nor the quota let it be scheduled.
+            # Lambda or a quota prevented its scheduling.
             self._start(run, event, {})
         attempt = run.attempts[-1]
         attempt.ended_at, attempt.failed = event["timestamp"], True
@@ -132,7 +132,7 @@ def _function_name(arn: str) -> str:
 
 
 def _way(source: StateRun, target: str) -> set[Transition]:
-    """The transition between two states. Two rules of a Choice that lead to one state cannot be told apart."""
+    """Return the transition between two states. Two rules of a Choice that lead to one state are indistinguishable."""
     possible = [one for one in source.state.transitions if one.target == target]
     caught = [one for one in possible if (one.way is Way.CATCH) == source.caught]
     return set(caught or possible)
@@ -157,7 +157,7 @@ def _compensate(stages: Stages, runs: Mapping[str, StateRun]) -> None:
                 run = runs.get(stages.states[stage])
                 if run is not None and run.attempts:
                     run.undone = True
-                    # What went wrong stays to be seen.
+                    # The error stays visible.
                     if run.status is Status.SUCCEEDED:
                         run.status = Status.COMPENSATED
 
@@ -165,7 +165,7 @@ def _compensate(stages: Stages, runs: Mapping[str, StateRun]) -> None:
 def _ahead(
     machine: Machine, runs: Mapping[str, StateRun], order: Sequence[str], *, with_catches: bool = True
 ) -> set[str]:
-    """The states that may still be entered, or that may without a failure."""
+    """Return the states that may still be entered, or that may without a failure."""
     active = [name for name in order if runs[name].exited_at is None] or list(order[-1:]) or [machine.start_at]
     found, left = set[str](), list(active)
     if not order:

@@ -1,4 +1,4 @@
-"""What is shown of one job, on the page and in the terminal alike: Step Functions' history beside the ledger."""
+"""What the page and the terminal show of one job: Step Functions' history beside the ledger."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from provisioning.stage import Ending
 
 @dataclass(frozen=True)
 class Sources:
-    """Where everything that is shown comes from."""
+    """The sources of everything that is shown."""
 
     executions: Executions
     ledger: Ledger
@@ -22,14 +22,14 @@ class Sources:
 
     @classmethod
     def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":
-        """Return the sources behind boto3's clients of Step Functions and of CloudWatch Logs."""
+        """Return the sources for boto3's clients of Step Functions and CloudWatch Logs."""
         executions, ledger = Executions(client, state_machine_arn, time_scale), Ledger()
         return cls(executions, ledger, Logs(logs), ExecutionList(executions, ledger))
 
     def read(self, name: str, machine: str = "") -> "JobView | None":
-        """Return the job as it is now, or None when there is no such execution. Raises ConsoleError.
+        """Return the job as it is now, or None if there is no such execution. Raise ConsoleError.
 
-        Without a state machine's name, the first that has an execution of that name is taken.
+        Without a state machine's name, use the first one that has an execution of that name.
         """
         execution = self.executions.read(name, machine)
         return None if execution is None else JobView(execution, self.ledger.read(name))
@@ -37,7 +37,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class JobView:
-    """One job. The ledger says how far it is; where none is connected, it follows from the history."""
+    """One job. Its progress comes from the ledger or, if none is connected, from the history."""
 
     execution: Execution
     record: Record
@@ -53,7 +53,7 @@ class JobView:
 
     @property
     def outcome(self) -> str:
-        """What Step Functions says, or the ledger where it knows more of a job that did not succeed."""
+        """The status in Step Functions, or in the ledger if that says more of a job that did not succeed."""
         if self.progress and self.progress.status in {"rolled_back", "rollback_incomplete"}:
             return self.progress.status
         return self.execution.status
@@ -68,7 +68,7 @@ class JobView:
 
     @property
     def stage(self) -> str:
-        """The ledger's name of the current stage; a state's own name where the ledger has none for it."""
+        """The ledger's name of the current stage, or the state's own name if the ledger has none."""
         if self.progress:
             return self.progress.stage
         if self.execution.status == "SUCCEEDED":

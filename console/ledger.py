@@ -1,4 +1,4 @@
-"""What the control plane knows of jobs, where one can be reached. The page does without it as well."""
+"""What the control plane knows of jobs, if one can be reached. The page also works without it."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Record:
-    """What the ledger holds of one job; all of it is None when there is a problem, which is one line."""
+    """What the ledger has of one job; if there is a problem, in one line, the rest is None."""
 
     progress: Progress | None = None
     resources: Resources | None = None
@@ -25,7 +25,7 @@ class Record:
 
 
 class Ledger:
-    """Asks the control plane over one connection of its own."""
+    """Ask the control plane over one connection of its own."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -36,7 +36,7 @@ class Ledger:
         return bool(os.environ.get(SETTING))
 
     def read(self, job_id: str) -> Record:
-        """Return what is known of a job; an unknown one has no progress."""
+        """Return what is known of a job; an unknown job has no progress."""
         if not self.connected:
             return Record(problem=NOT_CONNECTED)
         try:
@@ -47,7 +47,7 @@ class Ledger:
         return Record(progress, resources)
 
     def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
-        """Return those of the jobs that the ledger knows; none of them while it cannot be asked."""
+        """Return those of the jobs that the ledger knows; none while it cannot be reached."""
         if not self.connected or not job_ids:
             return {}
         try:

@@ -16,7 +16,7 @@ from provisioning.redaction import redact, redact_text
 
 MOST_LINES = 200
 LATE_SECONDS = 2.0
-"""How long after an attempt's end its last lines may still come."""
+"""How long after an attempt's end its last lines may still arrive."""
 
 FRAME = {"timestamp", "level", "message", "location", "service", "correlation_id", "xray_trace_id", "stage"}
 COMPENSATION = "compensation"
@@ -24,7 +24,7 @@ COMPENSATION = "compensation"
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line, redacted. Details are what the record says beyond its message."""
+    """One line, redacted. Details are the fields of the record other than its message."""
 
     at: datetime
     level: str
@@ -34,14 +34,14 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of an attempt, or why there are none to be had."""
+    """The lines of an attempt, or why they are not available."""
 
     lines: Sequence[LogLine] = ()
     problem: str = ""
 
 
 class Logs:
-    """Reads log groups. Without a group's name, each function's is found: its own, or that of its whole stack."""
+    """Read log groups. Without a group's name, each function's is found: its own, or that of its whole stack."""
 
     def __init__(self, client: Any, log_group: str | None = None) -> None:
         self._client = client
@@ -55,7 +55,7 @@ class Logs:
         request = {
             "startTime": int(attempt.started_at.timestamp() * 1000) - 1,
             "endTime": int((end.timestamp() + LATE_SECONDS) * 1000),
-            # A quoted term is found wherever it stands, and quotes cannot be part of an execution's name.
+            # A quoted term matches anywhere, and an execution's name cannot contain quotes.
             "filterPattern": f'"{job_id}"',
             "limit": MOST_LINES,
         }
@@ -81,14 +81,14 @@ class Logs:
 
 
 def _expected(stages: Stages, state: str) -> str | None:
-    """Return the stage that a state's lines name, or None where they may name any."""
+    """Return the stage that a state's lines name, or None if they may name any."""
     return COMPENSATION if state in stages.undoes else stages.stage_of(state)
 
 
 def _of_state(
     expected: str | None, job_id: str, attempt: Attempt, events: Sequence[dict[str, Any]]
 ) -> Iterator[LogLine]:
-    """Leave out what other stages of the job logged at the same time, where all share one group."""
+    """Drop what other stages of the job logged at the same time, if all share one group."""
     for event in events:
         at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
         try:
@@ -103,7 +103,7 @@ def _of_state(
         if other_job or other_stage:
             continue
         if attempt.ended_at is not None and at > attempt.ended_at and record.get("message") == "attempt started":
-            # From here on it is the next attempt that speaks.
+            # From here on the lines are the next attempt's.
             return
         record = redact(record)
         details = {name: value for name, value in record.items() if name not in FRAME}

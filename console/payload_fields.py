@@ -11,11 +11,11 @@ from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.rules import read_schema
 
 PROJECT = "Project"
-"""The group of what stands at the top of a payload."""
+"""The group of the fields at the top level of a payload."""
 
 
 class Kind(StrEnum):
-    """How a value is asked for."""
+    """How a value is entered."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -30,7 +30,7 @@ class Field:
     """One value of a payload."""
 
     name: str
-    """As a refusal names it: "api_keys.count"."""
+    """Its path in a refusal: "api_keys.count"."""
     group: str
     label: str
     kind: Kind
@@ -40,7 +40,7 @@ class Field:
     hint: str = ""
 
     def parse(self, entered: Any) -> Any:
-        """Return the value that was entered, None for an empty one. Raise ValueError, saying the rule it breaks."""
+        """Return the value that was entered, None if empty. Raise ValueError, naming the broken rule."""
         value = entered.strip() if isinstance(entered, str) else entered
         if value in ("", None):
             return None
@@ -54,14 +54,14 @@ class Field:
 
 
 def fields_of(declared: Declaration) -> list[Field]:
-    """Return the fields of a job type's payload, in the schema's order, those at its top first."""
+    """Return the fields of a job type's payload in the schema's order, the top level first."""
     schema = read_schema(declared.schema)
     found = list(_fields(schema, schema.get("definitions", {})))
     return sorted(found, key=lambda field: field.group != PROJECT)
 
 
 def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload that has these values by their fields' names; None leaves a field out."""
+    """Return the payload with these values, by their fields' names; None omits a field."""
     document: dict[str, Any] = {}
     for name, value in values.items():
         if value is not None:
@@ -107,5 +107,5 @@ def _label(name: str, rules: Mapping[str, Any]) -> str:
 
 
 def _resolved(rules: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the rules with those of the definition that they refer to."""
+    """Return the rules merged with the definition that they refer to."""
     return {**definitions[rules["$ref"].rpartition("/")[2]], **rules} if "$ref" in rules else rules

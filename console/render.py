@@ -1,4 +1,4 @@
-"""Fills the templates of the page. Everything that others named is escaped."""
+"""Fill the templates of the page. Names chosen by others are escaped."""
 
 import json
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ LONGEST_SUMMARY = 120
 
 
 def render(template: str, **context: Any) -> str:
-    """Return templates/{template}.html filled with the context. Raises jinja2.UndefinedError for what is missing."""
+    """Return templates/{template}.html filled with the context. Raise jinja2.UndefinedError if a value is missing."""
     return _templates.get_template(f"{template}.html").render(**context)
 
 
 def pretty(text: str) -> str:
-    """Return a document's JSON indented and without secrets; what is not JSON is returned as it is, without them."""
+    """Return a document's JSON, indented and without secrets; text that is not JSON is only redacted."""
     text = redact_text(text)
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
@@ -30,7 +30,7 @@ def pretty(text: str) -> str:
 
 
 def event_summary(event: Event) -> str:
-    """Return the state, the error or the resource that an event is about, in a few words, without secrets."""
+    """Return a short description of an event's state, error or resource, without secrets."""
     details = details_of(event)
     parts = [details.get("name"), details.get("error"), details.get("cause"), details.get("resource")]
     text = redact_text(" ".join(" · ".join(str(part) for part in parts if part).split()))
@@ -38,14 +38,14 @@ def event_summary(event: Event) -> str:
 
 
 def event_document(event: Event) -> dict[str, Any]:
-    """Return an event as a JSON document without secrets: times in ISO 8601, and JSON within text opened up."""
+    """Return an event as a JSON document without secrets, with times in ISO 8601 and nested JSON text parsed."""
     plain = json.loads(json.dumps(event, default=lambda value: value.isoformat()))
     opened: dict[str, Any] = _opened(redact(plain))
     return opened
 
 
 def history_document(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Return a whole history as it is exported."""
+    """Return a whole history for the export."""
     return [event_document(event) for event in events]
 
 

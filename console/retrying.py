@@ -1,4 +1,4 @@
-"""When Step Functions tries a state again: no event says so, but it follows from the state's Retry and its failures."""
+"""When Step Functions retries a state: no event says so, but it follows from the state's Retry and its failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ class Retry:
     attempt: int
     """Its number, from 2 on."""
     allowed: int
-    """How many attempts there will be when this one and those after it fail in the same way."""
+    """How many attempts there will be if this one and all later ones fail in the same way."""
     due: datetime
     jitter: bool = False
-    """Whether it may come at any time before."""
+    """Whether it may also come earlier."""
 
 
 def next_retry(
     state: Mapping[str, Any], errors: Sequence[str], failed_at: datetime, time_scale: float = 1.0
 ) -> Retry | None:
-    """Return the next attempt after these errors of the attempts so far, in order, or None when there will be none.
+    """Return the next attempt after these errors of the attempts so far, in order, or None if there is none.
 
-    Each retrier counts its own retries, as in the States Language. Waits are multiplied by time_scale, as a laptop
-    stack does it.
+    Each retrier counts its own retries, as in the States Language. Waits are multiplied by time_scale, as on a laptop
+    stack.
     """
     retriers = state.get("Retry", ())
     used = [0] * len(retriers)
@@ -52,7 +52,7 @@ def next_retry(
 
 
 def allowed_attempts(state: Mapping[str, Any]) -> int:
-    """Return how many attempts a state has when each fails with an error of its own code."""
+    """Return how many attempts a state has if each fails with an error of its own code."""
     found = _matching(state.get("Retry", ()), "States.TaskFailed")
     return 1 if found is None else 1 + _maximum(state["Retry"][found])
 

@@ -1,4 +1,4 @@
-"""Serves the console over HTTP: on loopback to this machine alone, elsewhere to who has the token."""
+"""Serve the console over HTTP: on loopback to this machine only, elsewhere to holders of the token."""
 
 import hmac
 import json
@@ -36,8 +36,8 @@ def new_token() -> str:
 
 
 class Guard:
-    """Lets nobody in without the token, and no page of another site: neither by its name for this machine, which is
-    DNS rebinding, nor by a WebSocket, which browsers open across sites.
+    """Refuse requests without the token, and those of other sites' pages: neither DNS rebinding nor a WebSocket, which
+    browsers open across sites, gets through.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -61,16 +61,16 @@ class Guard:
         host = headers.get("host", "")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return PlainTextResponse("Another site's page may not use the console.", HTTPStatus.FORBIDDEN)
+            return PlainTextResponse("Pages of other sites may not use the console.", HTTPStatus.FORBIDDEN)
         if self._token is None:
             if urlsplit(f"//{host}").hostname in LOOPBACK:
                 return None
-            return PlainTextResponse("The console is for this machine alone.", HTTPStatus.MISDIRECTED_REQUEST)
+            return PlainTextResponse("The console is for this machine only.", HTTPStatus.MISDIRECTED_REQUEST)
         if self._is_token(_cookie(headers)):
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["type"] == "http" and self._is_token(given):
-            # The address bar and the browser's history keep no token.
+            # The token stays neither in the address bar nor in the browser's history.
             answer = Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": scope["path"]})
             answer.set_cookie(COOKIE, given, httponly=True, samesite="strict")
             return answer
@@ -88,9 +88,9 @@ def _cookie(headers: dict[str, str]) -> str:
 
 
 def serve(setting: Setting, host: str, port: int, token: str | None, ready: Callable[[str], None]) -> None:
-    """Serve until it is interrupted, and call ready with its address. Raises ConsoleError when the port is taken.
+    """Serve until interrupted, and call ready with the address. Raise ConsoleError if the port is taken.
 
-    Port 0 is a free one. One console per process.
+    Port 0 chooses a free one. One console per process.
     """
     validate_required_handlers()
     listening = _listen(host, port)
@@ -119,7 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        # From here on whoever was told the address may come, and waits until the server takes them in.
+        # From here on clients that know the address may connect, and wait until the server accepts them.
         listening.listen()
     except OSError as error:
         raise ConsoleError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""How far each stage is: from the ledger, with the next attempt that only the history knows; or from the history."""
+"""The progress of each stage: from the ledger, with the next attempt from the history; or only from the history."""
 
 from collections.abc import Mapping, Set
 
@@ -12,7 +12,7 @@ STATUSES = {Status.WAITING: "pending", Status.RETRYING: "failed"}
 
 
 def stage_progress(shown: JobView) -> Progress:
-    """Return what `provision status` shows; where no ledger is connected, the same as the history tells it."""
+    """Return what `provision status` shows; without a ledger, the same derived from the history."""
     if shown.progress is not None:
         return shown.progress
     execution = shown.execution

@@ -1,4 +1,4 @@
-"""Which stage of the ledger each state of a job type does, and which stages a compensation undoes."""
+"""Which stage of the ledger each state of a job type runs, and which stages a compensation undoes."""
 
 import json
 from collections.abc import Mapping, Set
@@ -27,7 +27,7 @@ class Stages:
         return self.declared.compensations if self.declared else {}
 
     def stage_of(self, state: str) -> str | None:
-        """Return the ledger's name of the stage that a state does, or None."""
+        """Return the ledger's name of the stage that a state runs, or None."""
         return next((str(stage) for stage, name in self.states.items() if name == state), None)
 
     def not_wanted(self, payload: str) -> set[str]:
@@ -41,7 +41,7 @@ class Stages:
         return {name for stage, name in self.states.items() if stage in skipped}
 
     def percent(self, done: Set[str]) -> int:
-        """Return the share of the states that are done or left out, as the ledger counts it: none before the first."""
+        """Return the share of the states that are done or left out, as the ledger counts it: 0 before the first."""
         states = list(self.states.values())
         return 100 * len(done) // len(states) if states and states[0] in done else 0
 

@@ -1,4 +1,4 @@
-"""The page that starts a job: a form of each job type, checked by the rules by which its stages check the payload."""
+"""The page that starts a job: a form for each job type, checked by the same rules that its stages apply."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 
 
 def start_page(setting: Setting, declared: Declaration) -> None:
-    """Build the page with the form of a job type."""
+    """Build the page with the form for a job type."""
     with frame(setting, "Start a job"):
         html('<div class="heading"><h1>Start a job</h1></div>')
         html(render("job_types", types={one: formatting.type_words(one) for one in DECLARATIONS}, chosen=declared))
@@ -68,7 +68,7 @@ class _Form:
         self._question.open()
 
     def _read(self) -> dict[str, Any]:
-        """Return the payload that is written in the form. Raises RefusedField for what is no number or no JSON."""
+        """Return the payload in the form. Raise RefusedField for an invalid number or invalid JSON."""
         values = {}
         for field in self._fields:
             try:

@@ -4,9 +4,9 @@ from provisioning.jobs.registry import DECLARATIONS, job_type_of, state_machine_
 
 
 def state_machines(known_arn: str) -> dict[str, str]:
-    """Return the ARN of each job type's state machine by its name, found from that of any or of its alias.
+    """Return the ARN of each job type's state machine by its name, given the ARN of any of them or its alias.
 
-    A state machine of no job type stands alone.
+    A state machine of no job type is returned without others.
     """
     own = ":".join(known_arn.split(":")[:7])
     if job_type_of(own) is None:

@@ -21,7 +21,7 @@ class StatePanel:
         self._shown: JobView | None = None
         self._logs: dict[tuple[str, int], Lines] = {}
         self._complete: set[tuple[str, int]] = set()
-        """The attempts of which no more lines can come."""
+        """The attempts whose lines are complete."""
 
     def choose(self, state: str) -> None:
         """Choose the state of this name."""
@@ -29,7 +29,7 @@ class StatePanel:
 
     @property
     def chosen(self) -> str:
-        """The state that is shown: the one picked, or else the one that matters most now."""
+        """The state to show: the chosen one, or else the one that matters most now."""
         if self._picked or self._shown is None:
             return self._picked
         timeline = self._shown.execution.timeline
@@ -57,7 +57,7 @@ class StatePanel:
         return [(attempt, self._logs.get((self.chosen, attempt.number))) for attempt in attempts]
 
     async def read_logs(self) -> None:
-        """Read the log lines of the chosen state's attempts that are not known yet, and show them."""
+        """Read and show the log lines of the chosen state's attempts that are not known yet."""
         state_run, shown = self._run, self._shown
         if state_run is None or shown is None:
             return
@@ -79,7 +79,7 @@ class StatePanel:
 
 
 def _note(state_run: StateRun | None) -> str:
-    """What is said of the state beside its name. The time until the next attempt stands above, where it counts down."""
+    """Return the text beside the state's name. The time until the next attempt is above, where it counts down."""
     if state_run is None or state_run.retry:
         return str(Status.RETRYING)
     return formatting.note(state_run, state_run.entered_at or datetime.now(UTC))

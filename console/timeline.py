@@ -1,4 +1,4 @@
-"""An execution as a person follows it: which states ran, when, in how many attempts, and how they stand."""
+"""An execution for a person to follow: which states ran, when, in how many attempts, and with which outcome."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from console.stages import Stages
 
 
 class Status(StrEnum):
-    """How a state stands in one execution."""
+    """The status of a state in one execution."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -35,9 +35,9 @@ class Attempt:
     cause: str = ""
     failed: bool = False
     sent: str = ""
-    """What the task was given, as JSON."""
+    """The task's input, as JSON."""
     answered: str = ""
-    """What it returned, as JSON."""
+    """The task's output, as JSON."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class StateRun:
     failed_within: bool = False
     status: Status = Status.WAITING
     undone: bool = False
-    """A compensation has removed what it created, or found nothing to remove."""
+    """Whether a compensation has removed what it created, or found nothing to remove."""
     retry: Retry | None = None
     on_failure: bool = False
     """Whether only a failure can still lead here."""
@@ -75,11 +75,11 @@ class StateRun:
 
 @dataclass(frozen=True)
 class Timeline:
-    """An execution as its events tell it. States are in the order of the definition."""
+    """An execution, read from its events. States are in the order of the definition."""
 
     states: Mapping[str, StateRun]
     stages: Stages
-    """What its states do, as the job type declares it."""
+    """The stages of its states, as the job type declares them."""
     taken: frozenset[Transition]
     status: str
     """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
@@ -92,7 +92,7 @@ class Timeline:
 
     @property
     def tasks(self) -> list[StateRun]:
-        """The tasks in the order in which they were entered, and then those that were not, as they are written."""
+        """The tasks in the order in which they were entered, then the others in the order of the definition."""
         tasks = [run for run in self.states.values() if run.state.kind == "Task"]
         return sorted(tasks, key=lambda run: self.order.index(run.name) if run.name in self.order else len(self.order))
 
@@ -102,20 +102,20 @@ class Timeline:
         return max((len(run.attempts) for name, run in self.states.items() if self.stages.stage_of(name)), default=0)
 
     def percent(self, not_wanted: Set[str]) -> int:
-        """Return how far the job is, as the ledger counts it: what is not wanted is done when the job opens."""
+        """Return the job's progress, as the ledger counts it: unwanted stages are done when the job opens."""
         done = {name for name in self.stages.states.values() if self._has_succeeded(name)}
         return self.stages.percent(done | not_wanted)
 
     @property
     def current(self) -> str:
-        """The state that runs or ran last; of several at once the one that was entered first."""
+        """The state that runs or ran last; of several concurrent ones, the one that was entered first."""
         active = [name for name in self.order if self.states[name].status in (Status.RUNNING, Status.RETRYING)]
         tasks = [name for name in active if not self.states[name].state.inner]
         return (tasks or active or list(self.order[-1:]) or [""])[0]
 
     @property
     def stage(self) -> str:
-        """The ledger's name of what the current state does; the state's own where the ledger has none for it."""
+        """The ledger's name of the current state's stage, or the state's own name if the ledger has none."""
         return self.stages.stage_of(self.current) or self.current
 
     def _has_succeeded(self, name: str) -> bool:

@@ -1,1 +1,1 @@
-"""The laptop stack: the shipped state machine and handlers on a real PostgreSQL, without Docker and without AWS."""
+"""The laptop stack: the shipped state machines and handlers on a real PostgreSQL, without Docker or AWS."""

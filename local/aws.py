@@ -1,4 +1,4 @@
-"""Step Functions, Lambda, its logs and Secrets Manager on loopback: moto around shipped definitions and handlers."""
+"""Step Functions, Lambda, its logs and Secrets Manager on loopback: moto with the shipped definitions and handlers."""
 
 import functools
 import io
@@ -38,13 +38,13 @@ ACCOUNT = "123456789012"
 INTERPRETER_CONNECTIONS = 200
 LONGEST_INVOCATION_SECONDS = 24 * 3600
 FRAMES = 10_000
-"""moto takes several for every level of a document, and an execution of it ends without any error of ours."""
+"""moto uses several for every level of a document, and an execution that hits the limit ends without our error."""
 
 
 class LocalAws:
-    """Serves one template's functions and state machines from start() to stop(); one at a time per process.
+    """Serve one template's functions and state machines from start() to stop(); one at a time per process.
 
-    Every change of a secret is in its file before its caller hears of it.
+    Every change of a secret is in its file before the caller gets the answer.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class LocalAws:
 
     @property
     def port(self) -> int:
-        """The TCP port that is served. Raises RuntimeError before start()."""
+        """The TCP port in use. Raise RuntimeError before start()."""
         return self._started().port
 
     @property
     def endpoint_url(self) -> str:
-        """The address for --endpoint-url. Raises RuntimeError before start()."""
+        """The address for --endpoint-url. Raise RuntimeError before start()."""
         return self._started().url
 
     def start(self) -> None:
-        """Restores the secrets and serves. Raises HumanError when the port is taken."""
+        """Restore the secrets and serve. Raise HumanError when the port is taken."""
         self._server = HttpServer(self._serve, listen(self._address, self._requested_port), MotoRequestHandler)
         try:
             self._patches.callback(_log_to(self._log))
@@ -96,7 +96,7 @@ class LocalAws:
             )
             self._patches.enter_context(self._executions.install())
             self._patches.enter_context(definition_cache.install())
-            # moto looks through its own directory for every request, and through the class that answers it.
+            # moto searches its own directory for every request, and the class that answers it.
             modules = list(backends.list_of_moto_modules())
             self._patches.enter_context(patch.object(backends, "list_of_moto_modules", lambda: modules))
             methods = functools.cache(vars(responses)["method_names_from_class"])
@@ -117,11 +117,11 @@ class LocalAws:
             raise
 
     def stop_executions(self) -> None:
-        """Aborts the executions that run: each ends with the attempt, or the wait, that it is in."""
+        """Abort the running executions: each ends after its present attempt or wait."""
         self._executions.stop()
 
     def stop(self) -> None:
-        """Stops serving and forgets everything but the secrets in their files."""
+        """Stop serving and forget everything but the secrets in their files."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -133,11 +133,11 @@ class LocalAws:
         return self._executions.ended(execution_arn)
 
     def wait(self, execution_arn: str, seconds: float) -> bool:
-        """Wait until an execution has ended, for so many seconds at most. Return whether it has."""
+        """Wait at most that many seconds for an execution to end. Return whether it has ended."""
         return self._executions.wait(execution_arn, seconds)
 
     def client(self, service: str) -> Any:
-        """Returns a boto3 client of a service at this endpoint, whatever the user's own AWS settings say."""
+        """Return a boto3 client of a service at this endpoint, ignoring the user's own AWS settings."""
         return make_client(service, self.endpoint_url)
 
     def _started(self) -> HttpServer:
@@ -184,7 +184,7 @@ class LocalAws:
         body = get_input_stream(environ).read()
         environ["wsgi.input"] = io.BytesIO(body)
         backend = secretsmanager_backends[ACCOUNT][REGION]
-        # moto looks first and then changes: two creations of one name at once would both succeed.
+        # moto checks first and changes afterwards: two concurrent creations of one name would both succeed.
         with self._secrets_lock:
             name = named_secret(backend, body)
             answer = list(self._application(environ, start_response))
@@ -193,7 +193,7 @@ class LocalAws:
             return answer
 
     def _interpreter_client(self, service: str) -> Any:
-        # Made once per service: moto makes a client per invocation, which costs more than the invocation.
+        # Created once per service: moto creates a client per invocation, which costs more than the invocation.
         return make_client(
             service,
             self.endpoint_url,
@@ -211,8 +211,8 @@ class LocalAws:
 
 
 def _backend(service: Any) -> Any:
-    """Makes moto's application for one service. In debug mode Flask makes a class per request, and moto's errors go to
-    the terminal.
+    """Create moto's application for one service. In debug mode Flask creates a class per request, and moto's errors go
+    to the terminal.
     """
     application = create_backend_app(service)
     application.debug = False
@@ -220,7 +220,7 @@ def _backend(service: Any) -> Any:
 
 
 def _log_to(path: Path) -> Callable[[], None]:
-    """Sends moto's own complaints to a file instead of the terminal; the result undoes it."""
+    """Send moto's own log to a file instead of the terminal; calling the result undoes it."""
     moto = logging.getLogger("moto")
     handler = logging.StreamHandler(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w"))
     moto.addHandler(handler)

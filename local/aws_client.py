@@ -1,4 +1,4 @@
-"""boto3 clients that speak to a laptop stack, and to nothing else."""
+"""boto3 clients that reach only a laptop stack."""
 
 import functools
 import os
@@ -15,7 +15,7 @@ _lock = threading.Lock()
 
 
 def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
-    """Return a client, whatever the user's own AWS settings say. Settings are botocore's Config."""
+    """Return a client, ignoring the user's own AWS settings. The settings are those of botocore's Config."""
     with _lock:  # clients can be shared between threads, the session that makes them cannot
         return _session().client(
             service,  # type: ignore[call-overload]
@@ -25,7 +25,7 @@ def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
 
 
 def aws_environment() -> dict[str, str]:
-    """Return the environment that keeps every AWS client on this machine, all but AWS_ENDPOINT_URL."""
+    """Return the environment that keeps every AWS client on this machine, except for AWS_ENDPOINT_URL."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -40,7 +40,7 @@ def aws_environment() -> dict[str, str]:
 
 
 def use_environment(environment: Mapping[str, str]) -> None:
-    """Put the stack's settings into os.environ, in the place of all AWS settings of the user's own."""
+    """Put the stack's settings into os.environ, replacing all of the user's own AWS settings."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment)

@@ -1,4 +1,4 @@
-"""What the first start makes: passwords, tokens, the control plane's database, its roles, a cluster and a project."""
+"""What the first start creates: passwords, tokens, the control plane's database and roles, a cluster and a project."""
 
 import json
 import secrets
@@ -20,21 +20,21 @@ from provisioning.stage import Service
 CLUSTER_ID = "local"
 CONTROL_PLANE = "control_plane"
 CONTROL_PLANE_OWNER = "control_plane_owner"
-"""Not the name of a schema: PostgreSQL would look for everything in that schema first."""
+"""Not the name of a schema: PostgreSQL would search that schema first."""
 
 ADMIN = "provisioner_admin"
 
 
 @dataclass(frozen=True)
 class DatabaseSecret:
-    """A secret of Secrets Manager with credentials of a database: its ARN and its document."""
+    """A secret in Secrets Manager with database credentials: its ARN and its document."""
 
     arn: str
     document: Mapping[str, Any]
 
 
 class Secrets:
-    """The stack's own secrets, made at random when they are first asked for, and kept nowhere else."""
+    """The stack's own secrets: random, created when first read, and stored nowhere else."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class Secrets:
         try:
             answer = self._client.get_secret_value(SecretId=name)
             kept = json.loads(answer["SecretString"])
-            # The stack may listen elsewhere than at its last start, and have a service more.
+            # The stack may listen elsewhere than at its last start, and may have a new service.
             moved = {**document, **kept} | {key: document[key] for key in ("host", "port") if key in document}
             if moved != kept:
                 self._client.put_secret_value(SecretId=name, SecretString=json.dumps(moved))
@@ -69,7 +69,7 @@ class Secrets:
 
 
 def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret) -> None:
-    """Make the roles, set their passwords as the secrets say, and make the control plane's database."""
+    """Create the roles, set their passwords from the secrets, and create the control plane's database."""
     from provisioning.cluster.preparation import prepare_cluster
 
     superuser = server.connect()
@@ -88,7 +88,7 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
 
 
 def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
-    """Migrate the control plane and make known to it the cluster and the project that the sample event names."""
+    """Migrate the control plane, and add the cluster and the project that the sample event names."""
     from provisioning import control_plane as records
     from upkeep.migrate import apply_migrations
 
@@ -114,7 +114,7 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
 
 
 class UnfinishedJob(NamedTuple):
-    """A job that was under way when the stack was last stopped or killed."""
+    """A job that was in flight when the stack was last stopped or killed."""
 
     job_id: str
     job_type: JobType
@@ -122,7 +122,7 @@ class UnfinishedJob(NamedTuple):
 
 
 def unfinished_jobs() -> list[UnfinishedJob]:
-    """Return every job that was under way when the stack was last stopped or killed, the oldest first."""
+    """Return every job that was in flight when the stack was last stopped or killed, the oldest first."""
     from provisioning import control_plane
 
     return control_plane.connect().fetch_all(UnfinishedJob, queries.load(__file__)["find_unfinished_jobs"])
@@ -135,7 +135,7 @@ def _credentials(host: str, port: int, dbname: str, username: str) -> dict[str, 
 
 def _ensure_role(superuser: Connection, secret: DatabaseSecret, options: str) -> None:
     name, password = secret.document["username"], secret.document["password"]
-    # The server is told a verifier: the password itself would stand in its log with log_statement.
+    # The server gets a verifier: with log_statement the password itself would appear in its log.
     verifier = encrypt_password(password, name, superuser, "scram-sha-256")
     with superuser.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))

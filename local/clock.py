@@ -1,4 +1,4 @@
-"""The clock that the interpreter waits on, so that 300 seconds between attempts need not take 300 seconds in a test."""
+"""The clock that the interpreter waits on: a test need not wait 300 seconds between attempts."""
 
 import threading
 import time
@@ -25,10 +25,10 @@ class Wait:
 
 
 class Clock:
-    """Scales the interpreter's waits between attempts by scale, and its task timeouts by timeout_scale.
+    """Scale the interpreter's waits between attempts by scale, and its task timeouts by timeout_scale.
 
-    Timeouts keep their real length unless told otherwise: the work that they bound is not made faster by a scale.
-    One clock can be installed at a time, for all executions of this process.
+    Timeouts keep their real length by default: a scale does not speed up the work that they limit. One clock can be
+    installed at a time, for all executions of this process.
     """
 
     def __init__(self, scale: float = 1.0, *, timeout_scale: float = 1.0) -> None:
@@ -37,13 +37,13 @@ class Clock:
         self.scale = scale
         self.timeout_scale = timeout_scale
         self.waits: list[Wait] = []
-        """Every wait that was asked for, in order of asking."""
+        """Every requested wait, in order."""
         self._current = threading.local()
         self._stopped = threading.Event()
         self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
-        """Return the unscaled seconds asked for, of one execution (its name) or state if told."""
+        """Return the requested seconds, unscaled, optionally of one execution (its name) or state."""
         return [
             wait.seconds
             for wait in list(self.waits)
@@ -51,13 +51,13 @@ class Clock:
         ]
 
     def sleep(self, seconds: float) -> None:
-        """Wait seconds * scale, or until the clock is uninstalled, and record what was asked for."""
+        """Wait seconds * scale, or until the clock is uninstalled, and record the request."""
         execution, state = getattr(self._current, "place", ("", ""))
         self.waits.append(Wait(execution, state, seconds))
         self._stopped.wait(seconds * self.scale)
 
     def install(self) -> None:
-        """Put this clock in the place of the interpreter's own. Raises RuntimeError when one is installed already."""
+        """Replace the interpreter's own clock with this one. Raise RuntimeError if one is already installed."""
         if vars(retrier_decl)["time"] is not time:
             raise RuntimeError("a clock is installed already")
         clock, evaluate = self, vars(RetrierDecl)["_eval_body"]
@@ -78,7 +78,7 @@ class Clock:
         self._patches.enter_context(patch.object(RetrierDecl, "_eval_body", evaluate_in_place))
 
     def uninstall(self) -> None:
-        """Give the interpreter its own clock back and wake whoever waits on this one."""
+        """Restore the interpreter's own clock and wake all waits on this one."""
         if self._patches is not None:
             self._patches.close()
             self._patches = None

@@ -1,4 +1,4 @@
-"""CloudWatch Logs on a laptop: what handlers wrote, in moto, under the names of groups that Lambda itself gives."""
+"""CloudWatch Logs on a laptop: the handlers' output in moto, in log groups named as Lambda names them."""
 
 from moto.logs.models import LogsBackend
 
@@ -8,14 +8,14 @@ LINES_PER_STREAM = 20_000
 
 
 def log_group(function_name: str) -> str:
-    """Return the log group of a function that is told no other."""
+    """Return a function's default log group."""
     return f"/aws/lambda/{function_name}"
 
 
 def deliver(output: LambdaOutput, backend: LogsBackend) -> None:
-    """Move the lines that were written since the last time into CloudWatch Logs, the newest 20,000 of a stream.
+    """Move the lines written since the last call into CloudWatch Logs, the newest 20,000 of a stream.
 
-    Called when somebody asks for logs: executions that nobody looks at do not pay for them.
+    Called when logs are requested, so that other executions do not pay for it.
     """
     for line in output.take():
         group, stream = log_group(line.function), line.environment

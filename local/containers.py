@@ -1,4 +1,4 @@
-"""For SAM's containers: the built template with a laptop stack's settings, and the address at which they reach it."""
+"""For SAM's containers: the built template with a laptop stack's settings, and the stack's address for them."""
 
 import ipaddress
 import json
@@ -14,7 +14,7 @@ BUILT_TEMPLATE = REPOSITORY / ".aws-sam" / "build" / "template.yaml"
 
 
 def bridge_gateway() -> str:
-    """Return this machine's address in Docker's bridge network. Raises HumanError when Docker does not answer."""
+    """Return this machine's address in Docker's bridge network. Raise HumanError if Docker does not answer."""
     docker = shutil.which("docker")
     if docker is None:
         raise HumanError("there is no Docker on this machine")
@@ -23,15 +23,15 @@ def bridge_gateway() -> str:
     if answer.returncode != 0:
         raise HumanError("Docker does not answer: start it first")
     (network, *_) = json.loads(answer.stdout)
-    # Older engines do not say it, and take the first address.
+    # Older engines do not report it, and use the first address.
     return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))
 
 
 def write_container_template(environment: Mapping[str, str], built: Path = BUILT_TEMPLATE) -> Path:
     """Write laptop.json beside the template that `sam build` made: the same functions with these settings.
 
-    SAM passes no variable to a container that its template does not declare, and AWS_ENDPOINT_URL is no setting of
-    the template that ships. Raises HumanError when nothing is built.
+    SAM passes to a container only the variables that its template declares, and the shipped template does not have
+    AWS_ENDPOINT_URL. Raise HumanError if nothing is built.
     """
     if not built.exists():
         raise HumanError("nothing is built: run make build first")

@@ -17,7 +17,7 @@ from local.postgres import LOOPBACK, PostgresServer
 from local.stack import Stack
 
 DEFAULT_PORT = 8083
-"""Where AWS's own Step Functions Local listens."""
+"""The port of AWS's own Step Functions Local."""
 
 UPKEEP = ("RefillPoolsFunction", "ReconcileFunction")
 UPKEEP_SECONDS = 5
@@ -28,19 +28,19 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class RunningStack:
-    """Where a stack that runs in another process is to be reached."""
+    """The address of a stack that runs in another process."""
 
     endpoint_url: str
     state_machine_arn: str
 
 
 def start(state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False) -> None:
-    """Start a stack in the background and return when it is ready. Without a port it is the last one's, or 8083.
+    """Start a stack in the background and return when it is ready. The port defaults to the last one, or 8083.
 
-    Raises HumanError with the reason when it does not start.
+    Raise HumanError with the reason if it does not start.
     """
     if state.holder(state_directory) is not None:
-        raise HumanError(f"the stack is up already: {connect(state_directory).endpoint_url}")
+        raise HumanError(f"the stack is already running: {connect(state_directory).endpoint_url}")
     state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = state_directory / "stack.log"
     arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale)]
@@ -70,9 +70,9 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
 def run_until_interrupted(
     state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False
 ) -> None:
-    """Run a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers reach it.
+    """Run a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers can reach it.
 
-    Raises HumanError when it does not start.
+    Raise HumanError if it does not start.
     """
     bind = bridge_gateway() if containers else LOOPBACK
     if port is None:
@@ -82,7 +82,7 @@ def run_until_interrupted(
         with Stack(state_directory, time_scale=time_scale, bind=bind, port=port) as stack:
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
             while True:
-                # In an account EventBridge does this, on a schedule and when an execution has ended.
+                # In an account EventBridge does this, on a schedule and whenever an execution has ended.
                 for function in UPKEEP:
                     stack.runtime.invoke(function, "{}")
                 threading.Event().wait(UPKEEP_SECONDS)
@@ -91,7 +91,7 @@ def run_until_interrupted(
 
 
 def stop(state_directory: Path) -> str:
-    """Stop the stack, or what a killed one left running, and say so. Raises HumanError when there is nothing."""
+    """Stop the stack, or what a killed one left running, and return a message. Raise HumanError if nothing runs."""
     process = state.holder(state_directory)
     if process is None:
         server = PostgresServer(state_directory.resolve() / "postgres")
@@ -109,10 +109,10 @@ def stop(state_directory: Path) -> str:
 
 
 def connect(state_directory: Path) -> RunningStack:
-    """Point this process at the running stack. Raises HumanError when there is none."""
+    """Point this process at the running stack. Raise HumanError if there is none."""
     recorded = state.read(state_directory)
     if recorded is None or state.holder(state_directory) is None:
-        raise HumanError("the stack is not up: start it with `provision up`")
+        raise HumanError("the stack is not running: start it with `provision up`")
     use_environment(recorded["environment"])
     return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])
 
@@ -120,7 +120,7 @@ def connect(state_directory: Path) -> RunningStack:
 def write_template_for_containers(state_directory: Path) -> Path:
     """Write the template with which `sam local` reaches the running stack, and return its path.
 
-    Raises HumanError when there is no stack that containers reach, or nothing is built.
+    Raise HumanError if no stack runs that containers can reach, or nothing is built.
     """
     stack = connect(state_directory)
     if f"//{LOOPBACK}:" in stack.endpoint_url:

@@ -1,7 +1,7 @@
-"""Lets moto's interpreter read a state machine's definition once, not for every execution and every path.
+"""Let moto's interpreter parse a state machine's definition once, not for every execution and every path.
 
-Reading the definition of a job type takes longer than everything else that moto does for an execution of it.
-What is kept is what the parsers return before anything is evaluated; each execution has a program of its own.
+Parsing the definition of a job type takes longer than everything else that moto does for an execution of it. The cache
+holds what the parsers return before anything is evaluated; each execution gets its own program.
 """
 
 import functools
@@ -17,7 +17,7 @@ from moto.stepfunctions.parser.asl.utils import json_path
 
 
 def install() -> ExitStack:
-    """Keep what is read from here on, until the result is closed."""
+    """Cache what is parsed from here on, until the result is closed."""
     undo = ExitStack()
     undo.enter_context(patch.object(AmazonStateLanguageParser, "parse", staticmethod(_parse_once())))
     for module in (json_path, result_path):
@@ -33,7 +33,7 @@ def _parse_once() -> Any:
             if definition not in known:
                 program, tree = read(definition)
                 known[definition] = pickle.dumps(program), tree
-        # An execution writes into its program. To unpickle one takes a twentieth of building it from the tree.
+        # An execution writes into its program. Unpickling one takes a twentieth of the time to build it from the tree.
         pickled, tree = known[definition]
         return pickle.loads(pickled), tree  # noqa: S301 (it has never left this process)
 

@@ -1,5 +1,5 @@
-"""What a person at the terminal can put right."""
+"""Errors that the user at the terminal can fix."""
 
 
 class HumanError(Exception):
-    """A mistake or a circumstance that the reader can change. The message is one line and says what to do."""
+    """An error that the user can fix. The message is one line and says what to do."""

@@ -1,4 +1,4 @@
-"""The executions of moto's Step Functions: how they start, how one is waited for, and how all are stopped."""
+"""The executions of moto's Step Functions: start them, wait for one, and stop all."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 
 class Executions:
-    """The executions of one backend. Those of a process share what install() puts in moto's place."""
+    """The executions of one backend. All of a process share the replacements that install() makes in moto."""
 
     def __init__(self, backend: StepFunctionsParserBackend) -> None:
         self._backend = backend
@@ -22,8 +22,8 @@ class Executions:
         self._ending = threading.Condition()
 
     def install(self) -> ExitStack:
-        """Give executions without a name one, refuse what is not JSON by AWS's name for it, and let two starts under
-        one name find each other, until the result is closed.
+        """Until the result is closed: name executions without a name, refuse invalid JSON with AWS's error name, and
+        make two starts under one name aware of each other.
         """
         undo = ExitStack()
         undo.enter_context(patch.object(StepFunctionsParserBackend, "start_execution", self._start_once()))
@@ -35,12 +35,12 @@ class Executions:
         return str(self._backend.describe_execution(arn).status) != "RUNNING"
 
     def wait(self, arn: str, seconds: float) -> bool:
-        """Return when an execution has ended, or after so many seconds. Return whether it has."""
+        """Wait at most that many seconds for an execution to end. Return whether it has ended."""
         with self._ending:
             return self._ending.wait_for(lambda: self.ended(arn), seconds)
 
     def stop(self) -> None:
-        """Abort the executions that run: each ends with the attempt, or the wait, that it is in."""
+        """Abort the running executions: each ends after its present attempt or wait."""
         executions: list[Any] = [one for machine in self._backend.state_machines for one in machine.executions]
         for execution in executions:
             if execution.status == "RUNNING" and execution.exec_worker and execution.exec_worker.env:

@@ -1,4 +1,4 @@
-"""A threaded HTTP server for a WSGI application, on an address that was really free."""
+"""A threaded HTTP server for a WSGI application, on an address that is verified to be free."""
 
 import io
 import socket
@@ -15,13 +15,13 @@ from werkzeug.test import run_wsgi_app
 from local.errors import HumanError
 
 LARGEST_KEPT_BYTES = 8 * 1024 * 1024
-"""Of a request after which its connection is kept: more than any of AWS's own limits for what is served here."""
+"""The largest request after which a connection is kept: more than AWS's own limits for what is served here."""
 
 _WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """Bind and return a listening socket; port 0 takes a free one. Raises HumanError when the port is taken."""
+    """Bind and return a listening socket; port 0 chooses a free one. Raise HumanError if the port is taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -34,13 +34,13 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an application from start() to stop(), each connection on its own thread, one request after the other."""
+    """Serve an application from start() to stop(), each connection on its own thread, one request after the other."""
 
     def __init__(self, application: Any, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
         self.address: str = listener.getsockname()[0]
         self.port: int = listener.getsockname()[1]
         keeping = type("KeepingRequestHandler", (_Keeping, handler), {})
-        # The server duplicates the descriptor; werkzeug's own binding would end the process when the port is taken.
+        # The server duplicates the descriptor; werkzeug's own binding would end the process if the port is taken.
         with listener:
             self._server = _Server(self.address, self.port, application, handler=keeping, fd=listener.fileno())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="http")
@@ -55,7 +55,7 @@ class HttpServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop accepting; requests that are being served end by themselves, and their connections with them."""
+        """Stop accepting; requests in flight end by themselves, and their connections with them."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -64,7 +64,7 @@ class HttpServer:
 
 
 class _Server(ThreadedWSGIServer):
-    """Knows its open connections: their threads would serve on after the end of it."""
+    """A server that tracks its open connections: their threads would otherwise outlive it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -72,7 +72,7 @@ class _Server(ThreadedWSGIServer):
         self._open: set[socket.socket] = set()
 
     def hear_no_more(self) -> None:
-        """Let what is connected send nothing more; answers still go out."""
+        """Stop reading from open connections; answers are still sent."""
         self.stopped = True
         for connection in list(self._open):
             with suppress(OSError):  # it has ended by itself
@@ -90,7 +90,7 @@ class _Server(ThreadedWSGIServer):
 
 
 class _Keeping(WSGIRequestHandler):
-    """Keeps a connection for the next request, which werkzeug's own handler never does.
+    """Keep the connection for the next request, which werkzeug's own handler never does.
 
     A new connection, and a thread for it, cost both sides more than most requests to this server.
     """
@@ -102,7 +102,7 @@ class _Keeping(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > LARGEST_KEPT_BYTES:
-            # Of such a request the application may leave a part unread, in the place of the next one.
+            # The application may leave a part of such a request unread, which would be taken for the next one.
             super().run_wsgi()
             return
         body = self.rfile.read(int(length))
@@ -113,12 +113,12 @@ class _Keeping(WSGIRequestHandler):
 
     @override
     def log_request(self, *_: Any) -> None:
-        """Nobody reads them."""
+        """Log nothing: nobody reads it."""
 
     def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         try:
             content, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
-        except Exception:  # noqa: BLE001 (whatever it is, the client hears of an error and the connection stays)
+        except Exception:  # noqa: BLE001 (the client gets an error, whatever it is, and the connection stays)
             self.server.log("error", "Error on request:\n%s", traceback.format_exc())
             return HTTPStatus.INTERNAL_SERVER_ERROR, [], b""
         return int(status.split(" ", 1)[0]), list(headers), b"".join(content)

@@ -20,7 +20,7 @@ Handler = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True)
 class Invocation:
-    """What Lambda answers: the payload, and whether it goes with the header X-Amz-Function-Error."""
+    """Lambda's answer: the payload, and whether it has the header X-Amz-Function-Error."""
 
     payload: str
     failed: bool = False
@@ -46,12 +46,12 @@ class LambdaContext:
         return f"/aws/lambda/{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until Lambda gives this invocation up, never below 0."""
+        """Return the milliseconds until Lambda ends this invocation, never below 0."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 class RuntimeFault(Exception):
-    """What the runtime itself reports, under Lambda's name for it."""
+    """An error that the runtime itself reports, under Lambda's name for it."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class RuntimeFault(Exception):
 
 
 class LambdaEnvironment:
-    """Thread-locals are this environment's module state: kept from event to event, gone when the environment is."""
+    """Thread-locals are this environment's module state: kept between events, and lost with the environment."""
 
     def __init__(self, function: Function, output: LambdaOutput, number: int) -> None:
         self.function = function
@@ -74,29 +74,29 @@ class LambdaEnvironment:
 
     @property
     def usable(self) -> bool:
-        """False once the process that it stands for would be gone."""
+        """False once the process that it represents would be gone."""
         return self._usable
 
     def invoke(self, body: str, context: LambdaContext, instead: Handler | None = None) -> Invocation:
-        """Run the handler (or another in its place) and return what Lambda would answer, by the deadline."""
+        """Run the handler, or its replacement, and return what Lambda would answer, by the deadline."""
         answer: Future[Invocation] = Future()
         self._events.put((body, context, instead, answer))
         try:
             invocation = answer.result(max(0.0, context.deadline - time.monotonic()))
         except TimeoutError:
-            # The thread cannot be ended from here: it goes on as the zombie that a real one may briefly be.
+            # The thread cannot be ended from here: it continues as the zombie that a real one may briefly be.
             self.retire()
             seconds = f"{self.function.timeout_seconds:.2f}"
             message = f"RequestId: {context.aws_request_id} Error: Task timed out after {seconds} seconds"
             return Invocation(json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message}), failed=True)
         if not self._usable:
-            # A dead process has closed its connections before anyone hears of its death.
+            # A dead process has closed its connections before its death becomes known.
             self._thread.join()
             gc.collect()
         return invocation
 
     def retire(self) -> None:
-        """Take no further event; the thread ends after the one in hand."""
+        """Accept no further event; the thread ends after the present one."""
         self._usable = False
         self._events.put(None)
 
@@ -130,7 +130,7 @@ class LambdaEnvironment:
 
 
 def load_handler(path: str) -> Handler:
-    """Import module.function. Raises RuntimeFault as Lambda's runtime does."""
+    """Import module.function. Raise RuntimeFault like Lambda's runtime."""
     module_name, _, function_name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)

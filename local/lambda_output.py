@@ -1,4 +1,4 @@
-"""Where the handlers' output goes on a laptop: into a file, as CloudWatch would keep it, never to the terminal."""
+"""The handlers' output on a laptop: in a file, as CloudWatch would keep it, never on the terminal."""
 
 import logging
 import os
@@ -27,9 +27,9 @@ class Line:
 
 
 class LambdaOutput:
-    """Collects what threads that adopted it write to stdout and stderr, whole lines, in a file of its owner alone.
+    """Collect what adopted threads write to stdout and stderr, as whole lines, in a file that only its owner can read.
 
-    Loggers keep the stream that they were made with: one made before install() is redirected as well.
+    A logger keeps the stream that it was created with: one created before install() is redirected, too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,12 +39,12 @@ class LambdaOutput:
         self._redirected: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def adopt(self, function: str, environment: str) -> None:
-        """Send the calling thread's output here from now on, as that of an environment of a function."""
+        """Send the calling thread's output here from now on, as the output of a function's environment."""
         _current.output, _current.line = self, ""
         _current.function, _current.environment = function, environment
 
     def take(self) -> Iterator[Line]:
-        """Yield each line once, oldest first, as far as they are kept: the newest 100,000."""
+        """Yield each line once, oldest first; only the newest 100,000 are kept."""
         while True:
             try:
                 yield self._lines.popleft()
@@ -52,7 +52,7 @@ class LambdaOutput:
                 return
 
     def write(self, text: str) -> None:
-        """Keep an unfinished line until its end comes, so that two threads never share one."""
+        """Keep an unfinished line until its end arrives, so that two threads never share one."""
         text = _current.line + text
         complete, newline, _current.line = text.rpartition("\n")
         if newline:
@@ -65,7 +65,7 @@ class LambdaOutput:
                     self._lines.extend(Line(now, *written, text) for text in complete.split("\n"))
 
     def install(self) -> None:
-        """Put itself before sys.stdout and sys.stderr; other threads write to them as before."""
+        """Replace sys.stdout and sys.stderr; other threads write to them as before."""
         before = (sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = cast("TextIO", _Divider(sys.stdout)), cast("TextIO", _Divider(sys.stderr))
         names = list(logging.Logger.manager.loggerDict)
@@ -75,7 +75,7 @@ class LambdaOutput:
                 self._redirected.append((handler, handler.setStream(new)))
 
     def close(self) -> None:
-        """Put the streams back. What adopted threads still write is dropped."""
+        """Restore the streams. What adopted threads still write is dropped."""
         for handler, stream in self._redirected:
             handler.setStream(stream)
         self._redirected.clear()
@@ -88,7 +88,7 @@ class LambdaOutput:
 
 
 class _Divider:
-    """Divides by thread: adopted ones write to their LambdaOutput, the others to the stream that was there before."""
+    """Split by thread: adopted ones write to their LambdaOutput, the others to the original stream."""
 
     def __init__(self, other: TextIO) -> None:
         self.other = other

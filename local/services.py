@@ -35,13 +35,13 @@ Answer = tuple[Response, int]
 
 
 class RegistrationStore:
-    """What the services keep, in one SQLite file. Every method is one transaction and safe to call from any thread."""
+    """The services' data, in one SQLite file. Every method is one transaction and safe to call from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         path.touch(mode=0o600)
         self._database = sqlite3.connect(path, check_same_thread=False)
-        # A registration is on the disk before its caller hears of it, for one fsync instead of three.
+        # A registration is on disk before the caller gets the answer, with one fsync instead of three.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(
@@ -66,7 +66,7 @@ class RegistrationStore:
     def register(
         self, service: str, tenant_id: str, project_id: str, key: str, base_url: str
     ) -> tuple[int, Registration | str]:
-        """Return the HTTP status of a registration, and the registration or why it was refused."""
+        """Register a tenant; return the HTTP status, and the registration or the reason for a refusal."""
         with self._lock, self._database:
             if self._closed(service, tenant_id, key):
                 return 409, "idempotency key closed"
@@ -83,7 +83,7 @@ class RegistrationStore:
             return 201, registration
 
     def deregister(self, service: str, tenant_id: str, key: str) -> int:
-        """Close the key permanently and return the HTTP status of the removal."""
+        """Remove a registration and close its key permanently; return the HTTP status."""
         with self._lock, self._database:
             found = self._find(service, tenant_id)
             self._database.execute("INSERT OR IGNORE INTO closed_keys VALUES (?, ?, ?)", (service, tenant_id, key))
@@ -125,7 +125,7 @@ class RegistrationServices:
     """The services on one port, each under its name and with its own bearer token."""
 
     def __init__(self, path: Path, tokens: Mapping[str, str], *, address: str = "127.0.0.1", port: int = 0) -> None:
-        """Raise HumanError when the port is taken."""
+        """Raise HumanError if the port is taken."""
         self.store = RegistrationStore(path)
         self._tokens = tokens
         try:
@@ -202,7 +202,7 @@ def _problem(value: Any, shape: Any, name: str = "body") -> str | None:
         problems = (_problem(value.get(field), expected, field) for field, expected in shape.items())
         return next((problem for problem in problems if problem), None)
     if shape is int and isinstance(value, float) and value.is_integer():
-        # To JSON Schema 1.0 is an integer.
+        # In JSON Schema 1.0 is an integer.
         value = int(value)
     if shape is int and isinstance(value, int) and value > LARGEST_PORT:
         return f"{name} must be at most {LARGEST_PORT}"

@@ -33,11 +33,11 @@ DEFAULT_TEMPLATE = REPOSITORY / "template.yaml"
 
 
 class Stack:
-    """A running stack whose state is kept in a directory: what users have made is there at the next start.
+    """A running stack whose state is in a directory: what users have made still exists at the next start.
 
-    The first start makes the control plane, a cluster (this same server) and the project of the sample event. Waits
-    between attempts are multiplied by time_scale and timeouts by timeout_scale. One stack at a time per process and
-    per directory: while it runs, os.environ holds the functions' environment.
+    The first start creates the control plane, a cluster (this same server) and the project of the sample event. Waits
+    between attempts are multiplied by time_scale and timeouts by timeout_scale. One stack at a time per process and per
+    directory: while it runs, os.environ holds the functions' environment.
     """
 
     postgres: PostgresServer
@@ -67,7 +67,7 @@ class Stack:
         self._undo = ExitStack()
 
     def start(self) -> None:
-        """Returns when StartExecution works. Raises HumanError, among others when a port is taken."""
+        """Return when StartExecution works. Raise HumanError, for example if a port is taken."""
         try:
             self._start()
         except BaseException:
@@ -75,7 +75,7 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Aborts running executions, lets events in hand end, and stops everything. Data and secrets stay."""
+        """Abort running executions, let events in flight end, and stop everything. Data and secrets are kept."""
         self._undo.close()
 
     @property
@@ -89,7 +89,7 @@ class Stack:
         return self.aws.state_machine_arn
 
     def client(self, service: str) -> Any:
-        """Returns a boto3 client of a service of this stack."""
+        """Return a boto3 client of a service of this stack."""
         return self.aws.client(service)
 
     def start_execution(
@@ -97,7 +97,7 @@ class Stack:
     ) -> str:
         """Start an execution of a job type and return its ARN. Raise ClientError.
 
-        A payload that is no object is what no handler starts: text is sent as it is, anything else as JSON.
+        A handler accepts only objects as payloads, so others are sent here: text as it is, anything else as JSON.
         """
         place = StepFunctions(self._client(), self.state_machine_arn)
         if isinstance(payload, Mapping):
@@ -109,7 +109,7 @@ class Stack:
         return str(place.client.start_execution(stateMachineArn=machine, **request)["executionArn"])
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
-        """Returns DescribeExecution's answer once the execution has ended. Raises TimeoutError (real seconds)."""
+        """Return DescribeExecution's answer once the execution has ended. Raise TimeoutError (real seconds)."""
         if not self.aws.wait(execution_arn, timeout):
             raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
         answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
@@ -152,13 +152,13 @@ class Stack:
         )
         self._undo.callback(self.postgres.stop)
         with ThreadPoolExecutor(1) as pool:
-            # initdb keeps one core busy while importing moto keeps the other.
+            # initdb uses one core while the import of moto uses the other.
             database = pool.submit(self.postgres.start)
             self._start_aws(ports)
             database.result()
         environment = self._prepare()
-        # On AWS executions outlive whoever runs the handlers. Here they are started again under their own names, which
-        # to the ledger is the same job delivered once more.
+        # On AWS executions outlive the process that runs the handlers. Here they are started again under their own
+        # names, which the ledger sees as another delivery of the same job.
         for job in bootstrap.unfinished_jobs():
             self.start_execution(job.payload, job.job_id, job.job_type)
         state.write(
@@ -169,7 +169,8 @@ class Stack:
             ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
             environment=environment,
         )
-        # What is there by now stays while the stack does: looking through it for garbage stops every thread for long.
+        # What exists by now lives as long as the stack: searching it for garbage would stop every thread for a long
+        # time.
         gc.freeze()
         self._undo.callback(gc.unfreeze)
 

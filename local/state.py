@@ -1,4 +1,4 @@
-"""What a stack leaves in its directory for others to find it: a record without secrets, and a lock while it runs."""
+"""What a stack leaves in its directory for others to find: a record without secrets, and a lock while it runs."""
 
 import fcntl
 import json
@@ -13,15 +13,15 @@ from local.errors import HumanError
 
 @contextmanager
 def hold(state_directory: Path) -> Iterator[None]:
-    """Hold the directory for this process. The system lets go of it at the process's end, however that comes.
+    """Hold the directory for this process. The system releases it when the process ends, for whatever reason.
 
-    Raises HumanError while another process, or another stack of this one, holds it.
+    Raise HumanError while another process, or another stack of this process, holds it.
     """
     with _lock_file(state_directory).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise HumanError(f"a stack is running already with its state in {state_directory}") from error
+            raise HumanError(f"a stack is already running with its state in {state_directory}") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -29,7 +29,7 @@ def hold(state_directory: Path) -> Iterator[None]:
 
 
 def holder(state_directory: Path) -> int | None:
-    """Return the id of the process that holds the directory, or None when none does."""
+    """Return the id of the process that holds the directory, or None."""
     path = _lock_file(state_directory)
     if not path.exists():
         return None

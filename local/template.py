@@ -1,4 +1,4 @@
-"""Reads template.yaml: the one list of functions, their environment, and the state machines that invoke them."""
+"""Read template.yaml: the one list of functions, their environment, and the state machines that invoke them."""
 
 import json
 import re
@@ -11,13 +11,13 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::StackName": "laptop"}
-"""What CloudFormation itself fills in."""
+"""Values that CloudFormation itself provides."""
 
 PLACEHOLDER = re.compile(r"\$\{([^}!][^}]*)\}")
 
 
 class TemplateError(Exception):
-    """The template, or a state machine that it names, says something that the laptop stack cannot follow."""
+    """The template, or a state machine that it names, contains something that the laptop stack does not support."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class StateMachine:
 
 @dataclass(frozen=True)
 class Template:
-    """What the laptop stack needs from template.yaml."""
+    """The parts of template.yaml that the laptop stack needs."""
 
     directory: Path
     code: Path
@@ -67,9 +67,9 @@ class Template:
     _environment: Mapping[str, Any]
 
     def environment(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Returns Globals.Function.Environment with the given parameters (or resources), else their defaults, else "".
+        """Return Globals.Function.Environment with the given parameters (or resources), else their defaults, else "".
 
-        Raises TemplateError for a parameter that the template does not have: it would silently change nothing.
+        Raise TemplateError for a parameter that the template does not have: it would silently change nothing.
         """
         known = set(self._parameters) | _references(self._environment)
         if unknown := sorted(set(parameters) - known):
@@ -79,7 +79,7 @@ class Template:
 
 
 class _Loader(yaml.CSafeLoader):
-    """CloudFormation's short forms become its long ones, as the service itself does it."""
+    """Expand CloudFormation's short forms, as the service itself does."""
 
 
 def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -99,13 +99,13 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Reads a CloudFormation template with its short forms (!Ref) written out ({"Ref": ...})."""
+    """Read a CloudFormation template with its short forms (!Ref) expanded ({"Ref": ...})."""
     document: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
     return document
 
 
 def read_template(path: Path = REPOSITORY / "template.yaml") -> Template:
-    """Read a SAM template. Raise TemplateError for one without a state machine, or that cannot be followed."""
+    """Read a SAM template. Raise TemplateError if it has no state machine or is not supported."""
     document = read_document(path)
     defaults = document.get("Globals", {}).get("Function", {})
     parameters = document.get("Parameters", {})
@@ -156,7 +156,7 @@ def _state_machine(
     }
     return StateMachine(
         resource=resource,
-        # CloudFormation makes one up where the template gives none.
+        # CloudFormation generates a name if the template gives none.
         name=_resolve(properties.get("StateMachineName", resource), values),
         file=directory / properties["DefinitionS3Location"],
         substitutions=invoked,
@@ -171,7 +171,7 @@ def _defaults(parameters: Mapping[str, Any]) -> dict[str, str]:
 def _resource(value: Any) -> str | None:
     match value:
         case {"Fn::GetAtt": [str(resource), "Arn"]} | {"Ref": str(resource)}:
-            # The published version of a function is the function itself here.
+            # Here the published version of a function is the function itself.
             return resource.removesuffix(".Version")
     return None
 

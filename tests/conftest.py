@@ -1,4 +1,4 @@
-"""The one stack that the tests of whole executions, of stages and of faults share, and the projects in it."""
+"""The stack that the tests of whole executions, stages and faults share, and the projects in it."""
 
 import shutil
 import uuid
@@ -25,7 +25,7 @@ NewProject = Callable[[], str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the files that need the stack last: moto's backends and the interpreter's clock are one per process, and the
+    """Run the files that need the stack last: moto's backends and the interpreter's clock are one per process, and the
     tests before it use them for themselves.
     """
     sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Names the files that take too long for `make test`: they are marked slow, or split."""
+    """List the files that take too long for `make test`: they must be marked slow, or split."""
     seconds: dict[str, float] = defaultdict(float)
     for report in (one for reports in terminalreporter.stats.values() for one in reports):
         if isinstance(report, pytest.TestReport):
@@ -58,7 +58,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def new_project(stack: Stack) -> NewProject:
-    """Makes a project that nobody has provisioned yet, and returns its id, which no other test has."""
+    """Make a project that is not provisioned, and return its id, which no other test uses."""
 
     def make() -> str:
         project_id = f"p-{uuid.uuid4().hex[:12]}"
@@ -75,5 +75,5 @@ def new_project(stack: Stack) -> NewProject:
 
 @pytest.fixture
 def project_id(new_project: NewProject) -> str:
-    """The id of a project that nobody has provisioned yet."""
+    """The id of a project that is not provisioned."""
     return new_project()

@@ -1,4 +1,4 @@
-"""Who is granted what on what by the template, as CloudFormation sees it."""
+"""The grants in the template, as CloudFormation sees them."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Grant = tuple[str, str, Any]
 
 
 def documents(value: Any) -> Iterator[dict[str, Any]]:
-    """Every policy in a resource, wherever it stands."""
+    """Yield every policy in a resource, at any depth."""
     if isinstance(value, dict):
         if "Statement" in value:
             yield value
@@ -25,7 +25,7 @@ def documents(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def granted() -> Iterator[Grant]:
-    """Who, what and on what: everything that is allowed to anyone. What trusts a role to be assumed has no resource."""
+    """Yield who may do what on which resource. The policy that lets a role be assumed has no resource."""
     for name, resource in RESOURCES.items():
         for document in documents(resource):
             for statement in shipped.statements(document):

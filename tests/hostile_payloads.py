@@ -1,4 +1,4 @@
-"""What StartExecution must survive: the texts it is sent, and the field that the refusal has to name."""
+"""Inputs that StartExecution must survive: their texts, and the field that the refusal has to name."""
 
 import json
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ class Hostile(NamedTuple):
 
 
 def sent(**changes: object) -> str:
-    """A payload that is right but for the changes."""
+    """A payload that is valid except for the changes."""
     return json.dumps({"project_id": "demo", "region": "us-east-1"} | changes)
 
 
 def nested(levels: int) -> dict[str, Any]:
-    """An object of so many levels."""
+    """An object with that many levels."""
     innermost: dict[str, Any] = {}
     for _ in range(levels - 1):
         innermost = {"a": innermost}
@@ -247,4 +247,4 @@ HARMLESS_PROJECT_IDS = [
     *("a-b", "a_b", "A-B", "A_B", "a--b", "a__b", "a-", "a_", "ab", "AB"),
     *("b" * 64, "b" * 63, "B" * 64, "b" * 63 + "c", "b-" * 32, "b_" * 32),
 ]
-"""Ids that look dangerous and are not: no name of a tenant is made of one."""
+"""Ids that look dangerous but are not: no name of a tenant derives from one."""

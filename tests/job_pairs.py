@@ -1,4 +1,4 @@
-"""The table of statuses, as it is specified, and what it says of every job type after every other."""
+"""The specified table of statuses, and its result for every job type after every other."""
 
 from itertools import product
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from provisioning.errors import JobInProgress, ProjectNotEligible, ProvisioningE
 
 
 class Row(NamedTuple):
-    """What the specification says of a job type. No status after a failure: the one that the project had."""
+    """The specification of a job type. No status after a failure means the one that the project had."""
 
     opens_in: tuple[str, ...]
     while_running: str
@@ -21,7 +21,7 @@ SPECIFIED = {
     "resume_project": Row(("suspended", "leaving"), "resuming", "active", None),
 }
 WAITS = {("suspending", "resume_project"): SuspendInProgress}
-"""Of what is running, by its status, and what is asked for: what is made to wait instead of refused."""
+"""By running status and requested job type: what waits instead of being refused."""
 
 STATUSES_WITHOUT_TENANT = {"created", "failed"}
 
@@ -33,14 +33,14 @@ PAIRS = [(first, status, second) for (first, status), second in product(OPENED, 
 
 
 def status_after(first: str, opened_in: str, stand: str) -> str:
-    """The status of a project whose job of a type, opened in a status, stands like this."""
+    """Return the status of a project whose job of that type, opened in that status, is in this state."""
     row = SPECIFIED[first]
     after = {"succeeded": row.on_success, "rolled_back": row.on_failure or opened_in}
     return after.get(stand, row.while_running)
 
 
 def refusal(first: str, opened_in: str, stand: str, second: str) -> type[ProvisioningError] | None:
-    """What a job of the second type is refused with while one of the first stands like this; None: it is admitted."""
+    """Return the error for a job of the second type while one of the first is in this state; None if it is admitted."""
     status = status_after(first, opened_in, stand)
     if stand == "running":
         return WAITS.get((status, second), JobInProgress)

@@ -1,4 +1,4 @@
-"""What ships, as the tests read it: the template, the state machines, and the names that hold them together."""
+"""What ships, for the tests to read: the template, the state machines, and the names that connect them."""
 
 import functools
 import json
@@ -21,7 +21,7 @@ from tests.nested_stack import read_as_one
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = ROOT / "functions"
 PROVISION = PROVISION_PROJECT.job_type
-"""The job type that is meant where none is given."""
+"""The default job type."""
 
 Node = dict[str, Any]
 
@@ -84,7 +84,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def statements(document: Node) -> Iterator[Node]:
-    """The statements of a policy, each as it is when its condition holds."""
+    """The statements of a policy, each as if its condition holds."""
     for statement in listed(document["Statement"]):
         yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
 
@@ -133,7 +133,7 @@ def resource_name(function_stem: str) -> str:
 
 
 def resource_stem(name: str) -> str:
-    """What the names of its resources in the template begin with: suspend_project is SuspendProject."""
+    """The prefix of its resources' names in the template: suspend_project is SuspendProject."""
     return re.sub(r"(?:^|_)([a-z])", lambda letter: letter[1].upper(), name)
 
 

@@ -1,4 +1,4 @@
-"""The state machines as their tests take them: the tasks of each job type, its rollback, and the Retry of a Task."""
+"""The state machines for their tests: the tasks of each job type, its rollback, and the Retry of a Task."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ every_declaration = pytest.mark.parametrize("declared", DECLARATIONS.values(), i
 
 
 def rollback(job_type: JobType) -> list[str]:
-    """The states of a rollback in the order that the declaration asks for: the last change is undone first."""
+    """The states of a rollback in the declared order: the last change is undone first."""
     declared = DECLARATIONS[job_type]
     undoing = dict.fromkeys(step.undone_by for step in reversed(declared.steps) if step.undone_by is not None)
     return [*undoing, CLOSING]
@@ -53,7 +53,7 @@ def permanent_errors(base: type[errors.ProvisioningError] = errors.PermanentErro
 
 
 def check_retry(retry: list[dict[str, Any]]) -> None:
-    """Checks the three retriers that every Task ends with."""
+    """Check the three retriers that every Task ends with."""
     permanent, lambda_faults, everything_else = retry
 
     assert set(permanent["ErrorEquals"]) == permanent_errors()

@@ -23,17 +23,17 @@ def needed(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def needed_at_import(source: Path) -> set[str]:
-    """The modules of the functions that one needs while it is imported itself."""
+    """The modules of the functions that a module needs during its own import."""
     return needed(ast.parse(source.read_text()).body)
 
 
 def part(name: str) -> str:
-    """The package of provisioning that a module belongs to; a module beside the packages is a part by itself."""
+    """The package of provisioning that a module belongs to; a module beside the packages is its own part."""
     return ".".join(name.split(".")[:2])
 
 
 def parts_needed(texts: dict[str, str]) -> dict[str, set[str]]:
-    """What the parts of provisioning import of each other, wherever it stands: types and late imports too."""
+    """What the parts of provisioning import from each other, including types and late imports."""
     found: dict[str, set[str]] = {part(name): set() for name in texts}
     for name, text in texts.items():
         found[part(name)] |= {part(one) for one in needed(ast.walk(ast.parse(text)))} - {part(name), "provisioning"}
@@ -41,7 +41,7 @@ def parts_needed(texts: dict[str, str]) -> dict[str, set[str]]:
 
 
 def circle(needs: dict[str, set[str]]) -> list[str]:
-    """The modules of which each needs another of them; none when they can be put into an order."""
+    """The modules that form circles; none if they can be ordered."""
     left = dict(needs)
     while ready := [name for name, needed in left.items() if not needed & left.keys()]:
         for name in ready:

@@ -1,4 +1,4 @@
-"""What importing a handler brings in. Counted in modules, because milliseconds depend on the machine."""
+"""What importing a handler loads. Counted in modules, because milliseconds depend on the machine."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tests import shipped
 FUNCTIONS = Path(__file__).parents[1] / "functions"
 
 POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
-"""botocore and jmespath come with Powertools, and of botocore only its outermost module: no client is made of it."""
+"""botocore and jmespath come with Powertools, of botocore only the outermost module: no client is created."""
 
 LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
 LOGGING |= {"provisioning.redaction"}
@@ -35,11 +35,11 @@ HOLDING = SCHEMA | of("tenant", "holding")
 WITNESS = HOLDING | of("cluster", "register") | of("ledger", "witness")
 REMOVING = MAKING | HOLDING | of("tenant", "removing")
 SERVICES = of("services", "adapter", "client")
-"""And of the adapters none: which one it is, the settings say."""
+"""And no adapter: the settings say which one to use."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
 DECLARATIONS = of("jobs", "declaration", "payload", "registry", "rules", *map(str, registry.DECLARATIONS))
-"""Of all job types, for a stage that serves several."""
+"""The declarations of all job types, for a stage that serves several."""
 
 SUSPENSIONS = of("tenant", "suspensions")
 ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "emptying", "gate", "restoring") | of("cluster", "acting")
@@ -62,16 +62,16 @@ ALLOWED = {
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}
-"""What of Python's own library takes a millisecond or more at import and is not in the floor (bench/imports.py).
-
-Making one frozen dataclass takes a quarter of a millisecond, seven times what a NamedTuple of the same fields takes.
+"""Modules of Python's own library that take a millisecond or more to import and are not in the floor
+(bench/imports.py). Creating a frozen dataclass takes a quarter of a millisecond, seven times as long as a NamedTuple of
+the same fields.
 """
 
 NEVER_AT_IMPORT = {"boto3", "botocore.client", "botocore.session", "jsonschema", "fastjsonschema", "psycopg2.extras"}
 
 
 def imported(module: str) -> set[str]:
-    """Returns the modules, of installed packages and of this repository, that a fresh interpreter then has."""
+    """Return the modules of installed packages and of this repository that a fresh interpreter then has."""
     program = (
         "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]); __import__(sys.argv[2]);"
         "print(*(name for name, module in sys.modules.items() if name not in before and ("
@@ -83,7 +83,7 @@ def imported(module: str) -> set[str]:
 
 
 def named(module: str) -> str:
-    """Of this repository each module counts by itself, and of others the package."""
+    """Modules of this repository count individually, others by package."""
     own = module.startswith(("provisioning.", "stages.", "upkeep."))
     return module if own else module.partition(".")[0]
 

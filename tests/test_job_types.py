@@ -1,4 +1,4 @@
-"""What a job type declares is what its state machine does, what the control plane holds, and what was specified."""
+"""A job type's declaration matches its state machine, the control plane, and the specification."""
 
 import re
 
@@ -67,7 +67,7 @@ def test_a_job_is_opened_by_its_first_stage_and_succeeds_in_its_last(declared: D
 
 @every_declaration
 def test_what_a_stage_changes_on_a_tenant_of_the_project_is_left_until_it_is_undone(declared: Declaration) -> None:
-    """What a stage makes has a row of its own; what it changes has only its step to say so."""
+    """What a stage makes has a row of its own; what it changes is recorded only in its step."""
     changes = declared.tenant is TenantOf.PROJECT
     assert {step.stage for step in declared.steps if step.leaves} == {
         step.stage for step in declared.steps if changes and step.undone_by
@@ -120,7 +120,7 @@ def test_what_a_job_waits_for_is_a_running_job_and_the_wait_is_transient(declare
 
 @every_declaration
 def test_only_a_job_that_gets_a_new_tenant_leaves_created_or_failed(declared: Declaration) -> None:
-    """In all other statuses the project has a tenant that is live."""
+    """In all other statuses the project has a live tenant."""
     for status in declared.opens_in:
         assert (status in STATUSES_WITHOUT_TENANT) == (declared.tenant is TenantOf.NEW)
 

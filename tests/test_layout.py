@@ -22,15 +22,15 @@ MAY_IMPORT = {
     "upkeep": {"provisioning"},
     "provisioning": set[str](),
 }
-"""What each layer may import besides itself."""
+"""What each layer may import apart from itself."""
 
 LONGEST_FILE = 250
-# Read by code that runs outside Lambda, or by none that is deployed.
+# Used by code that runs outside Lambda, or is not deployed.
 NOT_IN_TEMPLATE = {
     "STATE_MACHINE_ARN": "only who starts an execution needs it",
     "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
 }
-# What Lambda's runtime brings.
+# Included in Lambda's runtime.
 BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}
 
 
@@ -48,7 +48,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Everything that runs when the module is imported: all but the bodies of its functions."""
+    """Everything that runs when the module is imported: all except the bodies of its functions."""
     for child in ast.iter_child_nodes(node):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and child in listed_body(node):
             continue
@@ -76,7 +76,7 @@ def pins(text: str) -> dict[str, str]:
 
 
 def with_dependencies(names: set[str]) -> set[str]:
-    """The packages and, through all levels, what they need on this Python."""
+    """The packages with all of their dependencies on this Python."""
     found: set[str] = set()
     left = {canonicalize_name(name) for name in names}
     while left:
@@ -177,7 +177,7 @@ def test_what_is_imported_is_declared() -> None:
     ):
         modules = {name for source in sources(layer) for name in imported(ast.parse(source.read_text()))}
         for name in modules - sys.stdlib_module_names - set(MAY_IMPORT):
-            # Types only, behind TYPE_CHECKING, or what boto3 is made of.
+            # Only types, behind TYPE_CHECKING, or dependencies of boto3.
             if not name.startswith("mypy_boto3") and name != "botocore":
                 assert {canonicalize_name(one) for one in by_module[name]} & declared, (layer, name)
 

@@ -75,7 +75,7 @@ def test_the_roles_of_the_page_are_enough_to_prepare_a_cluster(tmp_path: Path) -
 
 
 def login(server: PostgresServer, dbname: str, user: str) -> Connection:
-    """Log in with the password that each role of this test has: its name."""
+    """Log in as a role of this test, whose password is its name."""
     connection: Connection = psycopg2.connect(
         host="127.0.0.1", port=server.port, dbname=dbname, user=user, password=user
     )

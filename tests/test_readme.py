@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def shape(value: Any) -> Any:
-    """What is left of a document without its values."""
+    """Return the structure of a document without its values."""
     if isinstance(value, dict):
         return {key: shape(inner) for key, inner in value.items()}
     return [shape(inner) for inner in value] if isinstance(value, list) else type(value).__name__

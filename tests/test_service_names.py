@@ -1,4 +1,4 @@
-"""The services are listed in provisioning.stage.Service, the adapters in ADAPTERS: whatever spells them out agrees."""
+"""Services are listed in provisioning.stage.Service and adapters in ADAPTERS; every other list of them agrees."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.stages.native_apis import APIS, SERVES
 
 FOLDER = Path(str(services.__file__)).parent
 SHARED = {"__init__", "adapter", "client", "json_web_token", "registrations"}
-"""What in the adapters' folder is none."""
+"""The modules in the adapters' folder that are not adapters."""
 
 EVENTS = sorted((shipped.ROOT / "events").rglob("*.json"))
 OPERATIONS = shipped.ROOT / "docs" / "operations.md"
@@ -73,7 +73,7 @@ def test_an_adapter_is_imported_where_the_settings_name_it_and_not_with_the_list
     assert files & set(imported) == set()
 
 
-def test_the_template_offers_every_adapter_and_none_besides() -> None:
+def test_the_template_offers_every_adapter_and_no_other() -> None:
     assert {name for service in Service for name in allowed(service)} == set(ADAPTERS)
 
 
@@ -147,8 +147,8 @@ def test_operations_say_what_every_adapter_does_with_a_suspended_project() -> No
         names, suspend, _ = row.strip("| ").split(" | ")
         rows |= {name.strip("`"): suspend for name in names.split(", ")}
     assert rows.keys() == ADAPTERS.keys()
-    with_a_way = {name for name in ADAPTERS if adapter_class(name).suspend is not Adapter.suspend}
-    assert {name for name, suspend in rows.items() if not suspend.startswith("no way")} == with_a_way
+    can_suspend = {name for name in ADAPTERS if adapter_class(name).suspend is not Adapter.suspend}
+    assert {name for name, suspend in rows.items() if not suspend.startswith("not supported")} == can_suspend
 
 
 def test_an_adapter_that_can_suspend_can_resume() -> None:

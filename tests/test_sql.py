@@ -1,4 +1,4 @@
-"""The habits of the .sql files: whose a file is, what a query's verb promises, and that every query is used."""
+"""The conventions of the .sql files: the owner of a file, the meaning of a query's verb, and the use of every query."""
 
 import ast
 import importlib
@@ -45,11 +45,11 @@ MEANING = {
     "rollback": ("^ROLLBACK;$", DEFINES),
     "rollback_prepared": ("^ROLLBACK PREPARED ", f"{WRITES}|{DEFINES}|{TERMINATES}"),
 }
-"""Of each verb, what its statements must have and what they never have."""
+"""What the statements of each verb must contain, and what they must not."""
 
 
 def code(query: Query) -> str:
-    """The statements of a query without their comments and without the texts in them."""
+    """The statements of a query without comments and string literals."""
     text = re.sub(r"--.*", "", query.text)
     return re.sub(r"'(?:[^']|'')*'", "''", text).strip()
 
@@ -79,7 +79,7 @@ def loaded(tree: ast.AST) -> list[str]:
 
 
 def uses(file: Path) -> Iterator[tuple[str, Mapping[str, Query]]]:
-    """The queries that a module names as QUERIES["…"], each with the queries among which it looks for it."""
+    """The queries that a module names as QUERIES["…"], each with the expression that holds the queries."""
     module = importlib.import_module(module_name(file))
     for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] == "QUERIES":
@@ -107,7 +107,7 @@ def sent_by_one_module(file: Path) -> bool:
 
 
 def in_order_of_use(file: Path) -> list[str]:
-    """The queries of a file in the order in which its module's functions, from the first on, come to name them."""
+    """The queries of a file in the order in which its module's functions, from the first on, use them."""
     tree = parsed(file.with_suffix(".py"))
     functions: dict[str, list[ast.FunctionDef]] = {}
     for node in ast.walk(tree):
@@ -122,7 +122,7 @@ def in_order_of_use(file: Path) -> list[str]:
             entered.add(node)
         if isinstance(node, ast.Constant) and node.value in FILES[file]:
             yield str(node.value)
-        # A call is made once its arguments are known.
+        # A call comes after its arguments.
         for child in ast.iter_child_nodes(node):
             yield from follow(child)
         if isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""Jobs are started by the registry's handlers, and no program beside the functions knows which types there are."""
+"""Jobs are started by the registry's handlers, and no program outside functions/ knows the job types."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ STARTS_WHAT_NO_HANDLER_DOES = {"local/stack.py": "texts that are no payload, for
 
 
 def names(source: Path) -> set[str]:
-    """The names that a module's code uses, and what its texts say that are no docstrings."""
+    """The names that a module's code uses, and its string literals other than docstrings."""
     nodes = list(ast.walk(ast.parse(source.read_text())))
     found = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return found | {node.id for node in nodes if isinstance(node, ast.Name)}

@@ -1,4 +1,4 @@
-"""What every state machine has in common, and what only the one that provisions has."""
+"""What all state machines have in common, and what only the provisioning one has."""
 
 import re
 from itertools import pairwise
@@ -94,7 +94,7 @@ def test_a_task_invokes_a_function_and_gives_it_longer_than_lambda_does(job_type
 
 @every_task
 def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(job_type: JobType, name: str) -> None:
-    """An execution that rolls back another job has a name of its own."""
+    """An execution that rolls back another job has its own name."""
     payload = TASKS[job_type][name]["Parameters"]["Payload"]
     assert payload["job_id.$"] == "$.job_id"
     assert not any("$$" in path for path in payload.values())
@@ -102,7 +102,7 @@ def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(job_typ
 
 @every_task
 def test_a_task_is_given_what_its_kind_of_function_takes(job_type: JobType, name: str) -> None:
-    """Of the job's type a function is told that serves several."""
+    """A function that serves several job types gets the job's type."""
     tenant = "$.tenant_id" if name in in_branches(job_type) else "$.tenant.tenant_id"
     of_the_job = {"job_id.$": "$.job_id", "execution_arn.$": "$.execution_arn", "payload.$": "$.payload"}
     expected = {
@@ -166,7 +166,7 @@ def test_every_task_of_every_machine_has_the_same_retry_in_three_lines(job_type:
 
 
 def test_faults_of_lambda_itself_are_waited_out_for_minutes() -> None:
-    """An exhausted retrier leads to Catch and never to States.ALL: throttling alone would roll jobs back."""
+    """An exhausted retrier leads to Catch and never to States.ALL: otherwise throttling would roll jobs back."""
     on_average = sum(delays(TASKS[PROVISIONS][FIRST]["Retry"][1])) / 2
     assert 10 * 60 <= on_average <= 15 * 60
 
@@ -190,7 +190,7 @@ def test_a_failed_stage_keeps_its_input_and_goes_back_by_the_one_chain(job_type:
     ("job_type", "name", "following"),
     [(job_type, *pair) for job_type in DECLARATIONS for pair in pairwise(rollback(job_type))],
 )
-def test_an_exhausted_compensation_goes_on_to_the_next(job_type: JobType, name: str, following: str) -> None:
+def test_an_exhausted_compensation_leads_to_the_next(job_type: JobType, name: str, following: str) -> None:
     catch = only_catch(TASKS[job_type][name])
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["Next"] == TASKS[job_type][name]["Next"] == following

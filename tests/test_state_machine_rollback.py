@@ -1,4 +1,4 @@
-"""The way into a rollback, by `rolls_back` in an execution's input, and the ways out of a state machine."""
+"""The entry into a rollback, by `rolls_back` in an execution's input, and the ends of a state machine."""
 
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS
@@ -100,7 +100,7 @@ def test_the_last_stage_leads_to_the_result_of_the_job(job_type: JobType) -> Non
 
 
 def test_the_choices_and_good_ends_of_each_machine_have_names_of_their_own() -> None:
-    """Of an execution that is looked at by itself, the names say what kind of job it was."""
+    """For a single execution, the names show its kind of job."""
     named = [
         name
         for job_type in DECLARATIONS

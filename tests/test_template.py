@@ -16,7 +16,7 @@ from tests.grants import FUNCTIONS, STAGES, Grant, granted, role_of, written
 
 every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
 
-# What no statement can name more narrowly, and why: action, and the resource that it is allowed on.
+# Grants that no statement can narrow, with the reason: action, and the resource that it is allowed on.
 WIDE = {
     ("xray:PutTraceSegments", "*"): "X-Ray has no resources",
     ("xray:PutTelemetryRecords", "*"): "X-Ray has no resources",
@@ -62,7 +62,7 @@ NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
 
 
 def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
-    """What is granted on more than one thing, or more than one action at once, but for versions of one function."""
+    """What is granted on more than one resource, or several actions at once, except for versions of one function."""
     return {
         (action, written(on))
         for who, action, on in grants
@@ -77,7 +77,7 @@ def incomplete_lists(descriptions: Iterable[str]) -> list[str]:
 
 
 def descriptions(value: object) -> Iterator[str]:
-    """Every description in the template, wherever it stands."""
+    """Every description in the template, at any depth."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in {"Description", "AlarmDescription"} and isinstance(inner, str):
@@ -121,7 +121,7 @@ def test_a_handler_can_be_imported_and_called(name: str) -> None:
 
 def test_functions_differ_by_handler_and_not_by_environment_or_code() -> None:
     own = {"Description", "Handler", "Role", "Timeout"}
-    # SAM takes these only from each function itself.
+    # SAM accepts these only on each function.
     same = ("CodeSigningConfigArn", "VersionDescription")
     for name, properties in FUNCTIONS.items():
         assert [properties[key] for key in same] == [FUNCTIONS["FinalizeFunction"][key] for key in same]
@@ -193,7 +193,7 @@ def test_executions_are_traced_encrypted_and_logged_without_their_data(job_type:
 
 
 @every_job_type
-def test_the_state_machine_may_use_the_key_for_itself_alone(job_type: JobType) -> None:
+def test_the_state_machine_may_use_the_key_only_for_itself(job_type: JobType) -> None:
     role = shipped.made("AWS::IAM::Role")[f"{shipped.resource_stem(job_type)}Role"]
     (policy,) = role["Policies"]
     assert role["ManagedPolicyArns"] == [{"Ref": "EveryStateMachinePolicy"}]

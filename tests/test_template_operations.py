@@ -21,7 +21,7 @@ OF_EACH_JOB_TYPE = {
     "StoppedExecutionsAlarm": "ExecutionsAborted",
     "SlowJobsAlarm": "ExecutionTime",
 }
-"""How the names of its alarms end, and what they watch."""
+"""The endings of its alarms' names, and what they watch."""
 ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
@@ -66,7 +66,7 @@ def test_the_migrations_run_again_whenever_the_code_changes() -> None:
 def test_a_new_revision_publishes_new_versions_even_when_only_parameters_changed() -> None:
     versions = shipped.made("AWS::Lambda::Version")
     assert len(versions) == len(FUNCTIONS)
-    # The description makes CloudFormation publish, and a changed variable is what Lambda publishes.
+    # The description makes CloudFormation publish, and Lambda publishes only if a variable changes.
     assert all(version["Description"] == {"Ref": "Revision"} for version in versions.values())
     variables = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["REVISION"] == {"Ref": "Revision"}
@@ -163,7 +163,7 @@ def test_every_alarm_is_on_the_dashboard() -> None:
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) == set(shipped.made("AWS::CloudWatch::Alarm"))
 
 
-def test_every_metric_of_ours_that_an_alarm_or_the_dashboard_reads_is_one_that_is_written() -> None:
+def test_every_own_metric_that_an_alarm_or_the_dashboard_reads_is_written() -> None:
     read = {
         alarm["MetricName"]
         for alarm in shipped.made("AWS::CloudWatch::Alarm").values()

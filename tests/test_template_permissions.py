@@ -9,7 +9,7 @@ from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
 from tests.grants import FUNCTIONS, RESOURCES, STAGES, granted, role_of, written
 
-# What each function does with the secrets under the tenants' prefix. Who is not here has no right to them.
+# What each function does with the secrets under the tenants' prefix. A function not listed has no right to them.
 CREATE = {"CreateSecret", "TagResource", "DescribeSecret"}
 READ = {"GetSecretValue"}
 DELETE = {"DescribeSecret", "DeleteSecret"}

@@ -1,4 +1,4 @@
-"""Prints a SAM template as CloudFormation's transform leaves it. To be run by the Python that SAM CLI has.
+"""Print a SAM template as CloudFormation's transform leaves it. Run it with SAM CLI's Python.
 
 The first argument is the template, the second a JSON object of parameters.
 """
@@ -12,7 +12,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 template = yaml_parse(Path(sys.argv[1]).read_text())
-# What `sam package` puts in the place of a folder.
+# What `sam package` replaces a folder with.
 template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code"
 parameters = {name: declared.get("Default", "") for name, declared in template["Parameters"].items()}
 transformed = Translator({}, Parser()).translate(template, parameters | json.loads(sys.argv[2]))

@@ -1,4 +1,4 @@
-// What the templates cannot do alone: tell the server of clicks, count down, and keep focus and open parts over updates.
+// What the templates cannot do: tell the server about clicks, count down, and keep focus and open parts across updates.
 (() => {
   let focused = null, scrolled = false;
   const opened = new Map();

@@ -6,7 +6,7 @@ from provisioning.errors import Misconfigured
 
 
 def required(name: str) -> str:
-    """Returns the setting. Raises Misconfigured, naming it, when it is missing or empty."""
+    """Return the setting. Raise Misconfigured, naming it, when it is missing or empty."""
     value = os.environ.get(name, "")
     if not value:
         raise Misconfigured(f"the setting {name} is missing")
@@ -14,5 +14,5 @@ def required(name: str) -> str:
 
 
 def optional(name: str, default: str = "") -> str:
-    """Returns the setting, or the default when it is missing or empty."""
+    """Return the setting, or the default when it is missing or empty."""
     return os.environ.get(name) or default

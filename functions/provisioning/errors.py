@@ -94,7 +94,7 @@ class ResourceConflict(PermanentError):
 
 
 class ServiceRejectedRegistration(PermanentError):
-    """A service answered a registration with a final no (4xx other than 408, 425 and 429)."""
+    """A service rejected a registration permanently (4xx other than 408, 425 and 429)."""
 
     error_type = ErrorType.SERVICE_REJECTED_REGISTRATION
 
@@ -112,7 +112,7 @@ class StatementRejected(PermanentError):
 
 
 class JobClosed(PermanentError):
-    """This attempt was given up: the job has ended, is being rolled back, or a later attempt took the stage over."""
+    """This attempt is superseded: the job has ended or is rolling back, or a later attempt has taken over the stage."""
 
     error_type = ErrorType.JOB_CLOSED
 
@@ -124,7 +124,7 @@ class Misconfigured(PermanentError):
 
 
 class ControlPlaneUnavailable(TransientError):
-    """The control plane's database did not answer, or gave up on us."""
+    """The control plane's database did not answer, or asked to try again."""
 
     error_type = ErrorType.NETWORK_ERROR
 
@@ -148,7 +148,7 @@ class SchemaCreationFailed(TransientError):
 
 
 class ServiceRegistrationFailed(TransientError):
-    """A service did not answer, answered 408, 425, 429 or 5xx, or answered what its contract does not know."""
+    """A service did not answer, answered 408, 425, 429 or 5xx, or gave an answer outside its contract."""
 
     error_type = ErrorType.SERVICE_REGISTRATION_FAILED
 
@@ -172,13 +172,13 @@ class RollbackFailed(TransientError):
 
 
 class StageInProgress(TransientError):
-    """Another attempt of this stage is running elsewhere and still within its time."""
+    """Another attempt at this stage is in flight and still within its time."""
 
     error_type = ErrorType.STAGE_IN_PROGRESS
 
 
 class SuspendInProgress(TransientError):
-    """The project is being suspended: the job opens nothing yet, and opens at its next attempt."""
+    """The project is being suspended: the job cannot open yet, and tries again at its next attempt."""
 
     error_type = ErrorType.SUSPEND_IN_PROGRESS
 
@@ -196,4 +196,4 @@ class ResumptionFailed(TransientError):
 
 
 class UnexpectedFailure(TransientError):
-    """Something this code does not know went wrong; the log has the place, the message only the exception's name."""
+    """An unexpected exception was raised; the log has the place, the message only the exception's name."""

@@ -1,4 +1,4 @@
-"""A tenant: its id, the names that derive from it and from nothing else, and what the control plane knows of it."""
+"""A tenant: its id, the names derived only from that id, and what the control plane knows about it."""
 
 import string
 from datetime import datetime
@@ -18,7 +18,7 @@ def new_tenant_id() -> str:
 
 
 class TenantNames(NamedTuple):
-    """What belongs to one tenant. A name says nothing of its project: every login of a cluster can read it."""
+    """The names of one tenant's objects. They say nothing of its project: every login can read them."""
 
     tenant_id: str
 
@@ -45,7 +45,7 @@ class TenantNames(NamedTuple):
     def api_keys_secret(self, job_id: str) -> str:
         """Return the name of the secret with the raw API keys that a job makes.
 
-        A job's id may hold characters that Secrets Manager takes in no name.
+        The job id is hashed, because it may contain characters that Secrets Manager does not accept in a name.
         """
         import uuid
 
@@ -53,7 +53,7 @@ class TenantNames(NamedTuple):
 
 
 class Tenant(NamedTuple):
-    """A tenant, and who holds it: a job, or without one the refill of its cluster's pool."""
+    """A tenant and its holder: a job or, if job_id is None, the refill of its cluster's pool."""
 
     tenant_id: str
     cluster: Cluster
@@ -62,13 +62,13 @@ class Tenant(NamedTuple):
     project_id: str | None
     secret_arn: str | None
     prepared: dict[str, Any] | None
-    """What "Create tenant schema" answers once the schema is there."""
+    """What "Create tenant schema" returns once the schema exists."""
     created_at: datetime
     removed_at: datetime | None = None
 
     @property
     def names(self) -> TenantNames:
-        """The names of everything that is the tenant's."""
+        """The names of everything that belongs to the tenant."""
         return TenantNames(self.tenant_id)
 
 

@@ -15,7 +15,7 @@ from provisioning.redaction import redact
 
 @functools.cache
 def logger() -> Logger:
-    """Returns the service's logger: one JSON line per fact, with the execution name as correlation id."""
+    """Return the service's logger: one JSON line per fact, with the execution name as correlation id."""
     # At debug level these log requests with their headers and bodies, and so tokens and secrets.
     for library in ("urllib3", "botocore", "boto3", "yoyo"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -30,7 +30,7 @@ def _without_secrets(record: dict[str, Any]) -> str:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Returns the error's name and where it was raised, without its message, which could quote a value."""
+    """Return the error's name and where it was raised, without its message, which could quote a value."""
     place: TracebackType | None = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -39,7 +39,7 @@ def describe_exception(error: BaseException) -> str:
 
 
 def count_stage(stage: str, outcome: str, seconds: float) -> None:
-    """Writes the metrics of one attempt (count and duration) in CloudWatch's embedded metric format.
+    """Write the metrics of one attempt (count and duration) in CloudWatch's embedded metric format.
 
     Once by service, stage and outcome, and once over all stages.
     """
@@ -53,7 +53,7 @@ def count_stage(stage: str, outcome: str, seconds: float) -> None:
 
 
 def count_failed_job(job_type: str, outcome: str) -> None:
-    """Write that a job was closed without success, and how: failed, rolled_back or rollback_incomplete."""
+    """Count a job that was closed without success, by outcome: failed, rolled_back or rollback_incomplete."""
     metrics = EphemeralMetrics()
     metrics.add_dimension(name="job_type", value=job_type)
     metrics.add_dimension(name="outcome", value=outcome)
@@ -62,14 +62,14 @@ def count_failed_job(job_type: str, outcome: str) -> None:
 
 
 def measure_room(databases: int) -> None:
-    """Writes how many more databases the cluster with the most room could take when one was asked for."""
+    """Record how many more databases the matching cluster with the most room could take when a job asked for one."""
     metrics = EphemeralMetrics()
     metrics.add_metric(name="ClusterRoom", unit=MetricUnit.Count, value=databases)
     metrics.flush_metrics()
 
 
 def measure_pool(databases: int) -> None:
-    """Writes how many databases the emptiest pool still had when a refill came; 0 as well where it could not look."""
+    """Record how many databases the emptiest pool still had before its refill; a failed refill counts as 0."""
     metrics = EphemeralMetrics()
     metrics.add_metric(name="PoolEntries", unit=MetricUnit.Count, value=databases)
     metrics.flush_metrics()

@@ -21,7 +21,7 @@ TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014"})
 
 
 def composed(*queries: Query, **values: object) -> sql.Composed:
-    """Return the queries as one message, each {name} in them replaced: by an identifier, or by a value as a literal."""
+    """Return the queries as one message, with each {name} replaced by an identifier or by a value as a literal."""
     filled = {
         name: value if isinstance(value, sql.Composable) else sql.Literal(value) for name, value in values.items()
     }
@@ -29,12 +29,12 @@ def composed(*queries: Query, **values: object) -> sql.Composed:
 
 
 def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None) -> Connection:
-    """Opens a connection in autocommit mode from a secret document {host, port, dbname, username, password}.
+    """Open a connection in autocommit mode from a secret document {host, port, dbname, username, password}.
 
-    A dead peer is noticed within about 25 seconds, below the 50 seconds a Lambda has. Raises psycopg2.Error.
+    A dead peer is noticed within about 25 seconds, below the 50 seconds a Lambda has. Raise psycopg2.Error.
 
-    Names are looked up in pg_catalog alone, so that no function of a tenant's takes the place of PostgreSQL's own
-    (CVE-2018-1058). What an owner can set for its database, and what would end the session, is set otherwise here.
+    Names resolve in pg_catalog only, so no function of a tenant can replace one of PostgreSQL's own (CVE-2018-1058).
+    Settings that an owner can set for its database, and those that would end the session, are overridden here.
     """
     opened: Connection = psycopg2.connect(
         host=document["host"],
@@ -58,7 +58,7 @@ def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbna
 
 
 def ssl_options() -> dict[str, Any]:
-    """Returns libpq's TLS options from the settings; without a setting the server's certificate is verified."""
+    """Return libpq's TLS options from the settings; without a setting the server's certificate is verified."""
     options = {"sslmode": configuration.optional("DATABASE_SSL_MODE", "verify-full")}
     if root_certificate := configuration.optional("DATABASE_SSL_ROOT_CERT"):
         options["sslrootcert"] = root_certificate
@@ -66,10 +66,10 @@ def ssl_options() -> dict[str, Any]:
 
 
 def is_transient(error: psycopg2.Error) -> bool:
-    """Tells by SQLSTATE whether trying again may help; an error without one means that the connection is gone.
+    """Return, by SQLSTATE, whether trying again may help; an error without one means that the connection is gone.
 
-    psycopg2 raises a bare DatabaseError when a server that died left a result that makes no sense to libpq, and
-    ProgrammingError, also without a SQLSTATE, when it was used wrongly.
+    psycopg2 raises a bare DatabaseError when a dying server left a result that libpq cannot parse. It also raises
+    ProgrammingError without a SQLSTATE, when it was used wrongly: that is not transient.
     """
     code = error.pgcode
     if code is None:
@@ -81,7 +81,7 @@ def is_transient(error: psycopg2.Error) -> bool:
 
 
 def translate(error: psycopg2.Error, transient: type[ProvisioningError]) -> ProvisioningError:
-    """Returns the typed error for what PostgreSQL said: the given one when trying again may help.
+    """Return the typed error for a PostgreSQL error: the given type if trying again may help.
 
     The message holds the SQLSTATE and PostgreSQL's primary message only: its detail can quote values.
     """
@@ -93,7 +93,7 @@ def translate(error: psycopg2.Error, transient: type[ProvisioningError]) -> Prov
 
 
 def describe(error: psycopg2.Error) -> str:
-    """Returns one line about the error that quotes no value."""
+    """Return one line about the error that quotes no value."""
     if error.pgcode is None:
         lost = is_transient(error)
         return "the connection to PostgreSQL failed or was lost" if lost else f"psycopg2 raised {type(error).__name__}"

@@ -24,9 +24,9 @@ class Query(NamedTuple):
 
 
 def load(module_file: str, name: str = "") -> Mapping[str, Query]:
-    """Return the queries of the .sql file beside a module, by name: the module's own, or the one of the given name.
+    """Return the queries of a .sql file beside a module, by name: the file named like the module, or the one given.
 
-    What stands before the first marker is about the whole file. Raises ValueError for a name that stands there twice.
+    Text before the first marker describes the whole file. Raise ValueError if a name occurs twice.
     """
     path = Path(module_file).with_suffix(".sql")
     _, *parts = MARKER.split((path.with_name(name) if name else path).read_text())

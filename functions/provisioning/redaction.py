@@ -1,4 +1,4 @@
-"""Takes secrets out of what is logged or shown. No secret is put there on purpose: this is the net below."""
+"""Redact secrets in what is logged or shown. No code puts a secret there on purpose: this is the safety net."""
 
 import functools
 import json
@@ -22,8 +22,8 @@ NAMES = frozenset(
         *(f"{kind}_key" for kind in KEYS),
     )
 )
-"""What a name ends with whose value is a secret. An ARN or an id of one is none (secret_arn, key_id), and "api_keys" is
-how many.
+"""A value is a secret if its name ends with one of these. An ARN or id of one is not (secret_arn, key_id), and
+"api_keys" is a count.
 """
 
 NESTED = (dict, list, tuple)
@@ -41,13 +41,13 @@ VALUES = re.compile(
     r"|(?P<aws>\b(?:AKIA|ASIA)[A-Z0-9]{16}\b)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
 )
-"""What is a secret by its looks, wherever it stands."""
+"""What looks like a secret, wherever it occurs."""
 
 
 def redact(value: Any, depth: int = 0) -> Any:
-    """Returns the same document without its secrets: values under a secret's name, and whatever looks like a secret.
+    """Return the document without its secrets: values under a secret's name, and whatever looks like a secret.
 
-    Text that is JSON itself is redacted inside, and stays JSON. What is nested deeper than 64 levels is left out.
+    Text that is itself JSON is redacted inside and stays JSON. What is nested deeper than 64 levels is omitted.
     """
     if isinstance(value, str):
         return redact_text(value, depth)
@@ -65,7 +65,7 @@ def redact(value: Any, depth: int = 0) -> Any:
 
 
 def redact_text(text: str, depth: int = 0) -> str:
-    """Returns the text without its secrets."""
+    """Return the text without its secrets."""
     if depth < DEEPEST and text.lstrip()[:1] in {"{", "["}:
         try:
             document = json.loads(text)
@@ -78,14 +78,14 @@ def redact_text(text: str, depth: int = 0) -> str:
 
 @functools.lru_cache(maxsize=128)
 def _judge_name(name: str) -> tuple[str, bool]:
-    """Returns the name as it may be shown, and whether its value is a secret. Log lines have few names, all alike."""
+    """Return the name as it may be shown, and whether its value is a secret. Log lines use few distinct names."""
     words = CAMEL.sub("_", name).strip().lower().replace("-", "_").split("_")
     names_secret = any("_".join(words[start:]) in NAMES for start in range(len(words)))
     return redact_text(name, DEEPEST), names_secret
 
 
 def _hide(value: Any, depth: int) -> Any:
-    """Hides every value below, and leaves to be seen that it is there."""
+    """Redact every nested value, keeping the structure visible."""
     if depth == DEEPEST:
         return TOO_DEEP
     if isinstance(value, dict):

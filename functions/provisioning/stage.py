@@ -1,10 +1,10 @@
-"""The stages there are, and the services that a tenant is registered with."""
+"""The stages of all job types, and the services that a tenant can be registered with."""
 
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """A step of a job, with a row in the ledger. Which job types have it, and when, their declarations say."""
+    """A step of a job, with a row in the ledger. The declarations say which job types have it, and in which order."""
 
     INITIALIZING = "initializing"
     CREATING_DATABASE = "creating_database"
@@ -22,7 +22,7 @@ class Stage(StrEnum):
 
 
 class Ending(StrEnum):
-    """What stands in the place of the current stage once there is none any more."""
+    """What replaces the current stage once no stage is left to run."""
 
     COMPLETED = "completed"
     ROLLING_BACK = "rolling_back"

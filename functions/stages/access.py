@@ -1,4 +1,4 @@
-"""The way into the tenant's database: closed by one job type, opened by another. Each is the other's compensation."""
+"""The access to the tenant's database: one job type closes it, another opens it. Each is the other's compensation."""
 
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
@@ -15,9 +15,10 @@ from provisioning.tenant import access, suspensions
 
 
 def suspend_access(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {sessions, prepared_transactions, slots}.
+    """Lambda handler. Take {job_type, job_id, tenant_id} and return {sessions, prepared_transactions, slots}.
 
-    They are how many it has ended. In a job that opens the tenant it is the compensation: {removed, unknown}.
+    These count what it has ended. In a job that opens the tenant it is the compensation, and returns {removed,
+    unknown}.
     """
     ends_at = deadline(context.get_remaining_time_in_millis())
     if Stage.SUSPENDING_ACCESS not in DECLARATIONS[event["job_type"]].states:
@@ -34,7 +35,7 @@ def suspend_access(event: Event, context: LambdaContext) -> Output:
 
 
 def restore_access(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {logins}: how many of them can log in again.
+    """Lambda handler. Take {job_type, job_id, tenant_id} and return {logins}: how many of them can log in again.
 
     In a job that closes the tenant it is the compensation, and returns {removed, unknown}.
     """
@@ -52,14 +53,14 @@ def restore_access(event: Event, context: LambdaContext) -> Output:
 
 
 def close(attempt: Attempt, ends_at: float) -> Output:
-    """Close the tenant by that monotonic time. Closed already, nothing changes."""
+    """Close the tenant by that monotonic time; idempotent."""
     job = attempt.job
     ended = access.close(attempt.control, job.tenant, job.job_id, attempt.check, ends_at)
     return attempt.succeed(ended._asdict())
 
 
 def open_again(attempt: Attempt) -> Output:
-    """Open the tenant as it was. Open already, nothing changes."""
+    """Open the tenant as it was; idempotent."""
     job = attempt.job
     return attempt.succeed({"logins": access.open_again(attempt.control, job.tenant, job.job_id, attempt.check)})
 
@@ -75,7 +76,7 @@ def open_as_before(rollback: Rollback) -> Undone:
 
 
 def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
-    """Close the tenant, by that monotonic time, that this job has opened, or has begun to open."""
+    """Close, by that monotonic time, the tenant that this job has opened, or has begun to open."""
     tenant, refused = _changed(rollback)
     if tenant is None:
         return Undone([], refused)
@@ -85,7 +86,7 @@ def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
 
 
 def _changed(rollback: Rollback) -> tuple[Tenant | None, list[str]]:
-    """Return the tenant whose way in this job was the last to change, or why nobody knows."""
+    """Return the tenant whose access this job was the last to change, or why that is unknown."""
     control, job_id = rollback.control, rollback.job_id
     tenant = suspensions.tenant_of(control, job_id)
     kept = suspensions.find(control, tenant.tenant_id) if tenant is not None else None

@@ -1,4 +1,4 @@
-"""Proves what a job has come to, then gives the project its new status. There is nothing to compensate."""
+"""Prove that a job's work holds, then give the project its new status. There is nothing to compensate."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -26,7 +26,7 @@ QUERIES = queries.load(__file__)
 
 
 def finalize(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns the job's result (provisioning.jobs.result)."""
+    """Lambda handler. Take {job_type, job_id, tenant_id} and return the job's result (provisioning.jobs.result)."""
     ends_at = deadline(context.get_remaining_time_in_millis())
     return run_stage(
         Stage.FINALIZING,
@@ -38,10 +38,10 @@ def finalize(event: Event, context: LambdaContext) -> Output:
 
 
 def prove(attempt: Attempt, ends_at: float) -> Output:
-    """Give the project the status that its job type declares, and the job its success, once every proof has passed.
+    """Record the job's success and its project's declared status, once every proof has passed.
 
-    In one transaction. The register is told before: it is the witness of how the tenant is, should the control plane
-    lose its last commit. Raises FinalizationFailed, naming the proof, when one does not pass.
+    In one transaction. The register is updated before: it is the witness of the tenant's state if the control plane
+    loses its last commit. Raise FinalizationFailed, naming the proof, if one does not pass.
     """
     job, declared = attempt.job, DECLARATIONS[attempt.job.job_type]
     if declared.on_success is not ProjectStatus.ACTIVE:
@@ -62,8 +62,8 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
 
 
 def prove_closed(session: Connection, tenant: Tenant) -> None:
-    """Look that nobody is in the tenant, and that nobody can come in."""
-    # Here, so that the end of a job that provisions goes without it (docs/cost.md).
+    """Check that the tenant is empty and that nobody can connect."""
+    # Imported here, so that a job that provisions ends without it (docs/cost.md).
     from provisioning.tenant import gate
 
     if left := gate.look(session, tenant).left:
@@ -71,7 +71,7 @@ def prove_closed(session: Connection, tenant: Tenant) -> None:
 
 
 def prove_database(document: dict[str, Any], at_least: int) -> None:
-    """Connect with the issued credentials and read the schema version: a tenant of before has the one of then."""
+    """Connect with the issued credentials and check that the schema has at least this version."""
     with closing(schema.connect(document)) as connection:
         version = schema.current_version(connection)
     if version < at_least:
@@ -109,9 +109,9 @@ def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:
 def record_changed(
     attempt: Attempt, state: str, proof: Callable[[Connection, Tenant], None] = lambda _session, _tenant: None
 ) -> None:
-    """Write into the register how a live tenant is from here on, once the proof on the cluster has passed.
+    """Record in the register the new state of a live tenant, once the proof on the cluster has passed.
 
-    Under the tenant's lock: an attempt that wakes when its job was rolled back writes nothing over that.
+    Under the tenant's lock, so that an attempt that resumes after its job's rollback overwrites nothing.
     """
     tenant = attempt.job.tenant
 
@@ -126,7 +126,7 @@ def record_changed(
 def record_state(
     attempt: Attempt, state: str, check: Callable[[Connection], None] = lambda _session: None
 ) -> Connection:
-    """Write into the register that this job is done with its tenant, and return the session that has checked it."""
+    """Record in the register that this job is done with its tenant, and return the session that was checked."""
     tenant = attempt.job.tenant
     holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
 

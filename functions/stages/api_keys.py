@@ -1,4 +1,4 @@
-"""The project's API keys, whose hashes alone are kept. Compensation: they are revoked."""
+"""The project's API keys, of which only hashes are kept. Compensation: they are revoked."""
 
 import json
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ DESCRIPTION = "A tenant's API keys, until they have been revealed. Made by Provi
 
 
 def generate_api_keys(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns {api_keys: [{key_id, kind, hint}]}: never a key."""
+    """Lambda handler. Take {job_id, tenant_id} and return {api_keys: [{key_id, kind, hint}]}: never a key."""
     return run_stage(
         Stage.GENERATING_API_KEYS,
         event,
@@ -33,14 +33,14 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
 
 
 def revoke_api_keys(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Revoke API keys". Takes {job_id, tenant_id, forgotten}, returns {removed, unknown}."""
+    """Lambda handler of "Revoke API keys". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
     return run_compensation([Stage.GENERATING_API_KEYS], event, context, compensation=revoke)
 
 
 def generate(attempt: Attempt) -> Output:
     """Generate the keys and put them into a secret of their own, then record their hashes.
 
-    The keys that reach the secret first are the keys: every later attempt takes up those.
+    The first attempt to write the secret decides the keys: every later attempt uses them.
     """
     job, payload = attempt.job, attempt.job.payload
     generated = [_raw(key) for key in api_keys.generate(payload.api_key_prefix, payload.api_key_count)]
@@ -64,8 +64,8 @@ class _Secret(NamedTuple):
 
 
 def revoke(rollback: Rollback) -> Undone:
-    """Forget the hashes, so that no key is valid any more, and remove the secret with the raw keys."""
-    # Here, so that a cold start before any failure goes without it (docs/cost.md).
+    """Delete the hashes, so that no key is valid any more, and remove the secret with the raw keys."""
+    # Imported here, so that a cold start before any failure does without it (docs/cost.md).
     from provisioning.ledger import witness
 
     if refused := witness.refusals(rollback):

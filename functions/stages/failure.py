@@ -1,4 +1,4 @@
-"""The end of a failed job: its cause is recorded and said in one line, with what was rolled back and what is left."""
+"""The end of a failed job: record its cause, and report it in one line with what was rolled back and what is left."""
 
 import json
 from datetime import datetime
@@ -19,11 +19,11 @@ QUERIES = queries.load(__file__)
 
 LONGEST_MESSAGE = 300
 EXECUTION_STOPPED = "ExecutionStopped"
-"""How an execution ends that left no failure: one that is stopped raises nothing that the state machine could catch."""
+"""The error of an execution without a failure: a stopped one raises nothing that could be caught."""
 
 
 class Failure(NamedTuple):
-    """What went wrong: the stage, the name that the execution ends with, the ledger's type, and one line."""
+    """What went wrong: the stage, the error name of the execution, the ledger's error type, and a one-line message."""
 
     stage: str
     error: str
@@ -32,12 +32,12 @@ class Failure(NamedTuple):
 
 
 def record_failure(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}.
+    """Lambda handler. Take {job_type, job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}.
 
-    No failure in it means that the execution was stopped.
+    An empty failure means that the execution was stopped.
 
-    Returns {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or succeeded
-    when the job had succeeded before the failure, and then the result is its result.
+    Return {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or succeeded if the
+    job had succeeded before the failure, and then the result is its result.
     """
     del context
     with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
@@ -77,11 +77,11 @@ class _LastLook(NamedTuple):
 
 
 def close(control: ControlPlane, event: Event) -> Output:
-    """Close the job in one transaction; closed already, it is closed the same way again."""
+    """Close the job in one transaction; idempotent."""
     job_id = event["job_id"]
     failure = read_failure(event["failure"])
     with control.transaction():
-        # Sent before anything is read: a job that came to no cluster holds nothing that has to be removed.
+        # Sent before anything is read: a job that reached no cluster holds nothing that has to be removed.
         job = control.fetch_one(_Job, BEGIN, holding.QUERIES["record_unused"], QUERIES["find_job"], job_id=job_id)
         if job is not None and job.status == "succeeded":
             control.execute(COMMIT)
@@ -112,7 +112,7 @@ def close(control: ControlPlane, event: Event) -> Output:
 def _first_failure(
     control: ControlPlane, job_id: str, job: _Job | None, failure: Failure
 ) -> tuple[Failure, _Step | None]:
-    """Return why the job failed first, and its stage: what closed or stopped the execution is not the cause."""
+    """Return the first cause of the failure, and its stage: what closed or stopped the execution is not the cause."""
     if job is not None and job.last_error_type is not None and job.status != "running":
         # A repeated rollback changes what is left, not why the job failed.
         message = str(job.last_error_message)
@@ -126,10 +126,10 @@ def _first_failure(
 
 
 def read_failure(caught: dict[str, dict[str, str]]) -> Failure:
-    """Returns what Step Functions caught in our terms.
+    """Translate what Step Functions caught into our terms.
 
-    A name that begins with "States." may not be given to Fail, so a timeout becomes StageTimedOut and any other
-    StateMachineFault; a Lambda that died without an error of its own becomes StageCrashed.
+    Fail takes no name that begins with "States.", so a timeout becomes StageTimedOut and any other StateMachineFault; a
+    Lambda that died without an error of its own becomes StageCrashed.
     """
     if not caught:
         message = "its execution was stopped, and the job rolled back by hand"

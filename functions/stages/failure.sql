@@ -6,7 +6,8 @@ FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 
 -- name: find_leftovers
--- What has a row may still exist, unless it was looked for and not found; and what the latest compensation did not know.
+-- What has a row may still exist, unless it was looked for and not found; and what the latest compensation left
+-- unknown.
 SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftover, true AS is_known
 FROM control_plane.tenants
 WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
@@ -31,7 +32,7 @@ FROM (
 ORDER BY leftover;
 
 -- name: find_failed_step
--- The stage that is named, or else the one whose error is the given one, or else the latest that has an error.
+-- The named stage, or else the one with the given error, or else the latest one with an error.
 SELECT stage, attempt, error_type, error_message
 FROM control_plane.provisioning_steps
 WHERE job_id = %(job_id)s AND CASE %(stage)s WHEN '' THEN error_type IS NOT NULL ELSE stage = %(stage)s END
@@ -56,12 +57,12 @@ UPDATE control_plane.provisioning_steps
 SET status = 'failed', completed_at = clock_timestamp(), error_type = %(error_type)s, error_message = %(error_message)s
 WHERE job_id = %(job_id)s AND status = 'running';
 
--- Of a Lambda that never reached its handler, or whose answer was lost, the ledger has heard nothing so far.
+-- A Lambda that never reached its handler, or whose answer was lost, has recorded no error in the ledger.
 UPDATE control_plane.provisioning_steps
 SET error_type = %(error_type)s, error_message = %(error_message)s
 WHERE job_id = %(job_id)s AND stage = %(failed_stage)s AND error_type IS NULL;
 
--- While anything is left, the project takes no other job than this one's rollback or retry.
+-- While anything is left, the project accepts only the rollback or retry of this job.
 UPDATE control_plane.projects
 SET status = jobs.status_on_failure, updated_at = now()
 FROM control_plane.jobs

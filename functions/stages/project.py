@@ -1,6 +1,6 @@
-"""May a job of this type be opened for its project, and for which tenant? Opens it.
+"""Decide whether a job may be opened for its project, and for which tenant, and open it.
 
-There is no compensation: a job that came no further has made nothing, and closing one is "Record failure"'s work.
+There is no compensation: a job that got no further has made nothing, and "Record failure" closes it.
 """
 
 import json
@@ -35,7 +35,7 @@ class _Opened(NamedTuple):
 
 
 def verify_project(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, execution_arn, payload}, returns {job_id, project_id, tenant_id}."""
+    """Lambda handler. Take {job_type, job_id, execution_arn, payload} and return {job_id, project_id, tenant_id}."""
     del context
     with reporting(str(Stage.INITIALIZING), str(event["job_id"]), ControlPlaneUnavailable):
         declared = DECLARATIONS[event["job_type"]]
@@ -43,13 +43,13 @@ def verify_project(event: Event, context: LambdaContext) -> Output:
 
 
 def verify(declared: Declaration, job_id: str, execution_arn: str, document: object) -> Output:
-    """Open the job for its tenant, or return what it returned before when the job is open already.
+    """Open the job for its tenant, or return the recorded output if the job is already open.
 
-    One transaction, in two round trips. Raises InvalidPayload, what jobs.eligibility.check_eligible raises,
-    RegionNotAvailable or QuotaExceeded, and JobClosed when this very job has ended without success.
+    One transaction, in two round trips. Raise InvalidPayload, what jobs.eligibility.check_eligible raises,
+    RegionNotAvailable or QuotaExceeded, and JobClosed if this job has already ended without success.
     """
     payload = declared.parse(document)
-    # Of the clusters only a job that gets a tenant on one of them asks, and keeps others from taking its last place.
+    # Only a job that gets a new tenant reads the clusters, and locks them, so that no other job takes the last place.
     is_placed = declared.tenant is TenantOf.NEW
     locks = (QUERIES["lock_project"], *([QUERIES["lock_clusters"]] if is_placed else []))
     asked = (BEGIN, *locks, QUERIES["find_opening"])

@@ -1,11 +1,11 @@
--- What "Verify project" asks and writes, in one transaction and two round trips. Placeholders are %(name)s.
+-- What "Verify project" reads and writes, in one transaction and two round trips. Placeholders are %(name)s.
 
 -- name: lock_project (project_id text)
 SELECT FROM control_plane.projects WHERE project_id = %(project_id)s FOR UPDATE;
 
 -- name: lock_clusters (region text, engine text, version text, size text)
--- So that two jobs cannot both take the last place. What follows counts in a statement of its own: one that had waited
--- for the lock itself would still see what there was before it waited.
+-- Two jobs cannot both take the last place. The count is a separate statement: one that had waited for the lock itself
+-- would still see the data from before it waited.
 SELECT
 FROM control_plane.clusters
 WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
@@ -43,7 +43,7 @@ SELECT (
        ) AS clusters;
 
 -- name: record_project_tenant (job_id text, project_id text)
--- The job's tenant is the one that its project has.
+-- Sets the job's tenant to the live one of its project.
 UPDATE control_plane.jobs
 SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
 FROM control_plane.tenants
@@ -63,7 +63,7 @@ SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
 WHERE project_id = %(project_id)s;
 
 -- name: record_retried (job_id text, retries text)
--- What an earlier job has begun to close or to open is its retry's to finish, or to undo.
+-- A retry takes over what the earlier job has begun to close or to open: to finish it, or to undo it.
 UPDATE control_plane.suspensions SET job_id = %(job_id)s WHERE job_id = %(retries)s;
 
 -- name: record_opened (job_id text)

@@ -1,6 +1,6 @@
 """The tenant schema with its permissions, in one transaction.
 
-There is no compensation of its own: the schema goes with the database, in "Drop tenant database".
+It needs no compensation: the schema is dropped with the database, in "Drop tenant database".
 """
 
 from provisioning import queries
@@ -15,14 +15,14 @@ QUERIES = queries.load(__file__)
 
 
 def create_schema(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns {schema, version, extensions}."""
+    """Lambda handler. Take {job_id, tenant_id} and return {schema, version, extensions}."""
     return run_stage(Stage.CREATING_SCHEMA, event, context, action=create, failure=SchemaCreationFailed)
 
 
 def create(attempt: Attempt) -> Output:
-    """Bring the tenant's database to the newest schema version; at that version already, change nothing.
+    """Bring the tenant's database to the newest schema version; idempotent.
 
-    A tenant of the pool was made with its schema, and there is nothing left to do in it.
+    A tenant from the pool already has its schema, so nothing is left to do.
     """
     tenant = attempt.job.tenant
     prepared = tenant.prepared

@@ -22,34 +22,34 @@ UNWANTED: Output = {"service": None, "external_id": None, "endpoint": None}
 
 
 def register_auth(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Register auth". Takes {job_id, tenant_id}, returns {service, external_id, endpoint}."""
+    """Lambda handler of "Register auth". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.AUTH, event, context)
 
 
 def register_realtime(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Register realtime". Takes {job_id, tenant_id}, returns {service, external_id, endpoint}."""
+    """Lambda handler of "Register realtime". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.REALTIME, event, context)
 
 
 def register_storage(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Register storage". Takes {job_id, tenant_id}, returns {service, external_id, endpoint}."""
+    """Lambda handler of "Register storage". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.STORAGE, event, context)
 
 
 def register_pooler(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Register pooler". Takes {job_id, tenant_id}, returns {service, external_id, endpoint}."""
+    """Lambda handler of "Register pooler". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.POOLER, event, context)
 
 
 def deregister_services(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Deregister services". Takes {job_id, tenant_id, forgotten}, returns {removed, unknown}."""
+    """Lambda handler of "Deregister services". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
     ends_at = deadline(context.get_remaining_time_in_millis())
     stages = [service.stage for service in Service]
     return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))
 
 
 def suspend_services(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {services}: by service whether it was suspended.
+    """Lambda handler. Take {job_type, job_id, tenant_id} and return {services}: by service whether it was suspended.
 
     In a job that resumes them it is the compensation, and returns {removed, unknown}.
     """
@@ -63,7 +63,7 @@ def suspend_services(event: Event, context: LambdaContext) -> Output:
 
 
 def resume_services(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_type, job_id, tenant_id}, returns {services}: by service whether it was resumed.
+    """Lambda handler. Take {job_type, job_id, tenant_id} and return {services}: by service whether it was resumed.
 
     In a job that suspends them it is the compensation, and returns {removed, unknown}.
     """
@@ -77,10 +77,10 @@ def resume_services(event: Event, context: LambdaContext) -> Output:
 
 
 def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
-    """Register the tenant; registered already, change nothing.
+    """Register the tenant; idempotent.
 
-    It is done when the service says that the tenant is ready: its yes to the registration alone does not count.
-    Raises ServiceRegistrationFailed when it has not said so by that monotonic time.
+    It is done when the service reports the tenant as ready: accepting the registration does not suffice. Raise
+    ServiceRegistrationFailed if the service has not done so by that monotonic time.
     """
     registered = adapter_for(service, ends_at).register(ServiceTenant(attempt.job))
     return attempt.succeed(
@@ -93,9 +93,9 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
 
 
 def deregister(rollback: Rollback, ends_at: float) -> Undone:
-    """Remove the registrations that this job declared, and only then their rows in the control plane.
+    """Remove the registrations that this job declared, and then record that in the control plane.
 
-    Of a tenant that only a register knows, what was declared is lost: every service is asked.
+    The declarations of a tenant that only a register knows are lost, so every service is asked.
     """
     if refused := witness.refusals(rollback):
         return Undone([], refused)
@@ -125,7 +125,7 @@ def _change(
 ) -> Output:
     """Suspend or resume the tenant at its services: as a stage, or to undo the stage that has done the opposite.
 
-    The changes are the stage's own and the one that undoes it.
+    `changes` are the stage's own and the one that undoes it.
     """
     ends_at = deadline(context.get_remaining_time_in_millis())
 

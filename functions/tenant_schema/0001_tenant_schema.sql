@@ -1,5 +1,6 @@
--- What is in the tenant schema, created as its owner in one transaction. Row level security is forced, because without FORCE the
--- owner walks past it. A setting that SET LOCAL had touched reads as '' afterwards, hence nullif before every cast.
+-- What is in the tenant schema, created as its owner in one transaction. Row level security is forced, because without
+-- FORCE it does not apply to the owner. A setting changed by SET LOCAL reads as '' afterwards, hence nullif before
+-- every cast.
 
 GRANT USAGE ON SCHEMA tenant TO anon, authenticated, service_role;
 

@@ -1,8 +1,8 @@
 """Steps of a deployment that CloudFormation has no resource for: the migrations, and the stack's own protection.
 
-Each is a custom resource, and fails the deployment when it fails. They run outside the VPC and have the migrations run
-by the function that is inside: a database's network needs no way to the address where CloudFormation waits, and a
-migration that is killed by its timeout still gets its answer.
+Each is a custom resource, and fails the deployment when it fails. They run outside the VPC and invoke the function
+inside it for the migrations. So the database's network needs no route to CloudFormation's address, and CloudFormation
+gets an answer even if a timeout ends the migrations.
 """
 
 import json
@@ -31,10 +31,10 @@ class CustomResourceEvent(TypedDict):
 
 
 def deployment_step(event: CustomResourceEvent, context: object) -> None:
-    """Lambda handler: does what a custom resource stands for when it is created or updated, and answers CloudFormation.
+    """Lambda handler. Run the step of a custom resource that is created or updated, and answer CloudFormation.
 
-    The answer is FAILED when it failed or could not be done. Deleting one changes nothing. Raises urllib3's HTTPError
-    when the answer is not taken.
+    The answer is FAILED if the step failed or could not be run. Deleting a resource changes nothing. Raise urllib3's
+    HTTPError if the answer is refused.
     """
     del context
     reason = "" if event["RequestType"] == "Delete" else STEPS[event["ResourceType"]](event)
@@ -44,13 +44,13 @@ def deployment_step(event: CustomResourceEvent, context: object) -> None:
 
 
 def _migrate(event: CustomResourceEvent) -> str:
-    """Returns why the migrations failed, or nothing."""
+    """Return why the migrations failed, or nothing."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     function = event["ResourceProperties"]["MigrateFunction"]
-    # Never a second time by itself: the first may still be running.
+    # No retry: the first invocation may still be running.
     settings = Config(connect_timeout=5, read_timeout=LONGEST_MIGRATION_SECONDS, retries={"total_max_attempts": 1})
     try:
         answer = boto3.client("lambda", config=settings).invoke(FunctionName=function, Payload=b"{}")
@@ -63,9 +63,9 @@ def _migrate(event: CustomResourceEvent) -> str:
 
 
 def _protect(event: CustomResourceEvent) -> str:
-    """Sets whether the stack can be deleted, and returns why it could not, or nothing.
+    """Set whether the stack can be deleted, and return why it could not, or nothing.
 
-    CloudFormation takes this for a stack that is being created or updated too (its guide, "Protect CloudFormation
+    CloudFormation also accepts this while the stack is being created or updated (its guide, "Protect CloudFormation
     stacks from being deleted": any status but DELETE_IN_PROGRESS and DELETE_COMPLETE).
     """
     import boto3
@@ -86,7 +86,7 @@ STEPS: dict[str, Callable[[CustomResourceEvent], str]] = {
     "Custom::ControlPlaneMigration": _migrate,
     "Custom::TerminationProtection": _protect,
 }
-"""What is done for each type of resource; it returns why it failed, or nothing."""
+"""The step for each type of resource, which returns why it failed, or nothing."""
 
 
 def _answer(event: CustomResourceEvent, reason: str) -> None:

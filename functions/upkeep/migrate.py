@@ -1,4 +1,4 @@
-"""Applies the control plane's migrations (yoyo, plain SQL), by Lambda at deploy time or by `provision migrate`."""
+"""Apply the control plane's migrations (yoyo, plain SQL), by Lambda at deploy time or by `provision migrate`."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ MIGRATION_TIMEOUT_SECONDS = 240
 
 
 class MigrationFailed(Exception):
-    """A migration was refused and rolled back whole. The message names it, and quotes no value."""
+    """A migration was refused and rolled back completely. The message names it, and quotes no value."""
 
 
 def migrate(event: object, context: object) -> dict[str, Any]:
-    """Lambda handler: brings the control plane to the newest schema version and names what it applied."""
+    """Lambda handler. Bring the control plane to the newest schema version and return the names of what it applied."""
     del event, context
     applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
     logger().info("control plane migrated", applied=applied)
@@ -31,10 +31,10 @@ def migrate(event: object, context: object) -> dict[str, Any]:
 
 
 def apply_migrations(parameters: Mapping[str, Any]) -> list[str]:
-    """Applies what is missing and returns the names, oldest first. Doing it twice, or twice at once, does it once.
+    """Apply the missing migrations and return their names, oldest first. Idempotent, also when run concurrently.
 
-    Raises MigrationFailed, after which the ones before the failed one are applied, and psycopg2.Error when the
-    database cannot be reached.
+    Raise MigrationFailed, with the migrations before the failed one applied, and psycopg2.Error if the database cannot
+    be reached.
     """
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     guard = postgres.connect(parameters, statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
@@ -48,7 +48,7 @@ def apply_migrations(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def pending_migrations(parameters: Mapping[str, Any]) -> list[str]:
-    """Returns the names of the migrations that are missing, oldest first. Raises psycopg2.Error."""
+    """Return the names of the migrations that are missing, oldest first. Raise psycopg2.Error."""
     connection = postgres.connect(parameters, statement_timeout_seconds=10)
     try:
         with connection.cursor() as cursor:
@@ -65,7 +65,7 @@ def pending_migrations(parameters: Mapping[str, Any]) -> list[str]:
 def _apply(parameters: Mapping[str, Any]) -> list[str]:
     backend = _backend(parameters)
     try:
-        # Whoever holds the advisory lock is the only one migrating: a row in yoyo's own lock table is from the dead.
+        # Only the holder of the advisory lock migrates, so a row in yoyo's own lock table is stale.
         backend.break_lock()
         pending = backend.to_apply(read_migrations(str(MIGRATIONS)))
         for migration in pending:
@@ -86,8 +86,8 @@ def _backend(parameters: Mapping[str, Any]) -> Any:
         hostname=parameters["host"],
         port=int(parameters["port"]),
         database=parameters["dbname"],
-        # With a role that is named like a schema, "$user" would lead yoyo to other tables than the first time. A change
-        # that waits for a table's lock makes everyone else wait behind it, so it soon gives up.
+        # If a role is named like a schema, "$user" would lead yoyo to other tables than the first time. A change that
+        # waits for a table's lock makes all later queries wait behind it, so it soon gives up.
         args=postgres.ssl_options()
         | {"options": f"-csearch_path=public -cstatement_timeout={MIGRATION_TIMEOUT_SECONDS}s -clock_timeout=10s"},
     )

@@ -1,7 +1,7 @@
-"""Finishes the removal of tenants: those that a rollback could not remove, and the last look at those that it did.
+"""Finish the removal of tenants: those that a rollback could not remove, and the last look at those that it did.
 
-A tenant is gone once a look, made when the last attempt that could make anything of it has had to end, finds nothing:
-its database, roles, secrets and registrations.
+A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
+the last attempt that could make anything of it must have ended.
 """
 
 import time
@@ -23,10 +23,10 @@ AT_MOST = 100
 
 
 def reconcile(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Returns {finished, found, failed}: tenants that are gone, what a last look found, and failures.
+    """Lambda handler. Return {finished, found, failed}: tenants that are gone, what a last look found, and failures.
 
-    A tenant that cannot be removed keeps no other from its turn, nor does a secret of revealed keys; it is looked at
-    again later. What a last look finds is removed and reported. Raises the first failure once all had their turn.
+    A tenant, or a secret of revealed keys, that cannot be removed does not hold up the others, and is looked at again
+    later. What a last look finds is removed and reported. Raise the first failure at the end.
     """
     del event
     ends_at = deadline(context.get_remaining_time_in_millis())
@@ -61,9 +61,9 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
 def finish(control: ControlPlane, tenant: Tenant, ends_at: float) -> list[str]:
     """Remove what is left of a tenant, by that monotonic time, and return what a last look found.
 
-    Nothing found: the tenant is gone. A tenant that its register has as active stays, with its registrations: the next
-    job of a project supersedes what a restored control plane has forgotten to be live. Raises psycopg2.Error and
-    ProvisioningError.
+    If nothing is found, the tenant is gone. A tenant that its register has as active stays, with its registrations:
+    after a restore, a project's next job supersedes a tenant that the control plane no longer knows as live. Raise
+    psycopg2.Error and ProvisioningError.
     """
     removal = removing.remove(control, tenant, may_be_active=False)
     if removal.refused:

@@ -1,4 +1,4 @@
-"""Keeps tenants ready on every cluster, on a schedule."""
+"""Keep tenants ready on every cluster, on a schedule."""
 
 import time
 
@@ -10,10 +10,10 @@ from provisioning.tenant import pool
 
 
 def refill_pools(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler: refills the pool of every cluster and returns {made, removed, busy}.
+    """Lambda handler. Refill the pool of every cluster and return {made, removed, busy}.
 
-    A cluster that another refill works on is left to it. One cluster that does not answer keeps no other from being
-    refilled; its error is raised once all were. The metric PoolEntries is what the emptiest pool still had.
+    A cluster that another refill works on is skipped. A cluster that does not answer does not hold up the others; its
+    error is raised at the end. The metric PoolEntries is what the emptiest pool still had.
     """
     del event
     size = int(configuration.optional("POOL_SIZE", "0"))
@@ -26,7 +26,7 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
             done = pool.refill(cluster, size, ends_at)
         except pool.PoolBusy:
             output["busy"].append(cluster.cluster_id)
-        except Exception as error:  # noqa: BLE001 whatever it is, the other clusters do not suffer from it
+        except Exception as error:  # noqa: BLE001 no error of one cluster may stop the others
             failed.append(error)
             ready.append(0)
         else:

@@ -8,7 +8,7 @@ from local.stack import Stack
 
 @pytest.fixture
 def deployed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The ARN of an alias in an account: its functions have the settings that this process has not any more."""
+    """The ARN of an alias in an account: its functions have the settings that this process no longer has."""
     settings = {name: os.environ[name] for name in doctor.REQUIRED}
     functions = stack.client("lambda")
     for function in functions.list_functions()["Functions"]:

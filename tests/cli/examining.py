@@ -1,4 +1,4 @@
-"""What the tests of doctor do to the shared stack, and take back."""
+"""Changes that the tests of doctor make to the shared stack, and undo."""
 
 import json
 import os
@@ -22,23 +22,23 @@ OF_ONE_TENANT = re.compile(r"^tenant[ _][a-z]{20}\b")
 
 
 def examined() -> list[Finding]:
-    """Everything that is found, but for tenants."""
+    """Every finding except for tenants."""
     return [one for one in doctor.examine() if not OF_ONE_TENANT.match(one.fact)]
 
 
 def wrong() -> dict[str, Finding]:
-    """What has to be put right, by subject, but for tenants."""
+    """The facts to correct, by subject, except for tenants."""
     return {one.subject: one for one in examined() if one.remedy}
 
 
 def facts_of(tenant_id: str) -> list[str]:
-    """What has to be put right with one tenant."""
+    """The facts to correct about one tenant."""
     return [one.fact for one in doctor.examine() if one.remedy and tenant_id in one.fact]
 
 
 @contextmanager
 def changed_secret(stack: Stack, name: str, **members: Any) -> Iterator[None]:
-    """Another content of a secret, and its own again afterwards. A member that is None is missing."""
+    """Change the content of a secret inside the block. A member that is None is missing."""
     secrets = stack.client("secretsmanager")
     before = secrets.get_secret_value(SecretId=name)["SecretString"]
     changed = {key: value for key, value in (json.loads(before) | members).items() if value is not None}
@@ -51,7 +51,7 @@ def changed_secret(stack: Stack, name: str, **members: Any) -> Iterator[None]:
 
 @contextmanager
 def changed_row(stack: Stack, table: str, dbname: str, row: tuple[str, str], **columns: object) -> Iterator[None]:
-    """Other values in one row, found by the value of a column, and its own again afterwards."""
+    """Change values in one row, found by the value of a column, inside the block."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     key, place = sql.Identifier(row[0]), sql.SQL(table)
 
@@ -70,17 +70,17 @@ def changed_row(stack: Stack, table: str, dbname: str, row: tuple[str, str], **c
 
 
 def changed_cluster(stack: Stack, **columns: object) -> Any:
-    """The stack's cluster as the control plane knows it, otherwise."""
+    """Change what the control plane knows of the stack's cluster."""
     return changed_row(stack, "control_plane.clusters", "control_plane", ("cluster_id", "local"), **columns)
 
 
 def changed_tenant(stack: Stack, known: str, /, **columns: object) -> Any:
-    """A tenant as the control plane knows it, otherwise."""
+    """Change what the control plane knows of a tenant."""
     return changed_row(stack, "control_plane.tenants", "control_plane", ("tenant_id", known), **columns)
 
 
 def changed_registered(stack: Stack, tenant_id: str, **columns: object) -> Any:
-    """A tenant as the cluster's register knows it, otherwise."""
+    """Change what the cluster's register knows of a tenant."""
     return changed_row(stack, "register.tenants", REGISTER, ("tenant_id", tenant_id), **columns)
 
 
@@ -104,7 +104,7 @@ def _refill(stack: Stack, size: int) -> None:
 
 
 def rename(stack: Stack, database: str, name: str) -> None:
-    """Give a database another name; whoever is connected to it is not any more."""
+    """Rename a database inside the block, ending its sessions."""
     names = sql.Identifier(database), sql.Identifier(name)
     execute(
         stack,

@@ -1,4 +1,4 @@
-"""provision cluster add: a server is prepared and recorded, and what its register holds is said."""
+"""provision cluster add prepares and records a server, and reports what its register holds."""
 
 import re
 import uuid
@@ -30,7 +30,7 @@ def added() -> str:
 
 
 def others(said: str) -> int:
-    """How many tenants of other control planes are said to be in the register."""
+    """Return how many tenants of other control planes the message counts in the register."""
     found = re.search(r"holds (\d+) tenants of other control planes", said)
     return int(found[1]) if found else 0
 

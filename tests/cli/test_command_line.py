@@ -73,7 +73,7 @@ def test_a_stack_that_is_not_up_is_said_in_one_line(
     with pytest.raises(SystemExit) as ended:
         app([*map(str, arguments), "--state-dir", str(tmp_path)])
     assert ended.value.code == 2
-    assert one_line(capsys.readouterr().err) == "the stack is not up: start it with `provision up`"
+    assert one_line(capsys.readouterr().err) == "the stack is not running: start it with `provision up`"
 
 
 def test_nothing_to_stop_is_said_in_one_line(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_an_unknown_job_type_is_said_in_one_line(up: Path) -> None:
 def test_keys_are_shown_once(up: Path) -> None:
     assert len(re.findall(r"\bdemo_\w+", provision("keys", "demo-project", "--reveal", state=up).stdout)) == 3
     error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=2).stderr)
-    assert error == "the keys of demo-project have been shown before and are kept nowhere"
+    assert error == "the keys of demo-project have been shown before and are not stored: generate new ones"
 
 
 def test_a_failed_execution_ends_with_1_and_says_why(up: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
 
 
 def test_migrating_twice_changes_nothing(up: Path) -> None:
-    assert provision("migrate", state=up).stdout == "The control plane is at the newest version already.\n"
+    assert provision("migrate", state=up).stdout == "The control plane is already at the newest version.\n"
 
 
 def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A deployment in an account: the stack's own AWS endpoint, called as anybody's boto3 would."""
+"""A deployment in an account: the stack's own AWS endpoint, called as any boto3 client would."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""provision doctor: each thing that can be wrong is found, with what to do, and hides nothing else."""
+"""provision doctor finds each thing that can be wrong, with its remedy, and no finding hides another."""
 
 import shutil
 from pathlib import Path

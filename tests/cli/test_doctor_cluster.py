@@ -32,7 +32,7 @@ VIEWED = "SELECT room FROM control_plane.cluster_room WHERE cluster_id = 'local'
 
 
 def found() -> Finding:
-    """What has to be put right with the stack's cluster."""
+    """The facts to correct about the stack's cluster."""
     return wrong()["cluster local"]
 
 
@@ -143,7 +143,7 @@ def test_a_cluster_that_is_full(stack: Stack) -> None:
 
 
 def room_of(capacity: int) -> int:
-    """How many databases the stack's cluster is said to have room for."""
+    """Return for how many databases the finding says that the stack's cluster has room."""
     (one,) = [one for one in examined() if one.subject == "cluster local"]
     found = re.search(rf" room for (\d+) of {capacity} databases$", one.fact)
     assert found, one.fact

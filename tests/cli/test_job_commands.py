@@ -1,4 +1,4 @@
-"""The commands that start a job of any type, follow it, try it again and roll it back."""
+"""The commands that start a job of any type, follow it, retry it and roll it back."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from tests.executions.stage_faults import STAGES, Fault, failing, named
 
 
 def provision(stack: Stack, *arguments: str) -> int:
-    """Runs a command on the stack as on a deployment in an account, and returns its exit code."""
+    """Run a command against the stack as if it were a deployment in an account, and return its exit code."""
     with pytest.raises(SystemExit) as ended:
         app([*arguments, "--state-machine-arn", stack.state_machine_arn])
     return int(ended.value.code or 0)
@@ -38,7 +38,7 @@ def jobs_of(stack: Stack, project_id: str) -> list[tuple[Any, ...]]:
 
 
 def started(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """The execution that a command has started, and what it printed after that, without what handlers print here."""
+    """Return the execution that a command has started, and what it printed afterwards, without the handlers' output."""
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
     return lines[0].removeprefix("Execution "), " ".join(" ".join(lines[1:]).split())
 
@@ -117,7 +117,10 @@ def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(
         stack.client("stepfunctions").stop_execution(executionArn=arn)
         stack.wait(arn)
     assert provision(stack, "retry", job) == 2
-    assert f"provision: the job {job} is running: roll it back first" in capsys.readouterr().err
+    assert (
+        f"provision: the job {job} is running: roll it back first if its execution was stopped"
+        in capsys.readouterr().err
+    )
     assert provision(stack, "rollback", job) == 0
     rollback, outcome = started(capsys)
     assert outcome.startswith("rolled_back: ")

@@ -1,4 +1,4 @@
-"""provision show and provision whose: what a project has, and whose a tenant is, without any secret."""
+"""provision show and provision whose print a project's resources and a tenant's owner, without any secret."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What IAM's own simulator is asked about each role is what template.yaml grants it; what its answers mean."""
+"""The requests to IAM's simulator for each role are what template.yaml grants it; the meaning of its answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,7 +68,7 @@ class Simulator:
         results = [
             {
                 "EvalActionName": action,
-                # As AWS documents it: the form of such ARNs, not the one that was asked about.
+                # As AWS documents it: the form of such ARNs, not the one in the request.
                 "EvalResourceName": "arn:${Partition}:any:::${Name}",
                 "EvalDecision": self.refused.get((action, resource), "allowed"),
             }
@@ -138,7 +138,7 @@ def test_what_a_role_may_not_do_is_named_with_the_resource(simulator: Simulator)
     assert machine.remedy == function.remedy != ""
 
 
-def test_a_condition_is_met_by_what_the_simulator_is_told(simulator: Simulator) -> None:
+def test_the_request_to_the_simulator_meets_the_condition(simulator: Simulator) -> None:
     examine(simulator)
     role = FUNCTIONS["CreateDatabaseFunction"].role
     (context,) = [
@@ -164,7 +164,7 @@ def test_a_simulator_that_may_not_be_asked_is_no_verdict(simulator: Simulator) -
 def test_what_cannot_be_filled_in_is_named_instead_of_left_out(simulator: Simulator) -> None:
     found = examine(simulator)["permissions"]
     assert not found.checked
-    assert found.fact == "not checked where the template names SecretsKmsKeyArn: no value is known"
+    assert found.fact == "not checked where the template names SecretsKmsKeyArn: the value is unknown"
 
 
 def test_a_function_that_the_template_lacks_keeps_no_other_from_its_turn(simulator: Simulator) -> None:

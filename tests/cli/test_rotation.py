@@ -49,7 +49,7 @@ def test_the_new_password_opens_and_the_old_one_no_longer(stack: Stack, client: 
 
 
 def end_sessions(stack: Stack) -> None:
-    """Lets every environment connect again, with the password that it reads then."""
+    """Let every environment connect again, with the password that it reads then."""
     execute(stack, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'provisioner'")
 
 

@@ -18,29 +18,29 @@ from tests.executions.running import replaced
 
 
 def execution_address(console: str, job: str, job_type: JobType = PROVISION_PROJECT.job_type) -> str:
-    """Returns the address of an execution of the laptop's state machine for the job type."""
+    """Return the address of an execution of the laptop's state machine for the job type."""
     return f"{console}/executions/laptop-{job_type.replace('_', '-')}/{job}"
 
 
 def open_job(page: Page, console: str, job: str) -> None:
-    """Opens the page of a job and waits for its picture."""
+    """Open the page of a job and wait for its picture."""
     page.goto(f"{console}/executions/{job}")
     page.wait_for_selector(".picture svg[data-ready]")
 
 
 def new_job() -> str:
-    """Returns the id of a job that nobody has started."""
+    """Return the id of a job that nobody has started."""
     return f"job-{uuid.uuid4().hex[:12]}"
 
 
 def node(page: Page, state: str) -> Any:
-    """Returns the state's node in the picture."""
+    """Return the state's node in the picture."""
     return page.locator(".picture svg g.node").filter(has_text=re.compile(f"^{re.escape(state)}"))
 
 
 @contextmanager
 def held(stack: Stack, function: str) -> Iterator[threading.Event]:
-    """Keeps a function from answering until the event is set."""
+    """Keep a function from answering until the event is set."""
     go_on = threading.Event()
 
     def around(handler: Any, event: Any, context: Any) -> Any:
@@ -55,7 +55,7 @@ def held(stack: Stack, function: str) -> Iterator[threading.Event]:
 
 
 def assert_equal_to_status(page: Page, job: str) -> None:
-    """The page says what `provision status` says, of the job and of each stage."""
+    """Assert that the page says the same as `provision status` about the job and each stage."""
     progress = get_progress(job)
     assert progress
     expect(page.locator("#percent .percent")).to_have_text(f"{progress.percent} %")
@@ -68,7 +68,7 @@ def assert_equal_to_status(page: Page, job: str) -> None:
 
 
 def assert_accessible(page: Page) -> None:
-    """The page has no violation that axe-core calls serious or critical."""
+    """Assert that the page has no violation that axe-core calls serious or critical."""
     found = Axe().run(page).response["violations"]
     grave = [
         (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"])

@@ -1,4 +1,4 @@
-"""A real headless Chromium, and consoles of their own process that it looks at."""
+"""A real headless Chromium, and the consoles that it opens, each in its own process."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that tells of every error in its scripts and of every request that leaves this machine."""
+    """A page that reports every error in its scripts and every request that leaves this machine."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     opened = context.new_page()
@@ -59,18 +59,18 @@ def _only_here(url: str, problems: list[str]) -> None:
 
 @pytest.fixture(scope="session")
 def serve(stack: Stack) -> Iterator[Serve]:
-    """Starts `provision console` of a state machine of the stack, and returns its address."""
+    """Start `provision console` of a state machine of the stack, and return its address."""
     with ExitStack() as undo:
         yield lambda state_machine_arn, *options: undo.enter_context(serving(stack, state_machine_arn, *options))
 
 
 @contextmanager
 def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
-    """Runs `provision console` in a process of its own, and yields its address."""
+    """Run `provision console` in a process of its own, and yield its address."""
     command = [sys.executable, "-m", "cli.app", "console", "--port", "0", *options]
     command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-    # NiceGUI takes PYTEST_CURRENT_TEST for a test of its own.
+    # NiceGUI would take PYTEST_CURRENT_TEST as a sign of one of its own tests.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment |= {"PYTHONPATH": path}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
@@ -95,7 +95,7 @@ def console(stack: Stack, serve: Serve) -> str:
 
 @contextmanager
 def held_clock(stack: Stack) -> Iterator[threading.Event]:
-    """Makes waits between attempts last until the event is set, or 300 real seconds."""
+    """Make waits between attempts last until the event is set, or 300 real seconds."""
     go_on = threading.Event()
     with patch.object(stack.clock, "scale", 1.0), patch.object(stack.clock, "_stopped", go_on):
         try:

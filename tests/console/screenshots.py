@@ -23,7 +23,7 @@ PROJECT = "demo-project"
 
 
 def main() -> None:
-    """Makes the pictures. Ends with exit code 2 where there is no browser."""
+    """Make the pictures. Exit with code 2 if there is no browser."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("no chromium on the PATH: apt-get install chromium")

@@ -1,4 +1,4 @@
-"""Runs as a person sees them in the browser: to success, with a retry, into a rollback, stopped and tried again."""
+"""Executions as a person sees them in the browser: to success, with a retry, into a rollback, stopped and retried."""
 
 import re
 
@@ -71,7 +71,7 @@ def test_a_failure_leads_to_a_rollback_that_leaves_nothing(
     expect(page.locator(".left-nothing")).to_contain_text("Nothing is left.")
     expect(page.locator(".removed")).to_contain_text("auth registration")
     assert_equal_to_status(page, job)
-    # The state that failed is the one that is shown, with each of its attempts and what it logged.
+    # The failed state is shown, with each of its attempts and its log lines.
     expect(page.locator(".state-head")).to_contain_text("Register realtime")
     expect(page.locator(".attempt")).to_have_count(3)
     expect(page.locator(".attempt").first).to_contain_text("ServiceRegistrationFailed: the disk of this test is full")
@@ -92,7 +92,7 @@ def test_a_running_job_is_stopped_and_tried_again(page: Page, console: str, stac
         page.get_by_role("button", name="Stop …").click()
         page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        # On AWS it ends at once; moto's interpreter ends it with the wait that it is in.
+        # On AWS it ends at once; moto's interpreter ends it after its present wait.
         go_on.set()
         expect(page.locator("h1")).to_contain_text("stopped")
     assert stack.wait(arn)["status"] == "ABORTED"

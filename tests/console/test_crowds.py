@@ -1,4 +1,4 @@
-"""A thousand executions, and a history of 500 events: how long the page takes, and that nothing is lost."""
+"""The page with a thousand executions, and with a history of 500 events: its time, and that nothing is lost."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def test_a_status_and_a_project_find_theirs(sources: Sources) -> None:
     assert sources.execution_list.look(Query(status="FAILED")).found == FAILED
     page = sources.execution_list.look(Query(project="long"))
     while page.unread:
-        # Each look asks AWS for no more inputs than it allows in a second, and the next goes on.
+        # Each search reads no more inputs than AWS allows per second, and the next one continues.
         page = sources.execution_list.look(Query(project="long"))
     assert [row.name for row in page.rows] == ["long"]
 

@@ -12,7 +12,7 @@ HERE = "127.0.0.1:8084"
 
 
 async def site(scope: Any, receive: Any, send: Any) -> None:
-    """Stands behind the guard and says that somebody got in."""
+    """Stand behind the guard and say that somebody got in."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
     else:
@@ -21,7 +21,7 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
 
 
 def ask(token: str | None, kind: str = "http", query: str = "", **headers: str) -> dict[str, Any]:
-    """The first thing that a visitor is told."""
+    """The first answer to a visitor."""
     scope = {
         "type": kind,
         "method": "GET",

@@ -51,7 +51,7 @@ def test_the_state_machines_of_all_types_are_found_from_any_of_them(known: str) 
     assert {machine_of(execution_arn(arn, "job")) for arn in machines.values()} == set(machines)
 
 
-def test_a_state_machine_of_no_job_type_stands_alone() -> None:
+def test_a_state_machine_of_no_job_type_is_returned_without_others() -> None:
     other = KNOWN.replace("stack-provision-project", "crowd")
     assert state_machines(other) == {"crowd": other}
     assert (stages_of(other), job_words(other)) == (Stages(), "crowd")
@@ -66,7 +66,7 @@ def test_the_stages_of_a_job_are_those_that_its_type_declares(declared: Declarat
     assert stages.not_wanted('{"project_id": ') == set()
 
 
-def test_the_states_that_a_payload_leaves_out_are_those_of_the_services_that_it_does_not_want() -> None:
+def test_a_payload_leaves_out_the_states_of_the_services_that_it_does_not_want() -> None:
     payload = json.dumps(payload_for("p", "auth", "pooler"))
     assert Stages(PROVISION_PROJECT).not_wanted(payload) == {"Register realtime", "Register storage"}
 
@@ -128,7 +128,7 @@ def test_every_type_has_a_form_that_is_reached_from_every_other(form: Page, decl
 
 
 def address_of(job_type: JobType) -> str:
-    """Returns the ARN of a job type's state machine."""
+    """Return the ARN of a job type's state machine."""
     return state_machines(KNOWN)[f"stack-{job_type.replace('_', '-')}"]
 
 

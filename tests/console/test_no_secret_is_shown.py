@@ -1,4 +1,4 @@
-"""Every secret of a job that succeeded and of one that failed is looked for on every page and in the terminal."""
+"""No secret of a job that succeeded, or of one that failed, is on any page or in the terminal."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.console.browsing import execution_address, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import SERVICES, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
-from tests.isolation.seeking import Secrets, found_in
+from tests.isolation.secret_search import Secrets, found_in
 
 pytestmark = pytest.mark.slow
 

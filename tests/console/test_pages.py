@@ -1,4 +1,4 @@
-"""What else a person finds on the pages: details of a state, events, the form, the list; by keyboard and on a phone."""
+"""The rest of the pages: details of a state, events, the form, the list; by keyboard and on a phone."""
 
 import json
 from pathlib import Path

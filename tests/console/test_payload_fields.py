@@ -1,4 +1,4 @@
-"""The form of each job type is what the JSON schema of its payload says."""
+"""The form of each job type follows the JSON schema of its payload."""
 
 from typing import Any
 

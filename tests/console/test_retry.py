@@ -1,4 +1,4 @@
-"""Trying again: a stopped execution is redriven where the endpoint can; every other failed job gets a new execution.
+"""Retries: a stopped execution is redriven if the endpoint supports it; every other failed job gets a new execution.
 
 moto has no redrive, so these requests are checked against botocore's model of Step Functions.
 """
@@ -112,8 +112,8 @@ def test_a_rollback_that_failed_is_tried_again_as_one(step_functions: Stubber) -
     ],
     ids=["a state machine of no job type", "an input that is no payload"],
 )
-def test_what_no_job_type_takes_is_not_tried_again(step_functions: Stubber, execution: Execution) -> None:
-    with pytest.raises(ConsoleError, match="no job type takes its input"):
+def test_what_no_job_type_accepts_is_not_retried(step_functions: Stubber, execution: Execution) -> None:
+    with pytest.raises(ConsoleError, match="no job type accepts its input, so it cannot be retried"):
         retry(Executions(step_functions.client, MACHINE), execution, None)
 
 

@@ -1,4 +1,4 @@
-"""provision watch: what it prints of a job, and how it ends."""
+"""provision watch: its output for a job, and its exit code."""
 
 import io
 import json

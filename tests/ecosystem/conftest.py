@@ -23,7 +23,7 @@ def environment(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def job(stack: Stack, new_project: NewProject) -> StagedJob:
-    """A fresh tenant: its database and its schema, and nothing of an application."""
+    """A fresh tenant: its database and its schema, without any application."""
     opened = open_job(new_project())
     opened.run(create_database)
     opened.run(create_schema)
@@ -32,7 +32,7 @@ def job(stack: Stack, new_project: NewProject) -> StagedJob:
 
 @pytest.fixture
 def document(stack: Stack, job: StagedJob) -> dict[str, Any]:
-    """The credentials that the tenant is handed."""
+    """The credentials that are issued to the tenant."""
     answer = stack.client("secretsmanager").get_secret_value(SecretId=job.names.secret)
     credentials: dict[str, Any] = json.loads(answer["SecretString"])
     return credentials
@@ -40,7 +40,7 @@ def document(stack: Stack, job: StagedJob) -> dict[str, Any]:
 
 @pytest.fixture
 def database_url(document: dict[str, Any]) -> str:
-    """The credentials as applications take them."""
+    """The credentials in the form that applications accept."""
     names = ("username", "password", "host", "port", "dbname")
     user, password, host, port, dbname = (document[name] for name in names)
     return f"postgresql://{user}:{password}@{host}:{port}/{dbname}"

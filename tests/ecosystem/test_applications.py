@@ -1,4 +1,4 @@
-"""What applications bring along runs on a fresh tenant with the credentials that it is handed, as DATABASE_URL."""
+"""Applications' own tools run on a fresh tenant with its issued credentials, as DATABASE_URL."""
 
 import os
 import subprocess
@@ -56,7 +56,7 @@ def tables(connection: Connection) -> set[str]:
 
 
 def with_driver(database_url: str) -> str:
-    """The URL with the driver named: SQLAlchemy 2.1 takes another one by default."""
+    """The URL with an explicit driver: SQLAlchemy 2.1 uses another one by default."""
     return database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 

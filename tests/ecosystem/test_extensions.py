@@ -23,7 +23,7 @@ INSTALLED = "SELECT extname::text, extnamespace::regnamespace::text, pg_get_user
 
 @pytest.fixture
 def application(database_url: str) -> Iterator[Connection]:
-    """A connection as an application opens it: with the URL alone, and the login's own settings."""
+    """A connection as an application opens it: with only the URL, and the login's own settings."""
     with closing(psycopg2.connect(database_url)) as connection:
         yield connection
 

@@ -1,4 +1,4 @@
-"""The limits of a tenant's login end what goes beyond them: made here as they are shipped, with smaller numbers."""
+"""The limits of a tenant's login end what exceeds them: set here as shipped, with smaller numbers."""
 
 import select
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ LIMITS = """
 
 
 def login(job: StagedJob) -> Connection:
-    """Connects as an application does, with no option of its own."""
+    """Connect as an application does, with no option of its own."""
     document = secrets.read(job.names.secret)
     names = {"host": "host", "port": "port", "dbname": "dbname", "user": "username", "password": "password"}
     options: dict[str, Any] = {option: document[name] for option, name in names.items()}

@@ -1,4 +1,4 @@
-"""Supabase Realtime's way with a tenant database: its migrations and slots, with the login that only it has."""
+"""Supabase Realtime in a tenant database: its migrations and slots, with the login that only it has."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def realtime(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Migratin
 
 
 def handed(realtime: MigratingRealtimeApi, job: StagedJob) -> dict[str, Any]:
-    """What the service got to sign in to the job's database with."""
+    """The credentials that the service got for the job's database."""
     (settings,) = (
         found
         for tenant in realtime.tenants.values()
@@ -170,7 +170,7 @@ def test_realtime_sees_as_a_user_what_row_level_security_shows_the_user(
 def test_what_a_tenant_writes_into_a_policy_can_become_realtimes_login(
     job: StagedJob, realtime: MigratingRealtimeApi, tenant: Connection
 ) -> None:
-    """Why docs/operations.md wants tenants that trust each other for it."""
+    """The reason why docs/operations.md requires tenants that trust each other."""
     job.run(register_realtime)
     with tenant.cursor() as cursor:
         cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY)")
@@ -200,7 +200,7 @@ def test_the_database_goes_with_realtimes_sessions_and_slot_in_it(
         for slot, job in (("gone_of_a_test", gone), ("kept_of_a_test", kept)):
             for stage in (create_database, create_schema, register_realtime):
                 job.run(stage)
-            # What the server ends cannot be closed twice.
+            # A session that the server has ended cannot be closed again.
             running.enter_context(streaming(realtime, job, slot))
         assert len(execute(stack, "postgres", active, databases)) == 2
         names = gone.names

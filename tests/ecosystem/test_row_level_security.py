@@ -1,4 +1,4 @@
-"""Row level security as PostgREST brings it into play: SET LOCAL ROLE, and the JWT's claims in request.jwt.claims."""
+"""Row level security as PostgREST uses it: SET LOCAL ROLE, and the JWT's claims in request.jwt.claims."""
 
 import json
 import uuid
@@ -17,7 +17,7 @@ from tests.stages.jobs import StagedJob, execute
 
 @contextmanager
 def request(tenant: Connection, role: str, **claims: str) -> Iterator[Cursor]:
-    """One request of PostgREST: a transaction as the role that the JWT names, with the claims for the policies."""
+    """A request of PostgREST: a transaction as the role that the JWT names, with its claims for the policies."""
     with tenant, tenant.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)",
@@ -26,7 +26,7 @@ def request(tenant: Connection, role: str, **claims: str) -> Iterator[Cursor]:
         yield cursor
 
 
-def test_a_user_sees_the_rows_of_the_claims_subject_alone(tenant: Connection) -> None:
+def test_a_user_sees_only_the_rows_of_the_claims_subject(tenant: Connection) -> None:
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
     with request(tenant, "service_role") as cursor:
         for user in (ada, bob):
@@ -52,7 +52,7 @@ def test_the_owner_itself_is_bound_by_the_policies(tenant: Connection) -> None:
         assert cursor.fetchone() == (0,)
 
 
-def test_which_migrations_ran_is_its_owners_alone(stack: Stack, job: StagedJob, tenant: Connection) -> None:
+def test_only_the_owner_sees_which_migrations_ran(stack: Stack, job: StagedJob, tenant: Connection) -> None:
     policies = """
         SELECT polname::text, ARRAY(SELECT pg_get_userbyid(role)::text FROM unnest(polroles) AS role)
         FROM pg_policy WHERE polrelid = 'tenant._migrations'::regclass

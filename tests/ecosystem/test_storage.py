@@ -1,4 +1,4 @@
-"""Supabase Storage's way with a tenant database: its migrations over the handed login, then requests by token role."""
+"""Supabase Storage in a tenant database: its migrations over the issued login, then requests by token role."""
 
 import json
 from collections.abc import Iterator

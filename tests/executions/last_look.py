@@ -29,9 +29,9 @@ _one_at_a_time = threading.Lock()
 
 
 def look_last(stack: Stack, project_id: str | None) -> list[str]:
-    """Run upkeep with the clock past the last look at a project's removed tenants; return what that look found.
+    """Run upkeep with the clock past the last look at a project's removed tenants; return what it found.
 
-    Without a project: at those that the refills of the pools have removed.
+    Without a project, look at the tenants that refills of the pools have removed.
     """
     project = sql.Literal(project_id)
     with _one_at_a_time:

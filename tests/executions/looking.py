@@ -1,6 +1,6 @@
-"""Looks at the world directly: the server's catalogs, moto's secrets, the services' file, the control plane's tables.
+"""Read the world directly: the server's catalogs, moto's secrets, the services' file, the control plane's tables.
 
-Nothing here goes through the code under test, so that what that code forgets to look at is found all the same.
+Nothing here uses the code under test, so that it also finds what that code would miss.
 """
 
 import json
@@ -19,7 +19,7 @@ from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
 from provisioning.stage import Stage
-from tests.executions.asked import (
+from tests.executions.world_queries import (
     DANGLING,
     DATABASES,
     JOBS,
@@ -47,7 +47,7 @@ SECRETS = "provisioner/tenants/"
 
 @dataclass(frozen=True)
 class World:
-    """Everything that there is of one project, wherever it may be."""
+    """Everything that exists of one project, in any place."""
 
     project_id: str
     project: Row | None
@@ -56,7 +56,8 @@ class World:
     steps: dict[str, list[Row]]
     """The ledger of every job."""
     tenants: list[Row]
-    """Every tenant that the project has or had: as the control plane, the register, a service or the ledger says."""
+    """Every tenant that the project has or had, according to the control plane, the register, a service or the ledger.
+    """
     registered: list[Row]
     """Those that are in the cluster's register."""
     databases: list[Row]
@@ -64,16 +65,16 @@ class World:
     tables: list[Row]
     schema_versions: list[int]
     secrets: list[Row]
-    """Name, ARN, tags, whether it is about to be deleted, every version's document, and the current one."""
+    """Name, ARN, tags, whether a deletion is scheduled, every version's document, and the current one."""
     registrations: dict[str, Row]
-    """What the services themselves have."""
+    """The services' own registrations."""
     service_registrations: list[Row]
     api_key_secrets: list[Row]
     api_keys: list[Row]
     audit: list[Row]
     locks: list[str]
     dangling: list[str]
-    """What belongs to nobody on the whole server: a tenant that no row of the control plane stands for, among it."""
+    """What belongs to nobody on the whole server, including tenants without a row in the control plane."""
 
     @property
     def job(self) -> Row | None:
@@ -82,7 +83,7 @@ class World:
 
     @property
     def tenant(self) -> Row:
-        """The one tenant that is the project's."""
+        """The project's only tenant."""
         (found,) = [row for row in self.tenants if row["state"] in ("claimed", "making", "active", "suspended")]
         return found
 
@@ -102,7 +103,7 @@ class World:
 
 
 def look(stack: Stack, project_id: str) -> World:
-    """Return the world as it is now: as superuser, from the files, and from the memory of moto."""
+    """Return the present world, read as superuser, from the files, and from moto's memory."""
     store = _registrations(stack, project_id)
     with (
         closing(stack.postgres.connect("control_plane")) as control,
@@ -144,7 +145,7 @@ def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> 
 def _tenants_of(
     project_id: str, control: Connection, cluster: Connection, steps: Sequence[Row], registered: Iterable[str]
 ) -> list[str]:
-    """Return every tenant that anybody says is the project's. One that its job gave back may be another's by now."""
+    """Return every tenant that any source assigns to the project. One that its job gave back may have a new owner."""
     rows = {row["tenant_id"]: row["project_id"] for row in _rows(control, OWNERS, {})}
     owned = [tenant for tenant, owner in rows.items() if owner == project_id]
     known = [row["tenant_id"] for row in _rows(cluster, OWNED, {"project_id": project_id})]
@@ -162,7 +163,7 @@ def _inside(stack: Stack, databases: list[Row], query: str, needs: str = "") -> 
 
 
 def _dangling(control: Connection, cluster: Connection) -> list[str]:
-    """Return what belongs to nobody. A tenant is written down before anything of it is made, and gone last."""
+    """Return what belongs to nobody. A tenant's row is written before anything of it is made, and removed last."""
     before = _rows(control, STATES, {})
     named = [row["name"] for row in _rows(cluster, NAMED_IN_CATALOGS, {})]
     named += [f"secret {secret['name'].replace(SECRETS, 'tenant_')}" for secret in _secrets()]

@@ -22,7 +22,7 @@ TABLES = ["_migrations", "audit_log", "users"]
 
 
 def problems_of_provisioned(world: World, payload: Mapping[str, Any], *, revealed: bool = False) -> list[str]:
-    """Return what is missing, or too much, in the world of a project that was provisioned with this payload."""
+    """Return what is missing or superfluous in the world of a project that was provisioned with this payload."""
     project = world.project
     if project is None or project["status"] != "active":
         return [f"the project is {project and project['status']}"]
@@ -71,7 +71,7 @@ def _ledger_problems(world: World, job: Row, wanted: list[str]) -> Iterator[str]
 
 
 def _tenant_problems(world: World, job: Row, tenant: Row) -> Iterator[str]:
-    """The one that is active, its row in the register, and what earlier jobs of the project have left behind."""
+    """The active tenant, its row in the register, and what earlier jobs of the project have left behind."""
     held = (tenant["job_id"], tenant["project_id"], tenant["schema_version"], tenant["look_again_at"])
     yield from differ("holder and version", held, (job["job_id"], world.project_id, _versions()[-1], None))
     yield from differ("what its schema has", bool(tenant["prepared"]), True)
@@ -169,7 +169,7 @@ def log_in(document: Row) -> tuple[Any, ...] | None:
 
 
 def _key_problems(world: World, job: Row, tenant: Row, count: int) -> Iterator[str]:
-    """The secret with the raw keys: exactly count of them, or no secret at all."""
+    """The secret with the raw keys: exactly count of them, or no secret."""
     name = f"{SECRETS}{tenant['tenant_id']}/api-keys/{_key(job['job_id'])}"
     found = [(secret["name"], secret["deleted"], len(secret["versions"])) for secret in world.raw_keys]
     yield from differ("secrets of API keys", found, [(name, False, 1)] if count else [])

@@ -6,7 +6,7 @@ from tests.executions.looking import Row, World
 
 
 def problems_of_rolled_back(world: World) -> list[str]:
-    """Return what is left, or not recorded, in the world of a project whose latest job failed."""
+    """Return what is left, or unrecorded, in the world of a project whose latest job failed."""
     return [
         *_left_over(world),
         *waiting_problems(world.tenants, world),
@@ -16,7 +16,7 @@ def problems_of_rolled_back(world: World) -> list[str]:
 
 
 def problems_of_gone(world: World) -> list[str]:
-    """Return what is left of a project that was rolled back, once the last look is over: not even records of it."""
+    """Return what is left of a rolled back project after the last look: not even records may be."""
     problems = problems_of_rolled_back(world)
     problems += [f"tenant {row['tenant_id']} is {row['state']}" for row in world.tenants if row["state"] != "gone"]
     problems += [f"the register has {row['tenant_id']} as {row['state']}" for row in world.registered]
@@ -35,7 +35,7 @@ def _left_over(world: World) -> Iterator[str]:
 
 
 def waiting_problems(tenants: list[Row], world: World) -> Iterator[str]:
-    """Of tenants that nobody has any more: gone, or looked for and not found, and to be looked for once more."""
+    """Check the tenants without an owner: gone, or removed and due for another look."""
     registered = {row["tenant_id"]: row["state"] for row in world.registered}
     for row in tenants:
         is_gone, state = row["state"] == "gone", registered.get(row["tenant_id"])

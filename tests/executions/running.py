@@ -1,4 +1,4 @@
-"""Runs executions to their end, and reads what Step Functions tells of them."""
+"""Run executions to their end, and read what Step Functions reports about them."""
 
 import json
 import logging
@@ -35,11 +35,11 @@ class Ran:
     error: str | None
     cause: str
     waits: list[float]
-    """The seconds between attempts that were asked for, in order."""
+    """The requested seconds between attempts, in order."""
 
 
 def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, Any]:
-    """Returns a payload that asks for these services, and for everything else as the fields say."""
+    """Return a payload that requests these services, with the given fields."""
     return {
         "project_id": project_id,
         "region": "us-east-1",
@@ -49,12 +49,12 @@ def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, 
 
 
 def run(stack: Stack, payload: object, job_id: str | None = None) -> Ran:
-    """Starts an execution and returns it when it has ended."""
+    """Start an execution and return it when it has ended."""
     return ended(stack, stack.start_execution(payload, job_id or f"job-{uuid.uuid4().hex[:12]}"))
 
 
 def ended(stack: Stack, arn: str) -> Ran:
-    """Waits for the end of an execution and returns it."""
+    """Wait for the end of an execution and return it."""
     described = stack.wait(arn)
     return Ran(
         job_id=described["name"],
@@ -68,31 +68,31 @@ def ended(stack: Stack, arn: str) -> Ran:
 
 
 def history(stack: Stack, arn: str) -> list[Event]:
-    """Returns every event of an execution, oldest first."""
+    """Return every event of an execution, oldest first."""
     pages = stack.client("stepfunctions").get_paginator("get_execution_history")
     return [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
 
 
 def entered(events: Sequence[Event]) -> list[str]:
-    """Returns the names of the states that were entered, in order."""
+    """Return the names of the states that were entered, in order."""
     return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
 
 
 def position(events: Sequence[Event], kind: str, name: str) -> int:
-    """Returns where a state was entered or exited."""
+    """Return where a state was entered or exited."""
     details = f"state{kind}EventDetails"
     (found,) = [place for place, event in enumerate(events) if event.get(details, {}).get("name") == name]
     return found
 
 
 def invoke(stack: Stack, function: str, event: Any) -> tuple[Any, bool]:
-    """Invokes a function as AWS would, and returns what it answered and whether that is an error."""
+    """Invoke a function as AWS would, and return its answer and whether that is an error."""
     invocation = stack.runtime.invoke(function, json.dumps(event))
     return json.loads(invocation.payload), invocation.failed
 
 
 def replaced(stack: Stack, function: str, around: Callable[[Handler, Any, Any], Any]) -> AbstractContextManager[None]:
-    """Runs something around a function's own handler, which it is given."""
+    """Wrap a function's own handler in another, which gets it as an argument."""
 
     def handler(event: Any, context: Any) -> Any:
         return around(load_handler(HANDLERS[function]), event, context)
@@ -101,14 +101,14 @@ def replaced(stack: Stack, function: str, around: Callable[[Handler, Any, Any], 
 
 
 def execute(stack: Stack, statement: str | sql.Composable, dbname: str = "postgres") -> list[tuple[Any, ...]]:
-    """Runs a statement as superuser and returns its rows."""
+    """Run a statement as superuser and return its rows."""
     with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Returns whether the condition has come true within the time."""
+    """Return whether the condition became true within the time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 @contextmanager
 def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
-    """Makes the 300 seconds between attempts so long."""
+    """Replace the 300 seconds between attempts with this time."""
     scale, stack.clock.scale = stack.clock.scale, seconds / 300
     try:
         yield
@@ -128,9 +128,9 @@ def seconds_between_attempts(stack: Stack, seconds: float) -> Iterator[None]:
 
 
 def keep_logs(stack: Stack) -> None:
-    """Lets the stack have what its handlers write, though pytest puts its own stdout back in every phase of a test.
+    """Give the stack its handlers' output, although pytest restores its own stdout in every phase of a test.
 
-    A logger that an earlier test has made writes to what was stdout then, which may be closed by now.
+    A logger that an earlier test made writes to that test's stdout, which may be closed by now.
     """
     assert stack.aws._output is not None
     stack.aws._output.install()

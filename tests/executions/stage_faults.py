@@ -1,4 +1,4 @@
-"""Makes a stage fail: in its middle, by a crash, before it is reached, or after it has done its work."""
+"""Make a stage fail: in its middle, by a crash, before it is reached, or after its work."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -109,14 +109,14 @@ STAGES = {
 def failing(
     stack: Stack, stage: FaultyStage, fault: Fault, times: int = ALWAYS
 ) -> AbstractContextManager[Callable[[], int]]:
-    """Makes the first attempts at a stage fail. What it yields tells how many attempts were made in all."""
+    """Make the first attempts at a stage fail. Yield a counter of all attempts."""
     if fault in (Fault.ERROR, Fault.CRASH):
         return _in_the_middle(stage, fault, times)
     return _around(stack, stage, fault, times)
 
 
 class _Countdown:
-    """Counts attempts, and tells of each whether it is one of those that fail."""
+    """Count attempts, and decide for each whether it fails."""
 
     def __init__(self, times: int) -> None:
         self._times = times
@@ -160,6 +160,6 @@ def _around(stack: Stack, stage: FaultyStage, fault: Fault, times: int) -> Itera
 
 
 def named(error_name: str) -> Exception:
-    """Returns an exception that Lambda reports under this name."""
+    """Return an exception that Lambda reports under this name."""
     error: Exception = type(error_name, (Exception,), {})("as this test wants it")
     return error

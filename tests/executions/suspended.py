@@ -1,4 +1,4 @@
-"""The worlds of a project that was suspended or resumed, against its world while it was active before."""
+"""The worlds of a suspended and of a resumed project, compared with the project's world while it was active."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,10 +27,10 @@ INSIDE = """
 
 
 def problems_of_closed(stack: Stack, world: World, before: World) -> list[str]:
-    """Return what is not as it has to be in the world of a suspended project, given its world while it was active."""
+    """Return what is wrong in the world of a suspended project, given its world while it was active."""
     (database,), (login, owner) = before.databases, before.roles
     acl = [entry for one in database["acl"] if (entry := _without_connect(one))]
-    # Its own limit, or none, where the admin had to come in: the resumption puts it back.
+    # Its own limit, or none if the admin had to connect: the resumption restores it.
     (limit,) = {one["connection_limit"] for one in world.databases}
     differs_by = {"acl": acl, "connection_limit": limit if limit == NO_LIMIT else database["connection_limit"]}
     inside = execute(stack, INSIDE.format(database=database["name"]))
@@ -45,7 +45,7 @@ def problems_of_closed(stack: Stack, world: World, before: World) -> list[str]:
 
 
 def problems_of_open(world: World, before: World) -> list[str]:
-    """Return what is not as it was in the world of a project that is active again, or still."""
+    """Return what has changed in the world of a project that is active again, or still."""
     return [
         *_rows_of(world, before, "active"),
         *differ("database", world.databases, before.databases),
@@ -56,7 +56,7 @@ def problems_of_open(world: World, before: World) -> list[str]:
 
 
 def problems_of_job(world: World, declared: Declaration, job_id: str, status: str) -> list[str]:
-    """Return what is not as it has to be in the records of a job that ended so: succeeded, or rolled back or failed."""
+    """Return what is wrong in the records of a job with this end: succeeded, rolled back or failed."""
     succeeded = status == "SUCCEEDED"
     found = [job for job in world.jobs if job["job_id"] == job_id]
     if len(found) != 1 or found[0]["status"] not in (("succeeded",) if succeeded else ("rolled_back", "failed")):
@@ -78,7 +78,7 @@ def problems_of_job(world: World, declared: Declaration, job_id: str, status: st
 
 
 def _rows_of(world: World, before: World, status: str) -> Iterator[str]:
-    """Status by status: project, tenant and register, and everything that no suspension may touch."""
+    """Compare the statuses of project, tenant and register, and everything that no suspension may change."""
     yield from differ("project", world.project and world.project["status"], status)
     (tenant,), (registered,) = before.tenants, before.registered
     yield from differ("tenant", world.tenants, [{**tenant, "state": status}])
@@ -90,7 +90,7 @@ def _rows_of(world: World, before: World, status: str) -> Iterator[str]:
 
 
 def _without_connect(entry: str) -> str | None:
-    """Return an entry of an ACL without CONNECT, or None where nothing else is in it; the admin's is left."""
+    """Return an entry of an ACL without CONNECT, or None if nothing else is in it; the admin's entry is unchanged."""
     role, _, granted = entry.partition("=")
     privileges, _, grantor = granted.partition("/")
     if role == ADMIN:
@@ -110,7 +110,7 @@ def _logs_in(world: World) -> bool:
 
 
 def come_in(world: World) -> psycopg2.extensions.connection:
-    """Open a session with the issued credentials, and leave a prepared transaction beside it."""
+    """Open a session with the issued credentials, and also leave a prepared transaction."""
     (secret,) = world.credentials
     document = secret["current"]
     with closing(_connect(document)) as other, other.cursor() as cursor:
@@ -121,7 +121,7 @@ def come_in(world: World) -> psycopg2.extensions.connection:
 
 
 def forget_prepared(stack: Stack, world: World) -> None:
-    """Roll back, as superuser, what come_in has prepared, if it is there."""
+    """Roll back, as superuser, what come_in has prepared, if it exists."""
     (database,) = world.databases
     with closing(stack.postgres.connect(database["name"])) as superuser, superuser.cursor() as cursor:
         cursor.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")

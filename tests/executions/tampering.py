@@ -1,4 +1,4 @@
-"""Changes of a provisioned project that a look at the world has to see, one by one."""
+"""Changes to a provisioned project, each of which look() must detect."""
 
 import json
 from collections.abc import Callable

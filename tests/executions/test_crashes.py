@@ -1,4 +1,4 @@
-"""Executions in which a stage crashes, is never reached, is not heard or fails permanently: nothing is left of any."""
+"""Executions in which a stage crashes, is never reached, loses its answer or fails permanently leave nothing."""
 
 import pytest
 

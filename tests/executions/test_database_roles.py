@@ -1,4 +1,4 @@
-"""What a PostgreSQL of RDS grants is enough: no handler ever connects as a superuser."""
+"""The rights that PostgreSQL on RDS grants are sufficient: no handler ever connects as a superuser."""
 
 from psycopg2 import sql
 

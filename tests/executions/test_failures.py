@@ -74,7 +74,9 @@ def test_the_ledger_keeps_the_error_of_the_last_attempt(failed: Failed) -> None:
 
 
 def _removed_before(stage: str) -> list[str]:
-    """What the compensations name that the stages before this one made, with the siblings of a registration."""
+    """What the compensations report as removed: the work of the stages before this one, and of a registration's
+    siblings.
+    """
     if stage in ("creating_database", "creating_schema"):
         return []
     registered = [f"{service} registration" for service in SERVICES if stage != f"registering_{service}"]

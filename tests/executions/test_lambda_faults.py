@@ -29,7 +29,7 @@ TIMEOUT_SCALE = 0.03
 
 @contextmanager
 def throttled(stack: Stack, function: str, code: str, times: int) -> Iterator[Callable[[], int]]:
-    """Refuses the first invocations of a function, as Lambda does before it runs anything."""
+    """Refuse the first invocations of a function, as Lambda does before it runs anything."""
     real, refused = stack.runtime.invoke, [0]
 
     def invoke(function_name: str, body: str, arn: str = "") -> Invocation:
@@ -107,7 +107,7 @@ def test_a_process_that_dies_is_a_stage_that_crashed(stack: Stack, project_id: s
 
 @contextmanager
 def hurried(stack: Stack) -> Iterator[None]:
-    """Makes 60 seconds of the state machine, and the 50 of Lambda, 1.8 and 1.5 seconds."""
+    """Make 60 seconds of the state machine, and the 50 of Lambda, 1.8 and 1.5 seconds."""
     with (
         patch.object(stack.clock, "timeout_scale", TIMEOUT_SCALE),
         patch.object(stack.runtime, "_timeout_scale", TIMEOUT_SCALE),
@@ -117,7 +117,7 @@ def hurried(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def sleeping(stack: Stack, function: str, times: int = 1000) -> Iterator[None]:
-    """Lets invocations of a function sleep before they begin, and wakes them when the execution has ended."""
+    """Let invocations of a function sleep before they begin, and wake them when the execution has ended."""
     awake, slept = threading.Event(), [0]
 
     def sleep(handler: Handler, event: Any, context: Any) -> Any:

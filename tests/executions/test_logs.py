@@ -1,4 +1,4 @@
-"""What the stages write: one JSON line per fact, with the execution's name, and metrics that CloudWatch can read."""
+"""The output of the stages: one JSON line per fact, with the execution's name, and metrics that CloudWatch can read."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ DIMENSIONS = {
 
 @dataclass(frozen=True)
 class Written:
-    """Jobs of which each stage succeeded, failed and died, and all that their functions wrote."""
+    """Jobs in which each stage succeeded, failed and died, and everything that their functions wrote."""
 
     succeeded: Ran
     failed: dict[str, Ran]
@@ -65,7 +65,7 @@ def written(stack: Stack, new_project: NewProject) -> Written:
 
 @contextmanager
 def secrets_made(stack: Stack) -> Iterator[list[str]]:
-    """Yields every password, token and key there is, and those that come to Secrets Manager from now on."""
+    """Yield every existing password, token and key, and those that Secrets Manager gets from now on."""
     made: list[str] = []
     client, real = stack.client("secretsmanager"), SecretsManagerBackend._add_secret
 

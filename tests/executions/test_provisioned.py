@@ -142,7 +142,7 @@ def _milliseconds(job: dict[str, Any]) -> float:
 
 
 def _with_moments_of(result: dict[str, Any], registrations: dict[str, Any]) -> dict[str, Any]:
-    """Checks each moment by what it means: the result and the service may write the same one differently."""
+    """Compare moments by value: the result and the service may write the same one differently."""
     for service, row in registrations.items():
         told = result["services"][service]["registered_at"]
         assert datetime.fromisoformat(told) == datetime.fromisoformat(row["registered_at"])

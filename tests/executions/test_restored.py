@@ -1,4 +1,4 @@
-"""A control plane or a register comes back from a backup: no tenant is used twice, and no live one is removed."""
+"""After a control plane or a register is restored from a backup, no tenant is used twice and no live one is removed."""
 
 import json
 import os
@@ -24,14 +24,14 @@ NOT_CLAIMED = "UPDATE register.tenants SET job_id = NULL, project_id = NULL, sta
 
 
 def one_ready(stack: Stack) -> str:
-    """Brings the pool to one tenant and returns its id."""
+    """Bring the pool to one tenant and return its id."""
     with patch.dict(os.environ, {"POOL_SIZE": "1"}):
         (tenant_id,) = json.loads(stack.runtime.invoke("RefillPoolsFunction", "{}").payload)["made"]
     return str(tenant_id)
 
 
 def restore_control_plane(stack: Stack, job_id: str, project_id: str, tenant_id: str) -> None:
-    """Brings back what the control plane knew before the job was opened."""
+    """Restore what the control plane knew before the job was opened."""
     for table in OF_JOBS:
         forget = sql.SQL("DELETE FROM control_plane.{} WHERE job_id = {}")
         execute(stack, forget.format(sql.Identifier(table), sql.Literal(job_id)), "control_plane")

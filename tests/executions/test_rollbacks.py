@@ -44,7 +44,7 @@ LAST_COMMIT_LOST = sql.SQL("""
     UPDATE control_plane.tenants SET state = 'making' WHERE job_id = {job};
     UPDATE control_plane.projects SET status = 'provisioning' WHERE job_id = {job}
 """)
-"""What a control plane lacks that comes back from a replica which had not got a job's last commit."""
+"""What a control plane lacks after a failover to a replica without a job's last commit."""
 
 
 def roll_back(stack: Stack, job_id: str) -> Ran:
@@ -52,7 +52,7 @@ def roll_back(stack: Stack, job_id: str) -> Ran:
 
 
 def stopped_before_finalize(stack: Stack, project_id: str) -> str:
-    """Stops a job's execution between two attempts at its last stage, and returns the job's id."""
+    """Stop a job's execution between two attempts at its last stage, and return the job's id."""
     job_id = f"job-{uuid.uuid4().hex[:12]}"
 
     def fail(handler: Handler, event: Any, context: Any) -> Any:
@@ -68,7 +68,7 @@ def stopped_before_finalize(stack: Stack, project_id: str) -> str:
 
 @contextmanager
 def forgotten(job_id: str) -> Iterator[None]:
-    """Step Functions does not know the job's execution any more, as 90 days after its end."""
+    """Step Functions has forgotten the job's execution, as 90 days after its end."""
     machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
     (machine,) = (one for one in machines if any(execution.name == job_id for execution in one.executions))
     known = machine.executions
@@ -124,7 +124,7 @@ def test_a_job_that_succeeded_is_closed_and_left_untouched(stack: Stack, project
     assert problems_of_provisioned(before, payload) == []
 
 
-def test_a_job_that_runs_is_closed_and_goes_on(stack: Stack, project_id: str) -> None:
+def test_a_running_job_can_be_closed_and_continues(stack: Stack, project_id: str) -> None:
     payload, begun, over = payload_for(project_id, *SERVICES), threading.Event(), threading.Event()
 
     def wait(handler: Handler, event: Any, context: Any) -> Any:
@@ -222,7 +222,7 @@ def test_a_job_that_only_the_register_knows_and_that_is_forgotten_is_left_untouc
 
 
 def forget_job(stack: Stack, job_id: str, project_id: str) -> None:
-    """Take the job out of the control plane, as its restore from a backup that is older than the job does."""
+    """Remove the job from the control plane, like a restore from a backup that is older than the job."""
     tables = ("api_keys", "api_key_secrets", "service_registrations", "tenants", "provisioning_steps", "jobs")
     for table in tables:
         forget = sql.SQL("DELETE FROM control_plane.{} WHERE job_id = {}")

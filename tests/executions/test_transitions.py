@@ -12,7 +12,7 @@ MOST_TRANSITIONS = {
     SUSPEND_PROJECT.job_type: 7,
     RESUME_PROJECT.job_type: 7,
 }
-"""On the happy path with all services. Standard workflows are billed by them: more is decided, and not by accident."""
+"""On the happy path with all services. Standard workflows are billed by transition, so none is added by accident."""
 
 
 def test_the_happy_path_with_all_services_enters_no_more_states_than_it_did(stack: Stack, project_id: str) -> None:

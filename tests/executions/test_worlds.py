@@ -1,4 +1,4 @@
-"""The looks at the world are tests themselves only if they see what they are there to see."""
+"""look() is a test only if it detects every change that it is meant to detect."""
 
 from contextlib import closing
 

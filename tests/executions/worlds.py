@@ -1,6 +1,6 @@
-"""What a world must look like: that of a provisioned project, and that of one which was rolled back.
+"""The required worlds: that of a provisioned project, and that of a rolled back one.
 
-Whoever ran a job looks with look(), and then asks for the problems: an empty list means that the world holds.
+After a job, a test calls look() and then asks for the problems: an empty list means that the world is correct.
 """
 
 from local.stack import Stack
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def problems_after_last_look(stack: Stack, project_id: str) -> list[str]:
-    """Return the problems of a project that was rolled back, before the last look and after it, and what that found."""
+    """Return the problems of a rolled back project, before the last look and after it, and what that look found."""
     before = problems_of_rolled_back(look(stack, project_id))
     found = [f"the last look found {one}" for one in look_last(stack, project_id)]
     return before + found + problems_of_gone(look(stack, project_id))

@@ -1,4 +1,4 @@
-"""Wraps the I/O boundaries of the handlers: every statement and commit, every HTTP request, every AWS call.
+"""Wrap the I/O boundaries of the handlers: every statement and commit, every HTTP request, every AWS call.
 
 Production code has no line for it. An I/O point is named by the function that runs and by its number among the I/O
 operations of that invocation. A job's first invocation of a function starts cold, so that its points are the same in
@@ -41,7 +41,9 @@ class Point:
 
     @property
     def place(self) -> tuple[str, int]:
-        """What names it in every run; a statement may hold a name that is another one in each."""
+        """Its name in every run. A statement is not part of it, because it may contain a name that differs between
+        runs.
+        """
         return self.function, self.number
 
 
@@ -63,7 +65,7 @@ class Operation:
         self.what = what
         self.perform = effect
         self.lose = lose
-        """Breaks the connection that the operation goes over, and returns the error its caller then sees."""
+        """Break the connection that the operation goes over, and return the error its caller then sees."""
 
 
 Intercept = Callable[[Invocation, Point, Operation], Any]
@@ -72,7 +74,7 @@ _current = threading.local()
 
 
 class Boundary:
-    """Hands every I/O operation of a watched job's handlers to an intercept, which performs it, or does not."""
+    """Pass every I/O operation of a watched job's handlers to an intercept, which may perform it."""
 
     def __init__(self) -> None:
         self._intercepts: dict[str, Intercept] = {}
@@ -81,13 +83,13 @@ class Boundary:
         self._lock = threading.Condition()
 
     def wait_until_quiet(self, job_id: str, seconds: float) -> bool:
-        """Returns whether every handler of the job, zombies included, has ended within the time."""
+        """Return whether every handler of the job, zombies included, has ended within the time."""
         with self._lock:
             return self._lock.wait_for(lambda: self._active.get(job_id, 0) == 0, seconds)
 
     @contextmanager
     def watching(self, job_id: str, intercept: Intercept) -> Iterator[None]:
-        """Sends the I/O of one job through the intercept."""
+        """Send the I/O of one job through the intercept."""
         self._intercepts[job_id] = intercept
         try:
             yield
@@ -96,7 +98,7 @@ class Boundary:
 
     @contextmanager
     def installed(self, runtime: LambdaRuntime, functions: tuple[Function, ...]) -> Iterator[None]:
-        """Wraps the I/O libraries, and the handlers, so that each thread knows what it is running."""
+        """Wrap the I/O libraries, and the handlers, so that each thread knows what it is running."""
         connect, request = psycopg2.connect, urllib3.PoolManager.request
         api_call = vars(BaseClient)["_make_api_call"]
 
@@ -195,7 +197,7 @@ def _operate_on(connection: Connection, what: str, effect: Callable[[], Any]) ->
         connection.close()
         return psycopg2.OperationalError("server closed the connection unexpectedly")
 
-    # A warm environment keeps its connection when nobody watches any more.
+    # A warm environment keeps its connection after the watch has ended.
     operate = vars(_Connection).get("operate")
     return operate.__func__(what, effect, lose) if operate is not None else effect()
 

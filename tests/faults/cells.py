@@ -1,4 +1,4 @@
-"""One cell of the matrix: one run through the shipped state machine with a fault in it, then a look at the world."""
+"""One cell of the matrix: a run through the shipped state machine with one fault, then a look at the world."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -53,7 +53,7 @@ class Cell:
     point: Point
     fault: Fault
     second_point: Point | None = None
-    """Where a compensation crashes once, besides."""
+    """Where a compensation also crashes, once."""
 
     @property
     def kind(self) -> tuple[str, str, str]:
@@ -62,13 +62,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """How the cell is called in a report."""
+        """The cell's name in a report."""
         also = f" + crash at {self.second_point.function} {self.second_point.number}" if self.second_point else ""
         return f"{self.job.name}: {self.point.function} {self.point.number} ({self.point.what}): {self.fault}{also}"
 
 
 class Before(NamedTuple):
-    """What a job on a live tenant finds: its world, and a client that is in it, with a prepared transaction beside."""
+    """What a job on a live tenant finds: its world, a connected client, and a prepared transaction."""
 
     world: World
     client: Connection | None
@@ -76,7 +76,7 @@ class Before(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found wrong (nothing, when the cell survived), how the execution ended, and whether the fault struck."""
+    """The problems (none if the cell survived), how the execution ended, and whether the fault struck."""
 
     cell: Cell
     status: str
@@ -85,14 +85,14 @@ class Verdict:
 
 
 class Laboratory:
-    """Runs cells on one stack, each with a project and a job of its own."""
+    """Run cells on one stack, each with a project and a job of its own."""
 
     def __init__(self, stack: Stack, boundary: Boundary) -> None:
         self._stack = stack
         self._boundary = boundary
 
     def points(self, job: Job) -> list[Point]:
-        """Return the I/O points of a job of this kind that meets no fault but its own, in an order of their own."""
+        """Return the I/O points, in order, of a job of this kind without any other fault."""
         injection = Injection({LAST_STAGE: Fault.EVERY_ATTEMPT} if job.is_rolled_back else {}, self._deliver)
         project_id = f"points-of-{job.name}".replace(" ", "-")
         with self._prepared(project_id, job):
@@ -119,8 +119,8 @@ class Laboratory:
 
     @contextmanager
     def _prepared(self, project_id: str, job: Job) -> Iterator[Before | None]:
-        """Yield what a job on a live tenant finds: the tenant, with a client and a prepared transaction in it."""
-        # However many jobs run at once: each finds a ready tenant, so that its points are the same in every run.
+        """Yield what a job on a live tenant finds: the tenant, with a connected client and a prepared transaction."""
+        # Each concurrent job finds a ready tenant, so that its points are the same in every run.
         self._deliver("RefillPoolsFunction", "{}")
         control_plane.connect().record_project(Project(project_id, ORGANIZATION, "owner", "us-east-1"))
         if job.makes_tenant:
@@ -173,7 +173,7 @@ class Laboratory:
         if is_closed and before.client is not None and not is_out(before.client):
             problems.append("the client is still in")
         if before.client is not None:
-            # A suspension that never came so far has left it.
+            # A suspension that did not get that far has left it.
             before.client.close()
             forget_prepared(self._stack, before.world)
         world = look(self._stack, project_id)
@@ -194,7 +194,7 @@ class Laboratory:
     def _problems_of_rollback(self, cell: Cell, project_id: str) -> list[str]:
         if cell.fault not in SLOW:
             return problems_after_last_look(self._stack, project_id)
-        # An attempt that woke up after the rollback may have made something: the last look removes it, and is repeated.
+        # An attempt that resumed after the rollback may have made something: the last look removes it, and is repeated.
         for _ in range(LOOKS):
             look_last(self._stack, project_id)
         return problems_of_gone(look(self._stack, project_id))

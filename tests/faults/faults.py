@@ -1,4 +1,4 @@
-"""The kinds of fault, and the intercept that brings one about at one point."""
+"""The kinds of fault, and the intercept that injects one at one point."""
 
 import threading
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Crash(BaseException):
 
 
 class Injection:
-    """Brings faults about at the chosen points of one job, and wakes the sleeping attempts when it is told to."""
+    """Inject faults at the chosen points of one job, and wake the sleeping attempts on request."""
 
     def __init__(self, faults: dict[tuple[str, int], Fault], deliver: Callable[[str, str], Any]) -> None:
         self._faults = faults
@@ -42,7 +42,7 @@ class Injection:
         self.events: dict[str, str] = {}
 
     def intercept(self, invocation: Invocation, point: Point, operation: Operation) -> Any:
-        """Performs the operation, or what the fault makes of it."""
+        """Perform the operation, or the fault instead."""
         self.seen.append(point)
         self.events.setdefault(invocation.function, invocation.event)
         fault = self._faults.get(point.place)
@@ -52,7 +52,7 @@ class Injection:
         return self._strike(fault, invocation, operation)
 
     def wake(self) -> None:
-        """Lets every attempt that sleeps go on."""
+        """Let every sleeping attempt resume."""
         self._awake.set()
 
     def _strike(self, fault: Fault, invocation: Invocation, operation: Operation) -> Any:

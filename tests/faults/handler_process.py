@@ -1,4 +1,4 @@
-"""A process of its own that runs the handlers, so that it can be killed as the operating system kills one."""
+"""A separate process that runs the handlers, so that it can be killed as the operating system kills one."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ _spawner.set_forkserver_preload(
 
 
 class HandlerProcess:
-    """Runs handlers in a child process, which is started when it is needed and not there."""
+    """Run handlers in a child process, which is started when needed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class HandlerProcess:
         self._pipe: Connection | None = None
 
     def kill(self) -> bool:
-        """Ends the process with SIGKILL: whatever it was doing stops there. Returns whether it was running."""
+        """End the process with SIGKILL, whatever it is doing. Return whether it was running."""
         with self._lock:
             if self._process is None or not self._process.is_alive():
                 return False
@@ -44,7 +44,7 @@ class HandlerProcess:
             return True
 
     def handle(self, path: str, event: Any, context: Any) -> Any:
-        """Runs one event in the process. Raises Crash when the process dies meanwhile, or what the handler raised."""
+        """Run one event in the process. Raise Crash if the process dies during it, or what the handler raised."""
         answer = self._send(path, event, context.get_remaining_time_in_millis()).result()
         if answer.get("died"):
             raise Crash
@@ -80,7 +80,7 @@ class HandlerProcess:
                 number, answer = pipe.recv()
                 waiting.pop(number).set_result(answer)
         except (EOFError, OSError):
-            # The lock keeps a sender from adding to a process that nobody listens to any more.
+            # The lock keeps a sender from adding events to a process that has no listener any more.
             with self._lock:
                 while waiting:
                     waiting.popitem()[1].set_result({"died": True})
@@ -90,7 +90,7 @@ class HandlerProcess:
 def serving(
     runtime: LambdaRuntime, functions: tuple[Function, ...], process_of: Callable[[str], HandlerProcess]
 ) -> Iterator[None]:
-    """Sends the events of all stages to the process of the job that they belong to."""
+    """Send the events of all stages to the process of their job."""
 
     def forward(path: str) -> Callable[[Any, Any], Any]:
         return lambda event, context: process_of(event["job_id"]).handle(path, event, context)
@@ -114,7 +114,7 @@ class _Context:
 def _serve(pipe: Connection, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    # What a handler prints (its metrics) is Lambda's to collect; here there is nobody to read it.
+    # Lambda would collect what a handler prints (its metrics); here nobody reads it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     sending = threading.Lock()

@@ -1,4 +1,4 @@
-"""Everything of a tenant that a job for another one could change, read from where it is kept, byte for byte."""
+"""Everything of a tenant that a job for another one could change, read from its source, byte for byte."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ ROW = "t.xmin::text || t::text"
 ROW_OF_PG_CLASS = (
     "concat_ws(' ', oid, relname, relowner, relfilenode, relacl, reloptions, relrowsecurity, relhastriggers)"
 )
-"""Without its estimates, which autovacuum and ANALYZE write anew."""
+"""Without its estimates, which autovacuum and ANALYZE update."""
 
 NOTE = "CREATE TABLE IF NOT EXISTS tenant.notes (note text); INSERT INTO tenant.notes VALUES ({note})"
 
@@ -42,7 +42,7 @@ def tenant_of(stack: Stack, project_id: str) -> str:
 
 
 def of_cluster(stack: Stack, tenant_id: str) -> list[tuple[Any, ...]]:
-    """Return the rows of the server's catalogs, and of its register, that are about the tenant."""
+    """Return the tenant's rows in the server's catalogs and in its register."""
     name = f"tenant_{tenant_id}"
     named = {"owner": f"{name}_owner", "login": f"{name}_login", "database": name, "tenant": tenant_id}
     asked = sql.SQL(CLUSTER_ROWS).format(**{key: sql.Literal(value) for key, value in named.items()})
@@ -50,7 +50,7 @@ def of_cluster(stack: Stack, tenant_id: str) -> list[tuple[Any, ...]]:
 
 
 def everything_of(stack: Stack, project_id: str) -> dict[str, Any]:
-    """Return what there is of the tenant: what look() sees, its catalog rows, its secrets' versions, and its dump."""
+    """Return everything of the tenant: what look() sees, its catalog rows, its secrets' versions, and its dump."""
     tenant_id, world = tenant_of(stack, project_id), look(stack, project_id)
     mine = [job["job_id"] for job in world.jobs if job["status"] == "succeeded"]
     return {
@@ -73,7 +73,7 @@ def everything_of(stack: Stack, project_id: str) -> dict[str, Any]:
 
 
 def secret_as_stored(name: str) -> list[str]:
-    """Returns every version of a secret with its labels and its moments."""
+    """Return every version of a secret with its labels and its moments."""
     return [
         repr(sorted(vars(secret).items(), key=lambda item: item[0]))
         for secret in secretsmanager_backends[ACCOUNT][REGION].secrets.values()
@@ -82,12 +82,12 @@ def secret_as_stored(name: str) -> list[str]:
 
 
 def dump(stack: Stack, database: str) -> dict[str, str]:
-    """Returns a digest of every catalog and table of a database, who wrote each row (xmin) included."""
+    """Return a digest of every catalog and table of a database, who wrote each row (xmin) included."""
     tables = execute(
         stack,
         "SELECT format('%I.%I', nspname, relname), relname = 'pg_class' FROM pg_class"
         " JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE relkind = 'r' AND NOT relisshared"
-        # What autovacuum and ANALYZE write is nobody's.
+        # Writes of autovacuum and ANALYZE do not count.
         " AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')",
         database,
     )

@@ -31,7 +31,7 @@ from tests.faults.sampling import sample
 
 TIME_SCALE = 1 / 1500
 TIMEOUT_SCALE = 1 / 15
-"""A Lambda's 50 seconds become 3.3, a task's 60 become 4: long enough for an attempt, short enough for a matrix."""
+"""A Lambda's 50 seconds become 3.3, a task's 60 become 4: enough for an attempt, and short enough for a matrix."""
 
 AT_ONCE = 6
 
@@ -49,14 +49,14 @@ class Choice:
     only: str
 
     def of(self, cells: list[Cell]) -> list[Cell]:
-        """Return the chosen cells; the same ones wherever it is asked."""
+        """Return the chosen cells; the same ones in every process."""
         chosen = [cell for cell in cells if self.only in cell.name]
         return chosen if self.sample is None else sample(chosen, self.sample, self.seed)
 
 
 @contextmanager
 def laboratory() -> Iterator[Laboratory]:
-    """Yields a laboratory on a stack of its own, in a directory that is removed afterwards."""
+    """Yield a laboratory on a separate stack, in a directory that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         Path(folder).chmod(0o755)
         stack = Stack(Path(folder) / "state", time_scale=TIME_SCALE, timeout_scale=TIMEOUT_SCALE, fsync=False)
@@ -82,7 +82,7 @@ def all_cells(laboratory: Laboratory) -> list[Cell]:
 
 
 def run_share(number: int, shares: int, choice: Choice) -> list[Verdict]:
-    """Runs every shares-th cell of the choice on a stack of its own, a few at a time, and returns their verdicts."""
+    """Run every shares-th chosen cell on a separate stack, a few at a time, and return their verdicts."""
     with laboratory() as place, ThreadPoolExecutor(AT_ONCE) as pool:
         cells = choice.of(all_cells(place))[number::shares]
         verdicts = []
@@ -94,7 +94,7 @@ def run_share(number: int, shares: int, choice: Choice) -> list[Verdict]:
 
 
 def run(choice: Choice, processes: int) -> list[Verdict]:
-    """Runs the chosen cells in so many processes, since one interpreter keeps no more than one core busy."""
+    """Run the chosen cells in several processes, because one interpreter uses only one core."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         shares = pool.map(run_share, range(processes), repeat(processes), repeat(choice))
         return [verdict for share in shares for verdict in share]
@@ -113,7 +113,7 @@ def make_room(stack: Stack) -> None:
 
 
 def report(verdicts: list[Verdict], console: Console) -> None:
-    """Prints the matrix as a table, and each cell that did not survive."""
+    """Print the matrix as a table, and each cell that did not survive."""
     table = Table("fault", "points", "struck", "succeeded", "rolled back", "survived", "not survived")
     for fault in Fault:
         row = [verdict for verdict in verdicts if verdict.cell.fault is fault]
@@ -132,7 +132,7 @@ def report(verdicts: list[Verdict], console: Console) -> None:
 
 
 def main() -> int:
-    """Runs the matrix, or a seeded sample of it, and returns 0 when every cell survived."""
+    """Run the matrix, or a seeded sample of it, and return 0 if every cell survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, help="how many cells, instead of all")
     parser.add_argument("--seed", type=int, default=1, help="which sample")

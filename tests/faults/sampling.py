@@ -1,4 +1,4 @@
-"""Which cells of the matrix are run when not all are."""
+"""The choice of a sample of the matrix's cells."""
 
 import random
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from tests.faults.cells import Cell
 def sample(cells: Sequence[Cell], at_most: int, seed: int) -> list[Cell]:
     """Return a seeded sample that has a cell of every kind (job type, stage and fault), in the order of the cells.
 
-    The same sample wherever it is asked for. Raises ValueError when there are more kinds than cells to be taken.
+    The sample is the same in every process. Raise ValueError if there are more kinds than cells in the sample.
     """
     chance = random.Random(seed)  # noqa: S311 a repeatable choice of tests
     shuffled = chance.sample(range(len(cells)), len(cells))

@@ -1,4 +1,4 @@
-"""Many jobs at once: for many projects, for one project, and one that is rolled back beside one that succeeds."""
+"""Concurrent jobs: for many projects, for one project, and a rollback beside a success."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def test_of_32_executions_for_one_project_one_wins_and_the_others_touch_nothing(
     winners = [ran for ran in outcomes if ran.status == "SUCCEEDED"]
     losers = [ran for ran in outcomes if ran.status == "FAILED"]
     assert (len(winners), len(losers)) == (1, CROWD - 1)
-    # Whoever comes after the winner's end finds an active project instead of one that is being provisioned.
+    # A job that starts after the winner's end finds an active project instead of one that is being provisioned.
     assert {ran.error for ran in losers} <= {"JobInProgress", "ProjectNotEligible"}
     assert "JobInProgress" in {ran.error for ran in losers}
     assert {tuple(ran.waits) for ran in losers} == {()}
@@ -108,7 +108,7 @@ def test_a_tenant_that_keeps_connecting_does_not_hold_up_its_databases_removal(s
 
 
 def issued_connection(stack: Stack, project_id: str) -> Connection:
-    """Logs in as the project's tenant. Raises ValueError until its secret is recorded."""
+    """Log in as the project's tenant. Raise ValueError until its secret is recorded."""
     asked = sql.SQL("SELECT secret_arn FROM control_plane.tenants WHERE project_id = {} AND secret_arn IS NOT NULL")
     ((arn,),) = execute(stack, asked.format(sql.Literal(project_id)), "control_plane")
     secret = stack.client("secretsmanager").get_secret_value(SecretId=arn)

@@ -1,4 +1,4 @@
-"""A registration service that hangs, resets, refuses, redirects or talks nonsense, and what that does to whole jobs."""
+"""The effect on whole jobs of a registration service that hangs, resets, refuses, redirects or sends nonsense."""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ PERMANENT = {
 
 @pytest.fixture
 def service(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
-    """What the functions take for the auth service."""
+    """The service that the functions use as the auth service."""
     monkeypatch.setattr(service_client, "FIRST_PAUSE_SECONDS", 0.0)
     with ProgrammableService() as programmable, patch.dict(os.environ, {"AUTH_SERVICE_URL": programmable.url}):
         yield programmable
@@ -61,7 +61,7 @@ def test_a_job_outlives_a_service_that_misbehaves_at_first(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("behaviour", (TRANSIENT | PERMANENT).values(), ids=TRANSIENT | PERMANENT)
-def test_a_service_that_misbehaves_for_good_is_named_as_a_leftover_until_it_is_back(
+def test_a_service_that_keeps_misbehaving_is_named_as_a_leftover_until_it_recovers(
     stack: Stack, service: ProgrammableService, behaviour: Behaviour
 ) -> None:
     service.will(behaviour)
@@ -85,7 +85,7 @@ def test_a_final_no_is_not_asked_for_again(stack: Stack, service: ProgrammableSe
 
 
 def healthy(stack: Stack) -> Behaviour:
-    """Passes requests on to the stack's own auth service."""
+    """Pass requests on to the stack's own auth service."""
     pool, target = urllib3.PoolManager(), stack.services.url("auth")
 
     def behave(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:

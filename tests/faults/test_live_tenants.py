@@ -1,4 +1,4 @@
-"""A live tenant is sacred: whatever jobs, failures and duplicates come over its cluster, not a byte of it changes."""
+"""Not a byte of a live tenant changes, whatever jobs, failures and duplicates its cluster sees."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.faults.live_tenants import everything_of, tenant_of, write_something
 pytestmark = pytest.mark.slow
 
 SPELLINGS = ("a-b{}", "a_b{}", "A-B{}", "A_B{}", "a-b-{}")
-"""Ids that differ in case and punctuation only, so that a name derived from one would be another one's."""
+"""Ids that differ only in case and punctuation, so that a name derived from one could collide with another's."""
 
 FORWARD = [name for name in HANDLERS if name.startswith(("Create", "Register", "Generate", "Finalize"))]
 COMPENSATIONS = ["RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction"]
@@ -138,7 +138,7 @@ def test_no_sequence_of_jobs_and_failures_changes_a_live_tenant(stack: Stack) ->
             stateful_step_count=12,
             deadline=None,
             derandomize=True,
-            # A sequence is a minute of jobs: none is tried over and over in search of a shorter one.
+            # A sequence takes a minute of jobs, so none is repeated in search of a shorter one.
             phases=[Phase.generate],
             print_blob=False,
             suppress_health_check=list(HealthCheck),

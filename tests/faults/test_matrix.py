@@ -1,4 +1,4 @@
-"""What is written down about the fault matrix: `make matrix` runs every cell, and CI a sample."""
+"""The documentation of the fault matrix: `make matrix` runs every cell, and CI a sample."""
 
 import re
 from itertools import product

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away in the middle of a job, fills up, or has no connection left; and comes back."""
+"""PostgreSQL stops in the middle of a job, has a full disk, or has no connection left; and recovers."""
 
 import shutil
 import subprocess
@@ -102,7 +102,7 @@ def test_nothing_is_left_of_a_job_whose_disk_stays_full(stack: Stack) -> None:
 
 @contextmanager
 def every_connection_taken(stack: Stack) -> Iterator[None]:
-    """Opens connections until the server has none left, those of the warm environments among them."""
+    """Open connections until the server has none left, those of the warm environments among them."""
     with ExitStack() as taken:
         superuser = taken.enter_context(closing(stack.postgres.connect()))
         refused = 0
@@ -118,7 +118,7 @@ def every_connection_taken(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def full_disk(stack: Stack) -> Iterator[Path]:
-    """A disk that new databases go to, because template0 lies on it, and that has no room for another one."""
+    """A disk for new databases, because template0 is on it, without room for another database."""
     disk = Path(tempfile.mkdtemp(prefix="disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -141,7 +141,7 @@ def full_disk(stack: Stack) -> Iterator[Path]:
 
 
 def give_room(disk: Path) -> None:
-    """Makes the disk large enough for some databases."""
+    """Make the disk large enough for some databases."""
     subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
 
 
@@ -151,7 +151,7 @@ def unreachable(event: Any, context: Any) -> Any:
 
 
 def steps_done(stack: Stack, project_id: str) -> int:
-    """Returns how many stages of the project's job have succeeded."""
+    """Return how many stages of the project's job have succeeded."""
     try:
         rows = execute(
             stack,

@@ -1,4 +1,4 @@
-"""A refill of the pool with a fault at each of its I/O points: in the end there are ready tenants, and nothing else."""
+"""A refill of the pool with a fault at each of its I/O points: afterwards ready tenants exist, and nothing else."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ON_CLUSTER = sql.SQL("""
 
 @contextmanager
 def empty_pool(stack: Stack) -> Iterator[None]:
-    """One tenant is wanted, none is there, and none is there afterwards."""
+    """One tenant is wanted, and the pool is empty before and after."""
 
     def empty() -> None:
         execute(stack, "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'", "control_plane")
@@ -47,7 +47,7 @@ def empty_pool(stack: Stack) -> Iterator[None]:
 
 
 def strike(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, int], Fault]) -> Injection:
-    """Runs one refill, of a cold environment, with these faults."""
+    """Run one refill in a cold environment with these faults."""
     injection = Injection(faults, lambda *_: None)
     with boundary.watching(name, injection.intercept):
         stack.runtime.invoke(FUNCTION, json.dumps({"job_id": name}))
@@ -55,14 +55,14 @@ def strike(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, 
 
 
 def refill(stack: Stack, boundary: Boundary, name: str, faults: dict[tuple[str, int], Fault]) -> list[Point]:
-    """Runs one refill, of which each fault strikes, and returns the points that it met."""
+    """Run one refill in which each fault strikes, and return its points."""
     injection = strike(stack, boundary, name, faults)
     assert injection.struck == len(faults)
     return list(dict.fromkeys(injection.seen))
 
 
 def problems_of_pool(stack: Stack) -> list[str]:
-    """Returns what there is besides one ready tenant, and what that lacks."""
+    """Return what exists besides one ready tenant, and what that tenant lacks."""
     found = [f"the last look found {one}" for one in look_last(stack, None)]
     kept = execute(stack, POOL, "control_plane")
     if [state for _, state in kept] != ["ready"]:

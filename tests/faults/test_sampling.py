@@ -1,4 +1,4 @@
-"""Which cells of the matrix CI runs: a seeded sample with at least one of every job type, stage and kind of fault."""
+"""CI runs a seeded sample of the matrix with at least one cell of every job type, stage and kind of fault."""
 
 import random
 

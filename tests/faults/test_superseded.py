@@ -1,4 +1,4 @@
-"""An attempt that sleeps until its job has ended wakes up: after a success, after a rollback, and after a reveal."""
+"""An attempt that sleeps until its job has ended resumes: after a success, after a rollback, and after a reveal."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ EVERY_EFFECT = pytest.mark.parametrize("effect", EFFECTS)
 
 @dataclass
 class Sleeper:
-    """Sends the first attempt that comes to an effect to sleep before it, until it is woken.
+    """Send the first attempt that reaches an effect to sleep before it, until it is woken.
 
     With fails, every attempt at the last stage fails but the one that sleeps, so that the job is rolled back.
     """
@@ -70,7 +70,7 @@ class Slept:
 
 @contextmanager
 def sleeping(stack: Stack, effect: str, *, fails: bool = False) -> Iterator[Slept]:
-    """Runs a job to its end while the first attempt at an effect sleeps; wake() returns when that attempt has ended."""
+    """Run a job to its end while the first attempt at an effect sleeps; wake() returns when that attempt has ended."""
     sleeper, boundary, project_id = Sleeper(*EFFECTS[effect], fails), Boundary(), new_project()
     job_id = f"job-{project_id}"
     with (

@@ -1,4 +1,4 @@
-"""A rollback that left something is finished by upkeep, once what kept it from ending is back."""
+"""Upkeep finishes a rollback that left something, once the failed dependency is reachable."""
 
 from typing import Any
 from unittest.mock import patch

@@ -19,7 +19,9 @@ from tests.hostile_payloads import HARMLESS_PROJECT_IDS, HOSTILE, Hostile, sent
 
 AT_ONCE = 6
 LARGEST_INPUT = 262_144
-"""What StartExecution takes, in bytes: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+"""The maximum input of StartExecution, in bytes:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+"""
 
 SENT = [hostile for hostile in HOSTILE if len(hostile.text.encode(errors="surrogatepass")) <= LARGEST_INPUT]
 MADE_BY_A_JOB = (
@@ -30,7 +32,7 @@ MADE_BY_A_JOB = (
 
 @dataclass(frozen=True)
 class Resources:
-    """Everything that a job could have made, or changed."""
+    """Everything that a job could have made or changed."""
 
     rows: dict[str, Any]
     databases: Any
@@ -40,7 +42,7 @@ class Resources:
 
 
 def resources(stack: Stack) -> Resources:
-    """Looks at all of it."""
+    """Read all of it."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
@@ -61,7 +63,7 @@ def resources(stack: Stack) -> Resources:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of all payloads, and the resources before and after."""
+    """The outcomes of all payloads, and the resources before and after."""
 
     outcomes: dict[str, Ran]
     before: Resources

@@ -1,4 +1,4 @@
-"""Everything that a tenant's login can read in PostgreSQL's catalogs, sampled for as long as something happens."""
+"""Everything that a tenant's login can read in PostgreSQL's catalogs, sampled while something happens."""
 
 import re
 import threading
@@ -21,7 +21,7 @@ NAMED = (
     "pg_replication_slots",
     "pg_publication",
 )
-"""What issue 12 names. Each of them has to be among the samples."""
+"""The relations that issue 12 names. Each must be among the samples."""
 
 READABLE = """
     SELECT relname::text, relisshared OR relkind = 'v' AS changes,
@@ -36,7 +36,7 @@ OWN = r"pg_(stat|statio)_(xact_)?(all|sys|user)_.*|pg_(stats.*|views|indexes|tab
 """Views of the tenant's own database, which no other tenant changes."""
 
 FILES = "pg_timezone_names|pg_timezone_abbrevs|pg_available_extensions|pg_available_extension_versions|pg_wait_events"
-"""Views of what the server is made of."""
+"""Views of the server's own properties."""
 
 
 class Samples:
@@ -49,7 +49,7 @@ class Samples:
         self.count = 0
 
     def read_everything(self) -> None:
-        """Read every relation of pg_catalog once, those of the tenant's own database too."""
+        """Read every relation of pg_catalog once, including those of the tenant's own database."""
         with closing(self._tenant.connect()) as session:
             relations = _readable(session, changing=False)
             self.take(session, relations, _reading(relations))
@@ -68,7 +68,7 @@ class Samples:
 
 
 class _Reading:
-    """A thread that reads over a session until it is told to end. What it fails with is raised then."""
+    """A thread that reads over a session until it is stopped, and then raises what it failed with."""
 
     def __init__(self, samples: Samples, session: Connection) -> None:
         self._samples, self._session = samples, session
@@ -99,7 +99,7 @@ class _Reading:
 
 
 def _readable(session: Connection, *, changing: bool) -> dict[str, list[str]]:
-    """Return the relations of pg_catalog that the session may read, with the columns that it may read of each."""
+    """Return the relations of pg_catalog that the session may read, each with its readable columns."""
     still = re.compile(f"{OWN}|{FILES}")
     return {
         name: columns

@@ -1,4 +1,4 @@
-"""Two provisioned tenants, one of which attacks: with the credentials that it was issued, and with nothing else."""
+"""Two provisioned tenants, one of which attacks the other with only its issued credentials."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Tenant:
     api_keys: list[dict[str, Any]]
 
     def connect(self, database: str | None = None, **changes: Any) -> Connection:
-        """Log in as issued, to the tenant's own database or to another one. Raises psycopg2.Error."""
+        """Log in as issued, to the tenant's own database or to another one. Raise psycopg2.Error."""
         secret = self.secret | changes
         connection = psycopg2.connect(
             host=secret["host"],
@@ -56,7 +56,7 @@ def document(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def tenant_of(stack: Stack, ran: Ran) -> Tenant:
-    """Return what an execution that succeeded has made, as its owner knows it."""
+    """Return what a succeeded execution has made, as its owner knows it."""
     assert ran.status == "SUCCEEDED", ran.cause
     names = TenantNames(ran.output["tenant_id"])
     keys = document(stack, names.api_keys_secret(ran.job_id))["api_keys"]

@@ -1,4 +1,4 @@
-"""What a tenant that turns on the others can do with the credentials it was issued: nothing outside its database."""
+"""With its issued credentials a hostile tenant can do nothing outside its own database."""
 
 from contextlib import closing
 
@@ -144,7 +144,7 @@ def test_no_function_of_its_database_runs_with_the_powers_of_somebody_else(
 def test_what_it_puts_into_public_replaces_nothing_that_the_platform_calls(
     stack: Stack, attacker: Tenant, session: Connection
 ) -> None:
-    """As the owner of its database it can open public to itself again: the platform's sessions do not look there."""
+    """As the owner of its database it can open public to itself again, but the platform's sessions do not search it."""
     query(session, "GRANT CREATE ON SCHEMA public TO pg_database_owner")
     query(session, "GRANT USAGE ON SCHEMA public TO PUBLIC")
     query(

@@ -1,4 +1,4 @@
-"""A tenant that reads PostgreSQL's catalogs while another is made, claimed and removed finds no customer in them."""
+"""A tenant that reads PostgreSQL's catalogs while another is made, claimed and removed finds no customer there."""
 
 import os
 import uuid
@@ -12,14 +12,14 @@ from local.stack import Stack
 from tests.executions.running import SERVICES, Ran, execute, invoke, payload_for, run
 from tests.isolation.catalogs import NAMED, Samples
 from tests.isolation.conftest import Tenant
-from tests.isolation.seeking import found_in
+from tests.isolation.secret_search import found_in
 
 FEWEST_SAMPLES = 50
 
 
 @pytest.fixture(scope="module")
 def neighbour(stack: Stack) -> dict[str, str]:
-    """A project that no tenant may find: its ids, each unlike anything else on the server."""
+    """A project that no tenant may find: its ids, each unique on the server."""
     ids = {kind: f"{kind}-{uuid.uuid4().hex}" for kind in ("project_id", "organization_id", "owner_id")}
     insert = (
         "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({}, 'us-east-1')"
@@ -31,7 +31,7 @@ def neighbour(stack: Stack) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def seen(stack: Stack, attacker: Tenant, neighbour: dict[str, str]) -> tuple[Samples, list[Ran]]:
-    """What the attacker reads while the neighbour fails and is removed, is made, and is claimed from the pool."""
+    """What the attacker reads while its neighbour fails and is removed, is made, and is claimed from the pool."""
     samples = Samples(attacker)
     payload = payload_for(neighbour["project_id"], *SERVICES) | neighbour
     rows = "UPDATE control_plane.tenants SET look_again_at = now() WHERE state = 'removing'"

@@ -1,4 +1,4 @@
-"""What one tenant can do against the removal of another: hold it up, until somebody ends what holds it."""
+"""One tenant can hold up the removal of another until an operator ends its session or revokes its grant."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from tests.stages.jobs import StagedJob, lambda_environment, look_again, open_jo
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 ((SESSIONS, GRANTS),) = re.findall(r"```sql\n(SELECT pid, .*?;)\n(.*?;)\n```", PAGE, re.DOTALL)
-"""What the page gives an operator to find who holds up a removal."""
+"""The page's queries that show an operator who holds up a removal."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_grant_to_a_role_of_another_tenants_holds_up_its_removal(
 
 
 def revoke_as_admin(attacker: Tenant, role: str) -> None:
-    """Revoke the grant as the page says: the admin becomes the creator of the owner, and then the owner."""
+    """Revoke the grant as the page says: the admin becomes the owner's creator, and then the owner."""
     (cluster,) = control_plane.connect().clusters()
     owner = sql.Identifier(attacker.names.owner_role)
     with closing(sessions.connect(cluster, attacker.names.database)) as admin:

@@ -1,4 +1,4 @@
-"""Every secret of full runs, one that succeeds and some that fail, is looked for in every byte that they put out."""
+"""No secret of full runs, one that succeeds and some that fail, is in any byte of their output."""
 
 import base64
 import json
@@ -21,11 +21,11 @@ from provisioning.errors import ProvisioningError
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, execute, history, keep_logs, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
-from tests.isolation.seeking import Secrets, forms, found_in
+from tests.isolation.secret_search import Secrets, forms, found_in
 
 
 def log_events(stack: Stack) -> list[str]:
-    """Returns every line in the laptop's CloudWatch Logs."""
+    """Return every line in the laptop's CloudWatch Logs."""
     backend = logs_backends[ACCOUNT][REGION]
     deliver(stack.runtime._output, backend)
     return [
@@ -37,7 +37,7 @@ def log_events(stack: Stack) -> list[str]:
 
 
 class Before:
-    """How far each log had come, so that what other tests wrote is not searched again and again."""
+    """The length of each log before, so that other tests' output is not searched repeatedly."""
 
     def __init__(self, stack: Stack) -> None:
         self.events = set(log_events(stack))
@@ -46,7 +46,7 @@ class Before:
 
 
 def outputs(stack: Stack, executions: list[str], before: Before) -> dict[str, bytes]:
-    """Returns every byte that the executions put where somebody may read it."""
+    """Return every byte that the executions wrote where somebody may read it."""
     events = [event for event in log_events(stack) if event not in before.events]
     step_functions = stack.client("stepfunctions")
     return {
@@ -65,7 +65,7 @@ def outputs(stack: Stack, executions: list[str], before: Before) -> dict[str, by
 
 
 def tables(stack: Stack) -> dict[str, bytes]:
-    """Returns every row of every table of the control plane."""
+    """Return every row of every table of the control plane."""
     names = execute(
         stack,
         "SELECT schemaname::text, tablename::text FROM pg_tables"
@@ -81,7 +81,7 @@ def tables(stack: Stack) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def everything(stack: Stack, new_project: NewProject) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Runs one execution that succeeds and one that fails at each stage, and returns the secrets and the outputs."""
+    """Run one execution that succeeds and one that fails at each stage, and return the secrets and the outputs."""
     keep_logs(stack)
     secrets, before = Secrets(stack), Before(stack)
     keys = {"count": 3, "prefix": "grep"}
@@ -119,7 +119,7 @@ def test_the_secrets_are_those_of_the_runs_and_the_outputs_have_something_in_the
         "control plane": [name for name in secrets if "control-plane" in name],
         "admin": [name for name in secrets if "clusters/" in name],
     }
-    # Those that failed after their database was made had a password too, and of some the keys.
+    # Those that failed after their database was made also had a password, and some of them keys.
     assert len(kinds["password"]) > 1
     assert len(kinds["keys"]) > 3
     assert len(kinds["tokens"]) == 4

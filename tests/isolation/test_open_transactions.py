@@ -1,4 +1,4 @@
-"""A tenant's open transaction, whatever it locks, delays no claim from the pool; its locks reach no one else's."""
+"""A tenant's open transaction, whatever it locks, delays no claim from the pool; its locks affect nobody else's."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -86,7 +86,7 @@ def test_no_open_transaction_of_a_tenant_delays_a_claim_from_the_pool(
 def test_the_locks_of_the_register_are_out_of_a_tenants_reach(
     attacker: Tenant, session: Connection, new_project: NewProject
 ) -> None:
-    """A lock's key derives from a tenant_id, which every login can read; advisory locks belong to their database."""
+    """A lock's key derives from a tenant_id, which every login can read; but advisory locks are per database."""
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         attacker.connect(REGISTER)
     job = open_job(new_project())

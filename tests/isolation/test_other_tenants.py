@@ -1,4 +1,4 @@
-"""A tenant that attacks: what its issued credentials reach and show of other tenants and of the platform."""
+"""A hostile tenant: what its issued credentials reach and show of other tenants and of the platform."""
 
 from contextlib import closing
 
@@ -26,7 +26,7 @@ def test_it_cannot_connect_to_a_database_of_the_platform(attacker: Tenant, datab
 
 def test_no_database_of_the_server_lets_it_in_but_its_own(stack: Stack, attacker: Tenant, session: Connection) -> None:
     open_to_it = "SELECT datname FROM pg_database WHERE has_database_privilege(session_user, oid, 'CONNECT')"
-    # template0 keeps everybody out by itself, whatever its privileges say.
+    # template0 accepts no connection, whatever its privileges say.
     assert query(session, f"{open_to_it} AND datallowconn") == [(attacker.names.database,)]
     assert ("template0", False) in execute(stack, "SELECT datname, datallowconn FROM pg_database")
 
@@ -78,7 +78,7 @@ def test_another_tenants_row_in_the_catalogs_holds_nothing_that_opens_anything(
 def test_another_roles_settings_are_those_that_every_tenant_has(
     attacker: Tenant, victim: Tenant, session: Connection
 ) -> None:
-    """pg_db_role_setting is open to every login of a PostgreSQL server: nothing of a tenant may stand in it."""
+    """pg_db_role_setting is open to every login of a PostgreSQL server, so it must contain nothing of a tenant."""
     rows = query(
         session,
         "SELECT rolname, setconfig FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole"

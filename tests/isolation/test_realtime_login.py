@@ -1,4 +1,4 @@
-"""The password of the login that only Realtime has: Realtime gets it, and nobody else reads it anywhere."""
+"""Only Realtime gets the password of its own login, and nobody else can read it anywhere."""
 
 import json
 
@@ -9,7 +9,7 @@ from provisioning.identity import TenantNames
 from tests.conftest import NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for, run
-from tests.isolation.seeking import found_in
+from tests.isolation.secret_search import found_in
 from tests.isolation.test_no_secret_is_shown import Before, outputs
 from tests.stages.realtime_login import SECRET, realtime_with_its_login
 

@@ -1,4 +1,4 @@
-"""Replication slots belong to the whole server: no tenant gets near them, and the last test shows why none may."""
+"""Replication slots belong to the whole server: no tenant can reach them, and the last test shows why none may."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A small machine of its own: one function, one state, no project, no database."""
+"""A small separate machine: one function, one state, no project, no database."""
 
 import sys
 import types
@@ -44,7 +44,7 @@ Resources:
       DefinitionS3Location: machine.asl.yaml
       DefinitionSubstitutions: {WorkFunctionArn: !GetAtt WorkFunction.Arn}
 """
-"""Two job types, of which the one that provisions comes second."""
+"""Two job types; the one that provisions is the second."""
 
 DEFINITION = """
 StartAt: Work
@@ -83,7 +83,7 @@ class Machine:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Start:
-    """Starts Step Functions and its neighbours on the state that the last start of this test left."""
+    """Start Step Functions and the other services on the state that the last start of this test left."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
 
@@ -101,7 +101,7 @@ def started(tmp_path: Path) -> Start:
 
 @pytest.fixture
 def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtimes]:
-    """Makes a runtime with one function, WorkFunction, which is the given handler."""
+    """Make a runtime with one function, WorkFunction, which is the given handler."""
     with ExitStack() as undo:
 
         def make(handler: Handler, timeout_seconds: int = 50, timeout_scale: float = 1.0) -> LambdaRuntime:
@@ -119,7 +119,7 @@ def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtim
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
-    """Starts a machine whose functions are all the given handler: one of one state, or the one given."""
+    """Start a machine whose functions are all the given handler: a machine of one state, or the given one."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "machine.asl.yaml").write_text(DEFINITION)
     with ExitStack() as undo:
@@ -137,7 +137,7 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
 def running_machine(
     directory: Path, template: Template, handler: Handler, scale: float = 0.0, timeout_scale: float = 1.0
 ) -> Iterator[Machine]:
-    """Runs a template's state machine, whose functions are all the given handler."""
+    """Run a template's state machine, whose functions are all the given handler."""
     with ExitStack() as undo:
         _install(undo.enter_context(pytest.MonkeyPatch.context()), handler)
         named = tuple(replace(function, handler="sample_handlers.work") for function in template.functions)

@@ -21,7 +21,7 @@ from tests.local.conftest import SEVERAL, Machine, Machines, Start
 
 @pytest.fixture
 def several(machines: Machines, tmp_path: Path) -> Machine:
-    """The state machines of two job types, whose one function answers what it is given."""
+    """The state machines of two job types, with one function that returns its input."""
     (tmp_path / "several.yaml").write_text(SEVERAL)
     return machines(lambda event, _: event, shipped=read_template(tmp_path / "several.yaml"))
 
@@ -90,7 +90,7 @@ def test_two_starts_under_one_name_start_one_execution(machines: Machines) -> No
     assert (len(set(started)), len(calls)) == (1, 1)
 
 
-def test_a_wait_for_an_execution_that_goes_on_ends_with_its_patience(machines: Machines) -> None:
+def test_a_wait_for_a_running_execution_ends_after_its_timeout(machines: Machines) -> None:
     goes_on = threading.Event()
     aws = machines(lambda *_: goes_on.wait(10)).aws
     started = aws.client("stepfunctions").start_execution(stateMachineArn=aws.state_machine_arn)["executionArn"]

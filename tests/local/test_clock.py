@@ -43,7 +43,7 @@ def test_real_waiting_is_the_asked_one_times_the_scale(machines: Machines) -> No
         raise ValueError("no good")
 
     machines(work, scale=0.0005).run()
-    # A busy machine wakes a thread late now and then: it counts only when it was late both times.
+    # A busy machine sometimes wakes a thread late, so only two late wakes count.
     assert min(later - earlier for earlier, later in pairwise(attempts)) == pytest.approx(0.15, abs=0.1)
 
 
@@ -52,7 +52,7 @@ def test_timeouts_keep_their_length_when_waits_are_scaled(machines: Machines) ->
     assert machine.run()["status"] == "SUCCEEDED"
 
 
-def test_a_timed_out_attempt_is_tried_again_while_it_goes_on(machines: Machines) -> None:
+def test_a_timed_out_attempt_is_retried_while_it_is_still_running(machines: Machines) -> None:
     release, attempts = threading.Event(), []
 
     def work(_event: Any, _context: Any) -> list[int]:

@@ -12,7 +12,7 @@ from local.http_server import LARGEST_KEPT_BYTES, HttpServer, listen
 
 
 class Application:
-    """Answers with the request's body, or as its path says."""
+    """Answer with the request's body, or as the path demands."""
 
     def __init__(self) -> None:
         self.asked, self.goes_on = threading.Event(), threading.Event()
@@ -59,7 +59,7 @@ def connection(server: HttpServer) -> Iterator[http.client.HTTPConnection]:
 def ask(
     connection: http.client.HTTPConnection, path: str, body: Any = None, method: str = "PUT", **headers: str
 ) -> tuple[int, bytes, str | None]:
-    """Returns the status, the body, and what is said of the connection."""
+    """Return the status, the body, and the Connection header."""
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     return answer.status, answer.read(), answer.headers.get("Connection")

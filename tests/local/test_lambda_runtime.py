@@ -159,7 +159,7 @@ def test_timeout_is_answered_as_lambdas_sandbox_does(runtimes: Runtimes) -> None
     assert found["errorMessage"].endswith(" Error: Task timed out after 50.00 seconds")
 
 
-def test_a_timed_out_handler_goes_on_beside_its_retry_and_is_not_used_again(runtimes: Runtimes) -> None:
+def test_a_timed_out_handler_continues_beside_its_retry_and_is_not_used_again(runtimes: Runtimes) -> None:
     release, threads = threading.Event(), []
 
     def work(event: Any, _context: Any) -> None:

@@ -44,12 +44,12 @@ def test_every_way_in_asks_for_a_password(server: PostgresServer) -> None:
     assert ask(server, "SELECT string_agg(DISTINCT auth_method, ',') FROM pg_hba_file_rules") == "scram-sha-256"
 
 
-def test_it_listens_on_loopback_alone(server: PostgresServer) -> None:
+def test_it_listens_on_loopback_only(server: PostgresServer) -> None:
     assert ask(server, "SHOW listen_addresses") == LOOPBACK
     assert ask(server, "SHOW unix_socket_directories") == ""
 
 
-def test_the_password_is_readable_by_its_owner_alone(server: PostgresServer) -> None:
+def test_only_its_owner_can_read_the_password(server: PostgresServer) -> None:
     assert stat.S_IMODE((server.directory / "superuser.password").stat().st_mode) == 0o600
 
 
@@ -79,7 +79,7 @@ def test_a_server_that_was_left_running_is_taken_over(server: PostgresServer) ->
     assert ask(again, "SELECT 1") == 1
 
 
-def test_a_first_start_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
+def test_an_interrupted_first_start_begins_again(tmp_path: Path) -> None:
     (tmp_path / "data.unfinished").mkdir()
     (tmp_path / "data.unfinished" / "PG_VERSION").write_text("18\n")
     with PostgresServer(tmp_path, fsync=False) as server:

@@ -1,4 +1,4 @@
-"""The laptop's registration service keeps the contract that is published for services: docs/, tried by schemathesis."""
+"""The laptop's registration service follows the published contract in docs/, checked by schemathesis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +32,6 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_one_that_the_contract_knows(case: schemathesis.Case[Any], base_url: str) -> None:
     if isinstance(case.body, dict) and isinstance(case.body.get("tenant_id"), str) and case.body["tenant_id"]:
-        # No schema can say that two values are the same.
+        # No schema can express that two values are equal.
         case.body["tenant_id"] = case.path_parameters["tenant_id"]
     case.call_and_validate(base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"})

@@ -28,7 +28,7 @@ def answer(_event: Any, _context: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def call(tmp_path: Path, machines: Machines) -> Call:
-    """Runs an execution whose one state is an SDK integration, and returns how it ended."""
+    """Run an execution whose one state is an SDK integration, and return how it ended."""
 
     def run(action: str, parameters: dict[str, Any]) -> tuple[Machine, dict[str, Any]]:
         definition = tmp_path / "integration.asl.yaml"

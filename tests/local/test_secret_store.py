@@ -53,7 +53,7 @@ def test_a_deleted_secret_stays_deleted(started: Start) -> None:
 
 
 def files(state: Path) -> dict[str, Path]:
-    """Returns the file of each secret that is kept, by the secret's name."""
+    """Return the file of each secret that is kept, by the secret's name."""
     found = [file for file in (state / "secrets").iterdir() if file.suffix == ".json"]
     return {json.loads(file.read_text())["name"]: file for file in found}
 

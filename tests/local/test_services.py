@@ -100,7 +100,7 @@ def test_delete_under_another_key_leaves_the_tenant_and_closes_that_key(call: Ca
     assert call("PUT", "k-2") == (409, {"error": "idempotency key closed"})
 
 
-def test_a_closed_key_leaves_other_tenants_alone(call: Caller) -> None:
+def test_a_closed_key_does_not_affect_other_tenants(call: Caller) -> None:
     call("DELETE")
     body = BODY | {"tenant_id": ANOTHER}
     assert call("PUT", body=body, path=f"/tenants/{ANOTHER}")[0] == 201

@@ -101,12 +101,12 @@ def test_no_secret_is_in_the_environment_or_the_record(tmp_path: Path) -> None:
 def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
     with Stack(tmp_path, fsync=False):
         assert state.holder(tmp_path) == os.getpid()
-        with pytest.raises(HumanError, match="running already"):
+        with pytest.raises(HumanError, match="already running"):
             Stack(tmp_path, fsync=False).start()
     assert state.holder(tmp_path) is None
 
 
-def test_a_job_whose_stack_was_killed_goes_on_at_the_next_start(tmp_path: Path) -> None:
+def test_a_job_whose_stack_was_killed_resumes_at_the_next_start(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_JOB, str(tmp_path), json.dumps(EVENT)], check=False)
     assert killed.returncode == -signal.SIGKILL
     with Stack(tmp_path, fsync=False) as stack:
@@ -114,7 +114,7 @@ def test_a_job_whose_stack_was_killed_goes_on_at_the_next_start(tmp_path: Path) 
         assert stack.wait(arn)["status"] == "SUCCEEDED"
 
 
-def test_a_killed_job_of_any_type_goes_on_in_the_state_machine_of_its_type(tmp_path: Path) -> None:
+def test_a_killed_job_of_any_type_resumes_in_the_state_machine_of_its_type(tmp_path: Path) -> None:
     program = [sys.executable, "-c", KILLED_IN_A_SUSPENSION, str(tmp_path), json.dumps(EVENT)]
     assert subprocess.run(program, check=False).returncode == -signal.SIGKILL
     with Stack(tmp_path, fsync=False) as stack:

@@ -34,12 +34,12 @@ TOKEN = "t0k3n-of-the-auth-service"
 TENANT_ID = "abcdefghijklmnopqrst"
 KEY = str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{TENANT_ID}/auth"))
 KNOWN = {"endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
-"""A registration as the service answers it."""
+"""A registration in the service's answer."""
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A real PostgreSQL server. Nothing in it has to survive, so it waits for no disk."""
+    """A real PostgreSQL server. Nothing in it has to survive, so it does not wait for the disk."""
     directory: Path = tmp_path_factory.mktemp("postgres")
     with PostgresServer(directory, fsync=False) as running:
         yield running
@@ -60,7 +60,7 @@ def unused_port() -> int:
 
 @pytest.fixture
 def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator["SecretsManagerClient"]:
-    """An empty Secrets Manager in this process, and a client of its own to look into it."""
+    """An empty Secrets Manager in this process, and a separate client to inspect it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     for setting in ("TENANT_SECRET_PREFIX", "TENANT_SECRET_KMS_KEY_ID", "STACK_NAME"):
@@ -75,7 +75,7 @@ def _secrets_client() -> "SecretsManagerClient":
 
 
 def make_tenant(tenant_id: str = TENANT_ID, job_id: str = "job-1", project_id: str = "demo") -> Tenant:
-    """A tenant that a job was given, on a cluster which nobody connects to."""
+    """A job's tenant, on a cluster that nobody connects to."""
     return Tenant(
         tenant_id=tenant_id,
         cluster=Cluster("c-1", REGION, "postgresql", "18", "db.t3.micro", "db.internal", 5432, "admin", 10),

@@ -17,7 +17,7 @@ def answering(code: str, message: str = "") -> ClientError:
 
 @contextmanager
 def refusing(operation: str, error: BaseException) -> Iterator[None]:
-    """Lets every request for the operation fail before it is sent; "*" is every operation."""
+    """Let every request for the operation fail before it is sent; "*" is every operation."""
 
     def fail(**_: object) -> None:
         raise error

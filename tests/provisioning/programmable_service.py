@@ -1,4 +1,4 @@
-"""A registration service that answers as a test tells it to: over real HTTP, on loopback."""
+"""A registration service whose answers a test sets, over real HTTP on loopback."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
 
 class ProgrammableService:
-    """Gives each request the next behaviour it was told; the last one is repeated."""
+    """Apply the next configured behaviour to each request; the last one is repeated."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -41,11 +41,11 @@ class ProgrammableService:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def will(self, *behaviours: "Behaviour") -> None:
-        """Sets how the next requests are answered."""
+        """Set how the next requests are answered."""
         self._behaviours = list(behaviours)
 
     def handle(self, connection: BaseHTTPRequestHandler) -> None:
-        """Keeps the request and behaves."""
+        """Keep the request and behave."""
         body = connection.rfile.read(int(connection.headers.get("Content-Length", "0")))
         self.requests.append(Request(connection.command, connection.path, dict(connection.headers), body))
         behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
@@ -79,7 +79,7 @@ class ProgrammableService:
 
             @override
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Say nothing."""
 
         return Handler
 
@@ -88,7 +88,7 @@ Behaviour = Callable[[ProgrammableService, BaseHTTPRequestHandler], None]
 
 
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Behaviour:
-    """Answers at once; what is not bytes is sent as JSON."""
+    """Answer at once; what is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def behave(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
@@ -99,13 +99,13 @@ def answer(status: int, body: object = b"", headers: dict[str, str] | None = Non
 
 
 def hang(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
-    """Takes the request and never answers."""
+    """Take the request and never answer."""
     service.ended.wait()
     connection.close_connection = True
 
 
 def reset(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
-    """Takes the request and resets the connection."""
+    """Take the request and reset the connection."""
     connection.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.rfile.close()
     connection.wfile.close()
@@ -114,14 +114,14 @@ def reset(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
 
 
 def cut_off(_: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
-    """Promises a longer body than it sends."""
+    """Promise a longer body than it sends."""
     _begin(connection, 200, {"Content-Length": "1000"})
     connection.wfile.write(b'{"endpoint": ')
     connection.close_connection = True
 
 
 def drip(seconds: float) -> Behaviour:
-    """Sends one byte at a time, each within every read timeout, until nobody reads or the time is over."""
+    """Send one byte at a time, each within every read timeout, until nobody reads or the time is over."""
 
     def behave(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
         _begin(connection, 200, {"Content-Length": "1000000"})
@@ -134,7 +134,7 @@ def drip(seconds: float) -> Behaviour:
 
 
 def endless(status: int, seconds: float = 60.0) -> Behaviour:
-    """Sends a body without end, until nobody reads or the time is over."""
+    """Send a body without end, until nobody reads or the time is over."""
 
     def behave(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
         _begin(connection, status, {"Transfer-Encoding": "chunked"})

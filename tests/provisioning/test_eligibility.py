@@ -1,4 +1,4 @@
-"""Whether a project takes a job, decided without a control plane; tests/stages/test_pairs_of_job_types.py asks one."""
+"""Whether a project accepts a job, without a control plane; tests/stages/test_pairs_of_job_types.py uses one."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ every_pair = pytest.mark.parametrize(("first", "opened_in", "second"), PAIRS)
 
 
 def project(status: str, job: dict[str, Any] | None = None, **differing: object) -> dict[str, Any]:
-    """A project as "Verify project" finds it, with a live tenant in every status but those of before."""
+    """A project as "Verify project" finds it, with a live tenant except in the statuses before provisioning."""
     has_tenant = status not in STATUSES_WITHOUT_TENANT
     found = {"organization_id": "org", "owner_id": "owner", "status": status, "job": job}
     return found | {"tenant_id": "t" * 20 if has_tenant else None} | differing
@@ -63,13 +63,14 @@ def test_what_a_rollback_left_admits_a_retry_of_its_own_type_only(first: str, op
         kept = check_eligible(declared, asked(retries="job-1"), found, None)
         assert kept == status_after(first, opened_in, "rolled_back")
     else:
-        with pytest.raises(ProjectNotEligible, match=r"^the job job-1 of the project one has left what is left: provi"):
+        said = "^the job job-1 of the project one has left what is left: run provision rollback job-1 or provision ret"
+        with pytest.raises(ProjectNotEligible, match=said):
             check_eligible(declared, asked(retries="job-1"), found, None)
 
 
 @every_declaration
 def test_a_retry_of_a_job_that_left_nothing_is_refused(declared: Declaration) -> None:
-    with pytest.raises(ProjectNotEligible, match="the project one has no job job-1 to be retried"):
+    with pytest.raises(ProjectNotEligible, match="the project one has no job job-1 to retry"):
         check_eligible(declared, asked(retries="job-1"), project(declared.opens_in[0]), None)
 
 
@@ -84,7 +85,7 @@ def test_a_project_whose_tenant_contradicts_its_status_takes_no_job(declared: De
 @every_declaration
 @pytest.mark.parametrize("whose", [{"organization_id": "another"}, {"owner_id": "another"}])
 def test_a_project_of_another_is_as_unknown_as_none(declared: Declaration, whose: dict[str, str]) -> None:
-    """Whatever its status, and even while one of its jobs runs."""
+    """In any status, and even while one of its jobs runs."""
     said = "there is no project one of this organization and owner"
     for found, running in ((project(declared.while_running), "job-1"), (project("active"), None), (None, None)):
         with pytest.raises(ProjectNotFound, match=f"^{said}$"):

@@ -1,8 +1,8 @@
-"""Old code works on the new schema: a migration takes away nothing that the code before it may use.
+"""Old code works on the new schema: a migration removes nothing that the code before it may use.
 
-Migrations run before the new code, and executions that are under way end with the old one. Each shipped migration is
-applied to a real database on top of its predecessors, and what was there before has to be there still, as it was.
-A migration that takes something away ships one deployment after the code that no longer uses it, and says so here.
+Migrations run before the new code is deployed, and executions in flight end with the old code. Each shipped migration
+is applied to a real database on top of its predecessors, and everything that existed before must be unchanged. A
+migration that removes something ships one deployment after the code that no longer uses it, and is listed here.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from local.stack import Stack
 from upkeep.migrate import MIGRATIONS
 
-# Name of the migration, and since which revision no code uses what it takes away.
+# Name of the migration, and the revision since which no code uses what it removes.
 TAKES_AWAY: dict[str, str] = {}
 SHIPPED = sorted(MIGRATIONS.glob("*.sql"))
 
@@ -46,7 +46,7 @@ def look(connection: Connection) -> tuple[Columns, Rules]:
 
 
 def problems_of(connection: Connection, statements: str) -> list[str]:
-    """Applies a migration and says what the code before it could stumble over."""
+    """Apply a migration and return what could break the code before it."""
     columns, rules = look(connection)
     with connection.cursor() as cursor:
         cursor.execute(statements)

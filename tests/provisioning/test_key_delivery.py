@@ -48,7 +48,7 @@ class Delivery(NamedTuple):
         return self.tenant.names.api_keys_secret(self.job_id)
 
     def is_due(self, seconds: int = 0) -> None:
-        """Lets the last look at the secret be due so many seconds from now."""
+        """Make the last look at the secret due that many seconds from now."""
         self._execute(
             "UPDATE control_plane.api_key_secrets SET look_again_at = look_again_at - %s * interval '1 second'"
             " WHERE tenant_id = %s",
@@ -65,7 +65,7 @@ class Delivery(NamedTuple):
         return self._execute(statement, self.tenant.tenant_id) == [(True,)]
 
     def superseded_attempt_wakes(self) -> None:
-        """Has an attempt generate the keys once more, whose stage another has finished meanwhile."""
+        """Have an attempt generate the keys again, although another has finished its stage."""
         document = parse_payload({"project_id": self.project_id, "region": "us-east-1"}).as_document()
         job = Job(self.job_id, PROVISION_PROJECT.job_type, self.project_id, "org", "owner", document, self.tenant)
         with pytest.raises(JobClosed):
@@ -78,7 +78,7 @@ class Delivery(NamedTuple):
 
 
 def looked_again(delivery: Delivery) -> list[str]:
-    """Looks at every secret that is due, and names what was found."""
+    """Look at every secret that is due, and return the names of those found."""
     return [name for one in find_due(delivery.control, 100) for name in look_again(delivery.control, one)]
 
 

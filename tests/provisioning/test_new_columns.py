@@ -1,7 +1,7 @@
 """Old code reads the new schema: a column that a migration adds to any table changes no answer to any query.
 
-Every query of the .sql files that reads is sent to a database with rows, before and after each table has got one more
-column, nullable and with a value. An answer that differs breaks every job that is running during a deployment.
+Every query of the .sql files that reads is sent to a database with rows, before and after each table gets one more
+column, nullable and with a value. A different answer would break every job that runs during a deployment.
 """
 
 import json
@@ -39,7 +39,7 @@ CASES = [
     ("failed", "cccccccccccccccccccc", "creating_schema"),
     (None, "eeeeeeeeeeeeeeeeeeee", "creating_schema"),
 ]
-"""A job, its tenant and a stage that a query asks for; the refill has no job."""
+"""A job, its tenant and a stage as parameters of a query; the refill has no job."""
 
 PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
@@ -73,14 +73,14 @@ Answers = dict[str, list[Any]]
 
 
 class Parameters(dict[str, object]):
-    """What is not given is some text, or the ids of everything."""
+    """Parameters that are not given get some text, or the ids of everything."""
 
     def __missing__(self, name: str) -> object:
         return [str(each) for case in CASES for each in case] if name.endswith("_ids") else name
 
 
 def shape(value: Any) -> Any:
-    """What a reader takes apart: the names in objects and the forms of values; the values may be of the moment."""
+    """What a reader depends on: the names in objects and the forms of values; values may change with time."""
     if isinstance(value, dict):
         return {key: shape(below) for key, below in value.items()}
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def parameters(query: Query, case: tuple[str | None, str, str]) -> Parameters:
 
 
 def answer(connection: Connection, query: Query, case: tuple[str | None, str, str]) -> Any:
-    """The columns and rows that a query answers, None where it returns none; nothing of it stays."""
+    """The columns and rows of a query's answer, None if it has none; the query is rolled back."""
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
         try:

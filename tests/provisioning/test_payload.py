@@ -21,7 +21,7 @@ LONGEST_MESSAGE = 300
 
 
 def without_region(hostile: Hostile) -> Hostile:
-    """The same for a job that needs to know its project only: to it a field of the other schema is an unknown one."""
+    """The same for a job that needs only its project: for it, a field of the other schema is unknown."""
     document = json.loads(hostile.text)
     if isinstance(document, dict) and hostile.field != "region":
         document.pop("region", None)
@@ -91,7 +91,7 @@ def refusal(document: object, parse: Parse = parse_payload) -> str:
 
 
 def values(document: object) -> Iterator[str]:
-    """Every text in the document that is a value and that no rule names."""
+    """Yield every text in the document that is a value and that no rule names."""
     if isinstance(document, str):
         if len(document) > 3 and document not in (*MINIMAL.values(), "postgresql"):
             yield document

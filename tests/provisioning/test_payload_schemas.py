@@ -1,4 +1,4 @@
-"""The JSON schemas of payloads: each belongs to a job type, and they say the same of the fields that they share."""
+"""The JSON schemas of payloads: each belongs to a job type, and they agree on the fields that they share."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A session plans the ledger's statements once; after a round trip that failed it plans them again."""
+"""A session plans the ledger's statements once, and again after a failed round trip."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +17,7 @@ KEY = {"job_id": "nobody", "stage": "finalizing"}
 
 @pytest.fixture
 def control(stack: Stack) -> Iterator[ControlPlane]:
-    """The control plane over a session of its own."""
+    """The control plane over a separate session."""
     with closing(stack.postgres.connect("control_plane")) as session:
         session.autocommit = True
         yield ControlPlane(session)

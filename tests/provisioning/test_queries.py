@@ -1,4 +1,4 @@
-"""How a module's .sql file is read: a marker and a name before each query, and what they tell of its parameters."""
+"""How a module's .sql file is read: a marker and a name before each query, and the types of its parameters."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A secret is removed permanently, and looked for before and after."""
+"""A secret is removed permanently, and described before and after."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A tenant's database is removed while autovacuum works in it, though the admin may not signal autovacuum's workers."""
+"""A tenant's database is removed while autovacuum works in it, although the admin may not signal its workers."""
 
 import json
 import threading
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
 def control(
     server: PostgresServer, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ControlPlane]:
-    """The control plane, which knows the one cluster, and settings that lead to both."""
+    """The control plane, which knows the only cluster, and the settings for both."""
     keeper = {"host": "127.0.0.1", "port": server.port, "dbname": "control_plane"}
     keeper |= {"username": "keeper", "password": "keeper"}
     secrets_manager.create_secret(Name="control-plane", SecretString=json.dumps(keeper))
@@ -70,7 +70,7 @@ def control(
 
 @pytest.fixture
 def tenant(control: ControlPlane) -> Tenant:
-    """A tenant of the pool whose database is there, written down as the refill does it."""
+    """A tenant of the pool whose database exists, recorded as by the refill."""
     tenant_id = new_tenant_id()
     known = {"cluster_id": CLUSTER, "fingerprint": schema.fingerprint()}
     control.execute(holding.QUERIES["record_making"], tenant_id=tenant_id, **known)
@@ -104,7 +104,7 @@ def autovacuum(server: PostgresServer, tenant: Tenant, secret: Secret) -> Iterat
 
 @pytest.fixture(params=[False, True], ids=["that signals its own", "that signals every session"])
 def admin(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[None]:
-    """The admin, once as the laptop has it and once with what the master user of RDS has."""
+    """The admin, once as on the laptop and once with the rights of the RDS master user."""
     with closing(server.connect("control_plane")) as superuser, superuser.cursor() as cursor:
         if request.param:
             cursor.execute("GRANT pg_signal_backend TO admin")
@@ -114,7 +114,7 @@ def admin(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[No
 
 @pytest.mark.usefixtures("admin", "autovacuum")
 @pytest.mark.parametrize("connected", [False, True])
-def test_a_database_that_autovacuum_is_at_work_in_is_removed(
+def test_a_database_is_removed_while_autovacuum_works_in_it(
     control: ControlPlane, tenant: Tenant, secret: Secret, connected: bool
 ) -> None:
     with ExitStack() as sessions:

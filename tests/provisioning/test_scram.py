@@ -36,7 +36,7 @@ def login_role(superuser: Connection) -> Iterator[str]:
 
 
 def set_verifier(superuser: Connection, verifier: str) -> str:
-    """Gives the login role the verifier and returns what PostgreSQL keeps of it."""
+    """Give the login role the verifier and return what PostgreSQL keeps of it."""
     with superuser.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(LOGIN), sql.Literal(verifier)))
         cursor.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", (LOGIN,))

@@ -39,7 +39,7 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 @contextmanager
 def noted() -> Iterator[list[str]]:
-    """The operations that are asked of Secrets Manager, in order."""
+    """The operations that Secrets Manager gets, in order."""
     asked: list[str] = []
 
     def note(model: Any, **_: object) -> None:
@@ -97,9 +97,7 @@ def test_several_secrets_are_read_in_one_request_in_the_order_asked(secrets_mana
         ("DecryptionFailure", SecretsUnavailable),
     ],
 )
-def test_what_is_wrong_with_one_of_several_secrets_is_told_as_if_it_were_read_alone(
-    code: str, raised: type[Exception]
-) -> None:
+def test_an_error_of_one_of_several_secrets_is_the_same_as_for_a_single_one(code: str, raised: type[Exception]) -> None:
     create(DOCUMENT)
     answer = {"SecretValues": [], "Errors": [{"SecretId": NAME, "ErrorCode": code, "Message": "raw-password"}]}
     with Stubber(secrets_manager.client()) as stubber:

@@ -1,4 +1,4 @@
-"""Adapters: what a service is told of a tenant, and that its tenant_id alone finds and removes a registration."""
+"""Adapters: what a service is told about a tenant, and that its tenant_id suffices to remove a registration."""
 
 import json
 import re

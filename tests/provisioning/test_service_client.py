@@ -160,7 +160,7 @@ def test_a_token_is_read_once_for_many_requests(
     assert [request.headers["Authorization"] for request in service.requests] == [f"Bearer {TOKEN}"] * 2
 
 
-def test_a_token_that_was_rotated_meanwhile_is_read_anew(
+def test_a_rotated_token_is_read_again(
     service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
     service.will(answer(404))

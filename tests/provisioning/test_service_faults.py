@@ -107,7 +107,7 @@ def test_a_service_that_is_busy_is_asked_again_at_once(
         assert client.put(TENANT_ID, {}) == Registration(TENANT_ID, **KNOWN)
 
 
-def test_a_service_that_is_gone_for_good_is_asked_three_times(service: ProgrammableService, client: Generic) -> None:
+def test_a_service_that_is_gone_permanently_is_asked_three_times(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(503))
     failure(client)
     assert len(service.requests) == 3
@@ -198,7 +198,7 @@ def test_a_failure_never_holds_the_token(service: ProgrammableService, client: G
     assert TOKEN not in repr(failed.value.__context__)
 
 
-def test_a_service_is_asked_anew_after_it_has_failed(service: ProgrammableService, client: Generic) -> None:
+def test_a_service_is_asked_again_after_it_has_failed(service: ProgrammableService, client: Generic) -> None:
     service.will(reset)
     failure(client)
     service.will(answer(201, KNOWN))

@@ -1,4 +1,4 @@
-"""Suspension by each adapter: the tenant_id is all it takes, the registration stays, and no way is said to be none."""
+"""Suspension by each adapter: it needs only the tenant_id, keeps the registration, and reports if unsupported."""
 
 import json
 import threading
@@ -42,7 +42,7 @@ def resume(adapter: Adapter, tenant_id: str = TENANT_ID) -> bool:
 
 @contextmanager
 def speaking(monkeypatch: pytest.MonkeyPatch, name: str, api: TenantApi) -> Iterator[Adapter]:
-    """An adapter of the auth service, which is served by that double and keeps two tenants."""
+    """An adapter of the auth service, backed by that double, which keeps two tenants."""
     api.tenants = {tenant_id: {"healthy": True, "latest": True} for tenant_id in (TENANT_ID, ANOTHER)}
     with api.serve() as url:
         monkeypatch.setenv("AUTH_SERVICE_URL", url)

@@ -1,4 +1,4 @@
-"""Where a job is started: in the state machine of its type, found from any other one of the deployment."""
+"""A job is started in the state machine of its type, found from any other one of the deployment."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from tests.state_machines import every_job_type
 STATES_OF = "arn:{partition}:states:eu-central-1:123456789012:stateMachine:{name}"
 PAYLOAD = {"project_id": "demo"}
 NAMES = {job_type: shipped.state_machine(job_type)["StateMachineName"]["Fn::Sub"] for job_type in DECLARATIONS}
-"""As template.yaml gives them, the stack's name in each."""
+"""The names in template.yaml, each with the stack's name."""
 
 StateMachines = dict[JobType, str]
 

@@ -1,4 +1,4 @@
-"""A tenant's names derive from its id, which is random, and from nothing that tells whose it is."""
+"""A tenant's names derive only from its random id, and reveal nothing about its owner."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""The one secret of a tenant: what it holds, whose it says it is, and that its attempts share it."""
+"""The secret of a tenant: its content, its tags, and that all attempts share it."""
 
 from typing import TYPE_CHECKING
 

@@ -39,7 +39,7 @@ class Authority:
         self.certificate = self._build(self.name, self.key.public_key()).sign(self.key, hashes.SHA256())
 
     def issue(self, directory: Path, host: str) -> None:
-        """Writes server.crt and server.key for a host."""
+        """Write server.crt and server.key for a host."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
@@ -68,7 +68,7 @@ def authority() -> Authority:
 
 
 class EncryptedPostgres(socketserver.ThreadingTCPServer):
-    """PostgreSQL behind TLS, as its protocol begins it: the wheel's server is built without."""
+    """PostgreSQL behind TLS, as its protocol starts it: the wheel's server is built without TLS."""
 
     daemon_threads = True
 
@@ -128,7 +128,7 @@ Connects = Callable[[str, str, str], bool]
 
 @pytest.fixture
 def connects(server: PostgresServer, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Connects:
-    """Tells whether the functions' own connect() gets through, encrypted: to a host, with a mode and a file of CAs."""
+    """Return whether the functions' own connect() succeeds, encrypted, for a host, a mode and a file of CAs."""
     password = (server.directory / "superuser.password").read_text()
 
     def attempt(host: str, mode: str, root: str) -> bool:

@@ -1,4 +1,4 @@
-"""Jobs on the laptop stack of a tree, in a state that another tree's stack may have made: old code beside new data."""
+"""Jobs on the laptop stack of a tree, in a state that another tree's stack may have made: old code with new data."""
 
 import json
 from collections.abc import Sequence
@@ -18,5 +18,5 @@ with Stack(pathlib.Path(sys.argv[1]), fsync=False) as stack:
 
 
 def run_jobs(tree: Tree, state: Path, jobs: Sequence[tuple[str, object]]) -> list[tuple[str, Any]]:
-    """Run jobs one after the other with a tree's code, and return the status and the output of each execution."""
+    """Run jobs in sequence with a tree's code, and return the status and output of each execution."""
     return [(status, output) for status, output in tree.run(JOBS, state, json.dumps(jobs))]

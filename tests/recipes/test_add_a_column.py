@@ -1,4 +1,4 @@
-"""The recipe "Add a column to the control plane", on one that says who has opened a job."""
+"""The recipe "Add a column to the control plane", with a column for who has opened a job."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The recipe "Add a job type", on one that touches a project: it opens in active, and leaves the project active."""
+"""The recipe "Add a job type", with a type that touches a project: it opens in active, and leaves it active."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The recipe "Add a stage", on a suspension that touches its tenant first."""
+"""The recipe "Add a stage", with a suspension that first touches its tenant."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The recipe "Add a tenant migration", on a column that users may change."""
+"""The recipe "Add a tenant migration", with a column that users may change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The recipe "Add a service adapter", on a contract with one resource and no more."""
+"""The recipe "Add a service adapter", with a contract that has a single resource."""
 
 from pathlib import Path
 

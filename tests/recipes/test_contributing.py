@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md says what is so: its recipes are tried beside this file, and what it names is there."""
+"""CONTRIBUTING.md is correct: its recipes are tried beside this file, and what it names exists."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The change of the recipes "Add a stage" and "Add a job type": a tenant is touched, which the audit log says."""
+"""The change of the recipes "Add a stage" and "Add a job type": a tenant is touched, as the audit log records."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.recipes.tree import Tree
 
 
 def add_stage(tree: Tree) -> None:
-    """Add a stage to a job type that there is: a suspension touches the tenant first."""
+    """Add a stage to an existing job type: a suspension touches the tenant first."""
     _write_stage(tree, files.STAGE)
     tree.write("tests/stages/test_touching.py", files.STAGE_TEST)
     jobs = "functions/provisioning/jobs/suspend_project.py"
@@ -60,7 +60,7 @@ def _states(machine: str) -> dict[str, str]:
 
 
 def _touch_state(machine: str, undone_by: str, following: str) -> str:
-    """The state that touches the tenant, which has the lines of another that every Task has."""
+    """The state that touches the tenant, with the lines that every Task has."""
     model = _states(machine)["Suspend services"].replace("SuspendServices", "TouchTenant")
     model = re.sub(r"Comment: .*", "Comment: Notes that this job came by.", model)
     model = re.sub(r"ResultSelector: .*", "ResultSelector: {touched.$: $.Payload.touched}", model)

@@ -1,4 +1,4 @@
-"""What the files of a stage that touches a tenant say, and those of a job type that consists of it."""
+"""The files of a stage that touches a tenant, and of a job type that consists of it."""
 
 NAMES = {"THING": "touching", "HANDLER": "touch_tenant"}
 STAGES_FILE = "functions/stages/touching.py"

@@ -1,4 +1,4 @@
-"""A copy of the tree, in which a change is made as a recipe says, and what then runs in it."""
+"""A copy of the tree in which a recipe's change is made, and the commands that run in it."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from local.template import REPOSITORY
 
 NEITHER = ("AWS_", "PYTEST_", "COVERAGE_", "PROVISIONER_")
-"""How the names of settings begin that are the outer run's."""
+"""The prefixes of the outer run's settings."""
 
 
 class Tree(NamedTuple):
-    """A tree of sources: the repository, or a copy of what git keeps of it."""
+    """A tree of sources: the repository, or a copy of its files in git."""
 
     root: Path
 
@@ -31,7 +31,7 @@ class Tree(NamedTuple):
         file.write_text(text)
 
     def replace(self, path: str, old: str, new: str) -> None:
-        """Replace every occurrence of a text in a file. Raise ValueError where there is none."""
+        """Replace every occurrence of a text in a file. Raise ValueError if there is none."""
         text = self.read(path)
         if old not in text:
             raise ValueError(f"{path} has no {old!r}")
@@ -48,13 +48,13 @@ class Tree(NamedTuple):
         }
 
     def test(self, *arguments: str) -> str:
-        """Run tests of this tree and return what pytest printed. Raise AssertionError, with that, when one fails."""
+        """Run tests of this tree and return pytest's output. Raise AssertionError with it if one fails."""
         temporary = self.root.with_name(f"{self.root.name}-run")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary}"]
         return self._run([*command, *arguments])
 
     def check_style(self, *files: str) -> None:
-        """Raise AssertionError when ruff would change Python files of this tree, or refuses them."""
+        """Raise AssertionError if ruff would change Python files of this tree, or refuses them."""
         python = [file for file in files if file.endswith(".py")]
         for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
             self._run([sys.executable, "-m", "ruff", *command, *python])
@@ -79,7 +79,7 @@ THIS_TREE = Tree(REPOSITORY)
 
 
 def copied(directory: Path) -> Tree:
-    """Return a copy of all that git keeps of the repository, with the repository's own Python environments."""
+    """Return a copy of the repository's files in git, with its own Python environments."""
     tree = Tree(directory / "tree")
     for path in _kept():
         if (original := REPOSITORY / path).is_file():

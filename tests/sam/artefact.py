@@ -1,4 +1,4 @@
-"""How large the zipped artefact of the functions is, once `make build` has made it: make build says so at its end."""
+"""The size of the functions' zipped artefact, which `make build` prints at its end."""
 
 import io
 import zipfile
@@ -10,12 +10,13 @@ BUILT = REPOSITORY / ".aws-sam" / "build" / "VerifyProjectFunction"
 """All functions share one build, whose code is uploaded once."""
 
 LIMIT_MIB = 9.0
-"""Lambda's own quota is 50. Ours is half libpq with what it links to: the limit is a fifth more than what there is, so
-that no package of the size of boto3 gets in unnoticed."""
+"""Lambda's own quota is 50. Half of ours is libpq with what it links to. The limit is a fifth above the present size,
+so that no package of the size of boto3 is added unnoticed.
+"""
 
 
 def zipped_mib(directory: Path = BUILT) -> float:
-    """Returns the size of the directory as one zip file."""
+    """Return the size of the directory as one zip file."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(directory.rglob("*")):

@@ -1,4 +1,4 @@
-"""The laptop stack where Docker's containers reach it, and SAM CLI. Nothing is skipped: make sam-test wants Docker."""
+"""The laptop stack where Docker's containers reach it, and SAM CLI. Nothing is skipped: make sam-test needs Docker."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.sam.start_lambda import StartLambda
 
 SAM = REPOSITORY / ".venv-sam" / "bin" / "sam"
 LAMBDA_IMAGE = "public.ecr.aws/lambda/python"
-# What SAM CLI makes of Lambda's image: the same with its runtime interface emulator.
+# The image that SAM CLI builds from Lambda's: the same with its runtime interface emulator.
 EMULATOR_IMAGE = f"{LAMBDA_IMAGE}:3.13-rapid-x86_64"
 TIMED_OUT_AFTER_SECONDS = 6
 
@@ -50,7 +50,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def template(stack: Stack) -> Path:
-    """The built template with the stack's settings, and one function that Lambda gives up early."""
+    """The built template with the stack's settings, and one function with an early timeout."""
     path = write_container_template((state.read(stack.state_directory) or {})["environment"])
     document = json.loads(path.read_text())
     document["Resources"]["RegisterStorageFunction"]["Properties"]["Timeout"] = TIMED_OUT_AFTER_SECONDS

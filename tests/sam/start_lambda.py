@@ -1,4 +1,4 @@
-"""Lambda as `sam local start-lambda` offers it, in the place of the handlers that run in the stack's process."""
+"""Lambda by `sam local start-lambda`, instead of the handlers in the stack's process."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class StartLambda:
         self._http = urllib3.PoolManager(maxsize=16)
 
     def invoke(self, function_name: str, body: str, arn: str = "") -> Invocation:
-        """Runs one event in the function's container and returns what Lambda would answer."""
+        """Run one event in the function's container and return what Lambda would answer."""
         del arn
         url = f"http://{LOOPBACK}:{self._port}/2015-03-31/functions/{function_name}/invocations"
         answer = self._http.request("POST", url, body=body, timeout=INVOCATION_TIMEOUT_SECONDS, retries=False)
@@ -43,7 +43,7 @@ class StartLambda:
 
     @contextmanager
     def in_place_of(self, stack: Stack) -> Iterator[None]:
-        """Sends every invocation of the stack's functions here."""
+        """Send every invocation of the stack's functions here."""
         with patch.object(stack.runtime, "invoke", self.invoke):
             yield
 
@@ -71,13 +71,13 @@ class StartLambda:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Not SIGINT: whoever is started in the background may have to ignore it.
+        # Not SIGINT: a process that is started in the background may ignore it.
         self._process.terminate()
         self._process.wait(60)
 
 
 def as_lambda_answers(body: str) -> Invocation:
-    """Tells errors from results: start-lambda answers both with 200 and no X-Amz-Function-Error.
+    """Distinguish errors from results: start-lambda answers both with 200 and no X-Amz-Function-Error.
 
     An error is an object with an error's type and message, which no handler of ours returns; a timeout is its bare
     sentence, which is not even JSON.

@@ -1,4 +1,4 @@
-"""Whole executions, the shipped definition and every function in its container: the same ends as in one process."""
+"""Whole executions of the shipped definition, every function in its container: the same ends as in one process."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def everywhere(stack: Stack, start_lambda: StartLambda) -> dict[str, Any]:
 
 @contextmanager
 def storage_that(stack: Stack, answer: Callable[..., Any]) -> Iterator[None]:
-    """Lets the storage service answer registrations otherwise than it would."""
+    """Replace the storage service's answers to registrations."""
     real = stack.services.store.register
 
     def register(service: str, *request: Any) -> Any:
@@ -112,7 +112,7 @@ def run_into_a_timeout(stack: Stack, project_id: str) -> tuple[str, str | None]:
 
 @contextmanager
 def never_ending(stack: Stack) -> Iterator[None]:
-    """A function that stands still from its request on. A service alone keeps none longer than it wants to wait."""
+    """A function that hangs after its request. A service alone cannot hold one longer than its own timeout."""
 
     def freeze() -> tuple[int, str]:
         for container in docker("ps", "--quiet"):
@@ -143,5 +143,5 @@ def never_beginning(stack: Stack) -> Iterator[None]:
         ("Task timed out after 5.00 seconds", True),
     ],
 )
-def test_an_error_is_told_from_a_result_by_its_body(body: str, failed: bool) -> None:
+def test_an_error_is_distinguished_from_a_result_by_its_body(body: str, failed: bool) -> None:
     assert as_lambda_answers(body).failed == failed

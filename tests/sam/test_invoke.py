@@ -1,4 +1,4 @@
-"""`sam local invoke` for every function, with the sample events, in the order in which a job would come by."""
+"""`sam local invoke` for every function, with the sample events, in the order of a job."""
 
 import json
 import subprocess
@@ -84,7 +84,7 @@ def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stac
     tenant_id = None
     for function in FORWARD:
         answers[function] = invoke_with_tenant(sam, function, tenant_id, tmp_path)
-        # As in the state machine, it is the one that was answered last.
+        # As in the state machine, the latest answer counts.
         tenant_id = answers[function].get("tenant_id", tenant_id)
     payload = event("VerifyProjectFunction")["payload"]
     assert answers["FinalizeFunction"]["project_id"] == payload["project_id"]

@@ -1,4 +1,4 @@
-"""Backups of the control plane and of a cluster's register, as a restore to an earlier time brings them back."""
+"""Backups of the control plane and of a cluster's register, restored to an earlier time."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 
 
 class Backup:
-    """The rows of some tables of one database, whole. What is restored has lost whatever came later."""
+    """The complete rows of some tables of one database. A restore loses everything later."""
 
     def __init__(self, stack: Stack, database: str, schema: str, tables: Sequence[str]) -> None:
         self._stack = stack
@@ -36,7 +36,7 @@ class Backup:
         self._rows = [self._run([sql.SQL(rows).format(table)])[0][0] for table in self._tables]
 
     def restore(self) -> None:
-        # As the owner of a restore does: no trigger fires and no foreign key is checked.
+        # As in a restore: no trigger fires and no foreign key is checked.
         statements: list[sql.Composable] = [sql.SQL("SET session_replication_role = replica")]
         for table, rows in zip(self._tables, self._rows, strict=True):
             names = {"table": table, "rows": sql.Literal(json.dumps(json.loads(rows)))}
@@ -52,12 +52,12 @@ class Backup:
 
 
 def control_plane_backup(stack: Stack) -> Backup:
-    """A backup of what the control plane knows now; its audit log, to which only is added, stays."""
+    """A backup of what the control plane knows now, except for its append-only audit log."""
     return Backup(stack, "control_plane", "control_plane", CONTROL_PLANE_TABLES)
 
 
 def register_backup(stack: Stack) -> Backup:
-    """A backup of the register as it is now. The creators' counts stay what they are."""
+    """A backup of the present register. The creators' counts are not restored."""
     return Backup(stack, REGISTER, "register", ("tenants",))
 
 
@@ -74,13 +74,13 @@ KNOWN = """
 
 
 def make_known(stack: Stack) -> None:
-    """Writes down what a restored control plane has forgotten, so that other tests do not find it as nobody's."""
+    """Record what a restored control plane has forgotten, so that other tests do not find it without an owner."""
     for (tenant_id,) in execute(stack, REGISTER, FOUND):
         execute(stack, "control_plane", KNOWN, tenant_id)
 
 
 def outside(stack: Stack, job: StagedJob) -> dict[str, Any]:
-    """What there is of the job's tenant outside the control plane, the register's row included."""
+    """What exists of the job's tenant outside the control plane, including the register's row."""
     world = look(stack, job.project_id)
     return {kind: getattr(world, kind) for kind in OUTSIDE}
 
@@ -100,5 +100,5 @@ def registered_state(stack: Stack, job: StagedJob) -> str:
 
 
 def compensated(job: StagedJob, *, forgotten: bool = False) -> list[Output]:
-    """Runs the compensations, and returns what each answered."""
+    """Run the compensations, and return the answer of each."""
     return [job.run(handler, forgotten=forgotten) for handler in COMPENSATIONS]

@@ -1,4 +1,4 @@
-"""The database sessions that a double of a service has for its tenants' clients."""
+"""The database sessions that a test double of a service has for its tenants' clients."""
 
 from collections import defaultdict
 from typing import Any
@@ -18,11 +18,11 @@ class ClientSessions:
         self._open: dict[str, list[Connection]] = defaultdict(list)
 
     def open(self, tenant_id: str, connect: dict[str, Any]) -> None:
-        """Opens a session. Raises psycopg2.OperationalError when the database lets the service in no more."""
+        """Open a session. Raise psycopg2.OperationalError if the database does not let the service in."""
         self._open[tenant_id].append(psycopg2.connect(**connect))
 
     def end(self, tenant_id: str) -> None:
-        """Ends the tenant's sessions."""
+        """End the tenant's sessions."""
         for session in self._open.pop(tenant_id, []):
             session.close()
 
@@ -31,5 +31,5 @@ class ClientSessions:
             self.end(tenant_id)
 
     def of(self, tenant_id: str) -> int:
-        """Returns how many sessions the tenant has."""
+        """Return how many sessions the tenant has."""
         return len(self._open.get(tenant_id, []))

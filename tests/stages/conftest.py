@@ -17,7 +17,7 @@ def environment(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def job(stack: Stack, project_id: str) -> StagedJob:
-    """A job with every service that was opened and has done nothing else."""
+    """A job with every service that was only opened."""
     return open_job(project_id)
 
 

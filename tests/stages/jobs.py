@@ -1,4 +1,4 @@
-"""One job, stage by stage: the handlers are called as Lambda calls them, and their errors are exceptions here."""
+"""One job, stage by stage: the handlers are called as by Lambda, and their errors are exceptions here."""
 
 import os
 import threading
@@ -63,7 +63,7 @@ class Died(BaseException):
 
 @dataclass
 class StagedJob:
-    """A job that a test takes from stage to stage itself: what an execution's state holds, without the execution."""
+    """A job that a test takes from stage to stage: the state of an execution, without the execution."""
 
     job_id: str
     payload: dict[str, Any]
@@ -81,7 +81,7 @@ class StagedJob:
         return TenantNames(self.tenant_id)
 
     def run(self, handler: Handler, **event: Any) -> Output:
-        """Invokes a handler for this job. A tenant_id that it answers replaces the one in the state."""
+        """Invoke a handler for this job. A tenant_id in its answer replaces the one in the state."""
         state = {"job_type": self.job_type, "job_id": self.job_id, "tenant_id": self.tenant_id, "forgotten": False}
         answer = handler({**state, **event}, Context())
         self.tenant_id = answer.get("tenant_id", self.tenant_id)
@@ -91,7 +91,7 @@ class StagedJob:
         return self.run(verify_project, execution_arn=f"arn:{self.job_id}", payload=self.payload)
 
     def run_until(self, last: Handler) -> Output:
-        """Runs the stages up to and with this one, and returns what this one answered."""
+        """Run the stages up to and including this one, and return its answer."""
         for handler in (create_database, create_schema, *REGISTER.values(), generate_api_keys, finalize):
             answer = self.run(handler)
             if handler is last:
@@ -99,7 +99,7 @@ class StagedJob:
         raise AssertionError(f"{last} is no stage of this job")
 
     def compensate(self, **event: Any) -> list[str]:
-        """Runs the compensations and returns all that they removed."""
+        """Run the compensations and return all that they removed."""
         return [removed for handler in COMPENSATIONS for removed in self.run(handler, **event)["removed"]]
 
     def record_failure(self, failure: dict[str, Any]) -> Output:
@@ -116,12 +116,12 @@ class StagedJob:
 
 
 def a_job(project_id: str, *services: str, **fields: object) -> StagedJob:
-    """Returns a job for a project that has not been opened yet."""
+    """Return a job for a project that has not been opened."""
     return StagedJob(f"job-{uuid.uuid4().hex[:12]}", payload_for(project_id, *services, **fields))
 
 
 def open_job(project_id: str, *services: str, **fields: object) -> StagedJob:
-    """Opens a job for a project; with every service, unless told otherwise."""
+    """Open a job for a project, by default with every service."""
     job = a_job(project_id, *(services or SERVICES), **fields)
     job.verify()
     return job
@@ -129,7 +129,7 @@ def open_job(project_id: str, *services: str, **fields: object) -> StagedJob:
 
 @contextmanager
 def dying(owner: Any, attribute: str, *, after: bool) -> Iterator[None]:
-    """Lets the process die at a call: before it, or once its work is done."""
+    """Let the process die at a call: before it, or after its work."""
     real = getattr(owner, attribute)
 
     def instead(*arguments: Any, **named: Any) -> Any:
@@ -142,7 +142,7 @@ def dying(owner: Any, attribute: str, *, after: bool) -> Iterator[None]:
 
 
 def at_once(*calls: Callable[[], Answer]) -> list[Answer | Exception]:
-    """Makes the calls at the same time, each in an environment of its own, and returns what each returned or raised."""
+    """Make the calls concurrently, each in its own environment, and return what each returned or raised."""
 
     def outcome(call: Callable[[], Answer]) -> Answer | Exception:
         try:
@@ -155,7 +155,7 @@ def at_once(*calls: Callable[[], Answer]) -> list[Answer | Exception]:
 
 
 def refill(size: int) -> None:
-    """Brings every pool to this size."""
+    """Bring every pool to this size."""
     with patch.dict(os.environ, {"POOL_SIZE": str(size)}):
         refill_pools({}, Context())
 
@@ -172,12 +172,12 @@ def refilled(stack: Stack, size: int = 1) -> Iterator[None]:
 
 
 def outdate_pool(stack: Stack) -> None:
-    """Lets what is ready count as made of an older schema."""
+    """Make ready tenants count as made from an older schema."""
     execute(stack, "control_plane", "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'")
 
 
 def look_again(stack: Stack, *tenant_ids: str | None) -> Output:
-    """Lets the last look at these tenants be due, and reconciles."""
+    """Make the last look at these tenants due, and reconcile."""
     due = "UPDATE control_plane.{} SET look_again_at = now() WHERE look_again_at IS NOT NULL AND tenant_id = ANY (%s)"
     for table in ("tenants", "api_key_secrets"):
         execute(stack, "control_plane", sql.SQL(due).format(sql.Identifier(table)), list(tenant_ids))
@@ -185,7 +185,7 @@ def look_again(stack: Stack, *tenant_ids: str | None) -> Output:
 
 
 def execute(stack: Stack, dbname: str, statement: str | sql.Composable, *values: object) -> list[tuple[Any, ...]]:
-    """Runs a statement as superuser and returns its rows."""
+    """Run a statement as superuser and return its rows."""
     with closing(stack.postgres.connect(dbname)) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall() if cursor.description else []

@@ -1,4 +1,4 @@
-"""The double of every adapter that speaks to a service as it is published."""
+"""The test double for every adapter that uses a service's published API."""
 
 from tests.stages.realtime_api import RealtimeApi
 from tests.stages.supavisor_api import SupavisorApi
@@ -10,4 +10,4 @@ APIS: dict[str, type[TenantApi]] = {
     "supavisor": SupavisorApi,
 }
 SERVES = {"realtime": "supabase-realtime", "storage": "supabase-storage", "pooler": "supavisor"}
-"""The adapter of each service that has one of its own."""
+"""The adapter of each service that has its own."""

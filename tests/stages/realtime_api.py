@@ -1,4 +1,4 @@
-"""The tenant API of Supabase Realtime as its source has it, over HTTP, traps included."""
+"""The tenant API of Supabase Realtime according to its source, over HTTP, including its traps."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
 
 class RealtimeApi(TenantApi):
-    """Keeps the row before it migrates; answers 200 to a repeated PUT without migrating; removes the row before it
-    finds that it cannot stop the tenant; fails on a PUT of an unknown tenant without its extensions.
+    """Like Realtime, keep the row before migrating; answer 200 to a repeated PUT without migrating; remove the row
+    before finding that the tenant cannot be stopped; fail on a PUT of an unknown tenant without its extensions.
     """
 
     put_ends_sessions = True
@@ -58,7 +58,7 @@ class RealtimeApi(TenantApi):
         return application
 
     def create(self, external_id: str, tenant: dict[str, Any]) -> Any:
-        """Keeps the row, then migrates the tenant's database."""
+        """Keep the row, then migrate the tenant's database."""
         if "extensions" not in tenant:
             return Response(status=500)
         if problem := _problem(tenant):
@@ -70,7 +70,7 @@ class RealtimeApi(TenantApi):
         return jsonify(data={"external_id": external_id}), 201
 
     def update(self, external_id: str, tenant: dict[str, Any]) -> Any:
-        """Changes what is named, and ends the tenant's sessions where `suspend` is another than before."""
+        """Change the named fields, and end the tenant's sessions if `suspend` changes."""
         before = self.tenants[external_id].get("suspend", False)
         self.tenants[external_id] |= tenant
         if self.put_ends_sessions and tenant.get("suspend", before) != before:
@@ -78,7 +78,7 @@ class RealtimeApi(TenantApi):
         return jsonify(data={"external_id": external_id}), 200
 
     def remove(self, external_id: str) -> int:
-        """Removes the row, and returns the status of the answer."""
+        """Remove the row, and return the status of the answer."""
         if self.tenants.pop(external_id, None) and self.removals_fail:
             self.removals_fail -= 1
             return 500
@@ -86,7 +86,7 @@ class RealtimeApi(TenantApi):
 
 
 def _problem(tenant: dict[str, Any]) -> str | None:
-    """Says what Realtime does not take in a new tenant, or None."""
+    """Return what Realtime does not accept in a new tenant, or None."""
     if not tenant.get("jwt_secret") or not tenant.get("extensions"):
         return "can't be blank"
     settings = tenant["extensions"][0]["settings"]

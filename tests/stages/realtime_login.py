@@ -27,11 +27,11 @@ MIGRATIONS = Path(__file__).with_name("realtime_migrations.sql")
 
 
 class MigratingRealtimeApi(RealtimeApi):
-    """Runs the kinds of statements that Realtime's migrations have, with the login that it was handed."""
+    """Run statements of each kind that Realtime's migrations have, with the issued login."""
 
     @override
     def migrate(self, connect: dict[str, Any]) -> bool:
-        """Migrates the tenant database, unless that was done."""
+        """Migrate the tenant database, unless it is migrated."""
         if not super().migrate(connect):
             return False
         with closing(psycopg2.connect(**connect)) as connection, connection.cursor() as cursor:
@@ -47,7 +47,7 @@ class MigratingRealtimeApi(RealtimeApi):
 
 @contextmanager
 def realtime_with_its_login(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MigratingRealtimeApi]:
-    """Runs Realtime and sets the one login that it has on every cluster."""
+    """Run Realtime and configure the login that it has on every cluster."""
     page = (REPOSITORY / "docs" / "operations.md").read_text()
     (statements,) = re.findall(r"```sql\n(CREATE ROLE supabase_realtime_admin.*?)```", page, re.DOTALL)
     if execute(stack, "postgres", "SELECT 1 FROM pg_roles WHERE rolname = %s", LOGIN) == []:

@@ -1,4 +1,4 @@
-"""The cases of a removal: who asks, what control plane and register say, and what must happen."""
+"""The cases of a removal: who requests it, what control plane and register say, and what must happen."""
 
 from itertools import product
 from typing import NamedTuple
@@ -22,7 +22,7 @@ REGISTERS = {
 
 
 class Case(NamedTuple):
-    """Who asks for what, and what control plane and register say."""
+    """The requested removal, and what control plane and register say."""
 
     asks: str | None
     state: str
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
     @property
     def is_possible(self) -> bool:
-        """Whether the control plane's constraints let such a row be, and somebody would ask so."""
+        """Whether the control plane's constraints allow such a row, and such a request exists."""
         if self.asks is REFILL and (self.must_be_named or self.removes_tenant):
             return False
         if self.state == "ready":
@@ -43,7 +43,7 @@ class Case(NamedTuple):
 
     @property
     def is_asked_today(self) -> bool:
-        """Whether a compensation, reconcile or a refill asks so, or it is what removing a live tenant will take."""
+        """Whether a compensation, reconcile or a refill makes this request, or the removal of a live tenant will."""
         if self.state in ("active", "suspended"):
             return not self.must_be_named and self.may_be_active
         return not self.removes_tenant and (self.must_be_named or self.may_be_active or self.state == "removing")
@@ -88,7 +88,7 @@ CASES = [
 
 
 def cases(outcome: str) -> pytest.MarkDecorator:
-    """Parametrises a test with all cases of this outcome; those that take a database of their own and are slow."""
+    """Parametrise a test with all cases of this outcome; those that need a separate database are marked slow."""
     chosen = [case for case in CASES if case.outcome == outcome]
     marks = [[pytest.mark.slow] if outcome == "removed" and not case.is_asked_today else [] for case in chosen]
     return pytest.mark.parametrize(

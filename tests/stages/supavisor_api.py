@@ -1,4 +1,4 @@
-"""The tenant API of Supavisor as its source has it, over HTTP, traps included."""
+"""The tenant API of Supavisor according to its source, over HTTP, including its traps."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from tests.stages.tenant_apis import TenantApi, connection_of
 
 
 class SupavisorApi(TenantApi):
-    """Signs in to the database before it keeps anything, 400 when it cannot; DELETE is 404 when absent.
+    """Like Supavisor, sign in to the database before keeping anything, or answer 400; DELETE is 404 when absent.
 
     To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM. A PUT
     leaves a ban as it is.
@@ -19,7 +19,7 @@ class SupavisorApi(TenantApi):
     suspension = "banned_at"
     global_ca = False
     bans = True
-    """Whether it has the route that bans, as since 2.9.0."""
+    """Whether it has the route for bans, as since 2.9.0."""
 
     @override
     def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class SupavisorApi(TenantApi):
         return application
 
     def keep(self, external_id: str, tenant: dict[str, Any]) -> Any:
-        """Keeps the tenant once its database lets the manager in."""
+        """Keep the tenant once its database lets the manager in."""
         if not isinstance(tenant["db_port"], int) or not tenant["require_user"]:
             return jsonify(errors={"db_port": ["is invalid"]}), 422
         if problem := self.certificate_problem(tenant):
@@ -70,7 +70,7 @@ class SupavisorApi(TenantApi):
         return jsonify(data={"external_id": external_id}), status
 
     def ban(self, external_id: str, ban: dict[str, Any]) -> Any:
-        """Bans the tenant and ends its pools, or lifts its ban."""
+        """Ban the tenant and end its pools, or lift its ban."""
         if external_id not in self.tenants:
             return jsonify(error="not found"), 404
         banned = ban["banned"]
@@ -83,7 +83,7 @@ class SupavisorApi(TenantApi):
         return jsonify(data={"external_id": external_id, "banned_at": banned_at}), 200
 
     def certificate_problem(self, tenant: dict[str, Any]) -> str | None:
-        """Says what is wrong with the CA that the database is to be verified against, or None."""
+        """Return what is wrong with the CA for verifying the database, or None."""
         certificate = tenant.get("upstream_tls_ca", "")
         if certificate.startswith("-----BEGIN") and certificate.count("-----BEGIN CERTIFICATE-----") != 1:
             return "Invalid 'upstream_tls_ca' certificate, reason: :invalid_certificate"

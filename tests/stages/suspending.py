@@ -1,4 +1,4 @@
-"""A provisioned tenant that a test suspends and resumes, stage by stage, and the catalogs that say how it is."""
+"""A provisioned tenant that a test suspends and resumes, stage by stage, and the catalogs that show its state."""
 
 import threading
 import uuid
@@ -57,7 +57,7 @@ CATALOGS = (
 
 @dataclass(frozen=True)
 class Tenant:
-    """A live tenant, and what is needed to come in."""
+    """A live tenant, and its credentials."""
 
     stack: Stack
     made_by: StagedJob
@@ -88,7 +88,7 @@ class Tenant:
             return cursor.fetchall() if cursor.description else []
 
     def job(self, declared: Declaration, **fields: object) -> StagedJob:
-        """Return a job of that type for the project, not opened yet."""
+        """Return a job of that type for the project, which is not opened."""
         payload = {"project_id": self.project_id, **fields}
         return StagedJob(f"job-{uuid.uuid4().hex[:12]}", payload, job_type=declared.job_type)
 
@@ -101,11 +101,11 @@ class Tenant:
         return self._through(self.job(RESUME_PROJECT), RESUMPTION)
 
     def catalogs(self) -> list[list[tuple[Any, ...]]]:
-        """Return what the server's catalogs say of the tenant, byte for byte."""
+        """Return what the server's catalogs say about the tenant, byte for byte."""
         return [catalog(self.stack, statement, self.names.tenant_id) for statement in CATALOGS]
 
     def registered(self) -> list[tuple[Any, ...]]:
-        """Return the tenant's state in its cluster's register, and whether the way into it is being changed."""
+        """Return the tenant's state in its cluster's register, and whether the access to it is being changed."""
         asked = "SELECT state, is_changing FROM register.tenants WHERE tenant_id = %s"
         return execute(self.stack, "provisioner_register", asked, self.names.tenant_id)
 
@@ -131,7 +131,7 @@ def live_tenant(stack: Stack, project_id: str, *services: str) -> Tenant:
 
 
 def catalog(stack: Stack, statement: str, tenant_id: str) -> list[tuple[Any, ...]]:
-    """Return what a catalog says of a tenant, as superuser."""
+    """Return what a catalog says about a tenant, as superuser."""
     with closing(stack.postgres.connect("postgres")) as superuser, superuser.cursor() as cursor:
         cursor.execute(statement, {"tenant": tenant_id})
         return cursor.fetchall()
@@ -155,13 +155,13 @@ def is_out(session: Connection) -> bool:
 
 
 def let_in(tenant: Tenant, other: Tenant, *, with_option: bool = False) -> None:
-    """The owner lets another tenant's login into its database."""
+    """Let another tenant's login into the database, as its owner."""
     names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role)
     tenant.run(LET_IN.format(*names, sql.SQL(" WITH GRANT OPTION" if with_option else "")))
 
 
 def inside(tenant: Tenant) -> list[object]:
-    """Return who is in the tenant's database, superusers left out."""
+    """Return the roles with sessions in the tenant's database, except superusers."""
     return [pid for (pid,) in execute(tenant.stack, "postgres", INSIDE, tenant.names.database)]
 
 
@@ -175,7 +175,7 @@ def opened(tenant: Tenant, job: StagedJob, *handlers: Any) -> StagedJob:
 
 @contextmanager
 def repeated(action: Callable[[], object], clients: int) -> Iterator[None]:
-    """Have as many clients as that do something again and again; errors of the server stop none of them."""
+    """Let that many clients repeat an action; errors of the server stop none of them."""
     stop = threading.Event()
 
     def repeat() -> None:

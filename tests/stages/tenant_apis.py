@@ -1,7 +1,7 @@
-"""The tenant API of Supabase Storage as its source has it, over HTTP, traps included, and what such doubles share.
+"""The tenant API of Supabase Storage according to its source, over HTTP, with its traps, and what such doubles share.
 
-Each is an application of its own that checks who asks, keeps its tenants, and signs in to the tenant database with the
-credentials that it was given: a registration that cannot work is refused here as it is there.
+Each is a separate application that authenticates requests, keeps its tenants, and signs in to the tenant database with
+the given credentials: a registration that cannot work is refused here as by the real service.
 """
 
 import json
@@ -30,10 +30,10 @@ Tenants = dict[str, dict[str, Any]]
 
 
 class TenantApi(ABC):
-    """One service: its tenants, the requests that it got, and what a test lets go wrong."""
+    """One service: its tenants, the requests that it got, and the faults that a test sets."""
 
     suspension = "suspend"
-    """What of a tenant is set while the service serves it no more."""
+    """The tenant's field that is set while the service does not serve it."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
@@ -43,25 +43,25 @@ class TenantApi(ABC):
         self.migrations_fail = 0
         """How many of the next migrations of a tenant database fail."""
         self.removals_fail = 0
-        """How many of the next removals are answered 500, where the service has that."""
+        """How many of the next removals are answered 500, if the service does so."""
 
     @abstractmethod
     def application(self) -> Flask:
-        """Returns the service's own routes."""
+        """Return the service's own routes."""
 
     @abstractmethod
     def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
-        """Returns how the service signs in to a tenant's database."""
+        """Return how the service signs in to a tenant's database."""
 
     def serve_client(self, tenant_id: str) -> None:
-        """Serves a client of the tenant, with a session in its database. Raises NotServed while it is suspended."""
+        """Serve a client of the tenant, with a session in its database. Raise NotServed while it is suspended."""
         tenant = self.tenants[tenant_id]
         if tenant.get(self.suspension):
             raise NotServed(tenant_id)
         self.sessions.open(tenant_id, self.database_of(tenant))
 
     def migrate(self, connect: dict[str, Any]) -> bool:
-        """Signs in to the tenant database, as migrations begin. Tells whether they went through."""
+        """Sign in to the tenant database, as at the beginning of migrations. Return whether they succeeded."""
         if self.migrations_fail:
             self.migrations_fail -= 1
             return False
@@ -69,7 +69,7 @@ class TenantApi(ABC):
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """Serves the API and yields its base URL."""
+        """Serve the API and yield its base URL."""
         application = self.application()
 
         def note() -> None:
@@ -85,7 +85,7 @@ class TenantApi(ABC):
             self.sessions.end_all()
 
     def bearer_is_wrong(self) -> bool:
-        """Tells whether the request has no bearer JWT of ours with iat and an exp that is near and has not passed."""
+        """Return whether the request lacks our bearer JWT with iat and an exp in the near future."""
         try:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             claims = jwt.decode(token, OctKey.import_key(self.secret), algorithms=["HS256"]).claims
@@ -95,7 +95,7 @@ class TenantApi(ABC):
 
 
 class StorageApi(TenantApi):
-    """Upserts with 204 whether its migrations went through or not; POST is insert-only; DELETE is 204 in any case."""
+    """Like Storage, upsert with 204 even if the migrations fail; POST only inserts; DELETE is always 204."""
 
     @override
     def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class StorageApi(TenantApi):
 
     @override
     def migrate(self, connect: dict[str, Any]) -> bool:
-        """Migrates the tenant database, unless that was done."""
+        """Migrate the tenant database, unless it is migrated."""
         if not super().migrate(connect):
             return False
         with closing(psycopg2.connect(**connect, options="-c search_path=storage,public,extensions")) as connection:
@@ -167,7 +167,7 @@ def connection_of(settings: dict[str, Any], database: str) -> dict[str, Any]:
 
 
 def signs_in(connect: dict[str, Any]) -> bool:
-    """Tells whether the credentials open the database."""
+    """Return whether the credentials open the database."""
     try:
         with closing(psycopg2.connect(**connect)):
             return True
@@ -182,7 +182,7 @@ Api = TypeVar("Api", bound=TenantApi)
 def native_service(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str, adapter: str, kind: type[Api]
 ) -> Iterator[Api]:
-    """Runs the service with the native API and points the settings at it."""
+    """Run the service with the native API and point the settings at it."""
     tokens = stack.client("secretsmanager").get_secret_value(SecretId="provisioner/service-tokens")
     api = kind(str(json.loads(tokens["SecretString"])[service]))
     with api.serve() as url:

@@ -1,4 +1,4 @@
-"""The tenant of a job is chosen in the transaction that opens it: one that is ready, or the id of one to be made."""
+"""The tenant of a job is chosen in the transaction that opens it: a ready one, or the id of one still to be made."""
 
 from contextlib import closing
 from typing import Any

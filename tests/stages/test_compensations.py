@@ -1,10 +1,10 @@
-"""Each compensation undoes the stages that the job type declares it undoes, in the ledger's words."""
+"""Each compensation undoes the stages that its job type declares, according to the ledger."""
 
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration
 from tests.executions.looking import look
 from tests.executions.running import SERVICES
-from tests.stages.any_job import a_job_of, handler_of, reach, run_stages
+from tests.stages.declared_jobs import a_job_of, handler_of, reach, run_stages
 from tests.state_machines import every_declaration
 
 

@@ -1,4 +1,4 @@
-"""Which connections a job opens in an environment that has handled one before."""
+"""The connections that a job opens in a warm environment."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tests.stages.jobs import open_job, refilled
 
 @contextmanager
 def databases_connected_to() -> Iterator[list[str]]:
-    """Notes the database of every connection that the functions open."""
+    """Record the database of every connection that the functions open."""
     real, noted = postgres.connect, []
 
     def connect(document: Mapping[str, Any], *, dbname: str | None = None, **options: Any) -> Any:

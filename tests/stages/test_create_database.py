@@ -26,7 +26,7 @@ NOTHING: dict[str, list[Any]] = {"databases": [], "roles": [], "secrets": []}
 
 
 def resources(stack: Stack, job: StagedJob) -> dict[str, Any]:
-    """What there is of the project outside the ledger."""
+    """What exists of the project outside the ledger."""
     world = look(stack, job.project_id)
     return {kind: getattr(world, kind) for kind in NOTHING}
 
@@ -98,7 +98,7 @@ def test_before_postgresql_17_the_locale_is_c(stack: Stack, job: StagedJob) -> N
     assert collations == [("C", "C", "UTF8")]
 
 
-def test_the_owner_cannot_log_in_and_of_the_password_postgresql_has_a_verifier_alone(
+def test_the_owner_cannot_log_in_and_postgresql_has_only_a_verifier_of_the_password(
     stack: Stack, job: StagedJob
 ) -> None:
     job.run(create_database)
@@ -158,7 +158,7 @@ def test_a_second_delivery_returns_what_was_recorded_and_does_nothing(stack: Sta
 
 @contextmanager
 def dying_before(query: str) -> Iterator[None]:
-    """Lets the process die before it sends a query to the cluster."""
+    """Let the process die before it sends a query to the cluster."""
     real = making.composed
 
     def composed(names: Any, *sent: Query, **values: object) -> sql.Composed:
@@ -182,7 +182,7 @@ after_each_step = pytest.mark.parametrize("crash", CRASHES.values(), ids=CRASHES
 
 
 @after_each_step
-def test_after_a_crash_the_next_attempt_takes_up_what_is_there(stack: Stack, job: StagedJob, crash: Any) -> None:
+def test_after_a_crash_the_next_attempt_uses_what_already_exists(stack: Stack, job: StagedJob, crash: Any) -> None:
     tenant_id = job.tenant_id
     with crash(), pytest.raises(Died):
         job.run(create_database)
@@ -198,7 +198,7 @@ def test_after_a_crash_the_next_attempt_takes_up_what_is_there(stack: Stack, job
 
 
 @after_each_step
-def test_after_a_crash_the_compensation_removes_what_is_there(stack: Stack, job: StagedJob, crash: Any) -> None:
+def test_after_a_crash_the_compensation_removes_what_already_exists(stack: Stack, job: StagedJob, crash: Any) -> None:
     with crash(), pytest.raises(Died):
         job.run(create_database)
     assert job.run(drop_database)["unknown"] == []

@@ -1,4 +1,4 @@
-"""Create tenant schema: it comes whole, once and in versions."""
+"""Create tenant schema: complete, once, and in versions."""
 
 import shutil
 from contextlib import closing
@@ -45,7 +45,7 @@ def test_after_a_crash_the_next_attempt_finishes(stack: Stack, job: StagedJob, a
 
 @pytest.fixture
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shipped migrations, to which a test can add more."""
+    """The shipped migrations; a test can add more."""
     copied = tmp_path / "tenant_schema"
     shutil.copytree(schema.MIGRATIONS, copied)
     monkeypatch.setattr(schema, "MIGRATIONS", copied)
@@ -70,7 +70,7 @@ def upgrade(job: StagedJob) -> int:
         return schema.upgrade(tenant)
 
 
-def test_a_live_tenant_is_upgraded_over_its_own_login_by_what_is_missing_alone(
+def test_a_live_tenant_is_upgraded_over_its_own_login_by_the_missing_migrations_only(
     stack: Stack, job: StagedJob, migrations: Path
 ) -> None:
     job.run(create_database)

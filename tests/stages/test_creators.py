@@ -1,4 +1,4 @@
-"""The creators of tenants' roles: each has a share that does not grow, so the admin's work stays as quick."""
+"""The creators of tenants' roles: each has a share that does not grow, so the admin does not become slower."""
 
 from collections.abc import Iterator
 from unittest.mock import patch
@@ -37,12 +37,12 @@ RECOUNT = """
 
 
 def memberships(stack: Stack, role: str) -> list[tuple[str, bool, bool, bool]]:
-    """Returns who is a member of the role: member, with ADMIN, with INHERIT, with SET."""
+    """Return who is a member of the role: member, with ADMIN, with INHERIT, with SET."""
     return execute(stack, "postgres", MEMBERS, role)
 
 
 def creator_of(stack: Stack, job: StagedJob) -> str:
-    """Returns who may grant the tenant's owner role: its creator."""
+    """Return who may grant the tenant's owner role: its creator."""
     (creator,) = [member for member, grants, *_ in memberships(stack, job.names.owner_role) if grants]
     return creator
 

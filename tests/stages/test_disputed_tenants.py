@@ -1,4 +1,4 @@
-"""A tenant that the register gives to another job is left to it, and the job goes on with another one."""
+"""A tenant that the register gives to another job is not touched, and the job continues with another one."""
 
 import uuid
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_the_disputed_tenant_is_neither_changed_nor_removed_by_its_former_job(st
     assert disputed_and_chosen(stack, job)[1]["removed_at"] is not None
 
 
-def test_a_compensation_that_knows_the_disputed_tenant_alone_removes_the_other(stack: Stack, job: StagedJob) -> None:
+def test_a_compensation_that_knows_only_the_disputed_tenant_removes_the_other(stack: Stack, job: StagedJob) -> None:
     first = str(job.tenant_id)
     job.run(create_database)
     job.tenant_id = first
@@ -91,7 +91,7 @@ def test_a_second_delivery_with_the_disputed_tenant_answers_the_other(job: Stage
 
 
 def of_tenant(stack: Stack, job: StagedJob, tenant_id: str) -> list[list[Row]]:
-    """What there is of a tenant on the cluster and in Secrets Manager, and the register's row."""
+    """What exists of a tenant on the cluster and in Secrets Manager, and the register's row."""
     world = look(stack, job.project_id)
     kinds = (world.databases, world.roles, world.secrets, world.registered)
     return [[row for row in kind if tenant_id in str(row)] for kind in kinds]

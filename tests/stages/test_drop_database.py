@@ -1,4 +1,4 @@
-"""Drop tenant database: everything of the tenants that the job holds goes, whoever uses it, and nothing else."""
+"""Drop tenant database removes everything of the job's tenants, even if it is in use, and nothing else."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.stages.jobs import STOPPED, Died, StagedJob, dying, execute, open_job
 from tests.stages.test_create_database import NOTHING, resources, secret_of
 
 
-def test_everything_is_removed_again_with_whoever_is_connected(stack: Stack, job: StagedJob) -> None:
+def test_everything_is_removed_and_connected_sessions_are_ended(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     with closing(schema.connect(secret_of(stack, job))) as tenant:
         removed = job.run(drop_database)["removed"]
@@ -29,7 +29,7 @@ def test_everything_is_removed_again_with_whoever_is_connected(stack: Stack, job
 
 def test_a_removal_that_was_cut_off_is_finished(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
-    # What PostgreSQL leaves of a database whose DROP was interrupted.
+    # What an interrupted DROP DATABASE leaves.
     execute(stack, "postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", job.names.database)
     assert job.names.database in job.run(drop_database)["removed"]
     assert resources(stack, job) == NOTHING

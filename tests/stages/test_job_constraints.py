@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses: two unfinished jobs of one key, and a failed project with a live tenant."""
+"""PostgreSQL itself refuses two unfinished jobs with one key, and a failed project with a live tenant."""
 
 from itertools import product
 
@@ -9,7 +9,7 @@ from local.stack import Stack
 from provisioning.identity import new_tenant_id
 from provisioning.jobs.declaration import JobType, ProjectStatus
 from provisioning.jobs.registry import DECLARATIONS
-from tests.stages.any_job import SET_STATUS, status_of
+from tests.stages.declared_jobs import SET_STATUS, status_of
 from tests.stages.jobs import execute
 
 INSERT_JOB = """
@@ -47,7 +47,7 @@ def test_an_ended_job_excludes_nothing(stack: Stack, project_id: str, first: Job
 def test_a_project_with_a_live_tenant_neither_comes_to_failed_nor_leaves_it(
     stack: Stack, project_id: str, status: ProjectStatus, state: str
 ) -> None:
-    """The project is brought to one status with its tenant not live yet, because no other way leads there."""
+    """The project gets one status before its tenant is live, because that is the only way to reach it."""
     tenant_id = new_tenant_id()
     execute(stack, "control_plane", INSERT_TENANT, tenant_id, project_id, "claimed")
     for before, after in ((status, ProjectStatus.FAILED), (ProjectStatus.FAILED, status)):

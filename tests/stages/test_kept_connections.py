@@ -1,4 +1,4 @@
-"""A warm environment's connections that ended while it slept: the next attempt replaces them, and is one attempt."""
+"""If a warm environment has lost its connections, the next attempt replaces them and counts as one attempt."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An attempt or a compensation that stood still wakes, and its job is over: it changes nothing more."""
+"""An attempt or a compensation that resumes after its job has ended changes nothing."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from tests.stages.suspending import RESUMPTION, SUSPENSION, Tenant, let_in, may_
 
 
 def test_a_late_compensation_opens_no_later_jobs_suspension(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stood still, its execution went on without it, and a retry has suspended the tenant since."""
+    """It was frozen, its execution continued without it, and a retry has suspended the tenant since."""
     failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
     meanwhile(monkeypatch, access, "open_again", lambda: retried(tenant, failed))
     with pytest.raises(JobClosed):
@@ -46,7 +46,7 @@ def test_a_late_attempt_writes_nothing_over_a_later_jobs_record(
 def test_a_compensation_that_wakes_after_its_time_leaves_a_closed_tenant_as_it_is(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stood still, and a second attempt at it has ended the job."""
+    """It was frozen, and a second attempt at it has ended the job."""
     tenant.suspend()
     job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access)
     roll_back(job, suspend_services, suspend_access)
@@ -74,7 +74,7 @@ def test_a_late_finalize_writes_nothing_over_its_jobs_rollback(
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, happens: Callable[[], object]) -> None:
-    """Let something happen, in an environment of its own, between the next call of a function and its beginning."""
+    """Run an action, in a separate environment, between the next call of a function and its beginning."""
     real = getattr(module, name)
 
     def late(*arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A control plane restored from a backup: a live tenant is never touched, and what nobody knows is said."""
+"""After a restore of the control plane a live tenant is never touched, and what is unknown is reported."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def nothing_forgotten(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def live(stack: Stack, new_project: NewProject) -> Iterator[StagedJob]:
-    """Restored to before a claim: the pool's tenant is ready again, and live for its project and for the register."""
+    """Restored to before a claim: the control plane calls the tenant ready, its register and project have it live."""
     with refilled(stack):
         backup = control_plane_backup(stack)
         first = open_job(new_project())
@@ -143,7 +143,7 @@ def test_a_tenant_that_the_control_plane_gives_to_another_job_stays(
     assert (outside(stack, lost), state(stack, lost)) == (before, "claimed")
 
 
-def test_a_forgotten_job_that_nobody_knows_is_left_alone(stack: Stack, lost: StagedJob) -> None:
+def test_a_forgotten_job_that_nobody_knows_is_not_touched(stack: Stack, lost: StagedJob) -> None:
     before = outside(stack, lost)
     refused = {
         "removed": [],
@@ -155,7 +155,7 @@ def test_a_forgotten_job_that_nobody_knows_is_left_alone(stack: Stack, lost: Sta
 
 @pytest.fixture
 def finished(stack: Stack, project_id: str) -> StagedJob:
-    """Restored to before the last commit: a succeeded job runs, and the register says that its tenant is live."""
+    """Restored to before the last commit: a succeeded job is running, and the register has its tenant as live."""
     job = open_job(project_id)
     job.run_until(generate_api_keys)
     backup = control_plane_backup(stack)
@@ -187,7 +187,7 @@ def test_after_a_lost_last_commit_the_next_attempt_records_it_again(stack: Stack
     assert state(stack, finished) == "active"
 
 
-def test_after_a_refused_rollback_a_retry_leaves_the_live_tenant_alone(stack: Stack, finished: StagedJob) -> None:
+def test_after_a_refused_rollback_a_retry_does_not_touch_the_live_tenant(stack: Stack, finished: StagedJob) -> None:
     before = outside(stack, finished)
     compensated(finished, forgotten=True)
     finished.record_failure(STOPPED)

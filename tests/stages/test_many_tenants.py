@@ -1,4 +1,4 @@
-"""A job beside thousands of tenants: what it reads of the control plane is found by an index."""
+"""A job among thousands of tenants finds what it reads in the control plane by an index."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ READ = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE schema
 
 @pytest.fixture
 def many_tenants(stack: Stack) -> Iterator[None]:
-    """The records of so many tenants, who have nothing else."""
+    """The records of that many tenants, which have nothing else."""
     execute(stack, "control_plane", FILL)
     execute(stack, "control_plane", "ANALYZE")
     yield
@@ -52,7 +52,7 @@ def many_tenants(stack: Stack) -> Iterator[None]:
 
 
 def rows_read_whole(stack: Stack) -> dict[str, int]:
-    """Returns how many rows of each table were ever read by going through the whole of it."""
+    """Return how many rows of each table were ever read by a sequential scan."""
     return {table: read for table, read in execute(stack, "control_plane", READ) if table in TABLES}
 
 
@@ -61,13 +61,13 @@ def test_a_job_goes_through_no_table_of_the_control_plane_in_every_stage(stack: 
     project_id = new_project()
     with refilled(stack):
         before = rows_read_whole(stack)
-        # What a session has read is counted for certain once it has ended.
+        # What a session has read is counted at the latest when it has ended.
         with lambda_environment():
             job = open_job(project_id)
             for handler in (create_database, create_schema, *REGISTER.values(), generate_api_keys, finalize):
                 job.run(handler)
         read = {table: rows - before[table] for table, rows in rows_read_whole(stack).items()}
         ((held,),) = execute(stack, "control_plane", "SELECT count(*) FROM control_plane.tenants")
-        # Verify project counts what its cluster holds, as a refill does, and what a refill has read is told late. A
-        # record that is found by no index is looked for in every stage.
+        # Verify project counts the tenants of its cluster, as a refill does, whose reads are reported late. A record
+        # without an index would be searched for in every stage.
         assert sum(read.values()) < 8 * held

@@ -1,4 +1,4 @@
-"""Registration with Supabase Realtime, Storage and Supavisor: ready before it counts, and this job's alone."""
+"""Registration with Supabase Realtime, Storage and Supavisor: it counts only when ready, and only for this job."""
 
 import json
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_a_put_that_arrives_after_the_rollback_is_undone(job: StagedJob, api: Te
     assert api.tenants == {}
 
 
-def test_a_wrong_token_is_read_anew_once_and_is_then_permanent(job: StagedJob, api: TenantApi, service: str) -> None:
+def test_a_wrong_token_is_read_again_once_and_is_then_permanent(job: StagedJob, api: TenantApi, service: str) -> None:
     api.secret = "another-secret-that-is-long-enough-to-sign"
     with pytest.raises(ServiceRejectedRegistration, match=f"{service} answered 40[13]"):
         job.run(REGISTER[service])
@@ -151,7 +151,7 @@ def test_finalize_asks_whether_the_service_still_serves_the_tenant(
         job.run(finalize)
 
 
-def test_a_repeated_put_of_realtime_does_not_migrate_so_the_tenant_is_put_anew(
+def test_a_repeated_put_of_realtime_does_not_migrate_so_the_tenant_is_put_again(
     job: StagedJob, realtime: TenantApi
 ) -> None:
     realtime.migrations_fail = 1

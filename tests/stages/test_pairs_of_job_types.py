@@ -1,4 +1,4 @@
-"""One project, two jobs of whatever two types: what the control plane makes of the second while the first stands."""
+"""One project, two jobs of any two types: what the control plane answers to the second, by the state of the first."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from provisioning.jobs.declaration import JobType, ProjectStatus
 from provisioning.jobs.registry import DECLARATIONS
 from tests.executions.looking import look
 from tests.job_pairs import OPENED, PAIRS, refusal, status_after
-from tests.stages.any_job import STANDS, Stand, a_job_of, bring, reach, roll_back, status_of
+from tests.stages.declared_jobs import STANDS, Stand, a_job_of, bring, reach, roll_back, status_of
 from tests.stages.jobs import StagedJob
 
 pytestmark = pytest.mark.slow
 
 
 def begun(stack: Stack, project_id: str, job_type: str, opened_in: str, stand: Stand) -> StagedJob:
-    """A job of a type, opened in a status of its project, that stands like this."""
+    """A job of a type, opened in a status of its project, in this state."""
     reach(stack, project_id, ProjectStatus(opened_in))
     job = a_job_of(DECLARATIONS[JobType(job_type)], project_id)
     bring(job, stand)

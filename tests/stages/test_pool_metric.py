@@ -1,4 +1,4 @@
-"""PoolEntries, by which an alarm knows that jobs find no database ready."""
+"""The metric PoolEntries, from which an alarm learns that jobs find no ready database."""
 
 import io
 import json

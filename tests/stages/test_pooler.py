@@ -62,7 +62,7 @@ def test_a_bundle_is_not_sent_because_it_takes_none_and_its_own_ca_is_used(
     assert registered(pooler) == {"upstream_ssl": True, "upstream_verify": "peer"}
 
 
-def test_without_any_ca_it_says_no_for_good(job: StagedJob, pooler: SupavisorApi, roots: Path) -> None:
+def test_without_any_ca_it_refuses_permanently(job: StagedJob, pooler: SupavisorApi, roots: Path) -> None:
     roots.write_text(2 * CERTIFICATE)
     with pytest.raises(ServiceRejectedRegistration, match="has no CA"):
         job.run(register_pooler)

@@ -31,7 +31,7 @@ def job(project_id: str) -> StagedJob:
 
 @pytest.fixture
 def programmable(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
-    """Every service, as one that answers as it is told to."""
+    """Every service, as one with configured answers."""
     with ProgrammableService() as service:
         for name in SERVICES:
             monkeypatch.setenv(f"{name.upper()}_SERVICE_URL", f"{service.url}/{name}")
@@ -43,7 +43,7 @@ def key_of(job: StagedJob, service: str) -> str:
 
 
 def statuses(world: World) -> dict[str, str]:
-    """What the control plane says of each registration."""
+    """What the control plane records of each registration."""
     return {row["service"]: row["status"] for row in world.service_registrations}
 
 
@@ -160,7 +160,7 @@ def test_a_service_that_is_not_wanted_answers_nulls_and_writes_nothing(
 ) -> None:
     job = open_job(new_project(), *(set(SERVICES) - {service}))
     job.run(create_database)
-    # It decides from the ledger before it reads a setting.
+    # It asks the ledger before it reads a setting.
     monkeypatch.delenv(f"{service.upper()}_SERVICE_URL")
     monkeypatch.setenv(f"{service.upper()}_SERVICE_ADAPTER", "floppy")
     before = look(stack, job.project_id)

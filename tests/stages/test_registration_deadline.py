@@ -1,4 +1,4 @@
-"""However slow a service is, a stage ends before Lambda ends it: with a typed error, and recorded."""
+"""However slow a service is, a stage ends before Lambda ends it, with a typed error in the ledger."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.stages.jobs import StagedJob, open_job
 
 SECONDS = 1.0
 ONE_ANSWER_SECONDS = 8.0
-"""What one request alone may take."""
+"""The time limit of one request."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def job(project_id: str) -> StagedJob:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
-    """Every service, as one that takes its time; realtime as Supabase's, which is asked several times per stage."""
+    """Every service as a slow one; realtime as Supabase's, which gets several requests per stage."""
     with ProgrammableService() as service:
         for name in SERVICES:
             monkeypatch.setenv(f"{name.upper()}_SERVICE_URL", f"{service.url}/{name}")

@@ -1,4 +1,4 @@
-"""Who may remove a tenant: its holder, where control plane and register agree. Every combination, on a real server."""
+"""Only its holder may remove a tenant, if control plane and register agree. Every combination, on a real server."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 
 
 class Guarded:
-    """A tenant that was made as every other is: the same one until somebody removes it."""
+    """A tenant that was made like any other: the same one until it is removed."""
 
     def __init__(self, control: ControlPlane, superuser: Connection, registrar: Connection) -> None:
         self.control = control
@@ -45,7 +45,7 @@ class Guarded:
             return cursor.fetchall() if cursor.description else []
 
     def prepare(self, case: Case) -> Tenant:
-        """Returns the tenant as whoever asks knows it, once both rows say what the case says."""
+        """Set both rows as the case says, and return the tenant as the requester knows it."""
         if not self.names.tenant_id or len(self.on_cluster()) < 4:
             self._make()
         project_id = None if case.holder is REFILL else f"p-{case.holder}"
@@ -86,7 +86,7 @@ class Guarded:
         making.make_database(found, register.holder_of(self.control, None, None), lambda: None)
 
     def on_cluster(self) -> list[str]:
-        """The names of what there is of the tenant: database, roles and secret."""
+        """The names of what exists of the tenant: database, roles and secret."""
         names = [self.names.database, self.names.owner_role, self.names.login_role]
         statement = (
             "SELECT datname::text FROM pg_database WHERE datname = ANY (%(names)s)"
@@ -97,7 +97,7 @@ class Guarded:
         return sorted([name for (name,) in self.sent(self.superuser, statement, names=names)] + kept)
 
     def rows(self) -> list[list[tuple[Any, ...]]]:
-        """Both rows, whole."""
+        """Both complete rows."""
         return [
             self.sent(self.superuser, "SELECT * FROM control_plane.tenants WHERE tenant_id = %(tenant_id)s"),
             self.sent(self.registrar, "SELECT * FROM register.tenants WHERE tenant_id = %(tenant_id)s"),
@@ -154,7 +154,7 @@ def test_a_tenant_that_the_register_gives_to_somebody_else_becomes_disputed(guar
 
 
 @cases("untouched")
-def test_whoever_does_not_hold_a_tenant_changes_nothing_of_it(guarded: Guarded, case: Case) -> None:
+def test_only_the_holder_of_a_tenant_can_change_it(guarded: Guarded, case: Case) -> None:
     tenant = guarded.prepare(case)
     before = guarded.on_cluster(), guarded.rows()
     with patch.object(register, "lock", side_effect=AssertionError("something was sent to the cluster")):

@@ -1,4 +1,4 @@
-"""Replication slots keep a database from being dropped: the compensation drops the tenant's, and nobody else's."""
+"""Replication slots keep a database from being dropped: the compensation drops only the tenant's own."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +17,7 @@ from tests.stages.jobs import StagedJob, execute, open_job
 
 @contextmanager
 def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
-    """Holds a slot active: a consumer streams from it, with the login, to which an operator gave REPLICATION."""
+    """Keep a slot active: a consumer streams from it with the login, to which an operator granted REPLICATION."""
     execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
     document = secrets.read(job.names.secret)
     with closing(

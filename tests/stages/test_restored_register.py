@@ -1,4 +1,4 @@
-"""A register restored from a backup, or another control plane's: what it does not witness is not live."""
+"""A register that was restored from a backup, or is another control plane's: a tenant it does not know is not live."""
 
 from collections.abc import Iterator
 

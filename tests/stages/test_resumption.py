@@ -19,7 +19,7 @@ from tests.stages.suspending import LET_IN, Tenant, is_out, let_in, opened, sess
 
 
 def test_roles_passwords_grants_and_settings_are_what_they_were(tenant: Tenant, other: Tenant) -> None:
-    """With grants of others than the owner, in an order that no suspension would leave as it is."""
+    """With grants by others than the owner, in an order that a suspension does not preserve by itself."""
     let_in(tenant, other, with_option=True)
     names = sql.Identifier(tenant.names.database), sql.Identifier(tenant.names.login_role)
     with session_of(other, tenant) as session, session.cursor() as cursor:
@@ -59,7 +59,7 @@ def test_the_project_and_its_tenant_are_active(tenant: Tenant) -> None:
     assert tenant.registered() == [("active", False)]
 
 
-def test_who_was_removed_meanwhile_is_not_let_in_again_and_hinders_nobody(tenant: Tenant) -> None:
+def test_a_role_that_was_removed_since_is_not_let_in_again_and_hinders_nobody(tenant: Tenant) -> None:
     names = sql.Identifier(tenant.names.database), sql.Identifier("somebody_else")
     execute(tenant.stack, "postgres", "CREATE ROLE somebody_else")
     tenant.run(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*names))
@@ -105,7 +105,7 @@ def test_no_secret_is_written_down(tenant: Tenant) -> None:
 def test_a_grant_that_the_server_has_acknowledged_is_put_back(
     tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made by a client that was connected still, after the job had written down that it closes the tenant."""
+    """Made by a client that was still connected, after the job had recorded that it closes the tenant."""
     real = suspensions.record_closing
     names = sql.Identifier(tenant.names.database), sql.Identifier(other.names.login_role), sql.SQL("")
     with session_of(tenant) as session, session.cursor() as cursor:
@@ -123,7 +123,7 @@ def test_a_grant_that_the_server_has_acknowledged_is_put_back(
 
 
 def test_limits_are_put_back_although_a_prepared_transaction_was_rolled_back(tenant: Tenant) -> None:
-    """To roll it back the admin has to come in, which the limit keeps it from."""
+    """To roll it back the admin has to connect, which the limit prevents."""
     database = sql.Identifier(tenant.names.database)
     with session_of(tenant) as session, session.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(database))
@@ -136,7 +136,7 @@ def test_limits_are_put_back_although_a_prepared_transaction_was_rolled_back(ten
 
 
 def test_an_open_transaction_of_another_tenant_is_in_no_resumptions_way(tenant: Tenant, other: Tenant) -> None:
-    """Who has a privilege and may not grant it is only warned, and holds the lock all the same."""
+    """A role that has a privilege but may not grant it only gets a warning, and still holds the lock."""
     tenant.run(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO PUBLIC").format(sql.Identifier(tenant.names.database)))
     tenant.suspend()
     with session_of(other) as session, session.cursor() as cursor:

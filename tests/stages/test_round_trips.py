@@ -1,4 +1,4 @@
-"""What each stage of a warm job asks of PostgreSQL, counted on the wire: more is decided, and not by accident."""
+"""The round trips of each stage of a warm job to PostgreSQL, counted on the wire: no number grows by accident."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from stages.database import create_database
 from stages.schema import create_schema
 from stages.services import register_auth, register_pooler, register_realtime, register_storage
 from tests.conftest import NewProject
+from tests.stages.counting_proxy import counted_queries
 from tests.stages.jobs import StagedJob, a_job, lambda_environment, refill, refilled
-from tests.stages.wire import counted_queries
 
 ALL = ("auth", "realtime", "storage", "pooler")
 STAGES = (
@@ -31,11 +31,11 @@ STAGES = (
     finalize,
 )
 LEDGER = {"control_plane": 2}
-"""One round trip before what a stage does, and one after it."""
+"""One round trip before a stage's work, and one after it."""
 
 FROM_POOL = {
     "verify_project": LEDGER,
-    # The claim, which also says whether the database is there.
+    # The claim, which also returns whether the database exists.
     "create_database": LEDGER | {REGISTER: 1},
     "create_schema": LEDGER,
     "register_auth": LEDGER,
@@ -43,15 +43,16 @@ FROM_POOL = {
     "register_storage": LEDGER,
     "register_pooler": LEDGER,
     "generate_api_keys": LEDGER,
-    # The keys' recorded hashes, the schema's version, read with the issued credentials, and the register, which is told
-    # that the tenant is live.
+    # The recorded hashes of the keys, the schema's version, read with the issued credentials, and the register, which
+    # records that the tenant is live.
     "finalize": {"control_plane": 3, "tenant": 1, REGISTER: 1},
 }
 FROM_NOTHING = FROM_POOL | {
-    # Once more to the ledger when the tenant's lock is held: whoever waited for it may be superseded. The lock, the
-    # claim, the roles, the database, its privileges, and the lock's return: CREATE DATABASE runs in no transaction.
+    # Once more to the ledger when the tenant's lock is held: an attempt that waited for it may be superseded. The lock,
+    # the claim, the roles, the database, its privileges, and the lock's release: CREATE DATABASE runs in no
+    # transaction.
     "create_database": {"control_plane": 3, REGISTER: 6},
-    # What is there, the schema, and the allowed extensions. Whether the admin may make those that the tenant may not.
+    # What exists, the schema, and the allowed extensions. Whether the admin may make those that the tenant may not.
     "create_schema": LEDGER | {"tenant": 3, REGISTER: 1},
 }
 CALLS_FROM_POOL = {
@@ -74,7 +75,7 @@ def counts(stack: Stack) -> Iterator[Counter[str]]:
 
 
 def stage_by_stage(job: StagedJob) -> Iterator[str]:
-    """Runs the job's stages, and yields the name of each once it has run."""
+    """Run the job's stages, and yield the name of each once it has run."""
     job.verify()
     yield "verify_project"
     for handler in STAGES:
@@ -83,14 +84,14 @@ def stage_by_stage(job: StagedJob) -> Iterator[str]:
 
 
 def warmed_up(new_project: NewProject, entries: int) -> StagedJob:
-    """Runs a job in this environment, brings the pool to so many tenants, and returns the next job."""
+    """Run a job in this environment, bring the pool to that many tenants, and return the next job."""
     assert len([*stage_by_stage(a_job(new_project(), *ALL))]) == 1 + len(STAGES)
     refill(entries)
     return a_job(new_project(), *ALL)
 
 
 def round_trips(job: StagedJob, counts: Counter[str]) -> dict[str, dict[str, int]]:
-    """Runs the job and returns the queries of each stage by database; "tenant" is the job's own."""
+    """Run the job and return the queries of each stage by database; "tenant" is the job's own."""
     found = {}
     counts.clear()
     for stage in stage_by_stage(job):
@@ -134,7 +135,7 @@ def test_each_stage_of_a_warm_job_makes_so_many_calls_of_secrets_manager(
 
 @contextmanager
 def called_operations() -> Iterator[list[str]]:
-    """Notes the name of every AWS operation that is called."""
+    """Note the name of every AWS operation that is called."""
     real, noted = vars(BaseClient)["_make_api_call"], []
 
     def call(client: BaseClient, operation: str, arguments: object) -> object:

@@ -26,7 +26,7 @@ from tests.stages.test_create_database import NOTHING, resources
 
 @contextmanager
 def overtaken(owner: Any, attribute: str, by: Callable[[], object]) -> Iterator[None]:
-    """Lets the attempt sleep before a call, its session on the control plane lost, while others do something."""
+    """Let the attempt sleep before a call, with its session on the control plane lost, while others act."""
     real = getattr(owner, attribute)
 
     def asleep(*arguments: Any, **named: Any) -> Any:
@@ -127,7 +127,7 @@ def test_who_takes_the_tenants_lock_ends_the_session_of_who_held_it(stack: Stack
 
 
 def known(job: StagedJob) -> tuple[Tenant, register.Holder]:
-    """The job's tenant and holder, as an attempt knows them that has begun."""
+    """The job's tenant and holder, as known to an attempt that has begun."""
     control = control_plane.connect()
     tenant = holding.find(control, str(job.tenant_id))
     assert tenant is not None

@@ -1,4 +1,4 @@
-"""Suspension at a tenant's services: clients are out and stay out, registrations stay, and each service is asked."""
+"""Suspension at a tenant's services: clients are ended and refused, registrations stay, every service is asked."""
 
 import time
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def resume(job: StagedJob) -> dict[str, str]:
 
 
 def let_login(stack: Stack, job: StagedJob, attribute: str) -> None:
-    """Close the tenant's database to its login, as a suspension does before it asks the services, or open it again."""
+    """Close the tenant's database to its login, as a suspension does before it asks the services, or reopen it."""
     login = sql.Identifier(job.names.login_role)
     execute(stack, "postgres", sql.SQL("ALTER ROLE {} {}").format(login, sql.SQL(attribute)))
 

@@ -1,4 +1,4 @@
-"""Nobody is left in a suspended tenant: who was connected, who was coming in, and whom its owner lets in meanwhile."""
+"""Nobody is left in a suspended tenant: connected sessions, logins in progress, and roles that its owner lets in."""
 
 import secrets
 import threading
@@ -53,7 +53,7 @@ def test_a_client_that_reconnects_in_a_loop_is_out(tenant: Tenant) -> None:
 
 
 def test_a_client_that_is_coming_in_at_that_moment_is_out(tenant: Tenant) -> None:
-    """It has passed every check, and the server keeps it for two more seconds before anybody can see it."""
+    """It has passed every check, and for two more seconds the server does not show it."""
     came: list[bool] = []
 
     def come() -> None:
@@ -107,8 +107,8 @@ def test_its_login_is_out_of_another_tenants_database_too(tenant: Tenant, other:
         assert is_out(session)
 
 
-def test_an_owner_that_lets_everybody_in_meanwhile_lets_nobody_in(tenant: Tenant, other: Tenant) -> None:
-    """Between any two statements of the stage a session of the owner grants again what was revoked."""
+def test_an_owner_that_grants_access_during_a_suspension_lets_nobody_in(tenant: Tenant, other: Tenant) -> None:
+    """Between any two statements of the stage, a session of the owner grants again what was revoked."""
     stop = threading.Event()
 
     def grant() -> None:
@@ -132,7 +132,7 @@ def test_an_owner_that_lets_everybody_in_meanwhile_lets_nobody_in(tenant: Tenant
 
 
 def test_its_login_that_is_coming_into_another_database_is_out(tenant: Tenant, other: Tenant) -> None:
-    """From there the owner's login would let somebody in again."""
+    """From there the owner's login could let somebody in again."""
     let_in(other, tenant)
     granted: list[bool] = []
 
@@ -175,7 +175,7 @@ def test_another_tenant_that_is_coming_in_for_longer_than_an_attempt_takes_is_ou
 
 @pytest.fixture
 def monitor(tenant: Tenant) -> Tenant:
-    """Somebody whom the tenant's owner lets in, with a role that neither the owner nor the admin may grant."""
+    """A session that the tenant's owner lets in, with a role that neither the owner nor the admin may grant."""
     role, password = f"monitor_{tenant.names.tenant_id}", secrets.token_urlsafe()
     named = sql.Identifier(role)
     execute(tenant.stack, "postgres", sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(named, sql.Literal(password)))

@@ -1,4 +1,4 @@
-"""No open transaction, no prepared one and no replication slot delays a suspension or outlives it."""
+"""No open or prepared transaction and no replication slot delays a suspension or outlives it."""
 
 import time
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_a_prepared_transaction_is_rolled_back_whoever_prepared_it(tenant: Tenan
 def test_what_an_owner_grants_after_its_prepared_transaction_is_gone_is_revoked(
     tenant: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The admin still may act as the owner, as who has prepared it."""
+    """The admin may still act as the owner, which has prepared it."""
     with session_of(tenant) as session, session.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT txid_current()")
@@ -126,7 +126,7 @@ def test_an_owner_that_has_closed_its_database_is_suspended_all_the_same(
     ],
 )
 def test_an_open_transaction_of_another_tenant_is_in_nobodys_way(tenant: Tenant, other: Tenant, statement: str) -> None:
-    """From its own database: who is let in and may not let in is only warned, and holds the lock all the same."""
+    """From its own database: a role that may connect but not grant only gets a warning, and still holds the lock."""
     let_in(tenant, other)
     with session_of(other) as session, session.cursor() as cursor:
         cursor.execute("SET ROLE NONE; BEGIN")
@@ -135,7 +135,7 @@ def test_an_open_transaction_of_another_tenant_is_in_nobodys_way(tenant: Tenant,
 
 
 def test_an_open_transaction_that_holds_up_the_server_itself_is_in_nobodys_way(tenant: Tenant, other: Tenant) -> None:
-    """Autovacuum, like any superuser, waits for it in front of the suspension, and is not to be ended."""
+    """Autovacuum, like any superuser, waits for it ahead of the suspension, and cannot be ended."""
     let_in(tenant, other)
     database = sql.Identifier(tenant.names.database)
     with session_of(other) as session, session.cursor() as cursor, ThreadPoolExecutor(1) as superuser:
@@ -161,7 +161,7 @@ def test_clients_that_change_their_own_login_in_a_loop_are_in_nobodys_way(tenant
 
 
 def test_clients_that_fill_the_database_keep_no_admin_from_a_prepared_transaction(tenant: Tenant) -> None:
-    """It holds the login's row as well: nobody can be kept from coming in before it is rolled back."""
+    """It also locks the login's row, so the login cannot be closed before it is rolled back."""
     with session_of(tenant) as session, session.cursor() as cursor:
         database = sql.Identifier(tenant.names.database)
         cursor.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 2").format(database))
@@ -221,7 +221,7 @@ def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, othe
     execute(tenant.stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"s_{other.names.tenant_id}")
 
 
-def test_a_slot_that_is_in_use_goes_with_whoever_reads_from_it(tenant: Tenant) -> None:
+def test_a_slot_that_is_in_use_is_dropped_and_its_reader_is_ended(tenant: Tenant) -> None:
     slot = f"changes_{tenant.names.tenant_id}"
     with streaming(tenant.stack, tenant.made_by, slot):
         assert len(inside(tenant)) == 1
@@ -235,7 +235,7 @@ def prepared(tenant: Tenant) -> list[tuple[object, ...]]:
 
 
 def restore_access_of(tenant: Tenant) -> None:
-    """The tenant's owner has closed it itself: to the proof of a resumption it is closed still."""
+    """The tenant's owner has closed it itself, so the proof of a resumption finds it closed."""
     resumption = tenant.job(RESUME_PROJECT)
     resumption.verify()
     resumption.run(restore_access)

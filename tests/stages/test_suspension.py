@@ -1,4 +1,4 @@
-"""A suspended tenant lets nobody in, keeps all that it has, and takes no other job."""
+"""A suspended tenant lets nobody in, keeps its data, and accepts no other job."""
 
 from contextlib import closing
 
@@ -43,7 +43,7 @@ def test_the_register_has_it_as_suspended_and_as_done(tenant: Tenant) -> None:
 
 
 def test_the_database_allows_connections_still(tenant: Tenant) -> None:
-    """pg_upgrade stops at a database that does not."""
+    """pg_upgrade stops at a database that allows no connections."""
     tenant.suspend()
     asked = "SELECT datallowconn FROM pg_database WHERE datname = %s"
     assert execute(tenant.stack, "postgres", asked, tenant.names.database) == [(True,)]

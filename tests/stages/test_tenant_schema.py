@@ -1,4 +1,4 @@
-"""What is in a tenant's schema, and who may do what with it."""
+"""The contents of a tenant's schema, and who may do what with it."""
 
 import json
 import uuid
@@ -38,7 +38,7 @@ def tenant_job(new_project: NewProject) -> StagedJob:
 
 
 class Session:
-    """What PostgREST does with the tenant's login: a transaction under another role, with the claims of a token."""
+    """PostgREST's use of the tenant's login: a transaction under another role, with the claims of a token."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -59,7 +59,7 @@ class Session:
 
 @contextmanager
 def logged_in(job: StagedJob) -> Iterator[Session]:
-    """Yields a session with the issued credentials; what it does not commit is undone."""
+    """Yield a session with the issued credentials; what it does not commit is undone."""
     with closing(schema.connect(secrets.read(job.names.secret))) as connection:
         connection.autocommit = False
         yield Session(connection)
@@ -73,7 +73,7 @@ def as_role(job: StagedJob, role: str, user: str | None = None) -> Iterator[Sess
 
 
 def refused(job: StagedJob, role: str, statement: str, user: str | None = None) -> bool:
-    """Tells whether PostgreSQL denies the role the privilege."""
+    """Return whether PostgreSQL denies the role the privilege."""
     with as_role(job, role, user) as session:
         try:
             session.run(statement)
@@ -152,7 +152,7 @@ def test_a_connection_that_served_a_user_before_sees_nothing_in_its_next_transac
         assert session.run("SELECT count(*) FROM tenant.users") == [(1,)]
         session.commit()
         session.become("authenticated")
-        # Not NULL any more: SET LOCAL leaves an empty text behind, which no bare cast to uuid survives.
+        # No longer NULL: SET LOCAL leaves an empty text, which a plain cast to uuid rejects.
         assert session.run("SELECT current_setting('request.jwt.claims', true)") == [("",)]
         assert session.run("SELECT count(*) FROM tenant.users") == [(0,)]
 
@@ -223,7 +223,7 @@ def test_nothing_is_granted_to_the_public(tenant_job: StagedJob) -> None:
 
 
 def granted_to_public(session: Session) -> list[str]:
-    """Returns whatever of the tenant's everybody on the server has a privilege on."""
+    """Return everything of the tenant on which every role of the server has a privilege."""
     rows = session.run(
         """
         WITH ours AS (

@@ -1,4 +1,4 @@
-"""A suspension and a resumption are undone as well, by a rollback and by a retry."""
+"""A rollback and a retry also undo a suspension and a resumption."""
 
 from unittest.mock import Mock
 
@@ -68,11 +68,11 @@ def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenan
             tenant.job(declared).verify()
         assert str(refused.value) == (
             f"the job {failed.job_id} of the project {tenant.project_id} has left a closed tenant:"
-            f" provision rollback {failed.job_id}, or provision retry {failed.job_id}"
+            f" run provision rollback {failed.job_id} or provision retry {failed.job_id}"
         )
 
 
-def test_a_retry_of_a_suspension_goes_on_with_what_the_first_has_kept(tenant: Tenant, other: Tenant) -> None:
+def test_a_retry_of_a_suspension_continues_from_what_the_first_one_recorded(tenant: Tenant, other: Tenant) -> None:
     let_in(tenant, other)
     before = tenant.catalogs()
     failed = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
@@ -104,7 +104,7 @@ def test_the_rollback_of_a_job_that_was_retried_touches_nothing(tenant: Tenant) 
 
 
 def test_what_nobody_has_written_down_is_not_opened_but_named(tenant: Tenant) -> None:
-    """The control plane was restored from a backup of before the job: the register alone knows of it."""
+    """The control plane was restored from a backup older than the job: only the register knows the job."""
     job = opened(tenant, tenant.job(SUSPEND_PROJECT), suspend_access)
     for forgotten in ("suspensions", "provisioning_steps", "jobs"):
         execute(
@@ -138,7 +138,7 @@ def test_a_forgotten_suspension_is_undone_only_where_the_register_names_it(tenan
 def test_a_retry_that_fails_before_it_begins_undoes_what_the_first_has_done(
     tenant: Tenant, declared: Declaration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cluster did not answer the retry, and answers its compensations."""
+    """The cluster did not answer the retry, but answers its compensations."""
     change, undo = (suspend_access, restore_access), (resume_services, restore_access)
     if declared is RESUME_PROJECT:
         tenant.suspend()

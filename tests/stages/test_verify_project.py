@@ -1,4 +1,4 @@
-"""Verify project: who may be provisioned, and where. It opens the job with its tenant, and makes nothing else."""
+"""Verify project decides who may be provisioned, and where. It opens the job with its tenant, and makes nothing."""
 
 import random
 import string
@@ -36,7 +36,7 @@ SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %
 
 
 def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: str) -> str:
-    """Makes a cluster known that is like the stack's own, except for what is told."""
+    """Add a cluster that is like the stack's own, except for the given fields."""
     row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
     execute(
         stack,
@@ -55,7 +55,7 @@ def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: st
 
 @pytest.fixture
 def region(stack: Stack) -> Iterator[str]:
-    """A region in which there is no cluster yet, nor any more afterwards: all are the same server."""
+    """A region without clusters before and after the test: all clusters are the same server."""
     name = f"xx-{''.join(random.choices(string.ascii_lowercase, k=9))}-1"  # noqa: S311 (a name)
     yield name
     execute(stack, "control_plane", FORGET_REGION, *[name] * 3)
@@ -100,7 +100,7 @@ def test_a_project_in_another_state_is_not_eligible_and_nothing_is_touched(
     assert look(stack, project_id) == before
 
 
-def test_another_execution_is_told_that_a_job_is_running_and_nothing_is_touched(stack: Stack, job: StagedJob) -> None:
+def test_a_second_execution_is_refused_while_a_job_runs_and_changes_nothing(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     before = look(stack, job.project_id)
     with pytest.raises(JobInProgress, match=job.job_id):
@@ -205,7 +205,7 @@ def test_a_job_that_was_rolled_back_gives_its_place_back(stack: Stack, new_proje
 
 
 def test_the_control_plane_takes_one_running_job_per_key(stack: Stack, job: StagedJob, new_project: NewProject) -> None:
-    """Two that both saw no running job cannot both open one, and jobs of other projects are not held up."""
+    """Two attempts that both saw no running job cannot both open one, and jobs of other projects are not held up."""
     again = """
         INSERT INTO control_plane.jobs (job_id, job_type, status, excludes)
         SELECT job_id || '-again', job_type, status, excludes FROM control_plane.jobs WHERE job_id = %s

@@ -21,7 +21,7 @@ REFUSED = b"<ErrorResponse %b><Error><Code>AccessDenied</Code><Message>no</Messa
 
 
 class Waiting(ThreadingHTTPServer):
-    """The address at which CloudFormation waits for an answer. It may be busy the first times. Also its API."""
+    """The address at which CloudFormation waits for an answer, which may be busy at first; and its API."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.answers: list[dict[str, Any]] = []
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self) -> None:
-        """Answers as CloudFormation's API does (its query protocol)."""
+        """Answer as CloudFormation's API does (its query protocol)."""
         self.server.asked.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
         answer = REFUSED if self.server.refuses else PROTECTED
         self.send_response(403 if self.server.refuses else 200)
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def cloudformation() -> Iterator[Waiting]:
 
 @pytest.fixture
 def failing(stack: Stack) -> Iterator[Callable[..., None]]:
-    """Has the migrations end with an error."""
+    """Have the migrations end with an error."""
     undo: list[Any] = []
 
     def fail(error: Exception) -> None:
@@ -141,7 +141,7 @@ def test_a_migration_that_cannot_be_invoked_fails_the_deployment(stack: Stack, c
     assert answer["Reason"].startswith("the migrations could not be run (")
 
 
-def test_deleting_the_stack_leaves_the_schema_alone(
+def test_deleting_the_stack_does_not_touch_the_schema(
     stack: Stack, cloudformation: Waiting, failing: Callable[..., None]
 ) -> None:
     failing(RuntimeError("must not be invoked"))
@@ -171,7 +171,7 @@ def protection(server: Waiting, request: str, enabled: str) -> CustomResourceEve
 
 @pytest.fixture
 def api(cloudformation: Waiting, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    """The server as CloudFormation's API as well: moto has no UpdateTerminationProtection."""
+    """The server also serves as CloudFormation's API: moto has no UpdateTerminationProtection."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation.url)
     return cloudformation
 
@@ -189,7 +189,7 @@ def test_a_deployment_sets_the_protection_of_its_own_stack(api: Waiting, request
 
 
 @pytest.mark.usefixtures("stack")
-def test_deleting_the_resource_leaves_the_protection_alone(api: Waiting) -> None:
+def test_deleting_the_resource_does_not_change_the_protection(api: Waiting) -> None:
     deployment_step(protection(api, "Delete", "true"), None)
     assert api.asked == []
     assert [answer["Status"] for answer in api.answers] == ["SUCCESS"]

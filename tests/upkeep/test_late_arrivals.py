@@ -1,4 +1,4 @@
-"""Reconcile: what arrives after a removal or a reveal, sent by an attempt that was superseded, is found and removed."""
+"""Reconcile finds and removes what a superseded attempt makes after a removal or a reveal."""
 
 from typing import Any
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Migrations as they are applied: once, one after the other, whole or not at all."""
+"""Migrations are applied once, in order, and each completely or not at all."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ SLOW = "CREATE TABLE slow (id integer);\nSELECT pg_sleep(2.5);\n"
 
 @pytest.fixture
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of migrations in the place of the shipped ones."""
+    """A folder of migrations that replaces the shipped ones."""
     monkeypatch.setattr(migrate, "MIGRATIONS", tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def database(stack: Stack) -> Iterator[dict[str, Any]]:
-    """An empty database whose owner may do nothing beyond it."""
+    """An empty database whose owner has no other rights."""
     name, password = f"migrated_{secrets.token_hex(6)}", secrets.token_hex(16)
     identifier = sql.Identifier(name)
     with closing(stack.postgres.connect()) as superuser, superuser.cursor() as cursor:

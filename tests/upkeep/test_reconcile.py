@@ -1,4 +1,4 @@
-"""Reconcile: what a rollback could not remove, and the last look at what it did. Then a tenant is gone."""
+"""Reconcile removes what a rollback could not, and takes a last look at what it did. Then a tenant is gone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,1 +1,1 @@
-"""The few calls of AWS that are made."""
+"""The few AWS APIs that are called."""

@@ -1,4 +1,4 @@
-"""Secrets of Secrets Manager: each a JSON object that is written once, read, and removed at once."""
+"""Secrets in Secrets Manager: JSON objects that are written once, read, and removed without a recovery window."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 class Secret(NamedTuple):
-    """A secret's ARN and its document. The document is not in the object's text."""
+    """A secret's ARN and its document. The document does not appear in its repr."""
 
     arn: str
     document: dict[str, Any]
@@ -25,7 +25,7 @@ class Secret(NamedTuple):
 
 
 def read(secret_id: str) -> dict[str, Any]:
-    """Return a secret's JSON document. Raises Misconfigured when there is none, SecretsUnavailable to try again."""
+    """Return a secret's JSON document. Raise Misconfigured if none exists, SecretsUnavailable if a retry may help."""
     document = read_if_exists(secret_id)
     if document is None:
         raise Misconfigured(f"the secret {secret_id} does not exist")
@@ -39,10 +39,10 @@ def read_if_exists(secret_id: str) -> dict[str, Any] | None:
 
 
 def read_all(secret_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the JSON documents of up to 20 secrets in the order of their names or ARNs, in one request.
+    """Return the JSON documents of up to 20 secrets, in the order of the names or ARNs given, in one request.
 
-    Raises Misconfigured when one does not exist, InsufficientPermissions, and SecretsUnavailable to try again. What is
-    wrong with one secret stands in the answer's Errors (API reference, BatchGetSecretValue).
+    Raise Misconfigured if one does not exist, InsufficientPermissions, and SecretsUnavailable if a retry may help. The
+    answer's Errors say what is wrong with a single secret (API reference, BatchGetSecretValue).
     """
     answer = _call(lambda: secrets_manager.client().batch_get_secret_value(SecretIdList=list(secret_ids)))
     for error in answer.get("Errors", []):
@@ -56,8 +56,8 @@ def read_all(secret_ids: Sequence[str]) -> list[dict[str, Any]]:
 def create(name: str, document: dict[str, Any], *, description: str, tags: Mapping[str, str]) -> Secret:
     """Create a secret, or return the one of that name that an earlier attempt created, with its document.
 
-    Every attempt sends one token, which derives from the name: the first write counts, whoever sends it. For names that
-    hold a random tenant id, which nobody else's secret can have.
+    Every attempt sends the same token, derived from the name, so the first write wins. Use it only for names that
+    contain a random tenant id, which no other secret can have.
     """
     import uuid
 
@@ -80,14 +80,14 @@ def create(name: str, document: dict[str, Any], *, description: str, tags: Mappi
 
 
 def remove(name: str, *, removed_before: bool) -> bool:
-    """Remove a secret permanently and look that it is absent. Return whether there was anything to remove.
+    """Remove a secret permanently and verify that it is absent. Return whether there was anything to remove.
 
     A secret is absent when Secrets Manager does not find it, or answers with the date of a deletion. A forced deletion
-    is carried out in the background, and succeeds as well for a secret that never was (API reference, DeleteSecret):
-    so DescribeSecret is asked before and after. A date that is there before counts when we have removed this secret
-    before; it may otherwise be somebody's deletion that can still be taken back.
+    runs in the background, and also succeeds for a secret that never existed (API reference, DeleteSecret), so
+    DescribeSecret is asked before and after. A deletion date found beforehand counts only if we have removed this
+    secret before: otherwise it may be somebody else's deletion, which can still be cancelled.
 
-    Raises SecretsUnavailable when it is still there.
+    Raise SecretsUnavailable if the secret still exists afterwards.
     """
     found = _describe(name)
     if found is None or (found.get("DeletedDate") is not None and removed_before):
@@ -125,11 +125,11 @@ def _document(secret_id: str, text: str) -> dict[str, Any]:
 
 
 class _NotFound(Exception):
-    """There is no such secret."""
+    """No such secret exists."""
 
 
 class _AlreadyExists(Exception):
-    """There is such a secret already."""
+    """A secret of that name already exists."""
 
 
 def _call(request: Callable[[], Answer]) -> Answer:

@@ -1,6 +1,6 @@
-"""The client of Secrets Manager: one per environment, made when the first secret is asked for.
+"""The Secrets Manager client: one per environment, created when the first secret is read.
 
-It is most of a cold start. It is therefore botocore's own, without boto3 around it, which adds nothing to one client.
+Creating it is most of a cold start, so it uses botocore directly: boto3 adds nothing to a single client.
 """
 
 import functools
@@ -17,7 +17,7 @@ SERVICE = "secretsmanager"
 
 
 def client() -> "SecretsManagerClient":
-    """Returns this environment's client, for the endpoint in the settings or else AWS's own."""
+    """Return this environment's client, for the endpoint in the settings or, without one, AWS's own."""
     return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
 
 
@@ -28,7 +28,7 @@ def _client_at(endpoint_url: str) -> "SecretsManagerClient":
     from botocore.session import get_session
 
     class OneService(Loader):
-        """Knows the one service that is asked for, where botocore would look through the files of all that AWS has."""
+        """List only the service in use; botocore would search the files of every AWS service."""
 
         @override
         def list_available_services(self, type_name: str) -> list[str]:

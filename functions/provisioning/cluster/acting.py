@@ -1,8 +1,8 @@
-"""The admin acts as another role of its server for a while: as a tenant's owner, or as who has granted something.
+"""Let the admin act temporarily as another role of its server: as a tenant's owner, or as a grantor.
 
-Since PostgreSQL 16 who may grant a role is who has ADMIN OPTION on it: of a tenant's roles its creator, who then joins
-them for that time, so that the admin itself stays a member of few. Of any other role it is the admin, who grants it to
-itself. Before 16 the admin may grant itself every role that is no superuser's.
+Since PostgreSQL 16 only a role that has ADMIN OPTION on a role can grant it. For a tenant's roles that is their
+creator, which joins them for that time, so the admin itself stays a member of few roles. For any other role it is the
+admin, which grants the role to itself. Before 16 the admin can grant itself every role that is not a superuser.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,21 +22,21 @@ __all__ = ["ADMIN_AGAIN"]
 
 
 class Actor(NamedTuple):
-    """A role that the admin may act as, and how it may."""
+    """A role that the admin may act as, and how."""
 
     role: str
     administrator: str | None
     may_act: bool = False
-    """Whether the admin may in any case."""
+    """Whether the admin may act as the role without joining it first."""
 
     @property
     def becoming(self) -> sql.Composable:
-        """What makes who may act as the role the current user: its creator, or nobody where the admin acts itself."""
+        """The statement that makes the role's creator the current user; empty where the admin acts itself."""
         return creators.becoming(self.administrator if creators.is_creator(self.administrator) else None)
 
 
 Change = Callable[[Actor], sql.Composed]
-"""What is sent to join a role, or to leave it."""
+"""Composes the message that joins or leaves a role."""
 
 
 class _Name(NamedTuple):
@@ -45,10 +45,10 @@ class _Name(NamedTuple):
 
 @contextmanager
 def joined(session: Connection, roles: Sequence[str]) -> Iterator[dict[str, Actor]]:
-    """Let the admin SET ROLE to these of the server's roles inside the block, and yield them by name.
+    """Let the admin SET ROLE to these roles inside the block, and yield them by name.
 
-    One that nobody here may grant is left out. An exit by an exception leaves the memberships, and the session is to be
-    closed; the next who joins ends them. Raise psycopg2.Error.
+    A role that nobody here may grant is omitted. If the block raises, the memberships stay and the caller must close
+    the session; the next use of the role ends them. Raise psycopg2.Error.
     """
     found, left = find(session, roles), list[Actor]()
     for actor in [one for one in found.values() if not one.may_act]:
@@ -63,7 +63,7 @@ def joined(session: Connection, roles: Sequence[str]) -> Iterator[dict[str, Acto
 
 
 def find(session: Connection, roles: Sequence[str]) -> dict[str, Actor]:
-    """Return how the admin may act as these of the server's roles, by name. Raise psycopg2.Error."""
+    """Return how the admin may act as those of the roles that exist, by name. Raise psycopg2.Error."""
     if not roles:
         return {}
     option = "SET" if session.server_version >= creators.SINCE else "MEMBER"
@@ -72,17 +72,17 @@ def find(session: Connection, roles: Sequence[str]) -> dict[str, Actor]:
 
 
 def joining(actor: Actor) -> sql.Composed:
-    """Return what lets the admin SET ROLE to the role."""
+    """Return the message that lets the admin SET ROLE to the role."""
     return _as_administrator(actor, "join_role")
 
 
 def leaving(actor: Actor) -> sql.Composed:
-    """Return what takes from the admin what joining has given."""
+    """Return the message that revokes what joining granted."""
     return _as_administrator(actor, "leave_role")
 
 
 def within(actor: Actor, message: sql.Composable) -> sql.Composed:
-    """Return a message that is sent by who is a member of the role for as long: one transaction, or nothing of it."""
+    """Return the message inside a temporary membership of the role, as one transaction."""
     join, leave = (
         postgres.composed(QUERIES[name], role=sql.Identifier(actor.role)) for name in ("join_role", "leave_role")
     )
@@ -98,12 +98,12 @@ def send(session: Connection, message: sql.Composable) -> None:
 
 
 def existing(session: Connection, roles: Sequence[str]) -> set[str]:
-    """Return those of the names that are roles of the server. Raise psycopg2.Error."""
+    """Return which of the names are roles of the server. Raise psycopg2.Error."""
     return {row.role for row in sessions.fetch(session, _Name, QUERIES["find_role_names"], roles=_array(roles))}
 
 
 def as_role(role: str) -> sql.Composed:
-    """Return what makes the role the current user of the session."""
+    """Return the statement that makes the role the current user of the session."""
     return sql.SQL("SET ROLE {};").format(sql.Identifier(role))
 
 

@@ -1,8 +1,8 @@
--- What is asked of a cluster's register database, over the admin's session. Placeholders are {name}: identifiers and
+-- Queries on a cluster's register database, over the admin's session. Placeholders are {name}: identifiers and
 -- literals, composed by psycopg2.sql.
 
 -- name: lock_tenant
--- What the session held before is an ended attempt's: an environment handles one event at a time.
+-- Locks that the session still holds belong to an ended attempt: an environment handles one event at a time.
 SELECT pg_advisory_unlock_all();
 SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
 
@@ -22,8 +22,8 @@ JOIN pg_locks AS holder
 SELECT pg_advisory_unlock_all();
 
 -- name: claim_tenant
--- The register's row of a tenant becomes this job's, or the refill's, which has no job. One that names another job, or is
--- another control plane's, stays as it is, and so does one that is being removed.
+-- Assigns the tenant's row to this job, or to the refill, which has no job. A row that names another job, belongs to
+-- another control plane or is being removed stays as it is.
 WITH claimed AS (
     INSERT INTO register.tenants AS known (tenant_id, control_plane_id, job_id, project_id)
     VALUES ({tenant_id}, {control_plane_id}, {job_id}, {project_id})
@@ -35,7 +35,7 @@ WITH claimed AS (
 SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 
 -- name: claim_removal
--- The row stays until the last attempt that could make anything has had to end: a late maker meets it and stops.
+-- The row stays until the last attempt that could make anything must have ended: a late one finds the row and stops.
 WITH marked AS (
     UPDATE register.tenants
     SET state = 'removing', job_id = coalesce(job_id, {job_id})
@@ -53,7 +53,7 @@ WITH marked AS (
 SELECT EXISTS (SELECT FROM marked) OR EXISTS (SELECT FROM inserted) AS is_ours,
 
 -- name: claim_access
--- The job that closes a live tenant, or opens it again, until it says that it is done.
+-- Records the job that closes a live tenant or opens it again, until that job is done.
 WITH claimed AS (
     UPDATE register.tenants
     SET access_job_id = {job_id}, is_changing = true
@@ -63,9 +63,9 @@ WITH claimed AS (
 SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 
 -- name: find_tenant
--- The end of the claims: what the register said before, and what there is on the cluster. A database whose removal was
--- interrupted has the connection limit -2 and can only be dropped. A role's administrator is who has created it: the
--- bootstrap superuser is the grantor of what a creator has of its role, and has the lowest oid.
+-- Ends each claim: what the register said before, and what exists on the cluster. A database whose removal was
+-- interrupted has the connection limit -2 and can only be dropped. A role's administrator is its creator: the bootstrap
+-- superuser, which has the lowest oid, is the grantor of a creator's membership in its role.
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
        (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
        coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,
@@ -79,7 +79,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
        (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator;
 
 -- name: record_state
--- The job that has made the tenant, or has changed the way into it, is done with that.
+-- The job has finished making the tenant, or changing the access to it.
 UPDATE register.tenants
 SET state = {state}, is_changing = false
 WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job_id} = coalesce(access_job_id, job_id)
@@ -97,7 +97,7 @@ DELETE FROM register.tenants
 WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND state = 'removing';
 
 -- name: find_server
--- What a tenant that is made now is made of, besides our own schema: one made of something else is not for a new job.
+-- What a tenant made now consists of, apart from our own schema. One made from anything else is not given to a new job.
 SELECT format('PostgreSQL %s, %s', current_setting('server_version'), coalesce(string_agg(
            format('%s %s', name, default_version), ', ' ORDER BY name), 'no extensions')) AS fingerprint
 FROM pg_available_extensions
@@ -112,7 +112,7 @@ FROM pg_roles
 WHERE rolname = current_user;
 
 -- name: find_roles
--- Whether the admin itself may act as these roles, and who may grant them: see find_tenant of a role's administrator.
+-- Whether the admin itself may act as these roles, and who may grant them (see find_tenant for a role's administrator).
 SELECT rolname::text AS role, (
            SELECT pg_get_userbyid(member)::text FROM pg_auth_members
            WHERE roleid = pg_roles.oid AND admin_option
@@ -140,7 +140,7 @@ INSERT INTO register.creators (name, tenants) VALUES ({name}, 0);
 CREATE ROLE {creator} NOLOGIN INHERIT CREATEROLE CREATEDB;
 
 -- name: prepare_creator
--- To be granted on to its tenants' logins; a creator uses none of them.
+-- So that the creator can grant them to its tenants' logins; it uses none of them itself.
 GRANT {shared_roles} TO {creator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
 GRANT {creator} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
 
@@ -164,14 +164,14 @@ SELECT to_regrole({role}) IS NOT NULL AS is_there,
 ) AS may_be_granted;
 
 -- name: find_maintenance_databases
--- Those that this role may close to everyone: a superuser both, the master user of RDS both, another admin none.
+-- Those that this role may close: both for a superuser or the master user of RDS, none for another admin.
 SELECT datname FROM pg_database
 WHERE datname IN ('postgres', 'template1') AND pg_has_role(datdba, 'USAGE')
 ORDER BY datname;
 
 -- name: make_register
--- The admin's own record of the tenants on its server: the witness after a failover or a restore of the control plane,
--- and what a lost control plane is rebuilt from. Nobody else can connect here, or reach the locks that are taken here.
+-- The admin's own record of the tenants on its server: the witness after a failover or restore of the control plane,
+-- and the source for rebuilding a lost one. No other role can connect here, or reach the locks that are taken here.
 CREATE SCHEMA IF NOT EXISTS register;
 CREATE TABLE IF NOT EXISTS register.tenants (
     tenant_id        text PRIMARY KEY,
@@ -179,7 +179,7 @@ CREATE TABLE IF NOT EXISTS register.tenants (
     job_id           text,
     project_id       text,
     state            text NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'active', 'suspended', 'removing')),
-    -- The latest job that has closed a live tenant or opened it again, and whether it is still at it.
+    -- The latest job that closed a live tenant or opened it again, and whether it is still doing so.
     access_job_id    text,
     is_changing      boolean NOT NULL DEFAULT false,
     recorded_at      timestamptz NOT NULL DEFAULT now()

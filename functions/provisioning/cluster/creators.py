@@ -1,10 +1,10 @@
-"""The roles that create tenants' roles in the admin's place, each for a share that does not grow with the fleet.
+"""Roles that create tenants' roles instead of the admin, each for a share that does not grow with the fleet.
 
-Since PostgreSQL 16 who creates a role is its member permanently, with ADMIN OPTION, and whenever a role is altered the
-server walks through all roles that the current user is a member of (is_admin_of_role in its acl.c): what an admin of
-thousands of tenants does becomes slower with each of them. A creator has at most 32 tenants, and SET ROLE makes it the
-current user. It joins a tenant's roles only while it makes or removes them, so the admin's SET ROLE to a creator finds
-few memberships to follow. A server before 16 has no creators: the admin acts itself.
+Since PostgreSQL 16 the creator of a role becomes its member permanently, with ADMIN OPTION. When a role is altered, the
+server walks through all roles of which the current user is a member (is_admin_of_role in its acl.c), so an admin that
+created all roles would become slower with each tenant. A creator therefore has at most 32 tenants, and the admin
+becomes it with SET ROLE. It joins a tenant's roles only while it makes or removes them, so that SET ROLE finds few
+memberships to follow. A server before 16 has no creators: the admin acts itself.
 """
 
 import string
@@ -22,7 +22,7 @@ SHARE = 32
 SINCE = 160000
 PREFIX = "provisioner_creator_"
 SHARED_ROLES = ("anon", "authenticated", "service_role")
-"""What every tenant's login may become, as the claims of a request ask."""
+"""The roles that every tenant's login may take, according to the claims of a request."""
 
 
 def shared_roles() -> sql.Composable:
@@ -33,7 +33,7 @@ def shared_roles() -> sql.Composable:
 def for_new_tenant(session: Connection, free: str | None) -> str | None:
     """Return the creator that makes the next tenant's roles: the free one that was found, or else a new one.
 
-    None where the admin acts itself. Raises psycopg2.Error.
+    None where the admin acts itself. Raise psycopg2.Error.
     """
     if session.server_version < SINCE:
         return None
@@ -41,7 +41,7 @@ def for_new_tenant(session: Connection, free: str | None) -> str | None:
 
 
 def make(session: Connection) -> str:
-    """Make a creator that the admin may become, and return its name. Raises psycopg2.Error."""
+    """Make a creator that the admin may become, and return its name. Raise psycopg2.Error."""
     import secrets
 
     name = PREFIX + "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
@@ -50,17 +50,17 @@ def make(session: Connection) -> str:
 
 
 def grant(session: Connection, name: str) -> None:
-    """Let the admin become a creator, and the creator grant the shared roles, as make does. Raises psycopg2.Error."""
+    """Let the admin become a creator, and the creator grant the shared roles, as make does. Raise psycopg2.Error."""
     sessions.send(session, QUERIES["prepare_creator"], **_names(name))
 
 
 def is_creator(role: str | None) -> bool:
-    """Return whether it is the name of a creator."""
+    """Return whether the role is a creator."""
     return role is not None and role.startswith(PREFIX)
 
 
 def becoming(creator: str | None) -> sql.Composable:
-    """Return what makes the creator the current user of the session; nothing without a creator."""
+    """Return the statement that makes the creator the current user of the session; empty without a creator."""
     return sql.SQL("SET ROLE {};").format(sql.Identifier(creator)) if creator is not None else sql.SQL("")
 
 
@@ -68,12 +68,12 @@ ADMIN_AGAIN = sql.SQL("RESET ROLE;")
 
 
 def taken(creator: str | None) -> sql.Composable:
-    """Return what counts one more tenant of the creator, in the transaction that creates its roles."""
+    """Return the statement that counts one more tenant of the creator, for the transaction that creates its roles."""
     return _counted("record_creator_taken", creator)
 
 
 def freed(creator: str | None) -> sql.Composable:
-    """Return what counts one tenant of the creator less, in the transaction that drops its roles."""
+    """Return the statement that counts one tenant of the creator less, for the transaction that drops its roles."""
     return _counted("record_creator_freed", creator)
 
 

@@ -12,7 +12,7 @@ from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES, REGISTER
 
 FIRST_CREATORS = 4
-"""So that jobs which make tenants at once do not wait for each other's count."""
+"""Several, so that concurrent jobs do not wait for one creator's count of tenants."""
 
 
 class _SharedRole(NamedTuple):
@@ -30,11 +30,11 @@ class _Creator(NamedTuple):
 
 
 def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> None:
-    """Make a server ready for tenants; doing it again makes and grants what is missing.
+    """Make a server ready for tenants; repeating it makes and grants what is missing.
 
-    The function opens a connection to a database of the server: as the admin itself, or as a superuser. The admin may
-    afterwards grant the shared roles, and owns the register and the creators. Only their owner can close the
-    maintenance databases. Raises psycopg2.Error.
+    `connect` opens a connection to a database of the server, as the admin itself or as a superuser. Afterwards the
+    admin may grant the shared roles, and owns the register and the creators. Only their owner can close the maintenance
+    databases. Raise psycopg2.Error.
     """
     admin = sql.Identifier(admin_role)
     with closing(connect("postgres")) as session:
@@ -73,8 +73,8 @@ def _ensure_shared_role(session: Connection, role: str, admin_role: str) -> None
         if not found.may_be_granted:
             cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(*names))
         elif not found.may_be_acted_as:
-            # What a tenant has prepared as a shared role only that role can roll back. An admin that has created it may
-            # grant it, and is not yet allowed to become it.
+            # Only the shared role can roll back a transaction that a tenant prepared as that role. An admin that
+            # created the role may grant it, but may not become it yet.
             options = sql.SQL(" WITH INHERIT FALSE, SET TRUE" if has_options else "")
             cursor.execute(sql.Composed([sql.SQL("GRANT {} TO {}").format(*names), options]))
 

@@ -17,7 +17,7 @@ from provisioning.queries import Query
 
 
 class Holder(NamedTuple):
-    """Who claims a tenant: a job of this control plane, or without one the refill of the cluster's pool."""
+    """Who claims a tenant: a job of this control plane or, if job_id is None, the refill of the cluster's pool."""
 
     control_plane_id: str
     job_id: str | None
@@ -25,20 +25,20 @@ class Holder(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the register said before a claim, whether it took the claim, and what there is on the cluster."""
+    """What the register said before a claim, whether it accepted the claim, and what exists on the cluster."""
 
     is_ours: bool
     holder: str | None
     database_is_invalid: bool | None
-    """None: there is no database. An invalid one is what an interrupted removal leaves."""
+    """None: there is no database. An interrupted removal leaves an invalid one."""
     roles: list[str]
     administrator: str | None
-    """Who has created the owner role, if it is there."""
+    """The creator of the owner role, if the role exists."""
     free_creator: str | None
 
     @property
     def database_exists(self) -> bool:
-        """Whether there is a database that can be used."""
+        """Whether a usable database exists."""
         return self.database_is_invalid is False
 
 
@@ -50,11 +50,11 @@ class Registered(NamedTuple):
     project_id: str | None
     state: str
     changing_job_id: str | None
-    """The job that is changing the way into it."""
+    """The job that is changing the access to it."""
 
     @property
     def is_live(self) -> bool:
-        """Whether the register has it as somebody's, open or closed."""
+        """Whether the register has it as active or suspended."""
         return self.state in ("active", "suspended")
 
 
@@ -67,10 +67,10 @@ class _Recorded(NamedTuple):
 
 
 def lock(session: Connection, names: TenantNames) -> None:
-    """Take the tenant's lock, ending the session of whoever holds it. Raises psycopg2.Error.
+    """Acquire the tenant's lock, ending the session of any other holder. Raise psycopg2.Error.
 
-    The caller holds the tenant in the control plane, so whoever else holds this lock is superseded. The caller then
-    checks its attempt once: from there on the lock guards every statement.
+    The caller holds the tenant in the control plane, so any other holder of this lock is superseded. The caller then
+    checks its attempt once: from then on the lock guards every statement.
     """
     for _ in range(2):
         (taken,) = sessions.fetch(session, _Lock, QUERIES["lock_tenant"], tenant_id=names.tenant_id)
@@ -81,42 +81,42 @@ def lock(session: Connection, names: TenantNames) -> None:
 
 
 def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:
-    """Give a tenant to its holder in the register. One round trip, no shared object locked. Raises psycopg2.Error."""
+    """Assign a tenant to its holder in the register. One round trip, no shared object locked. Raise psycopg2.Error."""
     return _claim(session, names, holder, QUERIES["claim_tenant"])
 
 
 def claim_removal(
     session: Connection, names: TenantNames, holder: Holder, *, must_be_named: bool, may_be_active: bool
 ) -> Found:
-    """Write into the register that the tenant's holder removes it. Raises psycopg2.Error.
+    """Record in the register that the tenant's holder removes it. Raise psycopg2.Error.
 
-    The register agrees when its row names this job, or when it names nobody or is missing and need not name the job.
+    The register agrees if its row names this job or, unless must_be_named, if the row names nobody or is missing.
     """
     flags = {"must_be_named": must_be_named, "may_be_active": may_be_active}
     return _claim(session, names, holder, QUERIES["claim_removal"], **flags)
 
 
 def claim_access(session: Connection, names: TenantNames, holder: Holder) -> Found:
-    """Write that the holder's job changes the way into this live tenant. Raises psycopg2.Error."""
+    """Record that the holder's job changes the access to this live tenant. Raise psycopg2.Error."""
     return _claim(session, names, holder, QUERIES["claim_access"])
 
 
 def record_state(session: Connection, names: TenantNames, holder: Holder, state: str) -> bool:
-    """Write that the holder's job is done with this tenant, which is active or suspended from here on.
+    """Record that the holder's job is done with this tenant, which is now active or suspended.
 
-    Return whether the register still gives it to the job. Raises psycopg2.Error.
+    Return whether the register still gives it to the job. Raise psycopg2.Error.
     """
     return bool(sessions.fetch(session, _Recorded, QUERIES["record_state"], state=state, **_values(names, holder)))
 
 
 def find(session: Connection, control_plane_id: str, tenant_id: str | None, job_id: str) -> list[Registered]:
-    """Return the tenant of this id, and every tenant that the job has made or closed. Raises psycopg2.Error."""
+    """Return the tenant of this id, and every tenant that the job has made, closed or opened. Raise psycopg2.Error."""
     values = {"control_plane_id": control_plane_id, "tenant_id": tenant_id, "job_id": job_id}
     return sessions.fetch(session, Registered, QUERIES["find_registered"], **values)
 
 
 def is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
-    """Return whether the register gives the tenant to its job, as unfinished unless it may be active."""
+    """Return whether the register gives the tenant to its job; a live tenant counts only with may_be_active."""
     _, found = sessions.on(
         tenant.cluster,
         lambda session: find(session, holder.control_plane_id, tenant.tenant_id, str(tenant.job_id)),
@@ -128,7 +128,7 @@ def is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
 
 
 def forget(session: Connection, names: TenantNames, control_plane_id: str) -> None:
-    """Delete the row of a tenant that was removed. Raises psycopg2.Error."""
+    """Delete the row of a tenant that was removed. Raise psycopg2.Error."""
     values = {"tenant_id": names.tenant_id, "control_plane_id": control_plane_id}
     sessions.send(session, QUERIES["forget_tenant"], **values)
 

@@ -1,7 +1,7 @@
 """The admin's session on a cluster: one per warm environment, in the register's database.
 
 Every effect on a tenant's database and roles goes over the session that holds the tenant's lock. A superseded attempt
-has either lost that session, and cannot act, or still holds the lock, and then nothing has happened since.
+has either lost that session and cannot act, or still holds the lock and nothing has happened since.
 """
 
 import threading
@@ -29,7 +29,7 @@ _environment = threading.local()
 
 
 def connect(cluster: Cluster, dbname: str = REGISTER) -> Connection:
-    """Open a connection as the cluster's admin to one of its databases. Raises psycopg2.Error."""
+    """Open a connection as the cluster's admin to one of its databases. Raise psycopg2.Error."""
     document = secrets.read(cluster.admin_secret_id)
     document |= {"host": cluster.host, "port": cluster.port}
     return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, dbname=dbname)
@@ -38,8 +38,8 @@ def connect(cluster: Cluster, dbname: str = REGISTER) -> Connection:
 def on(cluster: Cluster, first: Callable[[Connection], Answer]) -> tuple[Connection, Answer]:
     """Run a first round trip over this environment's session on the cluster, and return the session and its answer.
 
-    The round trip checks the session: when it turns out to be gone, it runs again on a new one, and must bear that.
-    Raises psycopg2.Error.
+    The round trip also checks the session. If the session is lost, the round trip runs again over a new one, so it must
+    be idempotent. Raise psycopg2.Error.
     """
     sessions = cast("dict[str, Connection]", _environment.__dict__.setdefault("sessions", {}))
     session = sessions.get(cluster.cluster_id)
@@ -55,24 +55,24 @@ def on(cluster: Cluster, first: Callable[[Connection], Answer]) -> tuple[Connect
 
 
 def release(session: Connection) -> None:
-    """Give back every lock of the session; a session that is gone has none. Raises psycopg2.Error."""
+    """Release every lock of the session; a lost session holds none. Raise psycopg2.Error."""
     if not session.closed:
         send(session, QUERIES["release_locks"])
 
 
 def send(session: Connection, *sent: Query, **values: object) -> None:
-    """Send composed queries in one round trip. Raises psycopg2.Error."""
+    """Send composed queries in one round trip. Raise psycopg2.Error."""
     with session.cursor() as cursor:
         cursor.execute(postgres.composed(*sent, **values))
 
 
 def fetch(session: Connection, record: type[Record], /, *sent: Query, **values: object) -> list[Record]:
-    """Send composed queries and return the rows of the last as records. Raises psycopg2.Error."""
+    """Send composed queries and return the rows of the last as records. Raise psycopg2.Error."""
     return fetch_composed(session, record, postgres.composed(*sent, **values))
 
 
 def fetch_composed(session: Connection, record: type[Record], message: sql.Composed) -> list[Record]:
-    """Send a composed message and return the rows of its last statement as records. Raises psycopg2.Error."""
+    """Send a composed message and return the rows of its last statement as records. Raise psycopg2.Error."""
     with session.cursor() as cursor:
         cursor.execute(message)
         columns = [column.name for column in cursor.description or ()]

@@ -22,7 +22,8 @@ QUERIES = queries.load(__file__, "control_plane.sql")
 BEGIN, COMMIT = QUERIES["begin"], QUERIES["commit"]
 
 _environment = threading.local()
-"""A Lambda environment handles one event at a time, on one thread: what is kept here lives as long as it does."""
+"""A Lambda environment handles one event at a time, on one thread. What is kept here lives as long as the environment.
+"""
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
 
@@ -72,11 +73,11 @@ class ControlPlane:
         return str(_environment.identity)
 
     def record_cluster(self, cluster: Cluster) -> None:
-        """Make a cluster known, or change what is known of it."""
+        """Add a cluster, or update it."""
         self.execute(QUERIES["record_cluster"], **cluster._asdict())
 
     def record_project(self, project: Project) -> None:
-        """Make a project known; one that exists is left as it is."""
+        """Add a project; an existing one stays as it is."""
         self.execute(QUERIES["record_project"], **project._asdict())
 
     def clusters(self) -> list[Cluster]:
@@ -103,10 +104,10 @@ class ControlPlane:
 
 
 def connect() -> ControlPlane:
-    """Return this environment's connection, checked, or a new one. Raises ControlPlaneUnavailable.
+    """Return this environment's connection, checked, or a new one. Raise ControlPlaneUnavailable.
 
-    For the beginning of an attempt, never its middle: locks that the session still holds are from an attempt that
-    has ended (an environment handles one event at a time), and the check gives them back.
+    Call it at the beginning of an attempt, never in its middle: the check releases every lock of the session. Such
+    locks belong to an attempt that has ended, because an environment handles one event at a time.
     """
     return kept_or_new(lambda control: control.execute(QUERIES["release_locks"]))[0]
 
@@ -117,8 +118,8 @@ Answer = TypeVar("Answer")
 def kept_or_new(first: Callable[[ControlPlane], Answer]) -> tuple[ControlPlane, Answer]:
     """Run an attempt's first round trip over this environment's connection, and return both.
 
-    The round trip checks the connection: when it turns out to be gone, it may have run, runs again on a new one, and
-    must bear that. Raises ControlPlaneUnavailable.
+    The round trip also checks the connection. If the connection is lost, the round trip runs again over a new one,
+    although it may have run before, so it must be idempotent. Raise ControlPlaneUnavailable.
     """
     connection = cast("Connection | None", getattr(_environment, "connection", None))
     if connection is not None and not connection.closed:

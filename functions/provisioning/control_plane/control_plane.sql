@@ -1,4 +1,4 @@
--- What everybody asks of the control plane. Placeholders are %(name)s.
+-- The control plane's queries that several modules send. Placeholders are %(name)s.
 
 -- name: begin
 BEGIN;
@@ -34,7 +34,7 @@ ORDER BY cluster_id;
 SELECT pg_advisory_unlock_all();
 
 -- name: lock_keys (keys text[], seconds double precision)
--- The session says until when its attempt may run, in the same breath in which it takes the lock.
+-- The session publishes its attempt's deadline in the same statement that acquires the lock.
 SELECT set_config(
            'application_name',
            'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false),
@@ -45,8 +45,8 @@ FROM unnest(%(keys)s) AS key;
 SELECT current_setting('provisioner.held')::boolean AS held;
 
 -- name: end_sessions_of_overdue_holders
--- An attempt whose time is over is superseded, and its Lambda is dead or frozen: ending its session is what keeps it from
--- acting, because an attempt never reconnects.
+-- An attempt past its deadline is superseded, and its Lambda is dead or frozen. Ending its session keeps it from acting
+-- if it resumes, because an attempt never reconnects.
 SELECT pg_terminate_backend(holder.pid, 2000)
 FROM unnest(%(keys)s) AS stage
 CROSS JOIN LATERAL (SELECT hashtextextended(stage, 0) AS key) AS named

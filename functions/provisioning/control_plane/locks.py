@@ -1,7 +1,7 @@
-"""A stage is locked by a session-level advisory lock of the control plane for as long as its attempt runs.
+"""While an attempt runs, it holds its stage by a session-level advisory lock of the control plane.
 
-Two attempts never act at once. An attempt never reconnects: when its session is gone, its lock is gone, and it must not
-act any more.
+Two attempts never act at once. An attempt never reconnects: if it loses its session it has lost its lock, and must
+stop.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from provisioning.queries import Query
 
 
 class Held(NamedTuple):
-    """Whether the session holds all locks that it has asked for."""
+    """Whether the session holds all locks that it requested."""
 
     held: bool
 
@@ -24,12 +24,12 @@ Found = TypeVar("Found", bound=tuple[object, ...])
 def take(
     keys: Sequence[str], seconds: float, record: type[Found], *sent: Query, **parameters: object
 ) -> tuple[ControlPlane, Found | None]:
-    """Take the locks for so long and send the queries, which find out whether they are held, in the same round trip.
+    """Acquire the locks for that many seconds and send the queries, which read whether they are held, in one round
+    trip.
 
-    A holder whose own time is over has its session ended. The record has a field `held`.
-    Raises ControlPlaneUnavailable.
+    The session of a holder past its deadline is ended. The record has a field `held`. Raise ControlPlaneUnavailable.
     """
-    # What the session still holds is an ended attempt's: an environment handles one event at a time.
+    # Locks that the session still holds belong to an ended attempt: an environment handles one event at a time.
     message = (QUERIES["release_locks"], QUERIES["lock_keys"], *sent)
     parameters |= {"keys": list(keys), "seconds": seconds}
     control, found = kept_or_new(lambda control: control.fetch_one(record, *message, **parameters))
@@ -40,9 +40,9 @@ def take(
 
 
 def lock(keys: Sequence[str], seconds: float) -> ControlPlane | None:
-    """Take these locks for so long, ending the session of a holder whose own time is over.
+    """Acquire these locks for that many seconds, ending the session of a holder past its deadline.
 
-    Return None when a holder is still within its time. The locks are held for as long as the session lives.
+    Return None while a holder is within its time. The locks are held as long as the session lives.
     """
     control, found = take(keys, seconds, Held, QUERIES["find_held"])
     if found is None or not found.held:
@@ -52,7 +52,7 @@ def lock(keys: Sequence[str], seconds: float) -> ControlPlane | None:
 
 
 def release(control: ControlPlane) -> None:
-    """Give back every lock of this session; a session that is gone has none."""
+    """Release every lock of this session; a lost session holds none."""
     if not control.connection.closed:
         try:
             control.execute(QUERIES["release_locks"])

@@ -1,6 +1,6 @@
 """Statements that a session plans once: planning one of the ledger's takes several times as long as running it.
 
-A round trip that needs one for the first time in its session begins with PREPARE and goes on with EXECUTE.
+The first round trip of a session that needs a statement sends PREPARE before EXECUTE.
 """
 
 import functools
@@ -15,7 +15,7 @@ from provisioning.queries import Query
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
 PLAN_ONCE = "SET plan_cache_mode = force_generic_plan;\n"
-"""From the first time on, not from the sixth: these statements look rows up by their keys, whatever the keys are."""
+"""From the first execution on, not from the sixth: these statements look up rows by key, whatever the keys are."""
 
 
 class _Prepared:
@@ -31,7 +31,7 @@ _of_session: "WeakKeyDictionary[Connection, _Prepared]" = WeakKeyDictionary()
 def round_trip(session: Connection, queries: Sequence[Query]) -> Iterator[str]:
     """Yield the text of these queries for this session, to be sent inside.
 
-    How far a failed round trip came is not known: what it may have prepared is never named again.
+    How far a failed round trip got is unknown, so the names that it may have prepared are never used again.
     """
     prepared = _of_session.setdefault(session, _Prepared())
     missing = [query for query in queries if query.parameters and query.name not in prepared.names]

@@ -1,1 +1,1 @@
-"""Job types: one declaration of each, and the registry that everybody who starts or shows a job asks."""
+"""Job types: their declarations, and the registry used by everything that starts or shows a job."""

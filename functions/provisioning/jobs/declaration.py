@@ -13,7 +13,7 @@ JobType = NewType("JobType", str)
 
 
 class ProjectStatus(StrEnum):
-    """How a project stands."""
+    """The status of a project."""
 
     CREATED = "created"
     PROVISIONING = "provisioning"
@@ -29,9 +29,9 @@ class TenantOf(StrEnum):
     """Which tenant a job works on."""
 
     NEW = "new"
-    """One that is chosen for it: from the pool, or to be made."""
+    """One that is chosen for the job: from the pool, or still to be made."""
     PROJECT = "project"
-    """The one that the project has."""
+    """The project's live tenant."""
 
 
 class JobPayload(Protocol):
@@ -45,15 +45,15 @@ class JobPayload(Protocol):
     def owner_id(self) -> str | None: ...
     @property
     def retries(self) -> str | None:
-        """The job with an incomplete rollback in whose place this one is."""
+        """The job with an incomplete rollback that this one replaces."""
 
     @property
     def placement(self) -> Placement:
-        """What the cluster of a new tenant has to offer."""
+        """What the cluster of a new tenant must provide."""
 
     @property
     def skipped(self) -> set[Stage]:
-        """The stages that the job leaves out."""
+        """The stages that the job skips."""
 
     def as_document(self) -> dict[str, Any]:
         """Return the payload as it is kept in the control plane."""
@@ -67,20 +67,21 @@ class Step(NamedTuple):
     state: str
     undone_by: str | None = None
     leaves: str | None = None
-    """What is left while a stage that changed something, instead of making it, is not undone. What a stage makes has a
-    row of its own in the control plane."""
+    """What is left until a stage that changes something is undone. A stage that makes something needs no such text:
+    what it makes has a row of its own in the control plane.
+    """
 
 
 class Declaration(NamedTuple):
-    """A job type whose jobs belong to one project each, of which one runs at a time."""
+    """A job type. Each of its jobs belongs to one project, and a project runs one job at a time."""
 
     job_type: JobType
     summary: str
-    """What it does, in the words of the command line and of the start form."""
+    """What it does, as the command line and the start form show it."""
     command: str
     """What a person types to start one."""
     parse: Callable[[object], JobPayload]
-    """Returns the typed payload. Raises InvalidPayload."""
+    """Return the typed payload. Raise InvalidPayload."""
     schema: str
     """The payload's JSON schema, a file of this package."""
     steps: tuple[Step, ...]
@@ -90,18 +91,18 @@ class Declaration(NamedTuple):
     while_running: ProjectStatus
     on_success: ProjectStatus
     on_failure: ProjectStatus | None
-    """None: the status that the project had."""
+    """None: the status that the project had before."""
     waits_in: Mapping[ProjectStatus, type[TransientError]] = {}
-    """Statuses in which it opens nothing yet, and the error with which it is tried again."""
+    """Statuses in which a job cannot open yet, and the error with which it is retried."""
     removes_tenant: bool = False
     """Whether it may remove a tenant that is active or suspended."""
 
     def excludes(self, project_id: str) -> str:
-        """Return the key that only one running job has."""
+        """Return the key that only one running job may hold."""
         return f"project:{project_id}"
 
     def record(self, project_id: str, status: str) -> dict[str, object]:
-        """Return what a job's row says of its type, by column, for a job that opens in that status of its project."""
+        """Return the columns of a job's row that derive from its type, for a job that opens in that project status."""
         return {
             "job_type": self.job_type,
             "excludes": self.excludes(project_id),

@@ -1,4 +1,4 @@
-"""Whether a project, as it is, takes a job of a type: the table of statuses that the declarations make."""
+"""Whether a job of a type may open in a project's present status, according to the declarations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from provisioning.jobs.registry import DECLARATIONS
 def check_eligible(
     declared: Declaration, payload: JobPayload, project: Mapping[str, Any] | None, running: str | None
 ) -> str:
-    """Return the status that the project gets back should a job of a type without one for failures fail.
+    """Return the status that the project gets back if the job fails and its type declares none for failures.
 
-    The project is as "Verify project" finds it, with its live tenant and the latest job that changed its status;
-    running is the job that excludes this one. Raise ProjectNotFound, JobInProgress, ProjectNotEligible, or the error
-    with which the type waits for the status to end.
+    `project` is what "Verify project" finds, with its live tenant and the latest job that changed its status; `running`
+    is the job that excludes this one. Raise ProjectNotFound, JobInProgress, ProjectNotEligible, or the transient error
+    that the type declares for the status.
     """
     if (
         project is None
@@ -26,12 +26,12 @@ def check_eligible(
     status, latest = ProjectStatus(project["status"]), project["job"]
     if running is not None:
         if waiting := declared.waits_in.get(status):
-            raise waiting(f"the job {running} is at work on the project {payload.project_id}, which is {status}")
-        raise JobInProgress(f"the job {running} is at work on the project {payload.project_id}, which is {status}")
+            raise waiting(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
+        raise JobInProgress(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
     if latest is not None and latest["status"] == "rollback_incomplete" and status not in _RESTING:
         return _check_retry(declared, payload, latest)
     if payload.retries is not None:
-        raise ProjectNotEligible(f"the project {payload.project_id} has no job {payload.retries} to be retried")
+        raise ProjectNotEligible(f"the project {payload.project_id} has no job {payload.retries} to retry")
     if status not in declared.opens_in:
         raise ProjectNotEligible(
             f"the project {payload.project_id} is {status}: {_ways_on(status, payload.project_id)}"
@@ -46,14 +46,14 @@ _RESTING = {status for declared in DECLARATIONS.values() for status in (declared
 
 
 def _check_retry(declared: Declaration, payload: JobPayload, latest: Mapping[str, Any]) -> str:
-    """Return the status that the job had found that is to be retried. Raise ProjectNotEligible for any other job."""
+    """Return the status that the retried job had found. Raise ProjectNotEligible if the job is not its retry."""
     job = latest["job_id"]
     if (payload.retries, declared.job_type) == (job, latest["job_type"]):
         return str(latest["status_on_failure"])
     left = ", ".join(latest["leftovers"]) or "something"
     raise ProjectNotEligible(
         f"the job {job} of the project {payload.project_id} has left {left}:"
-        f" provision rollback {job}, or provision retry {job}"
+        f" run provision rollback {job} or provision retry {job}"
     )
 
 

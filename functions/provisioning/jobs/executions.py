@@ -1,4 +1,4 @@
-"""The handler of every job type, which starts its state machine; and how a job is waited for and rolled back."""
+"""Start jobs, wait for them and roll them back: the handler of every job type."""
 
 import functools
 import json
@@ -28,7 +28,7 @@ LONGEST_NAME = 80
 
 
 class JobFailed(Exception):
-    """The job ended without success. Has the error's name and its one-line cause."""
+    """The job ended without success, with this error name and one-line cause."""
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -61,11 +61,10 @@ class Job:
 
 
 def start(job_type: JobType, payload: object, job_id: str | None, at: StepFunctions | None) -> Job:
-    """Start a job of a type; starting it again under the same job id, while it runs, starts nothing new.
+    """Start a job of a type; a second start under the same job id, while it runs, starts nothing new.
 
-    Without a place the setting STATE_MACHINE_ARN, of any state machine of the deployment, says where. Raise
-    Misconfigured without it, and botocore's ExecutionAlreadyExists when a job of that id had another payload or has
-    ended.
+    `at` defaults to the setting STATE_MACHINE_ARN, the ARN of any state machine of the deployment. Raise Misconfigured
+    without the setting, and botocore's ExecutionAlreadyExists if a job of that id had another payload or has ended.
     """
     place = at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
     started = place.client.start_execution(
@@ -77,9 +76,9 @@ def start(job_type: JobType, payload: object, job_id: str | None, at: StepFuncti
 
 
 def roll_back(job_type: JobType, job_id: str, at: StepFunctions | None = None) -> Job:
-    """Start an execution that rolls a job back: one of the job's own state machine, under a name of its own.
+    """Start an execution of the job's own state machine that rolls the job back, under a new name.
 
-    Step Functions takes each name once. Raises as start does.
+    Step Functions accepts each name once. Raise what start raises.
     """
     prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
     name = f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"

@@ -1,4 +1,4 @@
-"""The payloads of jobs: parsed once, at the door, into types that the stages can trust."""
+"""Job payloads, parsed once on entry into types that the stages can trust."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ PROJECT_SCHEMA = "project.schema.json"
 
 
 class Placement(NamedTuple):
-    """What a cluster has to offer to a new tenant."""
+    """What a cluster must provide for a new tenant."""
 
     region: str
     engine: str
@@ -20,36 +20,36 @@ class Placement(NamedTuple):
 
 
 NOWHERE = Placement("", "", "", "")
-"""Of a job that works on the tenant that its project has: no cluster is like this."""
+"""For a job that works on its project's existing tenant: no cluster matches it."""
 
 
 class ProjectPayload(NamedTuple):
-    """The payload of a job that needs to know its project only: it keeps every rule of project.schema.json."""
+    """The payload of a job that needs only its project: it keeps every rule of project.schema.json."""
 
     project_id: str
     organization_id: str | None
     owner_id: str | None
     metadata: dict[str, Any]
     retries: str | None = None
-    """The job with an incomplete rollback in whose place this one is."""
+    """The job with an incomplete rollback that this one replaces."""
 
     @property
     def placement(self) -> Placement:
-        """The job gets no tenant: its project has one."""
+        """Nowhere: the job works on its project's existing tenant."""
         return NOWHERE
 
     @property
     def skipped(self) -> set[Stage]:
-        """No stage is left out."""
+        """No stage is skipped."""
         return set()
 
     def as_document(self) -> dict[str, Any]:
-        """Return the payload in the shape in which it came."""
+        """Return the payload in its original shape."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class DatabaseRequest(NamedTuple):
-    """The database that is asked for."""
+    """The requested database."""
 
     engine: str = "postgresql"
     version: str = "18"
@@ -70,11 +70,11 @@ class Payload(NamedTuple):
     api_key_prefix: str
     metadata: dict[str, Any]
     retries: str | None = None
-    """The job with an incomplete rollback in whose place this one is."""
+    """The job with an incomplete rollback that this one replaces."""
 
     @property
     def placement(self) -> Placement:
-        """What the cluster of the new tenant has to offer."""
+        """What the cluster of the new tenant must provide."""
         return Placement(self.region, self.database.engine, self.database.version, self.database.size)
 
     @property
@@ -83,9 +83,7 @@ class Payload(NamedTuple):
         return {service.stage for service in Service if not self.services[service]}
 
     def as_document(self) -> dict[str, Any]:
-        """Returns the payload in the shape in which it came, with every default filled in that does not depend on
-        the project's record.
-        """
+        """Return the payload in its original shape, with the defaults that do not depend on the project's record."""
         document = {name: value for name, value in self._asdict().items() if value is not None}
         document["database"] = self.database._asdict()
         document["services"] = {str(service): wanted for service, wanted in self.services.items()}
@@ -94,7 +92,7 @@ class Payload(NamedTuple):
 
 
 def parse_payload(document: object) -> Payload:
-    """Returns the typed payload. Raises InvalidPayload with a message that names the field and the rule it breaks."""
+    """Return the typed payload. Raise InvalidPayload with a message that names the field and the rule it breaks."""
     fields = keep_schema(PROVISION_SCHEMA, document)
     project_id = fields["project_id"]
     database = fields.get("database", {})
@@ -115,7 +113,7 @@ def parse_payload(document: object) -> Payload:
 
 
 def payload_from_record(document: Mapping[str, Any]) -> Payload:
-    """Returns the payload that as_document() wrote; it was checked when the job was opened and is not checked again."""
+    """Return the payload that as_document() wrote; it was validated when the job opened and is not validated again."""
     return Payload(
         project_id=document["project_id"],
         region=document["region"],

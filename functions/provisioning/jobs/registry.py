@@ -1,7 +1,7 @@
 """The declaration of every job type, and the handlers that start jobs.
 
-Whoever starts a job, whether command, console or API, asks here for its handler, and checks once at its own start that
-there is one for every type.
+Every program that starts jobs (command line, console, API) gets the handler here, and checks at its own start-up that
+every type has one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ class StepFunctions(NamedTuple):
 
 
 class StartedJob(Protocol):
-    """A job that is under way."""
+    """A started job."""
 
     @property
     def job_id(self) -> str:
@@ -39,12 +39,12 @@ class StartedJob(Protocol):
 
 
 class JobHandler(Protocol):
-    """Starts a job. Starting it twice under one job id starts it once."""
+    """Start a job; starting it twice under one job id starts it once."""
 
     def __call__(
         self, payload: Mapping[str, Any], job_id: str | None = None, at: StepFunctions | None = None
     ) -> StartedJob:
-        """Start the job's state machine and return at once. Without a place it is the one in the settings."""
+        """Start the job's state machine and return at once; `at` defaults to the deployment in the settings."""
         ...
 
 
@@ -97,10 +97,10 @@ def job_type_of(state_machine_arn: str) -> JobType | None:
 
 
 def state_machine_of(known_arn: str, job_type: JobType) -> str:
-    """Return the ARN of a job type's state machine in the deployment that another one of its ARNs is from.
+    """Return the ARN of a job type's state machine, given the ARN of any state machine of the same deployment.
 
-    The name of each begins with the stack's and ends with its job type's (template.yaml). A version or an alias in the
-    given ARN is kept. Raise LookupError for an ARN that belongs to no job type.
+    A state machine's name begins with the stack's name and ends with its job type's (template.yaml). A version or an
+    alias in the given ARN is kept. Raise LookupError for an ARN that belongs to no job type.
     """
     known = job_type_of(known_arn)
     if known is None:

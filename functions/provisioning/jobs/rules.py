@@ -1,4 +1,4 @@
-"""The rules that a payload keeps: its JSON schema, and what no schema can say of its metadata."""
+"""The rules for a payload: its JSON schema, and the limits of its metadata that no schema can express."""
 
 import functools
 import json
@@ -79,7 +79,7 @@ def keep_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _depth(value: object) -> int:
-    """Counts levels without recursion, so that no input can exhaust the stack."""
+    """Count levels without recursion, so that no input can exhaust the stack."""
     deepest = 0
     waiting: list[tuple[object, int]] = [(value, 1)]
     while waiting:

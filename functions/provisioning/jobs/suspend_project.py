@@ -1,4 +1,4 @@
-"""The job that closes a project's tenant to everybody, and keeps all that it has."""
+"""The job that closes a project's tenant to everybody and keeps its data."""
 
 from provisioning.jobs.declaration import Declaration, JobType, ProjectStatus, Step, TenantOf
 from provisioning.jobs.payload import PROJECT_SCHEMA, parse_project_payload
@@ -6,7 +6,7 @@ from provisioning.stage import Stage
 
 SUSPEND_PROJECT = Declaration(
     JobType("suspend_project"),
-    summary="Close a project's database to everybody, and keep all that it has.",
+    summary="Close a project's database to everybody and keep its data.",
     command="provision suspend PROJECT",
     parse=parse_project_payload,
     schema=PROJECT_SCHEMA,

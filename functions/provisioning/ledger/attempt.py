@@ -21,9 +21,9 @@ COMPLETION = ("record_succeeded", "record_output", "record_tenant_state", "recor
 
 
 class Intent(NamedTuple):
-    """What a stage is about to create, as a row of its own, written with the claim of the stage.
+    """A row that records what a stage is about to create, written together with the claim of the stage.
 
-    The job is not known yet where it is written: the query takes what it needs from the tenant's own row.
+    The job is not loaded yet when it is written, so the query reads what it needs from the tenant's own row.
     """
 
     query: Query
@@ -41,7 +41,7 @@ class Skipped(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A row of find_work: a job with its tenant and one of its stages, and what the claim before it has got."""
+    """A row of find_work: a job with its tenant and one of its stages, and what the preceding claim obtained."""
 
     job_id: str
     job_type: "JobType"
@@ -58,7 +58,7 @@ class Work(NamedTuple):
     attempt: int | None
 
     def job(self) -> Job:
-        """Return the job. Raises JobClosed when it has no tenant any more."""
+        """Return the job. Raise JobClosed when it has no tenant any more."""
         if self.tenant is None:
             raise JobClosed("the job has no tenant any more")
         tenant, registered = tenant_from(self.tenant), tuple(Service(one) for one in self.registered)
@@ -94,27 +94,27 @@ class Attempt(NamedTuple):
     job: Job
 
     def check(self) -> None:
-        """Guarantee that this attempt still holds its stage. To be called before every effect that no lock guards.
+        """Check that this attempt still holds its stage. Call it before every effect that no lock guards.
 
-        Raises JobClosed when the attempt is superseded, and ControlPlaneUnavailable when its session is gone.
+        Raise JobClosed when the attempt is superseded, and ControlPlaneUnavailable when its session is gone.
         """
         if self.control.fetch_one(_Current, QUERIES["find_current_attempt"], **self._key) is None:
             raise self._superseded()
 
     def succeed(self, output: dict[str, Any], *records: Query, **parameters: object) -> dict[str, Any]:
-        """Record the outcome and, by the queries named, the work itself, give the lock back and return the outcome.
+        """Record the outcome and, with the given queries, the work itself; release the lock and return the outcome.
 
-        One transaction in one round trip, and the last that an attempt makes. Raises JobClosed when the attempt is
-        superseded, and then nothing is recorded.
+        One transaction in one round trip, the last of the attempt. Raise JobClosed, with nothing recorded, if the
+        attempt is superseded.
         """
         self._finish((QUERIES["record_success"], *records), output=output, **parameters)
         return output
 
     def complete(self, result: Query = QUERIES["record_result"], **parameters: object) -> dict[str, Any]:
-        """Record the outcome of the last stage, which is the job's: its project has the declared status from here on.
+        """Record the success of the last stage and of the job, and give its project the declared status.
 
-        The result is what the query composes: by default what the job's stages have answered. Return it. Raises
-        JobClosed when the job is being rolled back, and then nothing is recorded.
+        Return the job's result, which the query composes: by default from the outputs of its stages. Raise JobClosed,
+        with nothing recorded, if the job is rolling back.
         """
         records = [QUERIES[name] for name in COMPLETION]
         finished = self._finish((result, QUERIES["record_success"], *records), output=None, **parameters)
@@ -150,8 +150,8 @@ def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> A
     """Lock and claim the stage for an attempt that ends within the given seconds, and write its intent.
 
     One round trip, unless an attempt whose time is over has to be ended first. A stage that the job has finished or
-    does not want is not claimed. Raises StageInProgress while another attempt is at work within its time, and JobClosed
-    when the job has ended, is rolling back or does not exist.
+    does not want is not claimed. Raise StageInProgress while another attempt is in flight and within its time, and
+    JobClosed if the job has ended, is rolling back or does not exist.
     """
     intended = [intent.query] if intent is not None else []
     sent = (QUERIES["claim_stage"], *intended, QUERIES["find_work"])
@@ -176,6 +176,6 @@ def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> A
 
 
 def was_rolled_back(job_id: str) -> bool:
-    """Return whether the job was rolled back or is being rolled back. Only for an attempt that is over."""
+    """Return whether the job was rolled back or is being rolled back. Call it only after the attempt is over."""
     job = control_plane.connect().fetch_one(Status, QUERIES["find_job_status"], job_id=job_id, stages=[])
     return job is not None and job.status != "succeeded" and job.is_rolling_back

@@ -1,7 +1,7 @@
 -- The queries of attempts and rollbacks. Placeholders are %(name)s; a query with typed parameters is prepared.
 --
--- Several are sent in one round trip, which is one transaction unless BEGIN and COMMIT stand in it. What they tell each
--- other is in settings of the session:
+-- Several are sent in one round trip, which is one transaction unless it contains BEGIN and COMMIT. They pass values to
+-- each other in settings of the session:
 --
 --   provisioner.held      whether the session holds the locks that lock_keys has asked for    until the transaction ends
 --   provisioner.attempt   the number of the attempt that claim_stage has begun, or ''           until the transaction ends
@@ -10,7 +10,7 @@
 --   provisioner.result    the job's result, as text that keeps the order of its fields          until it is set again
 
 -- name: claim_stage (job_id text, stage text)
--- A statement of its own after the one that took the lock: it sees what was committed while the lock was not yet held.
+-- Separate from the statement that acquires the lock, so that it sees what was committed before the lock was held.
 WITH claimed AS (
     UPDATE control_plane.provisioning_steps AS step
     SET status = 'running', attempt = step.attempt + 1, started_at = now(), completed_at = NULL
@@ -33,7 +33,7 @@ WITH claimed AS (
 SELECT set_config('provisioner.attempt', coalesce(max(attempt)::text, ''), true) FROM claimed;
 
 -- name: find_work (job_id text, stage text)
--- The job with its tenant and the stage, as the claim that may stand before it has left them.
+-- The job with its tenant and the stage, as left by the claim that may precede it.
 SELECT jobs.job_id, jobs.job_type, jobs.project_id, jobs.status AS job_status, jobs.payload,
        projects.organization_id, projects.owner_id, chosen.document AS tenant,
        (SELECT coalesce(array_agg(service ORDER BY created_at), '{}') FROM control_plane.service_registrations AS registration
@@ -75,7 +75,7 @@ WITH succeeded AS (
     FROM succeeded, control_plane.jobs
     WHERE jobs.job_id = %(job_id)s
 ), progressed AS (
-    -- The steps of one statement do not see each other's changes: this one is counted by hand.
+    -- The parts of one statement do not see each other's changes, so this stage is counted explicitly.
     UPDATE control_plane.jobs
     SET progress_percent = greatest(jobs.progress_percent, done.percent)
     FROM succeeded, (
@@ -88,7 +88,7 @@ WITH succeeded AS (
 SELECT set_config('provisioner.recorded', EXISTS (SELECT FROM succeeded)::text, false);
 
 -- name: record_result (job_id text)
--- What a job says when it has succeeded: whose it was, what its stages have answered, in their order, and when.
+-- The result of a succeeded job: its project and tenant, the outputs of its stages in order, and when it ended.
 SELECT set_config('provisioner.result', json_object_agg(field, value ORDER BY position)::text, false)
 FROM (
     SELECT field, value, position
@@ -123,7 +123,7 @@ SET output = current_setting('provisioner.result')::jsonb
 WHERE job_id = %(job_id)s AND stage = %(stage)s AND current_setting('provisioner.recorded')::boolean;
 
 -- name: record_tenant_state (job_id text)
--- A tenant lives as its project does: active or suspended.
+-- A live tenant has the status of its project: active or suspended.
 UPDATE control_plane.tenants
 SET state = jobs.status_on_success
 FROM control_plane.jobs
@@ -139,7 +139,7 @@ WHERE projects.project_id = jobs.project_id AND jobs.job_id = %(job_id)s
     AND current_setting('provisioner.recorded')::boolean;
 
 -- name: release_recorded
--- After the commit: whoever gets the lock next sees what was recorded.
+-- After the commit, so that the next holder of the lock sees what was recorded.
 SELECT pg_advisory_unlock_all();
 SELECT current_setting('provisioner.recorded')::boolean AS recorded,
        nullif(current_setting('provisioner.result', true), '')::json AS result;
@@ -159,8 +159,8 @@ FROM failed, control_plane.jobs
 WHERE jobs.job_id = %(job_id)s;
 
 -- name: record_rollback_started
--- From here on no forward attempt of this job can claim a stage or record an outcome. A job that was closed before any
--- compensation could begin is rolled back from here on as well.
+-- From here on no forward attempt of this job can claim a stage or record an outcome. This also begins the rollback of
+-- a job that was closed before any compensation could begin.
 WITH closed AS (
     UPDATE control_plane.jobs
     SET rollback_started_at = coalesce(rollback_started_at, now()), current_stage = 'rolling_back'
@@ -180,7 +180,7 @@ WHERE step.job_id = %(job_id)s AND step.status = 'running'
     AND jobs.job_id = step.job_id AND jobs.rollback_started_at IS NOT NULL;
 
 -- name: find_job_status
--- A job that was never opened, and whose rollback was incomplete, has its row from that rollback: nobody knew it before.
+-- The row of a job that never opened comes from its incomplete rollback, so such a job does not count as known.
 SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
        payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known,
        EXISTS (

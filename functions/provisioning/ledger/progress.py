@@ -1,4 +1,4 @@
-"""How far a job is, from the ledger."""
+"""A job's progress, read from the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class StepProgress(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A job and its stages. The percentage never goes back, and is 100 only when the project is active."""
+    """A job and its stages. The percentage never decreases, and is 100 only when the job has succeeded."""
 
     job_id: str
     project_id: str | None
@@ -54,7 +54,7 @@ class JobSummary(NamedTuple):
 
 @dataclass(frozen=True)
 class Resource:
-    """Something that a job created, or was about to create when it is not confirmed. Never a secret itself."""
+    """Something that a job created or, if not confirmed, was about to create. Never a secret's value."""
 
     kind: str
     name: str
@@ -63,7 +63,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Resources:
-    """What there is because of a job: what the registry holds now, and what its compensations removed."""
+    """What a job created: what the control plane still holds, and what compensations removed."""
 
     existing: list[Resource]
     removed: list[str]
@@ -95,7 +95,7 @@ class _Removed(NamedTuple):
 
 
 def get_progress(job_id: str) -> Progress | None:
-    """Return where the job stands, or None when the control plane does not know it. Raises ControlPlaneUnavailable."""
+    """Return the job's progress, or None if the control plane does not know it. Raise ControlPlaneUnavailable."""
     control = control_plane.connect()
     with control.transaction():
         job = control.fetch_one(Progress, BEGIN, QUERIES["find_job"], job_id=job_id)
@@ -105,13 +105,13 @@ def get_progress(job_id: str) -> Progress | None:
 
 
 def get_summaries(job_ids: Sequence[str]) -> dict[str, JobSummary]:
-    """Return those of the jobs that the control plane knows, by their id. Raises ControlPlaneUnavailable."""
+    """Return those of the jobs that the control plane knows, by their id. Raise ControlPlaneUnavailable."""
     rows = control_plane.connect().fetch_all(JobSummary, QUERIES["find_jobs"], job_ids=list(job_ids))
     return {row.job_id: row for row in rows}
 
 
 def get_resources(job_id: str) -> Resources:
-    """Return what the job has created and what was removed again. Raises ControlPlaneUnavailable."""
+    """Return what the job created and what was removed again. Raise ControlPlaneUnavailable."""
     control = control_plane.connect()
     tenants = control.fetch_all(_Tenant, QUERIES["find_tenants"], job_id=job_id)
     others = control.fetch_all(_Other, QUERIES["find_registrations_and_keys"], job_id=job_id)

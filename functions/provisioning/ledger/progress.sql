@@ -1,4 +1,4 @@
--- How far a job is, for whoever shows it. Placeholders are %(name)s.
+-- A job's progress, for display. Placeholders are %(name)s.
 
 -- name: find_job
 SELECT jobs.job_id, jobs.project_id, jobs.status, jobs.current_stage AS stage, jobs.progress_percent AS percent,
@@ -19,7 +19,7 @@ FROM control_plane.jobs
 WHERE job_id = ANY (%(job_ids)s);
 
 -- name: find_tenants
--- What is not gone and was not looked for and not found.
+-- All but those that are gone, or were looked for and not found.
 SELECT tenant_id, state, secret_arn, prepared IS NOT NULL AS is_made
 FROM control_plane.tenants
 WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed', 'active', 'suspended')

@@ -1,4 +1,4 @@
-"""A compensation at work: it closes the job to forward attempts, and records what it removed."""
+"""A compensation in flight: it closes the job to forward attempts, and records what it removed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,31 +11,31 @@ from provisioning.stage import Stage
 
 
 class Undone(NamedTuple):
-    """What a compensation removed, and what nobody knows whether it is left."""
+    """What a compensation removed, and what may be left without anybody knowing."""
 
     removed: Sequence[str]
     unknown: Sequence[str] = ()
 
 
 class Rollback(NamedTuple):
-    """A compensation at work, holding the locks of the stages that it undoes."""
+    """A compensation in flight, holding the locks of the stages that it undoes."""
 
     control: ControlPlane
     stages: Sequence[Stage]
     job_id: str
     is_known: bool
-    """False where the control plane knows the job from an earlier rollback of it at most, as after a restore."""
+    """False if the control plane knows the job at most from an earlier rollback of it, as after a restore."""
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     has_begun: bool = True
     """Whether any of the stages has had an attempt, as far as the control plane knows."""
     is_forgotten: bool = False
-    """Step Functions does not know the job's execution any more, so only a register that names the job counts."""
+    """Whether Step Functions has forgotten the job's execution: then only a register that names the job counts."""
 
     def check(self) -> None:
-        """Guarantee that this compensation still holds its locks, which its session does for as long as it lives.
+        """Check that this compensation still holds its locks, which last as long as its session.
 
-        To be called before every effect that no other lock guards. Raises ControlPlaneUnavailable.
+        Call it before every effect that no other lock guards. Raise ControlPlaneUnavailable.
         """
         self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key)
 
@@ -60,8 +60,8 @@ def begin(
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
 
-    Return None when there is nothing to undo: the job has succeeded, and then its tenant is live.
-    Raises StageInProgress while a forward attempt is at work within its time.
+    Return None if there is nothing to undo: the job has succeeded, and its tenant is live. Raise StageInProgress while
+    a forward attempt is in flight and within its time.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
     job = control_plane.connect().fetch_one(Status, *started, job_id=job_id, stages=_names(stages))

@@ -1,4 +1,4 @@
-"""Runs a stage's action or compensation: claims it in the ledger, maps its errors, logs it and records the outcome."""
+"""Run a stage's action or compensation: claim it in the ledger, map its errors, log it and record the outcome."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,13 +42,13 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
     intent: Intent | None = None,
     unwanted: Output | None = None,
 ) -> Output:
-    """Run one attempt of a stage and return its output; a stage that has succeeded returns what it had recorded.
+    """Run one attempt at a stage and return its output; a stage that has already succeeded returns its recorded output.
 
     The action records its own outcome (Attempt.succeed), in one transaction with the record of its work. The intent is
-    written with the claim, before the action begins. A stage that the job does not want returns what it answers then.
+    written with the claim, before the action begins. A stage that the job does not want returns `unwanted`.
 
-    Raises the typed error of what went wrong; a transient one of the given type when PostgreSQL or AWS may answer
-    differently later. An attempt that resumes after its job was rolled back undoes what it may still have done.
+    Raise a typed error: `failure` if PostgreSQL may answer differently later. An attempt that resumes after its job was
+    rolled back undoes what it may still have done.
     """
     job_id = str(event["job_id"])
     with reporting(str(stage), job_id, failure):
@@ -71,9 +71,9 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
 def run_compensation(
     stages: Sequence[Stage], event: Event, context: LambdaContext, *, compensation: Compensation
 ) -> Output:
-    """Undo what this job's stages created and return {removed, unknown}; doing it again removes nothing more.
+    """Undo what this job's stages created and return {removed, unknown}; repeating it removes nothing more.
 
-    Raises RollbackFailed, StageInProgress or ControlPlaneUnavailable when it has to be tried again.
+    Raise RollbackFailed, StageInProgress or ControlPlaneUnavailable if it has to be retried.
     """
     job_id = str(event["job_id"])
     with reporting("compensation", job_id, RollbackFailed):
@@ -107,7 +107,7 @@ def reporting(stage: str, job_id: str, failure: type[ProvisioningError]) -> Iter
 
 
 def typed_error(error: Exception, failure: type[ProvisioningError]) -> ProvisioningError:
-    """Return the error itself when it is typed, and otherwise the type that its facts give it."""
+    """Return the error itself if it is typed, and otherwise the typed error that it maps to."""
     if isinstance(error, ProvisioningError):
         return error
     if isinstance(error, psycopg2.Error):
@@ -141,7 +141,7 @@ def _recorded_failure(attempt: Attempt, failure: type[ProvisioningError]) -> Ite
 
 
 def _best_effort(record: Callable[[], None]) -> None:
-    """The error that is being recorded matters more than that it could not be recorded: it reaches the caller."""
+    """Record a failure, best effort: its error must reach the caller even if it cannot be recorded."""
     try:
         record()
     except ProvisioningError as error:

@@ -1,4 +1,4 @@
-"""What the registers say of a job where the control plane's word is not enough: a forgotten job, a restored backup."""
+"""What the registers say of a job when the control plane does not suffice: a forgotten job, a restored backup."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from provisioning.tenant import holding
 
 
 def refusals(rollback: Rollback) -> list[str]:
-    """Return why a job that Step Functions has forgotten is not to be rolled back; nothing for any other job.
+    """Return why a job that Step Functions has forgotten must not be rolled back; nothing for any other job.
 
-    Only where control plane and register both name it as unfinished is anything undone. Raises psycopg2.Error.
+    It is rolled back only where control plane and register both name it as unfinished. Raise psycopg2.Error.
     """
     if not rollback.is_forgotten:
         return []
@@ -28,10 +28,11 @@ def refusals(rollback: Rollback) -> list[str]:
 
 
 def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
-    """Return the tenants that a register alone gives to this job, and what nobody knows.
+    """Return the tenants that only a register gives to this job, and what remains unknown.
 
-    They are looked for when the control plane does not know the job, or that the tenant in the state is its own, as
-    after its restore from a backup, and are written down there. Raises psycopg2.Error.
+    The registers are searched if the control plane, as after a restore from a backup, does not know the job, or does
+    not know that the tenant in the state is the job's. Tenants that are found are recorded in the control plane. Raise
+    psycopg2.Error.
     """
     control, tenant_id, job_id = rollback.control, rollback.tenant_id, rollback.job_id
     known = holding.find(control, tenant_id) if tenant_id is not None else None
@@ -58,7 +59,7 @@ def found_in_registers(rollback: Rollback) -> tuple[list[Tenant], list[str]]:
 
 
 def changing(rollback: Rollback, clusters: Sequence[Cluster]) -> list[str]:
-    """Return the tenants whose way in this job is changing, as the registers of these clusters have it."""
+    """Return the tenants whose access this job is changing, according to the registers of these clusters."""
     identity, job_id = rollback.control.identity(), rollback.job_id
     found: list[str] = []
     for cluster in clusters:
@@ -68,8 +69,8 @@ def changing(rollback: Rollback, clusters: Sequence[Cluster]) -> list[str]:
 
 
 def changed_in_registers(rollback: Rollback) -> list[str]:
-    """Return, in words, what a job has changed that the control plane has forgotten, and with it how things were."""
+    """Describe what a job has changed whose former state the control plane has lost."""
     return [
-        f"tenant {tenant_id}: the control plane does not know how it was before this job changed the way into it"
+        f"tenant {tenant_id}: the control plane does not know the access that it had before this job changed it"
         for tenant_id in changing(rollback, rollback.control.clusters())
     ]

@@ -1,8 +1,8 @@
 """The services that a tenant is registered with, and the one list of adapters.
 
-Of the functions, a new adapter is one file here, with its .sql if it sends any, and one line in ADAPTERS. Outside them
-it is its name in the template's AllowedValues and in docs/operations.md, and a test double of its contract, which
-tests/test_service_names.py asks for.
+A new adapter is one file here, with its .sql if it sends any, and one line in ADAPTERS. Outside functions/ it needs its
+name in the template's AllowedValues and in docs/operations.md, and a test double of its contract:
+tests/test_service_names.py requires them.
 """
 
 import functools
@@ -23,7 +23,7 @@ ADAPTERS = {
     "supabase-storage": "supabase_storage.SupabaseStorage",
     "supavisor": "supavisor.Supavisor",
 }
-"""The file and the class of each; a file is imported where the settings name its adapter, and nowhere else."""
+"""The file and the class of each; a file is imported only if the settings name its adapter."""
 
 
 def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:

@@ -1,4 +1,4 @@
-"""What every service adapter does, and the tenant that it does it for."""
+"""The interface of a service adapter, and the tenant as an adapter sees it."""
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provisioning.ledger.job import Job
 
 MIGRATION_SECONDS = 30.0
-"""What a request may take in which a service migrates the tenant database; an attempt has some 40 seconds in all."""
+"""The time limit of a request in which a service migrates the tenant database; an attempt has some 40 s in all."""
 
 STATEMENT_TIMEOUT_SECONDS = 10
 
@@ -41,9 +41,9 @@ class ServiceTenant:
     def external_id(self) -> str:
         """The tenant's name at every service: the tenant_id.
 
-        A service without idempotency keys overwrites and removes by name alone, whoever asks. The tenant_id is random
-        and never used again, so no other tenant's registration can have this name. It is a DNS label, because Realtime
-        and Storage find their tenant by the host that is asked for.
+        A service without idempotency keys overwrites and removes by name, whoever sends the request. The tenant_id is
+        random and never used again, so no other tenant's registration can have this name. It is a DNS label, because
+        Realtime and Storage find their tenant by the host of a request.
         """
         return self.job.tenant.tenant_id
 
@@ -55,8 +55,8 @@ class ServiceTenant:
     def slot_name(self) -> str:
         """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes.
 
-        It does not contain "realtime": Realtime's removal of a tenant ends and drops every slot of the server that has
-        that in its name, whichever database it is in.
+        It does not contain "realtime": when Realtime removes a tenant, it ends and drops every slot of the server that
+        has that in its name, in any database.
         """
         return f"changes_{self.external_id}"
 
@@ -108,17 +108,18 @@ class ServiceTenant:
 
 
 class Adapter(ABC):
-    """How one kind of service takes tenants.
+    """How tenants are registered with one kind of service.
 
-    Only a registration needs more than the tenant_id: upkeep removes registrations of tenants whose job is forgotten,
-    and a suspended tenant's database is closed.
+    Only `register` may need more than the tenant_id: upkeep removes registrations of tenants whose job is forgotten,
+    and the database of a suspended tenant is closed.
 
-    Every method raises ServiceRegistrationFailed when trying again may help, ServiceRejectedRegistration on a final
-    no, Misconfigured when a setting or a secret is missing, and psycopg2.Error from the tenant's database.
+    Every method raises ServiceRegistrationFailed if a retry may help, ServiceRejectedRegistration if the service
+    rejects the request permanently, Misconfigured if a setting or a secret is missing, and psycopg2.Error from the
+    tenant's database.
     """
 
     tenants_path = "/tenants"
-    """Where the service has its tenants, below the base URL."""
+    """The path of the service's tenants, below the base URL."""
 
     def __init__(self, client: ServiceClient) -> None:
         self.client = client
@@ -130,7 +131,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def register(self, tenant: ServiceTenant) -> Registration:
-        """Register the tenant, and return once the service has said that it can serve it.
+        """Register the tenant, and return once the service reports that it can serve it.
 
         A repeated call leaves one registration. Raise ServiceRegistrationFailed while the tenant is not ready.
         """
@@ -147,17 +148,17 @@ class Adapter(ABC):
     def ready(self, tenant_id: str) -> bool:
         """Return whether the service says that it can serve the tenant."""
 
-    def suspend(self, tenant_id: str) -> bool:  # noqa: ARG002 (an adapter with a way needs it)
-        """Have the service serve the tenant no more, and keep its registration; repeating it changes nothing.
+    def suspend(self, tenant_id: str) -> bool:  # noqa: ARG002 (an adapter that can suspend needs it)
+        """Have the service stop serving the tenant and keep its registration; repeating it changes nothing.
 
-        Return whether that is so: False when the contract has no way, or the service does not know the tenant.
+        Return whether it did: False if its contract offers no way, or it does not know the tenant.
         """
         return False
 
     def resume(self, tenant_id: str) -> bool:  # noqa: ARG002 (as for suspend)
         """Have the service serve the tenant again; repeating it changes nothing.
 
-        Return whether that is so: False when the contract has no way, or the service does not know the tenant.
+        Return whether it did: False if its contract offers no way, or it does not know the tenant.
         """
         return False
 

@@ -1,6 +1,7 @@
-"""HTTP to the services that a project is registered with: what every adapter in services/ stands on.
+"""The HTTP client of every service adapter.
 
-Retry, timeouts, the rules for URLs, the tokens and what an error may say live here once. What is sent is an adapter's.
+Retries, timeouts, the rules for URLs, tokens and what an error may say are defined here, once. Adapters define what is
+sent.
 """
 
 import functools
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 8.0
 RESERVED_SHARE = 0.12
-"""Of an invocation's time, what is left to it when its last request ends, to record how it ended: 6 of 50 seconds."""
+"""Share of an invocation's time that is reserved for recording the outcome: 6 of 50 seconds."""
 
 QUICK_RETRIES = 2
 FIRST_PAUSE_SECONDS = 0.2
@@ -34,27 +35,27 @@ LONGEST_RETRY_AFTER_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 64 * 1024
 TRANSIENT_STATUS = frozenset({408, 425, 429})
 BUSY_STATUS = frozenset({429, 503})
-"""What is asked again at once."""
+"""Answers after which the same attempt retries."""
 
 HOST = re.compile(r"[0-9A-Za-z.:%-]+")
 METADATA_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
-"""What a header can carry. http.client quotes what it refuses, so nothing else gets that far."""
+"""What a header can carry. http.client quotes a value that it refuses, so no other token may reach it."""
 
 _environment = threading.local()
 
 
 Authorize = Callable[[str], Mapping[str, str]]
-"""Makes the headers that prove who asks, from the service's token or signing secret."""
+"""Makes the headers that authorize a request, from the service's token or signing secret."""
 
 
 def deadline(remaining_milliseconds: int) -> float:
-    """Returns until when, on the monotonic clock, the requests of an invocation with so much time left may take."""
+    """Return the monotonic time by which the requests of an invocation with that much time left must end."""
     return time.monotonic() + remaining_milliseconds / 1000 * (1 - RESERVED_SHARE)
 
 
 class ServiceClient:
-    """Sends requests to one service, all of them until one deadline.
+    """Send requests to one service, all before one deadline.
 
     The base URL comes from the settings and is never taken from a payload.
     """
@@ -76,11 +77,11 @@ class ServiceClient:
         unauthorized: int = 401,
         seconds: float | None = None,
     ) -> tuple[int, bytes]:
-        """Returns the status and the body of the answer; what is busy, or did not take the connection, is asked again.
+        """Return the status and the body of the answer; retry a service that is busy or refuses the connection.
 
-        The status `unauthorized` says that the token is wrong: it may have been rotated since this environment read
-        it, so it is read once more. Raises ServiceRegistrationFailed when there is no answer within the seconds that
-        it may take, 8 unless told otherwise, or before the deadline.
+        The status `unauthorized` means that the token is wrong: it may have been rotated since this environment read
+        it, so it is read again, once. Raise ServiceRegistrationFailed if there is no answer within the given seconds, 8
+        by default, or before the deadline.
         """
         sent = {"Accept": "application/json", "Content-Type": "application/json"} | dict(headers or {})
         url = f"{self.base_url}{path}"
@@ -92,7 +93,7 @@ class ServiceClient:
         return status, answer
 
     def refusal(self, status: int) -> Exception:
-        """Returns the error for a status that is none of the adapter's: permanent for a final no, else transient."""
+        """Return the error for a status that the adapter does not expect: permanent for a rejection, else transient."""
         if status < 300:
             return ServiceRegistrationFailed(f"{self.service} answered {status}, which its contract does not know")
         if status >= 500 or status in TRANSIENT_STATUS:
@@ -100,7 +101,7 @@ class ServiceClient:
         return ServiceRejectedRegistration(f"{self.service} answered {status}")
 
     def document(self, content: bytes) -> dict[str, Any]:
-        """Returns the JSON object in an answer. Raises ServiceRegistrationFailed when it is none, or too large."""
+        """Return the JSON object in an answer. Raise ServiceRegistrationFailed if it is not one, or too large."""
         try:
             body = json.loads(content) if len(content) <= LARGEST_ANSWER_BYTES else None
         except (ValueError, RecursionError):
@@ -138,13 +139,13 @@ class ServiceClient:
         *,
         kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
-        # Here and not at the top: by now botocore, which the token was read with, has imported it.
+        # Imported here because botocore, which read the token, has already imported it.
         import urllib3
         from urllib3.exceptions import HTTPError, ProtocolError
 
         left = min(patience, self._ends_at - time.monotonic())
         if left <= 0:
-            raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left to ask it more")
+            raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left for another request")
         ends_at = time.monotonic() + left
         timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, left), read=left)
         connections = _pool().connection_from_url(url)
@@ -159,14 +160,14 @@ class ServiceClient:
                 response.close()
         except HTTPError as error:
             if isinstance(getattr(error, "reason", error), ProtocolError) and 0 < opened == connections.num_connections:
-                # It went over a connection that may have ended while this environment slept: once more, over a new one.
-                # What adapters send may arrive twice.
+                # It went over a kept connection, which may have ended while this environment was frozen: retry once
+                # over a new one. Every request of an adapter may arrive twice.
                 return self._send_once(method, url, headers, content, patience, kept=False)
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
 
 
 def _read(response: "urllib3.BaseHTTPResponse", deadline: float) -> bytes:
-    """Reads no more than is allowed and no longer than until the deadline, however slowly the body comes."""
+    """Read no more than is allowed, and only until the deadline, however slowly the body arrives."""
     from urllib3.exceptions import ReadTimeoutError
 
     content = b""
@@ -181,7 +182,7 @@ def _read(response: "urllib3.BaseHTTPResponse", deadline: float) -> bytes:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Returns the seconds that a Retry-After asks for, up to our limit; a date, or what says nothing, is None."""
+    """Return the seconds of a Retry-After, up to our limit; None for a date or anything else."""
     return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header and header.isdecimal() else None
 
 
@@ -209,7 +210,7 @@ def _checked_url(url: str, *, plain_http: bool) -> str:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Returns the address that a host is, in any way of writing it that the operating system takes, or None."""
+    """Return the address that a host denotes, in any notation that the operating system accepts, or None."""
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
     except OSError:

@@ -23,7 +23,7 @@ LONGEST_TEXT = 512
 
 
 class Generic(Adapter):
-    """Registers tenants with a service that keeps the contract above."""
+    """Register tenants with a service that keeps the contract above."""
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:

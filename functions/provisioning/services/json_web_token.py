@@ -1,4 +1,4 @@
-"""JSON Web Tokens signed with HS256 (RFC 7515, RFC 7519): made where they are needed, and kept nowhere."""
+"""JSON Web Tokens signed with HS256 (RFC 7515, RFC 7519): made when needed and never stored."""
 
 import base64
 import hashlib
@@ -13,20 +13,20 @@ PROJECT_KEY_SECONDS = 10 * 365 * 24 * 3600
 
 
 def sign(secret: str, claims: Mapping[str, object]) -> str:
-    """Returns the signed token. The same secret and claims give the same token."""
+    """Return the signed token. The same secret and claims give the same token."""
     content = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
     signature = hmac.new(secret.encode(), content.encode(), hashlib.sha256).digest()
     return f"{content}.{_base64url(signature)}"
 
 
 def bearer(secret: str) -> dict[str, str]:
-    """Returns the Authorization header of one request: a token that is good for a minute from now."""
+    """Return the Authorization header of one request, with a token that is valid for one minute."""
     now = int(time.time())
     return {"Authorization": f"Bearer {sign(secret, {'iat': now, 'exp': now + SHORT_LIVED_SECONDS})}"}
 
 
 def project_key(jwt_secret: str, role: str, issued_at: int) -> str:
-    """Returns a project's `anon` or `service_role` key, issued at that Unix time: the same one whenever it is asked."""
+    """Return a project's `anon` or `service_role` key, issued at that Unix time: the same one every time."""
     claims = {"role": role, "iss": "provisioner", "iat": issued_at, "exp": issued_at + PROJECT_KEY_SECONDS}
     return sign(jwt_secret, claims)
 

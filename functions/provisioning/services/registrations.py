@@ -1,4 +1,4 @@
-"""The registrations of a tenant that are written down, their suspension and their removal."""
+"""The recorded registrations of a tenant: their suspension, resumption and removal."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
 KEPT = "kept"
-"""Of a service that goes on as it was when a tenant is suspended or resumed."""
+"""The outcome of a service that a suspension or resumption leaves as it was."""
 
 
 class Registered(NamedTuple):
@@ -24,7 +24,7 @@ class Registered(NamedTuple):
 
 
 def of_job(control: ControlPlane, job_id: str) -> list[Registered]:
-    """Return the registrations that a job has declared: a superseded attempt may have made again what was removed."""
+    """Return the registrations that a job has declared, removed or not: a superseded attempt may have repeated one."""
     return control.fetch_all(Registered, QUERIES["find_registrations_of_job"], job_id=job_id)
 
 
@@ -34,7 +34,7 @@ def of_tenant(control: ControlPlane, tenant_id: str) -> list[Registered]:
 
 
 def record_possible(control: ControlPlane, tenant_id: str, job_id: str) -> None:
-    """Write down that the tenant may be registered with every service that the settings name."""
+    """Record that the tenant may be registered with every service that the settings name."""
     for service in Service:
         if configuration.optional(f"{service.upper()}_SERVICE_URL"):
             facts = {"tenant_id": tenant_id, "service": str(service), "job_id": job_id}
@@ -42,9 +42,9 @@ def record_possible(control: ControlPlane, tenant_id: str, job_id: str) -> None:
 
 
 def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float) -> list[str]:
-    """Remove registrations by that monotonic time, write that down, and name what there was.
+    """Remove registrations by that monotonic time, record it, and return what was removed.
 
-    One service that does not answer keeps no other from being asked; its error is raised once all were.
+    A service that does not answer does not keep the others from being asked; its error is raised at the end.
     """
     removed: list[str] = []
 
@@ -58,11 +58,11 @@ def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float
 
 
 def suspend(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
-    """Have every service that the tenant is registered with serve it no more, by that monotonic time.
+    """Have every service that the tenant is registered with stop serving it, by that monotonic time.
 
-    Return by service "suspended", or "kept" where the service goes on as it was: its contract has no way, or it does
-    not know the tenant. Registrations stay, and nothing is written to the control plane. One service that does not
-    answer keeps no other from being asked; its error is raised once all were.
+    Return by service "suspended", or "kept" if the service stays as it was: its contract offers no way, or it does not
+    know the tenant. Registrations stay, and nothing is written to the control plane. A service that does not answer
+    does not keep the others from being asked; its error is raised at the end.
     """
     return _told(control, tenant_id, ends_at, lambda adapter: adapter.suspend(tenant_id), "suspended")
 
@@ -92,7 +92,7 @@ def _ask_each(declared: Sequence[Registered], ends_at: float, ask: Callable[[Reg
     refused: list[Exception] = []
     for asked, one in enumerate(declared):
         now = time.monotonic()
-        # An equal share of what is left: one that hangs uses up no other's time.
+        # An equal share of the time left, so that a service that hangs does not use up another's.
         share = (ends_at - now) / (len(declared) - asked)
         try:
             ask(one, adapter_for(Service(one.service), now + share))

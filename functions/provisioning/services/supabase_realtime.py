@@ -9,16 +9,17 @@ that has bulk_health.
     GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ...}}
     DELETE {base}/api/tenants/{external_id}          204, also when absent; 500 when it could not stop the tenant
 
-A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a
-PUT of a tenant that it keeps does not migrate: what is kept and not healthy is therefore removed and put once more. A
-DELETE that was answered 500 has removed the tenant nevertheless, and the next is answered 204.
+A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a PUT
+of a tenant that it keeps does not migrate: a tenant that is kept but not healthy is therefore removed and put again. A
+DELETE that is answered 500 has removed the tenant nevertheless, and the next is answered 204.
 
-It gets the login of REALTIME_DATABASE_SECRET_ID, which it alone has and which may do what its migrations, since
-20240401105812_create_realtime_admin_and_move_ownership, and its slots take (docs/operations.md, Services). What these
-migrations then need of a tenant's database is given before the PUT, over the tenant's login. They were read, and with
-them what makes the slots, at 59bea849747a387b01294df9a526b74a556beb78 (lib/realtime/tenants/migrations.ex and
-repo/migrations/20260211000000_squash_migrations.ex). Without the setting it gets the tenant's own login, and nothing is
-given: a login with REPLICATION can drop every slot of the server.
+Realtime gets the login of REALTIME_DATABASE_SECRET_ID, which no other service has. That login has the rights that its
+slots need, and its migrations since 20240401105812_create_realtime_admin_and_move_ownership (docs/operations.md,
+Services). What these migrations need in a tenant's database is granted before the PUT, over the tenant's login. The
+migrations and the code that makes the slots were read at 59bea849747a387b01294df9a526b74a556beb78
+(lib/realtime/tenants/migrations.ex and repo/migrations/20260211000000_squash_migrations.ex). Without the setting
+Realtime gets the tenant's own login, and nothing is granted: a login with REPLICATION can drop every slot of the
+server.
 
 Suspension was read in lib/realtime/api.ex and the controller at 833cf36c3a3603fff5ae5a8a0ce473a21d5fedd4:
 
@@ -53,7 +54,7 @@ UNAUTHORIZED = 403
 
 
 class SupabaseRealtime(Adapter):
-    """Registers tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
+    """Register tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
 
     tenants_path = "/api/tenants"
 

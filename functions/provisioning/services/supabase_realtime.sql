@@ -1,8 +1,8 @@
 -- What Realtime needs of a tenant's database, over the tenant's own login. Placeholders are {name}, composed by psycopg2.sql.
 
 -- name: prepare_realtime_schema
--- As the tenant's owner, for the login that only Realtime has: what its migrations and its readers take for granted. The
--- publication is the tenant's, who adds the tables that Realtime tells of.
+-- As the tenant's owner, for the login that only Realtime has: what its migrations and its readers require. The
+-- publication belongs to the tenant, who adds the tables whose changes Realtime sends.
 GRANT CONNECT, CREATE ON DATABASE {database} TO {realtime};
 CREATE SCHEMA IF NOT EXISTS realtime;
 GRANT ALL ON SCHEMA realtime TO {realtime} WITH GRANT OPTION;

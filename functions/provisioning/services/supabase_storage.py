@@ -11,10 +11,10 @@ The header `apikey` holds the token; a wrong one is answered 401. POST is insert
 it is not used; GET {base}/tenants/{tenant_id} answers with every secret of the tenant, so it is not asked. Each PUT
 migrates again. Objects and the storage schema stay after a DELETE: the schema goes with the database.
 
-Its migrations run with the tenant's own login, in a service that has DB_INSTALL_ROLES=false and as DB_SUPER_USER a role
-of the cluster, for example service_role: to create roles and to be granted postgres takes a superuser. What they then
-leave out is done here, over the same login: the grants on the schema before they run, and after it a policy for
-service_role on every table, because on RDS no role can be made that walks past row level security.
+Its migrations run with the tenant's own login. The service must have DB_INSTALL_ROLES=false and, as DB_SUPER_USER, a
+role of the cluster such as service_role: only a superuser can create roles and be granted postgres. What the migrations
+then omit is done here, over the same login: grants on the schema before they run, and afterwards a policy for
+service_role on every table, because on RDS no role can be created that bypasses row level security.
 """
 
 from contextlib import closing
@@ -35,7 +35,7 @@ FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
 
 
 class SupabaseStorage(Adapter):
-    """Registers tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
+    """Register tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:

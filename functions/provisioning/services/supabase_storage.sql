@@ -1,8 +1,8 @@
 -- What Storage needs of a tenant's database, over the tenant's own login. Placeholders are {name}, composed by psycopg2.sql.
 
 -- name: prepare_storage_schema
--- As the tenant's owner. With DB_INSTALL_ROLES=false, without which only a superuser can run them, Storage's migrations
--- leave out these grants, and what they create would be closed to the roles of the tokens.
+-- As the tenant's owner. Only a superuser can run Storage's migrations without DB_INSTALL_ROLES=false. With it they
+-- omit these grants, and what they create would be closed to the roles of the tokens.
 CREATE SCHEMA IF NOT EXISTS storage;
 GRANT USAGE ON SCHEMA storage TO {shared_roles};
 ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {shared_roles};
@@ -11,7 +11,7 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT EXECUTE ON FUNCTIONS TO {shared
 ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT USAGE ON TYPES TO {shared_roles};
 
 -- name: find_closed_tables
--- Those of Storage's tables that row level security closes to the service's own role.
+-- The tables of Storage that row level security closes to the service's own role.
 SELECT relname::text
 FROM pg_class
 WHERE relnamespace = to_regnamespace('storage') AND relkind IN ('r', 'p') AND relrowsecurity

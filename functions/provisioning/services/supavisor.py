@@ -8,12 +8,12 @@ lib/supavisor/helpers.ex at 0337fb59677a5d4e9d78d8297378fff9246e2b52.
     DELETE {base}/api/tenants/{external_id}   204, or 404 when absent
 
 A wrong token is answered 403. It signs in to the database before it keeps anything, so a tenant that it keeps is ready.
-It answers 400 {"error": "Can't connect the user ..."} to a wrong password and to a database that does not answer alike:
-that is tried again. To a certificate that it cannot use, or that is missing, it answers 400 {"error": "Invalid
-'upstream_...' ..."}: that is final.
+It answers 400 {"error": "Can't connect the user ..."} both to a wrong password and if the database does not answer:
+that is retried. To an unusable or missing certificate it answers 400 {"error": "Invalid 'upstream_...' ..."}: that is
+final.
 
 It checks the database's certificate against one CA, its GLOBAL_UPSTREAM_CA_PATH or else the tenant's, and takes no
-bundle. The configured root certificate is sent when it is one; from a bundle nobody can tell which CA a server has.
+bundle. The configured root certificate is sent if it is a single one: a bundle does not show which CA a server has.
 
 The ban was read in tenant_controller.ex and lib/supavisor/tenants.ex at 03e5cc5697904df3b98b2e4a587bbbd5bc054157:
 
@@ -36,7 +36,7 @@ from provisioning.services import json_web_token
 from provisioning.services.adapter import Adapter, Registration, ServiceTenant, tls_enforced
 
 POOL_SIZE = 20
-"""Of the tenant's limit of 60 connections, so that direct ones and other services find room."""
+"""Of the tenant's limit of 60 connections; the rest is for direct connections and other services."""
 
 BAN_REASON = "project suspended"
 """What the tenant's clients are told."""
@@ -47,7 +47,7 @@ BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 class Supavisor(Adapter):
-    """Registers tenants with Supavisor. The service's token is its API_JWT_SECRET."""
+    """Register tenants with Supavisor. The service's token is its API_JWT_SECRET."""
 
     tenants_path = "/api/tenants"
 
@@ -75,7 +75,7 @@ class Supavisor(Adapter):
 
     @override
     def ready(self, tenant_id: str) -> bool:
-        """Of a tenant that is kept, a ban is all that keeps it from being served."""
+        """Return whether the tenant exists without a ban: only a ban keeps a tenant from being served."""
         answer = self._find(tenant_id)
         if answer is None:
             return False
@@ -137,5 +137,5 @@ def _certificate() -> str | None:
         text = Path(path).read_text(encoding="ascii", errors="ignore") if path else ""
     except OSError:
         raise Misconfigured("DATABASE_SSL_ROOT_CERT cannot be read") from None
-    # What may stand before the certificate, a name for people, keeps Supavisor from seeing that it is one.
+    # Text before the certificate, such as a name for people, keeps Supavisor from recognizing it.
     return text[text.index(BEGIN_CERTIFICATE) :] if text.count(BEGIN_CERTIFICATE) == 1 else None

@@ -1,8 +1,8 @@
-"""The way into a tenant's database is closed, and opened again as it was. A closed tenant keeps all that it has.
+"""Close the access to a tenant's database, and restore it as it was. A closed tenant keeps its data.
 
-A tenant is closed when nobody can come in and nobody is in. Its logins are closed first; who was let in before that is
-ended, and comes to a database that lets nobody connect. What the owner grants meanwhile is revoked with the rest. Both
-directions can be repeated, and neither needs the tenant to be healthy.
+A tenant is closed when nobody is connected and nobody can connect. Its logins are closed first. Sessions that were let
+in before are ended, and cannot return, because CONNECT is revoked. What the owner grants in between is revoked with the
+rest. Both directions are idempotent, and neither needs a healthy tenant.
 """
 
 import time
@@ -17,7 +17,7 @@ from provisioning.tenant.gate import Entered
 from provisioning.tenant.suspensions import Suspension, WayIn
 
 LOOKS = 2
-"""Looks in a row that have to find nobody."""
+"""How many consecutive looks have to find nobody."""
 
 PAUSE_SECONDS = 0.02
 
@@ -30,7 +30,7 @@ class Ended(NamedTuple):
     slots: int = 0
 
     def with_more(self, before: Entered, after: Entered) -> "Ended":
-        """Return these and what one look found and the next did not."""
+        """Return these counts plus what one look found and the next did not."""
         gone = (max(0, getattr(before, name) - getattr(after, name)) for name in self._fields)
         return Ended(*(count + more for count, more in zip(self, gone, strict=True)))
 
@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None], ends_at: float) -> Ended:
     """Close a live tenant for a job, by that monotonic time, and return what was ended.
 
-    Raise SuspensionFailed, naming what is left, when somebody is still in at that time, and what gate.held raises.
+    Raise SuspensionFailed, naming what is left, if the tenant is not empty by then, and what gate.held raises.
     """
 
     def intend(logins: list[str], way_in: WayIn) -> Suspension:
@@ -51,7 +51,7 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
             is_closed, is_revoked, way_in = held.close_logins(), True, held.find_way_in()
             let_in |= way_in.let_in
             entering = emptying.empty(held, sorted(let_in))
-            # What an owner has granted is kept for as long as it can still grant.
+            # An owner's grants are recorded only once it cannot change them any more.
             if is_closed and (is_kept or not (before.of_its_login or entering)):
                 if not is_kept:
                     suspensions.record_grants(control, tenant.tenant_id, job_id, way_in)
@@ -63,24 +63,24 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
             if looks == LOOKS:
                 return ended
             if looks == 0 and time.monotonic() > ends_at:
-                locked = "" if is_closed and is_revoked else ", and a lock in the way"
-                raise SuspensionFailed(f"left in the tenant: {after.left or f'{entering} who are coming in'}{locked}")
+                locked = "" if is_closed and is_revoked else ", and a lock blocks closing it"
+                raise SuspensionFailed(f"left in the tenant: {after.left or f'{entering} logins in progress'}{locked}")
             time.sleep(PAUSE_SECONDS)
 
 
 def open_again(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None]) -> int:
-    """Put a tenant's privileges and logins back for a job, in one transaction; back already, change nothing.
+    """Restore a tenant's privileges and logins for a job, in one transaction; idempotent.
 
-    Return how many of its logins can log in again. Raise ResumptionFailed when the control plane does not know what
-    they were, and what gate.held raises.
+    Return how many of its logins can log in again. Raise ResumptionFailed if the control plane has no record of them,
+    and what gate.held raises.
     """
 
     def intend(_logins: list[str], _way_in: WayIn) -> Suspension:
         kept = suspensions.record_opening(control, tenant.tenant_id, job_id)
         if kept is None:
-            raise ResumptionFailed("the control plane does not know what the way into the tenant was")
+            raise ResumptionFailed("the control plane has no record of the tenant's access before its suspension")
         if kept.job_id != job_id:
-            raise JobClosed("a later job has the tenant")
+            raise JobClosed("a later job holds the tenant")
         return kept
 
     with gate.held(control, tenant, job_id, check, intend) as held:

@@ -21,7 +21,7 @@ FORM = rf"[A-Za-z0-9-]{{1,32}}_(?:{'|'.join(KINDS)})_[0-9A-Za-z]{{{RANDOM_CHARAC
 
 
 class ApiKey:
-    """A key as it is shown once. Its text does not appear in the object's own."""
+    """A key as it is shown once. Its text does not appear in the object's repr."""
 
     def __init__(self, kind: str, text: str) -> None:
         self.kind = kind
@@ -39,7 +39,7 @@ class ApiKey:
 
 
 def generate(prefix: str, count: int) -> list[ApiKey]:
-    """Returns new keys in the order publishable, secret, service_role, then secret again."""
+    """Return new keys in the order publishable, secret, service_role, then secret again."""
     kinds = [KINDS[position] if position < len(KINDS) else "secret" for position in range(count)]
     return [_generate_one(prefix, kind) for kind in kinds]
 
@@ -52,7 +52,7 @@ def is_well_formed(text: str) -> bool:
 
 
 def matches(text: str, digest: bytes) -> bool:
-    """Tells in constant time whether the text is the key behind the digest."""
+    """Return, in constant time, whether the text is the key behind the digest."""
     return hmac.compare_digest(hashlib.sha256(text.encode()).digest(), digest)
 
 

@@ -1,4 +1,4 @@
-"""Who is in a tenant is ended: sessions, those that are coming in, and what outlives a session."""
+"""End everything that is in a tenant: sessions, logins in progress, and what outlives a session."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -35,10 +35,11 @@ class Prepared(NamedTuple):
 
 
 def empty(gate: Gate, let_in: Sequence[str]) -> int:
-    """End who is in the tenant, as far as the admin may; whoever is left is found by the next look.
+    """End everything that is in the tenant, as far as the admin may; the next look finds what is left.
 
-    The roles are those that the owner has let in: of one that is coming in nobody sees yet whose it is. Sessions are
-    asked to end, and not waited for. Return how many were coming in, of whom no look tells. Raise psycopg2.Error.
+    `let_in` are the roles that the owner has let in: the role of a login in progress is not visible yet. Sessions are
+    told to end, and not waited for. Return how many logins in progress were ended, which no look counts. Raise
+    psycopg2.Error.
     """
     acting.send(gate.session, postgres.composed(QUERIES["record_nobody_ended"]))
     ended = gate.composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
@@ -78,7 +79,7 @@ def roll_back(gate: Gate, database: str, prepared: Sequence[Prepared]) -> None:
                     cursor.execute(acting.as_role(one.owner))
                     cursor.execute(postgres.composed(QUERIES["rollback_prepared"], gid=one.gid))
                 except (errors.UndefinedObject, errors.ObjectNotInPrerequisiteState):
-                    # Its own session was faster, or is at it.
+                    # Its own session has finished it, or is doing so.
                     continue
 
 
@@ -86,5 +87,5 @@ def _send_if_allowed(session: Connection, message: sql.Composable) -> None:
     try:
         acting.send(session, message)
     except errors.InsufficientPrivilege:
-        # Somebody of this role, or nobody: the next look tells.
+        # The next look finds out whether a session of this role is left.
         return

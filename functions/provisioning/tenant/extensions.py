@@ -1,8 +1,8 @@
 """The extensions that a tenant database gets, in a schema of their own: those of the setting TENANT_EXTENSIONS.
 
 One that PostgreSQL calls trusted is made over the tenant's login, and belongs to the tenant. Any other needs an admin
-who may make it (a superuser, on RDS a member of rds_superuser), and stays the admin's. What the server does not have,
-or the admin may not make, is left out, and is in what the stage returns.
+that may make it (a superuser, on RDS a member of rds_superuser), and belongs to the admin. Extensions that the server
+does not have, or the admin may not make, are skipped and reported in the stage's output.
 """
 
 import re
@@ -36,21 +36,21 @@ class _Powers(NamedTuple):
 class _Made(NamedTuple):
     installed: list[str]
     refused: list[str]
-    """What the server has, and the role may not make."""
+    """What the server has but the role may not make."""
 
 
 def allowed() -> list[str]:
-    """Return the names that the settings allow, in their order. Raises Misconfigured for what is no name."""
+    """Return the names that the settings allow, in their order. Raise Misconfigured for an invalid name."""
     names = [name.strip() for name in configuration.optional("TENANT_EXTENSIONS").split(",") if name.strip()]
     if not all(NAME.fullmatch(name) for name in names):
-        raise Misconfigured("TENANT_EXTENSIONS must be names of extensions, with commas between them")
+        raise Misconfigured("TENANT_EXTENSIONS must be names of extensions, separated by commas")
     return list(dict.fromkeys(names))
 
 
 def ensure(connection: Connection, cluster: Cluster, database: str) -> Extensions:
-    """Make every allowed extension that the server has, over the tenant's connection and, if need be, the admin's.
+    """Make every allowed extension that the server has, over the tenant's connection or, where needed, the admin's.
 
-    For a database that nobody else has used yet. Doing it again changes nothing. Raises psycopg2.Error.
+    Only for a database that nobody else has used yet. Idempotent. Raise psycopg2.Error.
     """
     names = allowed()
     installed, refused = _make(connection, names) if names else _Made([], [])
@@ -66,7 +66,7 @@ def _makes_any_extension(session: Connection) -> bool:
 
 
 def _make(connection: Connection, names: Sequence[str]) -> _Made:
-    """Make what there is of these in one round trip and one transaction."""
+    """Make those that the server has, in one round trip and one transaction."""
     making = [postgres.composed(QUERIES["make_extension"], extension=sql.Identifier(one), name=one) for one in names]
     array = sql.SQL("{}::text[]").format(sql.Literal(list(names)))
     message = sql.Composed([*making, postgres.composed(QUERIES["find_made_extensions"], names=array)])

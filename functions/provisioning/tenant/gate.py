@@ -1,4 +1,4 @@
-"""The way into a tenant's database, held for one change: what is looked at there, and how it is closed."""
+"""The access to a tenant's database, held for one change: how it is inspected, and how it is closed."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ from provisioning.tenant.suspensions import Grant, Suspension, WayIn
 QUERIES = queries.load(__file__)
 Intention = Callable[[list[str], WayIn], Suspension]
 LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
-"""How long a change waits for a lock that somebody's open transaction holds. Whose it is is found out meanwhile."""
+"""How long a change waits for a lock that an open transaction holds, while its blockers are found and ended."""
 
 IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
 """A lock that is held, a deadlock, and a row of a catalog that two change at once."""
@@ -33,7 +33,7 @@ POLL_SECONDS = 0.05
 
 
 class Entered(NamedTuple):
-    """Who is in a tenant, who is coming in, and by what somebody still could."""
+    """What is in a tenant, what is coming in, and what would still let somebody in."""
 
     sessions: int
     of_its_login: int
@@ -59,12 +59,12 @@ class _Blocker(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """The way into a tenant, held for one change. The admin may act as the tenant's roles meanwhile."""
+    """The access to a tenant, held for one change. Until then the admin may act as the tenant's roles."""
 
     session: Connection
     tenant: Tenant
     kept: Suspension
-    """What is written down of the way in before it was closed."""
+    """What is recorded of the access before it was closed."""
     owner: Actor
 
     @property
@@ -73,7 +73,9 @@ class Gate(NamedTuple):
         return self.tenant.names.owner_role, self.tenant.names.login_role
 
     def is_open(self) -> bool:
-        """Return whether what is kept is in place: the logins are opened in one transaction with the rest."""
+        """Return whether the recorded access is in place, which its logins show: they open in one transaction with the
+        rest.
+        """
         return bool(self.kept.logins) and set(self.kept.logins) <= set(find_logins(self.session, self.tenant))
 
     def find_way_in(self) -> WayIn:
@@ -81,25 +83,25 @@ class Gate(NamedTuple):
         return find_way_in(self.session, self.tenant)
 
     def look(self) -> Entered:
-        """Return who is in, and by what somebody still could come in."""
+        """Return what is in the tenant, and what would still let somebody in."""
         return look(self.session, self.tenant)
 
     def close_logins(self) -> bool:
-        """Let nobody log in as the tenant any more; return False while somebody's lock is in the way of that."""
+        """Let nobody log in as the tenant any more; return False while a lock blocks that."""
         login = sql.Identifier(self.tenant.names.login_role)
         return self.send(self.composed(QUERIES["close_login"], login=login))
 
     def revoke_connect(self, way_in: WayIn) -> bool:
-        """Let nobody but the admin connect; return False while somebody's lock is in the way of that."""
+        """Let nobody but the admin connect; return False while a lock blocks that."""
         admin = self.session.info.user
         may = {grant.grantee for grant in way_in.grants if grant.privilege == "CONNECT" and grant.grantee != admin}
         revoked = [self.composed(QUERIES["revoke_connect"], grantee=grantee(name)) for name in sorted(may, key=str)]
         return self.send(sql.Composed(revoked)) if revoked else True
 
     def send(self, change: sql.Composable) -> bool:
-        """Send a change as the tenant's owner, in one transaction; return False while a lock is in its way.
+        """Send a change as the tenant's owner, in one transaction; return False while a lock blocks it.
 
-        Whoever holds that lock is ended, in whichever database: an open transaction of a tenant delays no suspension.
+        Sessions that hold the lock are ended, in any database: no open transaction of a tenant delays a suspension.
         Raise psycopg2.Error.
         """
         message = sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN])
@@ -119,7 +121,7 @@ class Gate(NamedTuple):
         return composed(self.tenant.names, *sent, **values)
 
     def others(self, roles: Iterable[str]) -> list[str]:
-        """Return those of the roles that are not the tenant's own."""
+        """Return which of the roles are not the tenant's own."""
         return sorted(set(roles) - set(self.own_roles))
 
     def _end(self, session: Connection, blocker: _Blocker) -> None:
@@ -145,12 +147,11 @@ class Gate(NamedTuple):
 def held(
     control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[], None], intend: Intention
 ) -> Iterator[Gate]:
-    """Hold the way into a live tenant for a job: its lock, its row in the register, and its roles for the admin.
+    """Hold the access to a live tenant for a job: its lock, its row in the register, and its roles for the admin.
 
-    The check is made once the lock is held, and raises when the attempt is superseded. What is intended is written down
-    before anything is changed, so that a compensation finds it: it is told which logins can log in and how the way in
-    is, and returns what is kept. Raise ResourceConflict when the register does not have the tenant as live, and
-    psycopg2.Error.
+    `check` runs once the lock is held, and raises if the attempt is superseded. `intend` records what is about to
+    change, so that a compensation finds it: it gets the logins that can log in and the present access, and returns what
+    is recorded. Raise ResourceConflict if the register does not have the tenant as live, and psycopg2.Error.
     """
     names = tenant.names
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
@@ -164,13 +165,13 @@ def held(
             yield Gate(session, tenant, kept, actors[names.owner_role])
         sessions.release(session)
     except BaseException:
-        # It may be acting as another role.
+        # The session may still be acting as another role.
         session.close()
         raise
 
 
 def find_logins(session: Connection, tenant: Tenant) -> list[str]:
-    """Return those of a tenant's logins that can log in. Raise psycopg2.Error."""
+    """Return which of a tenant's logins can log in. Raise psycopg2.Error."""
     (found,) = sessions.fetch_composed(session, _Logins, composed(tenant.names, QUERIES["find_logins"]))
     return found.logins
 
@@ -182,11 +183,11 @@ def find_way_in(session: Connection, tenant: Tenant) -> WayIn:
 
 
 def look(session: Connection, tenant: Tenant) -> Entered:
-    """Return who is in a tenant and by what somebody could come in. Raise psycopg2.Error."""
+    """Return what is in a tenant, and what would still let somebody in. Raise psycopg2.Error."""
     (found,) = sessions.fetch_composed(session, Entered, composed(tenant.names, QUERIES["find_entered"]))
     return found
 
 
 def grantee(name: str | None) -> sql.Composable:
-    """Return who is granted something; no name is PUBLIC."""
+    """Return the grantee of that name; no name is PUBLIC."""
     return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)

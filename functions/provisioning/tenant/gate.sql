@@ -1,4 +1,4 @@
--- The way into a tenant's database. Over the admin's session in the register's database. Placeholders are {name}:
+-- The access to a tenant's database. Over the admin's session in the register's database. Placeholders are {name}:
 -- identifiers and literals, composed by psycopg2.sql.
 
 -- name: find_logins
@@ -17,10 +17,10 @@ FROM pg_database
 WHERE datname = {database_name};
 
 -- name: find_entered
--- Who is in the database or, as a login of the tenant, anywhere; who is coming in; and what outlives its session.
--- While a session comes in it holds a lock on the database until it is in pg_stat_activity (InitPostgres in postinit.c):
--- one that was let in before the way in was closed is in one of the two. Superusers and autovacuum are not the tenant's, and
--- whoever works in another database is not coming in. A role that was dropped may still have sessions.
+-- Sessions in the database or, as a login of the tenant, anywhere; logins in progress; and what outlives its session. A
+-- login in progress holds a lock on the database until its session is in pg_stat_activity (InitPostgres in postinit.c),
+-- so one that was let in before the access was closed is in one of the two. Superusers and autovacuum are not the
+-- tenant's, and a session of another database is not a login in progress. A dropped role may still have sessions.
 SELECT (
            SELECT count(*) FROM pg_stat_activity LEFT JOIN pg_roles ON pg_roles.oid = usesysid
            WHERE (datname = {database_name} OR usename = {login_role_name}) AND usesysid IS NOT NULL
@@ -52,8 +52,8 @@ SELECT (
 ALTER ROLE {login} NOLOGIN;
 
 -- name: find_blockers
--- Whose sessions a session waits for, and for whom those wait: autovacuum may stand between them, and ends by itself. A
--- prepared transaction has no session.
+-- The sessions that a session waits for, and those that they wait for: autovacuum may be among them, and ends by
+-- itself. A prepared transaction has no session.
 WITH RECURSIVE blockers (pid) AS (
     SELECT unnest(pg_blocking_pids({pid}))
     UNION
@@ -69,5 +69,5 @@ WHERE NOT rolsuper AND rolname <> session_user;
 SELECT pg_terminate_backend({pid});
 
 -- name: revoke_connect
--- As the owner, from whom every grant derives: with the grantee goes whoever has it from that one.
+-- As the owner, from whom every grant derives: CASCADE also revokes what the grantee has granted.
 REVOKE CONNECT ON DATABASE {database} FROM {grantee} CASCADE;

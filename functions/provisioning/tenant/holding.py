@@ -1,4 +1,4 @@
-"""Who holds a tenant, in the control plane: how one is chosen, disputed, guarded against removal, and gone."""
+"""Who holds a tenant, in the control plane: how it is chosen, disputed, guarded against removal and marked as gone."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ from provisioning.tenant import schema
 
 QUERIES = queries.load(__file__)
 LAST_LOOK_SECONDS = 120
-"""After its removal a tenant is looked at once more. By then the last attempt that could make anything has had to end:
-a function has 50 seconds, and a request that it sent before its end is carried out or refused within the same again.
+"""How long after its removal a tenant is looked at once more. By then the last attempt that could make anything must
+have ended: a function has 50 seconds, and a request that it sent is carried out or refused within another 50.
 """
 
 
@@ -25,7 +25,7 @@ class _TenantId(NamedTuple):
 
 
 def choice(job_id: str, project_id: str, cluster_id: str) -> dict[str, object]:
-    """Return the parameters of the query claim_tenant: with a tenant_id for the case that no tenant is ready."""
+    """Return the parameters of the query claim_tenant, with a new tenant_id in case no tenant is ready."""
     return {
         "job_id": job_id,
         "project_id": project_id,
@@ -38,7 +38,7 @@ def choice(job_id: str, project_id: str, cluster_id: str) -> dict[str, object]:
 def dispute(control: ControlPlane, tenant: Tenant) -> Tenant:
     """Mark a tenant that the register gives to somebody else, and choose another for its job, in one transaction.
 
-    Raises JobClosed when the job has lost its tenant meanwhile.
+    Raise JobClosed if the job has lost its tenant.
     """
     job_id, project_id = str(tenant.job_id), str(tenant.project_id)
     row = control.fetch_one(
@@ -63,19 +63,19 @@ def record_disputed(control: ControlPlane, tenant: Tenant) -> None:
 
 
 def held_by(control: ControlPlane, job_id: str) -> list[Tenant]:
-    """Return every tenant that the job holds and that is not finished."""
+    """Return every unfinished tenant that the job holds."""
     return _tenants(control.fetch_all(_Row, QUERIES["find_held"], job_id=job_id))
 
 
 def find(control: ControlPlane, tenant_id: str) -> Tenant | None:
-    """Return the tenant, in whatever state it is."""
+    """Return the tenant, in any state, or None."""
     return next(iter(_tenants(control.fetch_all(_Row, QUERIES["find_tenant"], tenant_id=tenant_id))), None)
 
 
 def record_found(
     control: ControlPlane, cluster: Cluster, tenant_id: str, job_id: str, project_id: str | None
 ) -> Tenant | None:
-    """Write down a tenant that its register gives to the job, or return None: the control plane gives it to another."""
+    """Record a tenant that its register gives to the job; return None if the control plane gives it to another job."""
     facts = {"tenant_id": tenant_id, "cluster_id": cluster.cluster_id, "job_id": job_id, "project_id": project_id}
     control.execute(QUERIES["record_found"], last_look=LAST_LOOK_SECONDS, **facts)
     found = find(control, tenant_id)
@@ -83,9 +83,9 @@ def record_found(
 
 
 def claim_removal(control: ControlPlane, tenant_id: str, job_id: str | None) -> bool:
-    """Take a tenant to removing, and return whether its holder may: the guard before anything is sent to a cluster.
+    """Set a tenant to removing, and return whether its holder may: the guard before anything is sent to a cluster.
 
-    From making, ready and claimed for the holder only; from active and suspended only when the holder is a job whose
+    From making, ready and claimed only for the holder; from active and suspended only if the holder is a job whose
     declaration says that it removes tenants.
     """
     asked = {"tenant_id": tenant_id, "job_id": job_id}
@@ -94,23 +94,23 @@ def claim_removal(control: ControlPlane, tenant_id: str, job_id: str | None) -> 
 
 
 def record_removed(control: ControlPlane, tenant_id: str, *, found: bool) -> None:
-    """Write down that everything was looked for and not found, and when the last look is due."""
+    """Record that everything was looked for and not found, and when the last look is due."""
     control.execute(QUERIES["record_removed"], tenant_id=tenant_id, found=found, last_look=LAST_LOOK_SECONDS)
 
 
 def find_due(control: ControlPlane, limit: int) -> list[Tenant]:
-    """Return the tenants that are to be looked at, the longest due first."""
+    """Return the tenants whose look is due, the longest due first."""
     return _tenants(control.fetch_all(_Row, QUERIES["find_due"], limit=limit))
 
 
 def record_looked(control: ControlPlane, tenant_id: str, removed: Sequence[str], error_message: str | None) -> None:
-    """Write down a look that found something, or failed, and when the next is due."""
+    """Record a look that found something or failed, and when the next is due."""
     facts = {"removed": list(removed), "error_message": error_message, "last_look": LAST_LOOK_SECONDS}
     control.execute(QUERIES["record_looked"], tenant_id=tenant_id, **facts)
 
 
 def record_gone(control: ControlPlane, tenant: Tenant) -> None:
-    """Write down that nothing of the tenant is left or can come any more, and what its job has become by that."""
+    """Record that nothing of the tenant is left or can appear, and finish its job's rollback if it was the last."""
     facts = {"tenant_id": tenant.tenant_id, "job_id": tenant.job_id}
     control.execute(QUERIES["record_gone"], QUERIES["record_rolled_back"], **facts)
 

@@ -1,8 +1,8 @@
 -- Who holds a tenant, in the control plane. Placeholders are %(name)s.
 
 -- name: claim_tenant (job_id text, project_id text, cluster_id text, fingerprint text, new_tenant_id text)
--- Chooses a tenant for a job: one that its cluster keeps ready and that no other job is about to take, or else a new one,
--- whose id was made up for it.
+-- Choose a tenant for a job: one that its cluster keeps ready and no other job is about to claim, or else a new one,
+-- with the id made for it.
 WITH ready AS (
     SELECT tenant_id
     FROM control_plane.tenants
@@ -21,7 +21,7 @@ SELECT %(new_tenant_id)s, %(cluster_id)s, %(job_id)s, %(project_id)s, 'making', 
 WHERE NOT EXISTS (SELECT FROM ready);
 
 -- name: record_new_tenant (job_id text)
--- The job's tenant is the one that was chosen for it.
+-- Sets the job's tenant to the one that was chosen for it.
 UPDATE control_plane.jobs
 SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
 FROM control_plane.tenants
@@ -45,14 +45,14 @@ INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
 SELECT 'tenant disputed', tenant_id, job_id, project_id FROM disputed;
 
 -- name: record_superseded (job_id text, project_id text)
--- What an earlier job of the project left, and has closed: reconcile removes it, and the project's next tenant is its own.
+-- What an earlier, closed job of the project left: reconcile removes it, and the project gets another tenant.
 UPDATE control_plane.tenants
 SET state = 'removing', look_again_at = now()
 WHERE project_id = %(project_id)s AND state IN ('making', 'claimed') AND job_id <> %(job_id)s;
 
 -- name: record_unused
--- A job that never came to "Create tenant database" has written nothing to a cluster: what it chose from the pool is
--- ready for the next, and what it was going to make never was.
+-- A job that never reached "Create tenant database" has written nothing to a cluster: a tenant from the pool becomes
+-- ready again, and one that was still to be made is gone.
 UPDATE control_plane.tenants
 SET state = CASE state WHEN 'claimed' THEN 'ready' ELSE 'gone' END, claimed_at = NULL,
     job_id = CASE state WHEN 'claimed' THEN NULL ELSE job_id END,
@@ -83,7 +83,7 @@ ON CONFLICT (tenant_id) DO UPDATE
     WHERE tenants.job_id IS NULL AND tenants.state IN ('making', 'ready');
 
 -- name: claim_removal
--- The guard. Only its holder takes a tenant to removing, and from active or suspended only a job that removes tenants.
+-- The guard. Only its holder sets a tenant to removing, and from active or suspended only a job that removes tenants.
 UPDATE control_plane.tenants
 SET state = 'removing', look_again_at = coalesce(look_again_at, now() + %(last_look)s * interval '1 second')
 WHERE tenant_id = %(tenant_id)s AND job_id IS NOT DISTINCT FROM %(job_id)s
@@ -100,7 +100,7 @@ SET look_again_at = CASE
 WHERE tenant_id = %(tenant_id)s AND state = 'removing';
 
 -- name: find_due
--- What is to be looked at: left by a removal that did not finish, or due for its last look. A job that runs does it itself.
+-- What is to be looked at: left by an unfinished removal, or due for its last look. A running job does so itself.
 SELECT document AS tenant
 FROM control_plane.tenants
 JOIN control_plane.tenant_documents USING (tenant_id)
@@ -112,7 +112,7 @@ ORDER BY look_again_at
 LIMIT %(limit)s;
 
 -- name: record_looked
--- Of a look that found something, or failed: the next one comes later.
+-- After a look that found something or failed: the next one comes later.
 WITH looked AS (
     UPDATE control_plane.tenants
     SET look_again_at = now() + %(last_look)s * interval '1 second'
@@ -143,8 +143,8 @@ INSERT INTO control_plane.audit_log (action, tenant_id, job_id, project_id)
 SELECT 'tenant gone', tenant_id, job_id, project_id FROM gone;
 
 -- name: record_rolled_back
--- A rollback that was incomplete is finished once nothing of its job's tenants is left, and so are the stages that no
--- compensation has undone. The last one has nothing to undo.
+-- An incomplete rollback is finished once nothing of its job's tenants is left. The stages that no compensation has
+-- undone then count as compensated, except the last, which has nothing to undo.
 WITH finished AS (
     UPDATE control_plane.jobs
     SET status = 'rolled_back', current_stage = 'rolled_back', leftovers = '[]'
@@ -189,7 +189,7 @@ WHERE tenant_id = %(tenant_id)s AND state = 'making' AND job_id IS NULL
 RETURNING tenant_id;
 
 -- name: find_outdated
--- Of a cluster's pool: what an interrupted refill left, and what is made of something else than a tenant is made of now.
+-- In a cluster's pool: what an interrupted refill left, and tenants made from anything else than a new one would be.
 SELECT document AS tenant
 FROM control_plane.tenants
 JOIN control_plane.tenant_documents USING (tenant_id)

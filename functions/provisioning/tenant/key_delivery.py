@@ -1,4 +1,4 @@
-"""Shows a project's raw API keys once, and never again."""
+"""Show a project's raw API keys once, and never again."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,7 +18,7 @@ QUERIES = queries.load(__file__)
 
 @dataclass(frozen=True)
 class RevealedKey:
-    """A raw key on its way to its owner. Its text does not appear in the object's own."""
+    """A raw key on its way to its owner. Its text does not appear in the object's repr."""
 
     key_id: str
     kind: str
@@ -36,18 +36,18 @@ class _Claim(NamedTuple):
 
 
 class Revealed(NamedTuple):
-    """The secret of keys that were revealed, which a superseded attempt may have created once more."""
+    """The secret of revealed keys, which a superseded attempt may have created again."""
 
     tenant_id: str
     job_id: str
 
 
 def reveal_api_keys(project_id: str) -> list[RevealedKey]:
-    """Return the raw keys of an active project and delete their secret; the second time, or the second of two, none.
+    """Return the raw keys of an active project and delete their secret; a later or concurrent call returns none.
 
-    The control plane decides who gets them, and notes who asked and when, before the secret is read. A reveal that dies
-    after that has lost the keys: the answer is new ones. Raises ProjectNotFound when no such project is active, and
-    SecretsUnavailable to try again.
+    The control plane decides who gets them, and records who asked and when, before the secret is read. A reveal that
+    dies after that has lost the keys, and new ones are needed. Raise ProjectNotFound if no such project is active, and
+    SecretsUnavailable if a retry may help.
     """
     control = control_plane.connect()
     asked = {"project_id": project_id, "last_look": LAST_LOOK_SECONDS}
@@ -71,12 +71,12 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
 
 
 def find_due(control: ControlPlane, limit: int) -> list[Revealed]:
-    """Return the secrets of revealed keys that are to be looked for again, the longest due first."""
+    """Return the secrets of revealed keys whose look is due, the longest due first."""
     return control.fetch_all(Revealed, QUERIES["find_revealed_secrets"], limit=limit)
 
 
 def look_again(control: ControlPlane, revealed: Revealed) -> list[str]:
-    """Remove the secret if it is there once more, and name it. Raises SecretsUnavailable."""
+    """Remove the secret if it exists again, and return its name. Raise SecretsUnavailable."""
     name = TenantNames(revealed.tenant_id).api_keys_secret(revealed.job_id)
     found = [name] if secrets.remove(name, removed_before=True) else []
     control.execute(QUERIES["record_looked"], found=bool(found), last_look=LAST_LOOK_SECONDS, **revealed._asdict())

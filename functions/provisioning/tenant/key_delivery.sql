@@ -1,8 +1,8 @@
 -- Who gets the raw API keys of a project. Placeholders are %(name)s.
 
 -- name: claim_api_keys
--- One update decides: of two who ask at once, the second finds the keys revealed. An attempt that was superseded before
--- the keys were revealed may create their secret once more: it is looked for again.
+-- One update decides: of two concurrent callers the second finds the keys revealed. An attempt that was superseded
+-- before the reveal may create the secret again, so it is looked for later.
 WITH claimed AS (
     UPDATE control_plane.api_key_secrets AS kept
     SET revealed_at = now(), look_again_at = now() + %(last_look)s * interval '1 second'
@@ -18,7 +18,8 @@ SELECT EXISTS (SELECT FROM control_plane.projects WHERE project_id = %(project_i
        (SELECT tenant_id FROM claimed) AS tenant_id, (SELECT job_id FROM claimed) AS job_id;
 
 -- name: record_unread
--- Of a claim whose secret could not be read: nobody has seen the keys. Once the last look is due the secret may be gone.
+-- Undoes a claim whose secret could not be read: nobody has seen the keys. Once the last look is due the secret may be
+-- gone.
 UPDATE control_plane.api_key_secrets
 SET revealed_at = NULL, look_again_at = NULL
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND look_again_at > now();

@@ -1,7 +1,7 @@
 """One way to make a tenant: its secret, roles, database and schema, as steps that can each be repeated.
 
-A job makes its own tenant this way, and the refill of a pool makes tenants early. Nothing is adopted by its looks: what
-bears a name that holds a random tenant_id was made for that tenant, and the register says for whom.
+A job makes its own tenant this way, and the refill of a pool makes tenants early. Nothing is adopted by its looks: an
+object whose name contains a random tenant_id was made for that tenant, and the register says for whom.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,9 @@ class HeldByAnother(Exception):
 
 
 def claim(tenant: Tenant, holder: Holder) -> bool:
-    """Make a tenant that is ready the holder's, and return whether its database is there. One round trip.
+    """Claim a ready tenant for its holder, and return whether its database exists. One round trip.
 
-    Raises HeldByAnother, JobClosed when the tenant is being removed, and psycopg2.Error.
+    Raise HeldByAnother, JobClosed when the tenant is being removed, and psycopg2.Error.
     """
     _, found = sessions.on(tenant.cluster, lambda session: register.claim(session, tenant.names, holder))
     _refuse_foreign(found, holder)
@@ -43,9 +43,9 @@ def claim(tenant: Tenant, holder: Holder) -> bool:
 
 
 def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> Secret:
-    """Make the secret, the roles and the database, as far as an earlier attempt has not, and return the secret.
+    """Make what earlier attempts have not made of the secret, the roles and the database, and return the secret.
 
-    The check is made once the tenant's lock is held, and raises when the attempt is superseded. Raises HeldByAnother,
+    `check` runs once the tenant's lock is held, and raises if the attempt is superseded. Raise HeldByAnother,
     JobClosed, SecretsUnavailable and psycopg2.Error.
     """
     from provisioning.tenant.scram import scram_verifier
@@ -59,16 +59,16 @@ def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> 
         _make(session, tenant.names, found, scram_verifier(secret.document["password"]))
         sessions.release(session)
     except BaseException:
-        # It may be acting as a creator.
+        # The session may still be acting as a creator.
         session.close()
         raise
     return secret
 
 
 def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
-    """Bring the database to the newest schema version with its extensions, and return what there is then.
+    """Bring the database to the newest schema version with its extensions, and return both.
 
-    Over the tenant's own login, whose credentials the document holds: that they work is proven with it. Raises
+    It uses the tenant's own login, whose credentials the document holds, and so proves that they work. Raise
     psycopg2.Error.
     """
     with closing(schema.connect(document)) as connection:

@@ -1,7 +1,7 @@
 """The pool of a cluster: tenants that are made before a job asks for one.
 
-One refill at a time works on a cluster, under a lock of the control plane, like an attempt at a stage. It writes a
-tenant down before it makes anything of it, and removes what an interrupted refill left.
+One refill at a time works on a cluster, under a lock of the control plane, like an attempt at a stage. It records a
+tenant before it makes anything of it, and removes what an interrupted refill left.
 """
 
 import time
@@ -65,8 +65,8 @@ class Pool(NamedTuple):
     def refill(self, size: int, ends_at: float) -> Refilled:
         """Remove what is unfinished or outdated, then make what is missing, by that monotonic time.
 
-        A tenant that cannot be removed keeps no other from its turn. Raises psycopg2.Error and ProvisioningError from
-        making one.
+        A tenant that cannot be removed does not stop the refill. Raise psycopg2.Error and ProvisioningError from making
+        one.
         """
         done = Refilled()
         self._remove_outdated(done)
@@ -96,7 +96,7 @@ class Pool(NamedTuple):
         tenant = self._write_down()
         holder = register.holder_of(self.control, None, None)
         try:
-            # The control plane's lock goes with its session: the next statement there finds out whether it is held.
+            # The control plane's lock ends with its session: the next statement over it fails if the lock is lost.
             secret = making.make_database(tenant, holder, lambda: None)
         except making.HeldByAnother:
             record_disputed(self.control, tenant)
@@ -132,8 +132,8 @@ class Pool(NamedTuple):
 def refill(cluster: Cluster, size: int, ends_at: float) -> Refilled:
     """Refill one cluster's pool to the size, and return what it found and did.
 
-    Raises PoolBusy, psycopg2.Error, and ProvisioningError, among it ControlPlaneUnavailable when another refill has
-    taken this one's place.
+    Raise PoolBusy, psycopg2.Error, and ProvisioningError, for example ControlPlaneUnavailable if another refill has
+    superseded this one.
     """
     control = locks.lock([f"pool of {cluster.cluster_id}"], ends_at - time.monotonic())
     if control is None:

@@ -1,7 +1,7 @@
 """One way to remove a tenant: for its holder only, and only where the control plane and the register agree.
 
-What is gone already counts as done. A removed tenant is looked at once more when the last attempt that could make
-anything of it has had to end (upkeep.reconcile).
+What is already gone counts as removed. A removed tenant is looked at once more when the last attempt that could make
+anything of it must have ended (upkeep.reconcile).
 """
 
 from typing import NamedTuple
@@ -38,13 +38,13 @@ def remove(
     must_be_named: bool = False,
     may_be_active: bool = True,
 ) -> Removal:
-    """Remove the database, the roles and the secrets of a tenant, for whoever holds it in the control plane.
+    """Remove the database, the roles and the secrets of a tenant, for its holder in the control plane.
 
     It begins with the guard of the control plane (holding.claim_removal); nothing is sent to the cluster before that,
     and nothing is dropped there unless the register agrees: its row names this job, or names nobody or is missing. With
-    must_be_named it has to name the job. A tenant that the register gives to somebody else becomes disputed.
+    must_be_named the row has to name the job. A tenant that the register gives to somebody else becomes disputed.
 
-    Raises psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
+    Raise psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
     """
     holder = register.holder_of(control, tenant.job_id, tenant.project_id)
     if must_be_named and not register.is_named(tenant, holder, may_be_active=may_be_active):
@@ -58,7 +58,7 @@ def remove(
         removed = _drop(session, tenant.names, found) if found.is_ours else []
         sessions.release(session)
     except BaseException:
-        # It may be acting as a creator.
+        # The session may still be acting as a creator.
         session.close()
         raise
     if not found.is_ours:
@@ -70,9 +70,9 @@ def remove(
 
 
 def remove_secrets(tenant: Tenant) -> list[str]:
-    """Remove the tenant's secret and that of its job's API keys, look that they are absent, and name what was removed.
+    """Remove the secrets of the tenant and of its job's API keys, verify that, and return the names of those removed.
 
-    Raises SecretsUnavailable.
+    Raise SecretsUnavailable.
     """
     names = [tenant.names.secret]
     if tenant.job_id is not None:
@@ -81,7 +81,7 @@ def remove_secrets(tenant: Tenant) -> list[str]:
 
 
 def forget(control: ControlPlane, tenant: Tenant) -> None:
-    """Delete a removed tenant's row in the register, and write down that it is gone. Raises psycopg2.Error."""
+    """Delete a removed tenant's row in the register, and record that it is gone. Raise psycopg2.Error."""
     identity = control.identity()
     sessions.on(tenant.cluster, lambda session: register.forget(session, tenant.names, identity))
     holding.record_gone(control, tenant)
@@ -96,7 +96,7 @@ def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:
         if found.database_is_invalid is not None:
             if found.database_exists:
                 cursor.execute(composed(names, QUERIES["close_database"], QUERIES["end_sessions_of_database"]))
-            # Slots and the sessions of logins that are not the tenant's are the admin's to end.
+            # Only the admin can end slots, and sessions of logins that are not the tenant's.
             ended = [QUERIES[name] for name in ("end_sessions_of_database", "end_sessions_of_slots", "drop_slots")]
             cursor.execute(sql.Composed([creators.ADMIN_AGAIN, composed(names, *ended), acting]))
             cursor.execute(composed(names, QUERIES["drop_database"]))

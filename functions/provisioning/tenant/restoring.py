@@ -1,4 +1,4 @@
-"""The way into a tenant's database is put back as it is kept, in one transaction."""
+"""Restore the access to a tenant's database as recorded, in one transaction."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,9 +17,9 @@ TRIES = 3
 
 
 def restore(gate: Gate) -> None:
-    """Put back what is kept: each grant by its grantor, in the order of the ACL, then limits and logins.
+    """Restore what is recorded: each grant by its grantor, in the order of the ACL, then limits and logins.
 
-    Raise ResumptionFailed while somebody's lock is in the way of that, and psycopg2.Error.
+    Raise ResumptionFailed while a lock blocks it, and psycopg2.Error.
     """
     before = gate.kept.way_in
     message: list[sql.Composable] = []
@@ -27,7 +27,7 @@ def restore(gate: Gate) -> None:
         message += _restored(gate, before)
     message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
     if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
-        raise ResumptionFailed("somebody's lock is in the way of opening the tenant")
+        raise ResumptionFailed("a lock blocks opening the tenant")
 
 
 def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
@@ -38,7 +38,7 @@ def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
     for name in dict.fromkeys(grant.grantee for grant in now.grants):
         yield gate.composed(QUERIES["revoke_all"], grantee=grantee(name))
     yield from _as_grantors(grantors, acting.joining)
-    # Whoever was removed meanwhile has no grant to get back, and none that it has made.
+    # A role that was removed since then gets no grant back, and neither do the grants that it made.
     known = {*grantors, *gate.own_roles}
     possible = [grant for grant in before.grants if grant.grantee in existing and grant.grantor in known]
     for grant in in_order_of_dependency(possible, gate.tenant.names.owner_role):
@@ -55,9 +55,9 @@ def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
 
 
 def in_order_of_dependency(grants: list[Grant], owner: str) -> list[Grant]:
-    """Return the grants in their order, each as soon as its grantor may grant it: an ACL keeps who came first.
+    """Return the grants in the order of their ACL, but each only after the one that lets its grantor grant it.
 
-    One whose grantor has no grant option any more, which PostgreSQL never leaves, is left out.
+    A grant whose grantor has no grant option, which PostgreSQL never leaves behind, is omitted.
     """
     waiting, ordered = list(grants), list[Grant]()
     while ready := next((one for one in waiting if _may_grant(one, ordered, owner)), None):

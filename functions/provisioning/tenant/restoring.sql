@@ -1,4 +1,4 @@
--- The way into a tenant's database is put back. Over the admin's session in the register's database.
+-- Restore the access to a tenant's database. Over the admin's session in the register's database.
 -- Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
 
 -- name: revoke_all

@@ -1,6 +1,6 @@
 """The tenant schema, brought to its newest version one migration at a time: tenant_schema/NNNN_name.sql.
 
-It is made over the tenant's own login: what a tenant has hung on its tables runs with all rights of the session, so a
+It uses the tenant's own login: code that a tenant has attached to its tables runs with all rights of the session, so a
 session of the cluster's admin never changes a tenant's schema.
 """
 
@@ -22,7 +22,7 @@ MIGRATIONS = Path(__file__).parents[2] / "tenant_schema"
 QUERIES = queries.load(__file__)
 STATEMENT_TIMEOUT_SECONDS = 30
 LOOKS = 3
-"""How often an upgrade looks again that others have been faster than."""
+"""How often an upgrade looks again after another one was faster."""
 
 
 class _Schema(NamedTuple):
@@ -34,7 +34,7 @@ class _Version(NamedTuple):
 
 
 def connect(document: dict[str, object]) -> Connection:
-    """Open a connection with a tenant's issued credentials. Raises psycopg2.Error."""
+    """Open a connection with a tenant's issued credentials. Raise psycopg2.Error."""
     return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
 
 
@@ -55,8 +55,8 @@ def current_version(connection: Connection) -> int:
 def upgrade(connection: Connection) -> int:
     """Bring the tenant's database to the newest version over its own login, and return the version reached.
 
-    A new database takes two round trips and one transaction. Of two at once the second waits, is refused, and looks
-    again. Raises psycopg2.Error.
+    A new database takes two round trips and one transaction. Of two concurrent upgrades the second waits, is refused,
+    and looks again. Raise psycopg2.Error.
     """
     for _ in range(LOOKS):
         reached = _reached(connection)
@@ -73,7 +73,7 @@ def upgrade(connection: Connection) -> int:
 
 
 def _reached(connection: Connection) -> int | None:
-    """Return the version of the tenant schema, None where there is none."""
+    """Return the version of the tenant schema, or None without one."""
     (found,) = sessions.fetch(connection, _Schema, QUERIES["find_schema"])
     return current_version(connection) if found.is_there else None
 
@@ -86,7 +86,7 @@ def _steps(reached: int | None) -> list[sql.Composed]:
 
 
 def fingerprint() -> str:
-    """Return the newest version with a hash of everything of ours that leads to it; a tenant of another is outdated."""
+    """Return the newest version with a hash of all that it is made from; a tenant with another one is outdated."""
     return _fingerprint(",".join(extensions.allowed()))
 
 

@@ -1,4 +1,4 @@
--- The tenant's database from the inside, over its own login, which acts as the owner: nothing here runs as the admin but
+-- Inside the tenant's database, over its own login, which acts as the owner. Nothing here runs as the admin, except for
 -- the extensions that only the admin can make. Placeholders are {name}, composed by psycopg2.sql.
 
 -- name: lock_schema
@@ -12,7 +12,7 @@ SELECT coalesce(max(version), 0) AS version FROM tenant._migrations;
 
 -- name: make_schemas
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
--- The tenant owns its database, and so is pg_database_owner, to whom PostgreSQL gives the schema.
+-- The tenant owns its database, and so acts as pg_database_owner, to which PostgreSQL gives the schema.
 REVOKE CREATE ON SCHEMA public FROM pg_database_owner;
 CREATE SCHEMA tenant;
 CREATE SCHEMA extensions;
@@ -27,8 +27,9 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT EXECUTE ON FUNCTIONS TO anon, au
 INSERT INTO tenant._migrations (version, name) VALUES ({version}, {name});
 
 -- name: make_extension
--- Not looked for first: pg_available_extensions reads every control file of the server. What the server does not have is
--- left out, and so is what this role may not make, whose name is kept for the rest of the transaction.
+-- Without a look at pg_available_extensions first, which reads every control file of the server. An extension that the
+-- server does not have is skipped. So is one that this role may not make, whose name is kept for the rest of the
+-- transaction.
 DO $make$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA extensions CASCADE;

@@ -10,7 +10,7 @@ SALT_BYTES = 16
 
 
 def scram_verifier(password: str) -> str:
-    """Returns what CREATE ROLE … PASSWORD takes in place of an ASCII password.
+    """Return the verifier that CREATE ROLE … PASSWORD takes in place of an ASCII password.
 
     The form is PostgreSQL's (docs, pg_authid.rolpassword): SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, its keys
     those of RFC 5802, section 3. SASLprep changes no printable ASCII, so it is not applied; other passwords raise

@@ -1,8 +1,7 @@
 """One secret per tenant: its credentials and its JWT secret, made with the tenant and never changed by a job.
 
 The top level of the document is the format of AWS's own rotation functions: engine, host, port, dbname, username and
-password. The tenant's anon and service_role JWTs are derived from the JWT secret where they are needed, and stored
-nowhere.
+password. The tenant's anon and service_role JWTs are derived from the JWT secret when needed and never stored.
 """
 
 from provisioning import configuration
@@ -32,5 +31,5 @@ def ensure_credentials(tenant: Tenant) -> Secret:
 
 
 def tags(tenant: Tenant) -> dict[str, str]:
-    """Return the tags of a tenant's secrets: whose they are, and which stack made them."""
+    """Return the tags of a tenant's secrets: the tenant, and the stack that made them."""
     return {"tenant_id": tenant.tenant_id, "stack": configuration.optional("STACK_NAME", "local")}

@@ -1,4 +1,4 @@
-"""What the way into a tenant was before it was closed, as the control plane keeps it."""
+"""A tenant's access before its suspension, as recorded in the control plane."""
 
 import json
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class WayIn(NamedTuple):
 
     @property
     def grantors(self) -> list[str]:
-        """Who has granted something."""
+        """The roles that have granted something."""
         return sorted({grant.grantor for grant in self.grants})
 
     @property
@@ -44,19 +44,19 @@ class WayIn(NamedTuple):
 
 
 class Suspension(NamedTuple):
-    """A tenant that is closed, or was, and the job that closes it or opens it again."""
+    """A present or past suspension of a tenant, and the job that closes the tenant or opens it again."""
 
     job_id: str
     logins: list[str]
-    """Those of its logins that could log in."""
+    """The logins of the tenant that could log in."""
     grants: list[list[Any]] | None
-    """None: it was not closed yet."""
+    """None: nothing was revoked yet."""
     connection_limit: int | None
     allow_connections: bool | None
 
     @property
     def way_in(self) -> WayIn | None:
-        """What is to be put back; None when nothing was taken away yet."""
+        """The access to restore; None if nothing was revoked yet."""
         if self.grants is None or self.connection_limit is None or self.allow_connections is None:
             return None
         return WayIn([Grant(*grant) for grant in self.grants], self.connection_limit, self.allow_connections)
@@ -67,37 +67,37 @@ class _Row(NamedTuple):
 
 
 def record_closing(control: ControlPlane, tenant_id: str, job_id: str, logins: list[str], way_in: WayIn) -> Suspension:
-    """Write down who is about to close the tenant, its logins that can log in and its limits; return what is kept.
+    """Record which job is about to close the tenant, its usable logins and its limits; return what is recorded.
 
-    Raise JobClosed when the tenant is a later job's.
+    Raise JobClosed if a later job holds the tenant.
     """
     asked = (QUERIES["record_closing"], QUERIES["find_suspension"])
     limits = {"connection_limit": way_in.connection_limit, "allow_connections": way_in.allow_connections}
     kept = control.fetch_one(Suspension, *asked, tenant_id=tenant_id, job_id=job_id, logins=logins, **limits)
     if kept is None or kept.job_id != job_id:
-        raise JobClosed("a later job has the tenant")
+        raise JobClosed("a later job holds the tenant")
     return kept
 
 
 def record_grants(control: ControlPlane, tenant_id: str, job_id: str, found: WayIn) -> None:
-    """Write down the privileges before they are taken away, unless an earlier attempt has."""
+    """Record the privileges before they are revoked, unless an earlier attempt has."""
     grants = json.dumps(found.grants)
     control.execute(QUERIES["record_grants"], tenant_id=tenant_id, job_id=job_id, grants=grants)
 
 
 def record_opening(control: ControlPlane, tenant_id: str, job_id: str) -> Suspension | None:
-    """Write down who is about to open the tenant again, and return what is kept, or None when nothing is."""
+    """Record which job is about to open the tenant again, and return what is recorded, or None if nothing is."""
     keys = {"tenant_id": tenant_id, "job_id": job_id}
     return control.fetch_one(Suspension, QUERIES["record_opening"], QUERIES["find_suspension"], **keys)
 
 
 def record_restored(control: ControlPlane, tenant_id: str, job_id: str) -> None:
-    """Write down that the tenant is open again."""
+    """Record that the tenant is open again."""
     control.execute(QUERIES["record_restored"], tenant_id=tenant_id, job_id=job_id)
 
 
 def find(control: ControlPlane, tenant_id: str) -> Suspension | None:
-    """Return what is kept of a tenant's suspension."""
+    """Return what is recorded of a tenant's suspension."""
     return control.fetch_one(Suspension, QUERIES["find_suspension"], tenant_id=tenant_id)
 
 

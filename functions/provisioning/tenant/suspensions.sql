@@ -1,8 +1,8 @@
--- What the way into a tenant was before it was closed, in the control plane. Placeholders are %(name)s.
+-- A tenant's access before its suspension, in the control plane. Placeholders are %(name)s.
 
 -- name: record_closing
--- Before the first change. A tenant whose logins can log in is open: what was written down of an earlier suspension is
--- no longer how it is. One that this or an earlier attempt has begun to close keeps what was written down first.
+-- Before the first change. A tenant whose logins can log in is open, so what was recorded of an earlier suspension is
+-- outdated. A tenant that this or an earlier attempt has begun to close keeps what was recorded first.
 INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins, connection_limit, allow_connections)
 SELECT %(tenant_id)s, %(job_id)s, %(logins)s, %(connection_limit)s, %(allow_connections)s
 FROM control_plane.projects WHERE projects.job_id = %(job_id)s
@@ -26,7 +26,7 @@ SET grants = %(grants)s
 WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND grants IS NULL;
 
 -- name: record_opening
--- Whoever opens the tenant again is who undoes that, should its job fail.
+-- The job that opens the tenant again also undoes that if it fails.
 UPDATE control_plane.suspensions SET job_id = %(job_id)s
 WHERE tenant_id = %(tenant_id)s AND EXISTS (SELECT FROM control_plane.projects WHERE projects.job_id = %(job_id)s);
 
@@ -34,7 +34,7 @@ WHERE tenant_id = %(tenant_id)s AND EXISTS (SELECT FROM control_plane.projects W
 UPDATE control_plane.suspensions SET restored_at = now() WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s;
 
 -- name: find_tenant_of_job
--- The live tenant that a job works on, while it is the latest of its project.
+-- The live tenant that a job works on, while the job is the latest of its project.
 SELECT chosen.document AS tenant
 FROM control_plane.jobs
 JOIN control_plane.projects ON projects.job_id = jobs.job_id

@@ -1,5 +1,5 @@
--- How a tenant is made and removed. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
--- Over the admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
+-- Make and remove a tenant. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql. Over the
+-- admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
 
 -- name: make_roles
 CREATE ROLE {owner_role} NOLOGIN NOINHERIT;
@@ -61,7 +61,7 @@ FROM pg_replication_slots
 WHERE database = {database_name} AND active_pid IS NOT NULL;
 
 -- name: drop_slots
--- Names of slots are the whole cluster's: the database of a slot is what proves whose it is.
+-- The names of slots are cluster-wide: only the database of a slot shows whose it is.
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
 
 -- name: drop_roles

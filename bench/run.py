@@ -64,20 +64,20 @@ def _measured(options: Options, made: ExitStack) -> dict[str, Any]:
 
 
 def _directory(place: Path, made: ExitStack) -> Path:
-    """A new directory of a file system, gone when what it was made for is over."""
+    """Yield a new directory on a file system, and remove it afterwards."""
     return Path(made.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=place)))
 
 
 @contextmanager
 def _stack(directory: Path) -> Iterator[Stack]:
-    """A stack with fsync on."""
+    """Yield a stack with fsync on."""
     with Stack(directory, fsync=True) as stack:
         server.prepare(stack)
         yield stack
 
 
 def _part(options: Options, directory: Path, name: str) -> dict[str, Any]:
-    """What is measured in memory and on a disk alike."""
+    """Return what is measured both in memory and on a disk."""
     with _stack(directory) as stack:
         part: dict[str, Any] = {
             "file_system": machine.file_system(directory),

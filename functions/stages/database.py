@@ -14,7 +14,7 @@ QUERIES = queries.load(__file__)
 
 
 def create_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Takes {job_id, tenant_id}, returns {tenant_id, name, host, port, secret_arn}.
+    """Lambda handler. Take {job_id, tenant_id} and return {tenant_id, name, host, port, secret_arn}.
 
     If the cluster's register gives the tenant to another job, the job gets another tenant, whose id is returned.
     """
@@ -24,13 +24,13 @@ def create_database(event: Event, context: LambdaContext) -> Output:
 
 
 def drop_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Drop tenant database". Takes {job_id, tenant_id, forgotten}, returns {removed, unknown}."""
+    """Lambda handler of "Drop tenant database". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
     stages = (Stage.CREATING_DATABASE, Stage.CREATING_SCHEMA)
     return run_compensation(stages, event, context, compensation=drop)
 
 
 def create(attempt: Attempt) -> Output:
-    """Take the tenant that was chosen from the pool, or make it as far as an earlier attempt has not.
+    """Take the tenant that was chosen from the pool, or make what earlier attempts have not made of it.
 
     A tenant that the register gives to another job is left to it, and another one is chosen.
     """

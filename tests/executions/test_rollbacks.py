@@ -58,7 +58,7 @@ def stopped_before_finalize(stack: Stack, project_id: str) -> str:
     def fail(handler: Handler, event: Any, context: Any) -> Any:
         raise named("Lambda.Unknown")
 
-    with seconds_between_attempts(stack, 0.3), replaced(stack, "FinalizeFunction", fail):
+    with seconds_between_attempts(stack, 1.0), replaced(stack, "FinalizeFunction", fail):
         arn = stack.start_execution(payload_for(project_id, *SERVICES), job_id)
         assert eventually(lambda: stack.clock.seconds(execution=job_id) == [300])
         stack.client("stepfunctions").stop_execution(executionArn=arn)

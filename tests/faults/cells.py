@@ -114,6 +114,8 @@ class Laboratory:
             if cell.fault is Fault.DUPLICATE:
                 for function, event in injection.events.items():
                     self._deliver(function, event)
+                if not self._boundary.wait_until_quiet(f"job-{project_id}", QUIET_SECONDS):
+                    problems.append("an attempt never ended")
             problems += self._problems(cell, project_id, execution, before)
         return Verdict(cell, execution["status"], injection.struck > 0, problems)
 

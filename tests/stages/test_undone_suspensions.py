@@ -7,10 +7,11 @@ import pytest
 from psycopg2 import sql
 
 from provisioning.cluster import session as sessions
-from provisioning.errors import ProjectNotEligible, ProvisioningError
+from provisioning.errors import ProjectNotEligible, ProvisioningError, SuspensionFailed
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import suspensions
 from stages.access import restore_access, suspend_access
 from stages.services import resume_services, suspend_services
 from tests.stages.jobs import execute
@@ -37,6 +38,23 @@ def test_the_rollback_of_a_resumption_closes_the_tenant_again(tenant: Tenant) ->
         assert is_out(session)
     assert tenant.catalogs() == closed
     assert (tenant.row("projects", "status"), tenant.row("tenants", "state")) == ("suspended", "suspended")
+
+
+def test_a_suspension_that_fails_at_a_prepared_transaction_restores_the_limits(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has raised the limit for the admin, and revoked nothing yet."""
+    with session_of(tenant) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'left'")
+    before = tenant.catalogs()
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT))
+    with monkeypatch.context() as patched:
+        patched.setattr(suspensions, "record_grants", Mock(side_effect=psycopg2.OperationalError("down")))
+        with pytest.raises(SuspensionFailed):
+            job.run(suspend_access)
+    assert tenant.catalogs() != before
+    roll_back(job, resume_services, restore_access)
+    assert tenant.catalogs() == before
 
 
 def test_what_was_changed_while_a_resumption_failed_is_kept_as_well(tenant: Tenant, other: Tenant) -> None:

@@ -25,6 +25,7 @@ def restore(gate: Gate) -> None:
     message: list[sql.Composable] = []
     if before is not None:
         message += _restored(gate, before)
+    message += _limited(gate)
     message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
     if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
         raise ResumptionFailed("a lock blocks opening the tenant")
@@ -48,10 +49,15 @@ def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
     yield from _as_grantors(grantors, acting.leaving)
     yield ADMIN_AGAIN
     yield gate.owner.becoming
-    if now.limits != before.limits:
-        allowed = sql.SQL("true" if before.allow_connections else "false")
-        limit = sql.Literal(before.connection_limit)
-        yield gate.composed(QUERIES["open_limits"], allow_connections=allowed, limit=limit)
+
+
+def _limited(gate: Gate) -> Iterator[sql.Composable]:
+    """Yield what restores the database's limits, which a suspension may raise before it has revoked anything."""
+    before = gate.kept.limits
+    if before is not None and before != gate.find_way_in().limits:
+        limit, allow_connections = before
+        allowed = sql.SQL("true" if allow_connections else "false")
+        yield gate.composed(QUERIES["open_limits"], allow_connections=allowed, limit=sql.Literal(limit))
 
 
 def in_order_of_dependency(grants: list[Grant], owner: str) -> list[Grant]:

@@ -55,11 +55,18 @@ class Suspension(NamedTuple):
     allow_connections: bool | None
 
     @property
+    def limits(self) -> tuple[int, bool] | None:
+        """The database's limits to restore; None if an earlier version has recorded none."""
+        if self.connection_limit is None or self.allow_connections is None:
+            return None
+        return self.connection_limit, self.allow_connections
+
+    @property
     def way_in(self) -> WayIn | None:
         """The access to restore; None if nothing was revoked yet."""
-        if self.grants is None or self.connection_limit is None or self.allow_connections is None:
+        if self.grants is None or self.limits is None:
             return None
-        return WayIn([Grant(*grant) for grant in self.grants], self.connection_limit, self.allow_connections)
+        return WayIn([Grant(*grant) for grant in self.grants], *self.limits)
 
 
 class _Row(NamedTuple):

@@ -84,6 +84,10 @@ class Verdict:
     problems: list[str]
 
 
+class NotPreparedError(Exception):
+    """What a cell's job needs was not made."""
+
+
 class Laboratory:
     """Run cells on one stack, each with a project and a job of its own."""
 
@@ -101,6 +105,12 @@ class Laboratory:
 
     def run(self, cell: Cell, number: int) -> Verdict:
         """Run the cell and look at the world, after every attempt that slept has resumed and ended."""
+        try:
+            return self._judge(cell, number)
+        except NotPreparedError as error:
+            return Verdict(cell, "not run", struck=False, problems=[str(error)])
+
+    def _judge(self, cell: Cell, number: int) -> Verdict:
         faults = {cell.point.place: cell.fault}
         if cell.job.is_rolled_back:
             faults[LAST_STAGE] = Fault.EVERY_ATTEMPT
@@ -128,14 +138,19 @@ class Laboratory:
         if job.makes_tenant:
             yield None
             return
-        self._start(PROVISION_PROJECT.job_type, project_id, f"made-{project_id}")
+        self._prepare(PROVISION_PROJECT.job_type, project_id, f"made-{project_id}")
         before = look(self._stack, project_id)
         if job.finds_closed:
-            self._start(SUSPEND_PROJECT.job_type, project_id, f"suspended-{project_id}")
+            self._prepare(SUSPEND_PROJECT.job_type, project_id, f"suspended-{project_id}")
             yield Before(before, None)
             return
         with closing(come_in(before)) as client:
             yield Before(before, client)
+
+    def _prepare(self, job_type: JobType, project_id: str, job_id: str) -> None:
+        execution = self._start(job_type, project_id, job_id)
+        if execution["status"] != "SUCCEEDED":
+            raise NotPreparedError(f"{job_type} before it: {execution.get('cause')}")
 
     def _run(
         self, project_id: str, job: Job, injection: Injection, problems: list[str] | None = None

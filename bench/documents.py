@@ -25,6 +25,7 @@ IN_README = {
     "django-tenants, create and migrate": PEER,
 }
 MORE = """\
+"From the pool" claims a tenant made ahead of need; "from nothing" makes one. The floor is a bare clone of a database.
 This is not equal work, and a job here is its handlers without the state machine.
 [`docs/benchmarks.md`](docs/benchmarks.md) says what each does and on which machine, and has a job by stage, many jobs
 at once, and jobs beside thousands of tenants."""

@@ -139,6 +139,7 @@ def test_sam_writes_out_what_the_templates_have_aliases_for() -> None:
     dumped = subprocess.run(command, input=written, capture_output=True, text=True, check=True).stdout
     found = [any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text)) for text in (written, dumped)]
     assert found == [True, False]
+    assert ["<<:" in text for text in (written, dumped)] == [True, False]
 
 
 def test_each_function_has_a_role_of_its_own() -> None:

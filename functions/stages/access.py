@@ -23,7 +23,9 @@ def suspend_access(event: Event, context: LambdaContext) -> Output:
     ends_at = deadline(context.get_remaining_time_in_millis())
     if Stage.SUSPENDING_ACCESS not in DECLARATIONS[event["job_type"]].states:
         undone = [Stage.RESTORING_ACCESS]
-        return run_compensation(undone, event, context, compensation=lambda back: close_as_before(back, ends_at))
+        return run_compensation(
+            undone, event, context, compensation=lambda rollback: close_as_before(rollback, ends_at)
+        )
     return run_stage(
         Stage.SUSPENDING_ACCESS,
         event,
@@ -53,7 +55,7 @@ def restore_access(event: Event, context: LambdaContext) -> Output:
 
 
 def close(attempt: Attempt, ends_at: float) -> Output:
-    """Close the tenant by that monotonic time; idempotent."""
+    """Close the tenant before the monotonic time ends_at; idempotent."""
     job = attempt.job
     ended = access.close(attempt.control, job.tenant, job.job_id, attempt.check, ends_at)
     return attempt.succeed(ended._asdict())
@@ -76,7 +78,7 @@ def open_as_before(rollback: Rollback) -> Undone:
 
 
 def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
-    """Close, by that monotonic time, the tenant that this job has opened, or has begun to open."""
+    """Close the tenant that this job has opened, or has begun to open, before the monotonic time ends_at."""
     tenant, refused = _changed(rollback)
     if tenant is None:
         return Undone([], refused)
@@ -86,14 +88,14 @@ def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
 
 
 def _changed(rollback: Rollback) -> tuple[Tenant | None, list[str]]:
-    """Return the tenant whose access this job was the last to change, or why that is unknown."""
+    """Return the tenant whose access this job was the last to change, or None and what is unknown, if anything."""
     control, job_id = rollback.control, rollback.job_id
     tenant = suspensions.tenant_of(control, job_id)
     kept = suspensions.find(control, tenant.tenant_id) if tenant is not None else None
     if tenant is None or kept is None or kept.job_id != job_id:
         return None, [] if rollback.is_known else witness.changed_in_registers(rollback)
     if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback, [tenant.cluster]):
-        return None, [f"the register does not have tenant {tenant.tenant_id} as being changed by this job"]
+        return None, [f"the register does not say that this job is changing tenant {tenant.tenant_id}"]
     return tenant, []
 
 

@@ -1,4 +1,4 @@
-"""The project's API keys, of which only hashes are kept. Compensation: they are revoked."""
+"""The project's API keys: hashes in the control plane, raw keys in a secret until revealed. Compensation: revoke."""
 
 import json
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ def generate(attempt: Attempt) -> Output:
     name, tags = job.tenant.names.api_keys_secret(job.job_id), tenant_secret.tags(job.tenant)
     kept = secrets.create(name, {"api_keys": generated}, description=DESCRIPTION, tags=tags).document["api_keys"]
     return attempt.succeed(
-        {"api_keys": [_shown(raw) for raw in kept]},
+        {"api_keys": [_public(raw) for raw in kept]},
         QUERIES["record_api_keys"],
         prefix=payload.api_key_prefix,
         keys=json.dumps([_hashed(position, raw) for position, raw in enumerate(kept)]),
@@ -65,7 +65,7 @@ class _Secret(NamedTuple):
 
 def revoke(rollback: Rollback) -> Undone:
     """Delete the hashes, so that no key is valid any more, and remove the secret with the raw keys."""
-    # Imported here, so that a cold start before any failure does without it (docs/cost.md).
+    # Imported here, because only a compensation needs it: the action's cold start stays short (docs/cost.md).
     from provisioning.ledger import witness
 
     if refused := witness.refusals(rollback):
@@ -97,5 +97,5 @@ def _hashed(position: int, raw: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _shown(raw: dict[str, str]) -> dict[str, Any]:
+def _public(raw: dict[str, str]) -> dict[str, Any]:
     return {"key_id": raw["key_id"], "kind": raw["kind"], "hint": ApiKey(raw["kind"], raw["key"]).hint}

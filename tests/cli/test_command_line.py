@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.app import app
+from cli.terminal import typed
 from local.template import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ def test_a_stack_that_is_not_up_is_said_in_one_line(
     with pytest.raises(SystemExit) as ended:
         app([*map(str, arguments), "--state-dir", str(tmp_path)])
     assert ended.value.code == 2
-    assert one_line(capsys.readouterr().err) == "the stack is not running: start it with `provision up`"
+    assert one_line(capsys.readouterr().err) == typed("the stack is not running: start it with `provision up`")
 
 
 def test_nothing_to_stop_is_said_in_one_line(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_up_twice_is_said_in_one_line(up: Path) -> None:
-    assert "up already: http://127.0.0.1:" in one_line(provision("up", state=up, expect=2).stderr)
+    assert "the stack is already running: http://127.0.0.1:" in one_line(provision("up", state=up, expect=2).stderr)
 
 
 def test_a_missing_event_is_said_in_one_line(up: Path) -> None:
@@ -138,7 +139,7 @@ def test_keys_are_shown_once(up: Path) -> None:
 def test_a_failed_execution_ends_with_1_and_says_why(up: Path) -> None:
     output = provision("run", EVENT, state=up, expect=1).stdout
     assert "ProjectNotEligible" in output
-    assert "demo-project is active: provision suspend demo-project" in output
+    assert typed("demo-project is active: provision suspend demo-project") in output
 
 
 def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(
         job = _start(options)
         provision("down", state=state)
         assert options["--endpoint-url"] in provision("up", state=state).stdout
-        assert "this is what the ledger holds" in provision("history", job, state=state).stdout
+        assert "this comes from the ledger" in provision("history", job, state=state).stdout
     finally:
         provision("down", state=state)
 

@@ -6,6 +6,8 @@ from provisioning.errors import TransientError
 from provisioning.jobs.declaration import Declaration, ProjectStatus, TenantOf
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.stage import Service, Stage
 from tests import shipped
 from tests.job_pairs import SPECIFIED, STATUSES_WITHOUT_TENANT, WAITS, Row, status_after
@@ -109,6 +111,11 @@ def test_its_statuses_lead_from_one_to_the_next(declared: Declaration) -> None:
 def test_no_job_opens_while_another_runs() -> None:
     running = {declared.while_running for declared in DECLARATIONS.values()}
     assert not running & {status for declared in DECLARATIONS.values() for status in declared.opens_in}
+
+
+def test_the_types_that_change_a_project_have_running_statuses_of_their_own() -> None:
+    running = [declared.while_running for declared in (PROVISION_PROJECT, SUSPEND_PROJECT, RESUME_PROJECT)]
+    assert len(running) == len(set(running))
 
 
 @every_declaration

@@ -208,6 +208,17 @@ def test_the_demo_provisions_and_lists_the_tenants_tables() -> None:
     assert "SUCCEEDED" in output
     assert "tenant.users" in output
     assert re.search(r"Provisioned in \d+\.\d s, \d+\.\d s with the start of the stack\.\n$", output)
+    readme = (REPOSITORY / "README.md").read_text()
+    assert outcome(output) == outcome(readme[readme.index("\nSUCCEEDED") : readme.index("\n## Three ways in")])
+
+
+CHANGING = r"[a-z]{20}(-\w{6})?|[0-9a-f-]{36}|\d{4}-\d\d-\d\dT\S+|(?<=hint )\w+|\d{3,}"
+
+
+def outcome(printed: str) -> list[str]:
+    """Return the words in which a run has ended, without what differs from run to run."""
+    ended = printed[printed.index("\nSUCCEEDED") : printed.index("\nProvisioned in")]
+    return re.sub(CHANGING, "…", ended).split()
 
 
 def _start(options: dict[str, str]) -> str:

@@ -26,13 +26,14 @@ INSIDE = """
 """
 
 
-def problems_of_closed(stack: Stack, world: World, before: World) -> list[str]:
-    """Return what is wrong in the world of a suspended project, given its world while it was active."""
+def problems_of_closed(stack: Stack, world: World, before: World, *, had_prepared: bool) -> list[str]:
+    """Return what is wrong in the world of a suspended project, given its world while it was active.
+
+    Where a transaction was prepared, the admin had to connect, and the database has no limit until the resumption.
+    """
     (database,), (login, owner) = before.databases, before.roles
     acl = [entry for one in database["acl"] if (entry := _without_connect(one))]
-    # Its own limit, or none if the admin had to connect: the resumption restores it.
-    (limit,) = {one["connection_limit"] for one in world.databases}
-    differs_by = {"acl": acl, "connection_limit": limit if limit == NO_LIMIT else database["connection_limit"]}
+    differs_by = {"acl": acl, "connection_limit": NO_LIMIT if had_prepared else database["connection_limit"]}
     inside = execute(stack, INSIDE.format(database=database["name"]))
     return [
         *_rows_of(world, before, "suspended"),

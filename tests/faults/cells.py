@@ -196,7 +196,9 @@ class Laboratory:
         world = look(self._stack, project_id)
         problems += problems_of_job(world, cell.job.declared, f"job-{project_id}", execution["status"])
         if is_closed:
-            return problems + problems_of_closed(self._stack, world, before.world)
+            return problems + problems_of_closed(
+                self._stack, world, before.world, had_prepared=before.client is not None
+            )
         return problems + problems_of_open(world, before.world)
 
     def _roll_back_again(self, job: Job, project_id: str) -> list[str]:

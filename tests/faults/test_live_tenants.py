@@ -150,7 +150,7 @@ def test_no_sequence_of_jobs_and_failures_changes_a_live_tenant(stack: Stack) ->
     ("what", "changes"),
     [
         ("a row of a table", "INSERT INTO tenant.notes VALUES ('x')"),
-        ("a row that is written anew as it was", "UPDATE tenant.notes SET note = note"),
+        ("a row that is written again as it was", "UPDATE tenant.notes SET note = note"),
         ("the catalog", "CREATE TABLE tenant.more ()"),
         ("a privilege", "GRANT SELECT ON tenant.users TO PUBLIC"),
         ("a role", "ALTER ROLE {login} CONNECTION LIMIT 7"),

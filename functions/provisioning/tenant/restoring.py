@@ -21,18 +21,17 @@ def restore(gate: Gate) -> None:
 
     Raise ResumptionFailed while a lock blocks it, and psycopg2.Error.
     """
-    before = gate.kept.way_in
+    before, now = gate.kept.way_in, gate.find_way_in()
     message: list[sql.Composable] = []
     if before is not None:
-        message += _restored(gate, before)
-    message += _limited(gate)
+        message += _restored(gate, before, now)
+    message += _limited(gate, now)
     message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
     if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
         raise ResumptionFailed("a lock blocks opening the tenant")
 
 
-def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
-    now = gate.find_way_in()
+def _restored(gate: Gate, before: WayIn, now: WayIn) -> Iterator[sql.Composable]:
     grantors = acting.find(gate.session, gate.others(before.grantors))
     named = [grant.grantee for grant in before.grants if grant.grantee is not None]
     existing = {None, *acting.existing(gate.session, named)}
@@ -51,10 +50,10 @@ def _restored(gate: Gate, before: WayIn) -> Iterator[sql.Composable]:
     yield gate.owner.becoming
 
 
-def _limited(gate: Gate) -> Iterator[sql.Composable]:
+def _limited(gate: Gate, now: WayIn) -> Iterator[sql.Composable]:
     """Yield what restores the database's limits, which a suspension may raise before it has revoked anything."""
     before = gate.kept.limits
-    if before is not None and before != gate.find_way_in().limits:
+    if before is not None and before != now.limits:
         limit, allow_connections = before
         allowed = sql.SQL("true" if allow_connections else "false")
         yield gate.composed(QUERIES["open_limits"], allow_connections=allowed, limit=sql.Literal(limit))

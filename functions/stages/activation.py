@@ -1,5 +1,6 @@
 """Prove that a job's work holds, then give the project its new status. There is nothing to compensate."""
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
     """
     job, declared = attempt.job, DECLARATIONS[attempt.job.job_type]
     if declared.on_success is not ProjectStatus.ACTIVE:
-        record_changed(attempt, "suspended", prove_closed)
+        record_changed(attempt, "suspended", lambda session, tenant: prove_closed(session, tenant, ends_at))
         return attempt.complete()
     makes_keys = Stage.GENERATING_API_KEYS in declared.states
     names = [str(job.tenant.secret_arn), *([job.tenant.names.api_keys_secret(job.job_id)] if makes_keys else [])]
@@ -61,13 +62,18 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
     return attempt.complete(QUERIES["record_provisioned"], database=job.tenant.names.database, schema=schema.SCHEMA)
 
 
-def prove_closed(session: Connection, tenant: Tenant) -> None:
-    """Check that the tenant is empty and that nobody can connect."""
-    # Imported here, so that a job that provisions ends without it (docs/cost.md).
+def prove_closed(session: Connection, tenant: Tenant, ends_at: float) -> None:
+    """Look that nobody is in the tenant, and that nobody can come in.
+
+    A login in progress may be one that is about to be refused, so the look is repeated until that monotonic time.
+    """
+    # Here, so that the end of a job that provisions goes without it (docs/cost.md).
     from provisioning.tenant import gate
 
-    if left := gate.look(session, tenant).left:
-        raise FinalizationFailed(f"left in the tenant: {left}")
+    while left := (found := gate.look(session, tenant)).left:
+        if found._replace(entering=0).left or time.monotonic() > ends_at:
+            raise FinalizationFailed(f"left in the tenant: {left}")
+        time.sleep(gate.POLL_SECONDS)
 
 
 def prove_database(document: dict[str, Any], at_least: int) -> None:

@@ -1,19 +1,29 @@
 """A suspended tenant lets nobody in, keeps its data, and accepts no other job."""
 
 from contextlib import closing
+from unittest.mock import DEFAULT, Mock
 
 import psycopg2
 import pytest
 
 from local.stack import Stack
-from provisioning.errors import JobInProgress, ProjectNotEligible, ProvisioningError, SuspendInProgress
+from provisioning.errors import (
+    FinalizationFailed,
+    JobInProgress,
+    ProjectNotEligible,
+    ProvisioningError,
+    SuspendInProgress,
+)
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import gate
+from provisioning.tenant.gate import Entered
 from stages.access import suspend_access
+from stages.activation import finalize
 from tests.stages.jobs import a_job, execute
-from tests.stages.suspending import SUSPENSION, Tenant, is_out, session_of
+from tests.stages.suspending import SUSPENSION, Tenant, is_out, opened, session_of
 
 KNOWN = "SELECT 1 FROM control_plane.jobs WHERE job_id = %s"
 FAILED = """
@@ -110,3 +120,24 @@ def test_an_attempt_that_is_repeated_changes_nothing(tenant: Tenant) -> None:
     execute(tenant.stack, "control_plane", FAILED, job.job_id)
     assert job.run(suspend_access) == first
     assert tenant.catalogs() == closed
+
+
+def test_finalize_waits_for_a_login_that_is_about_to_be_refused(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT), *SUSPENSION[:-1])
+    look = Mock(wraps=gate.look, side_effect=[Entered(0, 0, 1, 0, 0, 0, 0), DEFAULT])
+    monkeypatch.setattr(gate, "look", look)
+    assert job.run(finalize)["status"] == "suspended"
+    assert look.call_count == 2
+
+
+@pytest.mark.parametrize("left", ["sessions", "prepared_transactions", "slots", "logins", "grants"])
+def test_finalize_refuses_a_tenant_that_somebody_is_in_or_can_enter(
+    tenant: Tenant, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = opened(tenant, tenant.job(SUSPEND_PROJECT), *SUSPENSION[:-1])
+    found = Entered(0, 0, 1, 0, 0, 0, 0)._replace(**{left: 1})
+    monkeypatch.setattr(gate, "look", Mock(return_value=found))
+    with pytest.raises(FinalizationFailed, match="left in the tenant"):
+        job.run(finalize)

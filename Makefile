@@ -7,7 +7,7 @@
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
-# make bench AGAINST=COMMIT  the work tree against a commit: short runs of both in turn, medians and ratios; five minutes
+# make bench AGAINST=COMMIT  the work tree against a commit: short runs of both in turn, medians and ratios; five minutes if nothing else runs
 # make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 

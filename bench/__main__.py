@@ -4,6 +4,10 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.run import Options
 
 UNPUBLISHED = Path(__file__).resolve().parents[1] / ".bench"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of a random name is made in it)
@@ -11,7 +15,7 @@ MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
 ROOM_GB, ROOM_GB_PER_ROUND, ROOM_GB_PER_TENANT = 1.5, 0.16, 0.009
 """The WAL and the pool; what a round's databases take until they are dropped; a tenant that stays."""
 
-ROUNDS, AGAINST_ROUNDS = 20, 5
+ROUNDS, AGAINST_ROUNDS = 20, 4
 
 DISK_GB_PER_ROUND = 0.7
 """On a disk nothing is dropped before the end."""
@@ -20,32 +24,25 @@ DISK_GB_PER_ROUND = 0.7
 def main() -> int:
     """Measure, write the results and return 0 when every goal that gates is met, 1 otherwise."""
     # Here, because every environment imports this module again: it shall not bring the stack into a process without.
-    from bench import documents, goals, machine, report, run
+    from bench import against, documents, goals, report, run
 
-    options = _options()
+    options = _options(run.Options())
     # A run that is told to end stops its servers and removes its databases first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if options.against:
-        return _against(options)
     if options.publish and options.memory is None:
         sys.exit("The documents quote databases in memory: --publish needs them.")
-    room = ROOM_GB + ROOM_GB_PER_ROUND * options.rounds
-    grown = ROOM_GB + DISK_GB_PER_ROUND * options.rounds + ROOM_GB_PER_TENANT * options.growth
-    found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]
-    if options.memory is not None:
-        found.append(machine.problem(options.memory, in_memory=True, gigabytes=room))
-    if problems := [problem for problem in found if problem]:
+    # In a comparison, what each run makes on the disk stays beside that of the others.
+    rounds = against.ROUNDS if options.against else options.rounds
+    if problems := _problems(options, rounds, 2 * options.rounds * rounds if options.against else rounds):
         sys.exit("; ".join(problems) + ". --memory and --disk name other directories, --growth fewer tenants.")
-    results = run.measure(
-        run.Options(
-            rounds=options.rounds,
-            at_once=options.concurrency,
-            growth=options.growth,
-            memory=options.memory,
-            disk=options.disk,
-            command=_command(),
-        )
-    )
+    if options.against:
+        # The ratios are for people to judge.
+        document = against.compare(options, options.against)
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "against.md").write_text(document)
+        print(f"{document}\nThis is in {options.output / 'against.md'}.")
+        return 0
+    results = run.measure(options, f'make bench BENCH="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "make bench")
     if options.publish:
         documents.publish(results)
     else:
@@ -58,24 +55,21 @@ def main() -> int:
     return 0 if goals.passed(goals.judge(results)) else 1
 
 
-def _against(options: argparse.Namespace) -> int:
-    """Compare the work tree with a commit, write the results and return 0: the ratios are for people to judge."""
-    from bench.against import run
+def _problems(options: "Options", in_memory: int, on_disk: int) -> list[str]:
+    """Return what keeps the directories from holding the databases of so many rounds."""
+    from bench import machine
 
-    wanted = run.Options(options.against, options.memory, options.disk, options.rounds)
-    if problems := run.problems(wanted):
-        sys.exit("; ".join(problems) + ". --memory and --disk name other directories.")
-    results = run.compare(wanted)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "against.md").write_text(results.document())
-    print(results.document())
-    print(f"This is in {options.output / 'against.md'}.")
-    return 0
+    grown = ROOM_GB + DISK_GB_PER_ROUND * on_disk + ROOM_GB_PER_TENANT * options.growth
+    found = [machine.problem(options.disk, in_memory=False, gigabytes=grown)]
+    if options.memory is not None:
+        room = ROOM_GB + ROOM_GB_PER_ROUND * in_memory
+        found.append(machine.problem(options.memory, in_memory=True, gigabytes=room))
+    return [problem for problem in found if problem]
 
 
-def _options() -> argparse.Namespace:
+def _options(options: "Options") -> "Options":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="measurements of each thing, in turn (20; with --against 5)")
+    parser.add_argument("--rounds", type=int, help="measurements of each thing, in turn (20); turns of --against (4)")
     parser.add_argument("--growth", type=int, default=1000, help="existing tenants, 8 MB of disk each")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="jobs at once")
     parser.add_argument("--memory", type=Path, default=MEMORY, help="a tmpfs")
@@ -88,21 +82,15 @@ def _options() -> argparse.Namespace:
         "--against",
         metavar="COMMIT",
         help="compare the work tree with a commit instead: short runs of both trees in turn, each a process of its own,"
-        " and their medians. Measures jobs from the pool and from nothing beside a bare CREATE DATABASE TEMPLATE, in"
-        " memory and on disk; own Python per stage; round trips, connections and Secrets Manager calls of a job; two"
-        " jobs at once",
+        " without growth and with two jobs at once; medians and ratios",
     )
-    options = parser.parse_args()
+    parser.parse_args(namespace=options)
     if options.against and options.publish:
         parser.error("--publish is for a whole run, not for --against")
-    if options.rounds is None:
-        options.rounds = AGAINST_ROUNDS if options.against else ROUNDS
+    if options.against:
+        options.growth = 0
+    options.rounds = options.rounds or (AGAINST_ROUNDS if options.against else ROUNDS)
     return options
-
-
-def _command() -> str:
-    arguments = " ".join(sys.argv[1:])
-    return f'make bench BENCH="{arguments}"' if arguments else "make bench"
 
 
 if __name__ == "__main__":

@@ -16,21 +16,27 @@ from typing_extensions import override
 
 POSTGRESQL, HTTP, SECRETS_MANAGER, PYTHON = "PostgreSQL", "HTTP", "Secrets Manager", "own Python"
 BOUNDARIES = (POSTGRESQL, HTTP, SECRETS_MANAGER)
+ROUND_TRIPS = "round trips"
+COUNTS = ROUND_TRIPS, "connections opened", "Secrets Manager calls"
 
 
 @dataclass
 class Meter:
-    """What was spent since it was made: milliseconds and calls per boundary, and the databases connected to."""
+    """What was spent since it was made: milliseconds and calls per boundary, and the connections opened."""
 
     ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BOUNDARIES, 0.0))
     calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BOUNDARIES, 0))
-    connections: list[str] = field(default_factory=list)
+    connections: int = 0
     started: float = field(default_factory=time.perf_counter)
 
     def split(self) -> dict[str, float]:
         """Return the milliseconds so far per boundary, and as own Python what is left of the whole."""
         whole = (time.perf_counter() - self.started) * 1000
         return {"total": whole, **self.ms, PYTHON: whole - sum(self.ms.values())}
+
+    def counts(self) -> dict[str, float]:
+        """Return the round trips to PostgreSQL so far, the connections to it, and the calls of Secrets Manager."""
+        return dict(zip(COUNTS, (self.calls[POSTGRESQL], self.connections, self.calls[SECRETS_MANAGER]), strict=True))
 
 
 _meter = Meter()
@@ -52,7 +58,7 @@ def install() -> None:
     api_call = vars(BaseClient)["_make_api_call"]
 
     def connect_measured(**arguments: Any) -> Any:
-        _meter.connections.append(arguments["dbname"])
+        _meter.connections += 1
         with _measured(POSTGRESQL):
             return connect(connection_factory=_Connection, **arguments)
 

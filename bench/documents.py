@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from bench.comparison import CREATEDB, FLOOR, PEER, handlers
+from bench.comparison import CREATEDB, FLOOR, PEER, handlers, to_floor
 from bench.environment import NOTHING, POOL
-from bench.tables import table
+from bench.figures import table
 from local.template import REPOSITORY
 
 README, BENCHMARKS = REPOSITORY / "README.md", REPOSITORY / "docs" / "benchmarks.md"
@@ -53,20 +53,12 @@ def publish(results: dict[str, Any]) -> None:
 
 def speed(results: dict[str, Any]) -> str:
     """Return what README quotes: a small table."""
-    rows = [
-        [
-            name,
-            *(
-                cell
-                for part in ("memory", "disk")
-                for cell in (
-                    f"{results[part]['ms'][measured]['p50']:.1f}",
-                    f"{report.to_floor(results[part], measured):.2f}",
-                )
-            ),
+    rows = []
+    for name, measured in IN_README.items():
+        found = [
+            (results[part]["ms"][measured]["p50"], to_floor(results[part], measured)) for part in ("memory", "disk")
         ]
-        for name, measured in IN_README.items()
-    ]
+        rows.append([name, *(cell for ms, floors in found for cell in (f"{ms:.1f}", f"{floors:.2f}"))])
     head = ["", "p50 ms, databases in memory", "÷ floor", "p50 ms, on disk", "÷ floor"]
     return f"{table(head, rows)}\n\n{MORE}\n"
 

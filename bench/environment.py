@@ -3,13 +3,13 @@
 Its connections stay open from job to job, as Lambda keeps them. The stack's AWS and services run in another process.
 """
 
-import functools
 import os
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -23,19 +23,14 @@ POOL, NOTHING = MODES = "from the pool", "from nothing"
 """Where a job's tenant comes from."""
 
 
-class Context:
-    """An invocation with ten minutes left: a refill makes as many databases as are asked for."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation ends."""
-        return 600_000
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000)
+"""An invocation with ten minutes left: a refill makes as many databases as are asked for."""
 
 
 class Settings(NamedTuple):
     """What the process is started with."""
 
     variables: dict[str, str]
-    code: str
     superuser: dict[str, Any]
     log: str
 
@@ -63,8 +58,6 @@ def start(settings: Settings) -> None:
     os.dup2(log, sys.stdout.fileno())
     os.environ.clear()
     os.environ.update(settings.variables)
-    if settings.code not in sys.path:
-        sys.path.insert(0, settings.code)
     superuser, control_plane = (_connect(settings, name) for name in ("postgres", "control_plane"))
     _kept["environment"] = Environment(superuser, control_plane, settings)
     boundaries.install()
@@ -82,72 +75,68 @@ def new_payload() -> dict[str, Any]:
     return {"project_id": project_id, "region": REGION, "services": {str(service): True for service in Service}}
 
 
-def new_event() -> dict[str, Any]:
-    """Make a project, and return the event of a new job for it."""
+def new_event(job_type: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the event of a new job."""
     job_id = f"bench-{uuid.uuid4().hex}"
-    event = {"job_type": "provision_project", "job_id": job_id, "execution_arn": f"arn:{job_id}"}
-    return {**event, "payload": new_payload()}
+    return {"job_type": job_type, "job_id": job_id, "execution_arn": f"arn:{job_id}", "payload": payload}
 
 
-@functools.cache
-def stages() -> dict[str, Callable[[Any, Any], Any]]:
-    """Return the handlers of the happy path in their order, by the stage's name in the state machine."""
-    from bench import handlers
+def new_provision() -> dict[str, Any]:
+    """Make a project, and return the event of a job that provisions it."""
     from provisioning.jobs.provision_project import PROVISION_PROJECT
 
-    return handlers.stages(PROVISION_PROJECT)
+    return new_event(PROVISION_PROJECT.job_type, new_payload())
 
 
-def run(event: dict[str, Any]) -> Iterator[str]:
-    """Run a job's stages one after the other and yield the name of each when it has ended."""
-    for name, handler in stages().items():
-        answer = handler(event, Context())
-        event = event | {key: answer[key] for key in ("tenant_id",) if key in answer}
+def stage_by_stage(event: dict[str, Any]) -> Iterator[str]:
+    """Run a job's stages one after the other, and yield the name of each when it has ended.
+
+    The event receives the tenant's id, as the execution's state does.
+    """
+    from bench import handlers
+
+    for name, handler in handlers.stages(event["job_type"]).items():
+        answer = handler(event, CONTEXT)
+        event |= {key: answer[key] for key in ("tenant_id",) if key in answer}
         yield name
 
 
+def run(event: dict[str, Any]) -> float:
+    """Run a job through the handlers and return the milliseconds that it took."""
+    return timed(lambda: list(stage_by_stage(event)))
+
+
 def provision() -> float:
-    """Run one job through the handlers and return the milliseconds that it took. The project is there before."""
-    event = new_event()
-    return timed(lambda: list(run(event)))
+    """Provision a project that exists already, and return the milliseconds that it took."""
+    return run(new_provision())
 
 
 def provision_by_stage() -> dict[str, dict[str, float]]:
-    """Run one job and return per stage the milliseconds by boundary, and its round trips to PostgreSQL."""
-    event = new_event()
+    """Run one job and return per stage the milliseconds by boundary, and how often it called what."""
+    event = new_provision()
     spent: dict[str, dict[str, float]] = {}
     meter = boundaries.start()
-    for name in run(event):
-        spent[name] = meter.split() | {"round trips": meter.calls[boundaries.POSTGRESQL]}
+    for name in stage_by_stage(event):
+        spent[name] = meter.split() | meter.counts()
         meter = boundaries.start()
     return spent
 
 
-def total(job: dict[str, dict[str, float]]) -> float:
-    """Return the milliseconds of a job that was measured by stage."""
-    return sum(stage["total"] for stage in job.values())
+def total(job: dict[str, dict[str, float]], what: str = "total") -> float:
+    """Return the milliseconds of a job that was measured by stage, or another sum over its stages."""
+    return sum(stage[what] for stage in job.values())
 
 
 def prepare(mode: str, tenants: int = 1) -> None:
-    """Let that many jobs find a tenant in the pool, or let all find none."""
-    if mode == POOL:
-        fill_pool(tenants)
-    else:
-        hide_pool()
-
-
-def fill_pool(tenants: int) -> None:
-    """Make the pool as large as wanted, out of the hidden tenants first."""
+    """Let that many jobs find a tenant in the pool, or hide the pool from all: a disputed tenant is not chosen."""
     from upkeep.refill_pools import refill_pools
 
+    if mode == NOTHING:
+        _change("UPDATE control_plane.tenants SET state = 'disputed' WHERE state = 'ready'")
+        return
     _change("UPDATE control_plane.tenants SET state = 'ready' WHERE state = 'disputed' AND job_id IS NULL")
     os.environ["POOL_SIZE"] = str(tenants)
-    refill_pools({}, Context())
-
-
-def hide_pool() -> None:
-    """Let jobs find nothing in the pool. A tenant that is disputed is neither chosen nor removed."""
-    _change("UPDATE control_plane.tenants SET state = 'disputed' WHERE state = 'ready'")
+    refill_pools({}, CONTEXT)
 
 
 def timed(action: Callable[[], object]) -> float:

@@ -1,27 +1,15 @@
-"""Percentiles, and what a figure is worth: how often it was measured."""
+"""Percentiles, what a figure is worth (how often it was measured), and both in Markdown's tables."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+
+Figures = dict[str, float]
+"""One thing measured n times: p50 and p95 in the unit of what was measured, and n."""
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One thing measured n times, in the unit of what was measured."""
-
-    p50: float
-    p95: float
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
-        """Return the figures of at least one value."""
-        return cls(percentile(values, 50), percentile(values, 95), len(values))
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the figures as the results' JSON has them, to a ten-thousandth."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+def figures(values: Sequence[float]) -> Figures:
+    """Return the figures of at least one value, to a ten-thousandth."""
+    return {"p50": round(percentile(values, 50), 4), "p95": round(percentile(values, 95), 4), "n": len(values)}
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -31,9 +19,19 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def by_stage(jobs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
+def by_stage(jobs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, Figures]]:
     """Return, per stage, the figures of everything that was measured of it in at least one job."""
     return {
-        stage: {what: Figures.of([job[stage][what] for job in jobs]).as_dict() for what in spent}
-        for stage, spent in jobs[0].items()
+        stage: {what: figures([job[stage][what] for job in jobs]) for what in spent} for stage, spent in jobs[0].items()
     }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with that head."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cells(found: Figures) -> list[str]:
+    """Return p50, p95 and n of what was measured."""
+    return [f"{found['p50']:.1f}", f"{found['p95']:.1f}", f"{found['n']:.0f}"]

@@ -38,7 +38,17 @@ def createdb() -> float:
 
 def one_transaction() -> float:
     """CREATE DATABASE, then the tenant schema as one transaction in one round trip."""
-    return timed(_create)
+    name, statements = _new_name(), _schema()
+
+    def create() -> None:
+        _execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        opened: Connection = psycopg2.connect(**here().settings.superuser, dbname=name)
+        with closing(opened):
+            opened.autocommit = True
+            with opened.cursor() as cursor:
+                cursor.execute(statements)
+
+    return timed(create)
 
 
 @functools.cache
@@ -60,16 +70,6 @@ def _template() -> str:
             names = map(sql.Identifier, (TEMPLATE, tenant))
             cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
     return TEMPLATE
-
-
-def _create() -> None:
-    name = _new_name()
-    _execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    opened: Connection = psycopg2.connect(**here().settings.superuser, dbname=name)
-    with closing(opened):
-        opened.autocommit = True
-        with opened.cursor() as cursor:
-            cursor.execute(_schema())
 
 
 def _new_name() -> str:

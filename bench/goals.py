@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import imports, processor
 from bench.boundaries import PYTHON
-from bench.comparison import FLOOR, handlers
+from bench.comparison import FLOOR, handlers, to_floor
 from bench.environment import NOTHING, POOL
 
 Results = dict[str, Any]
@@ -77,14 +77,8 @@ def slowest_import(results: Results) -> str:
 
 def of_the_bound(found: Results) -> float | None:
     """Return jobs per second, with two at once, as a share of 2 ÷ CPU seconds per job."""
-    if not found.get("processor_seconds"):
-        return None
-    seconds = processor.of_jobs(found["processor_seconds"]) / found["ms"]["n"]
-    return float(found["per_second"] * seconds / 2)
-
-
-def _to_floor(mode: str) -> Callable[[Results], float | None]:
-    return lambda part: float(part["ms"][handlers(mode)]["p50"] / part["ms"][FLOOR]["p50"])
+    seconds = processor.seconds_per_job(found)
+    return None if seconds is None else float(found["per_second"] * seconds / 2)
 
 
 def _own_python(part: Results) -> float | None:
@@ -112,8 +106,8 @@ def _slowest_import(results: Results) -> float | None:
 
 
 GOALS = (
-    Goal(f"{handlers(POOL)} ÷ {FLOOR}", 2.3, _to_floor(POOL)),
-    Goal(f"{handlers(NOTHING)} ÷ {FLOOR}", 4.6, _to_floor(NOTHING)),
+    Goal(f"{handlers(POOL)} ÷ {FLOOR}", 2.3, lambda part: to_floor(part, handlers(POOL))),
+    Goal(f"{handlers(NOTHING)} ÷ {FLOOR}", 4.6, lambda part: to_floor(part, handlers(NOTHING))),
     Goal("own Python per stage, ms", 1.1, _own_python),
     Goal("2 at once: jobs per second ÷ (2 ÷ CPU seconds per job)", 0.8, _two_at_once, at_least=True),
     Goal("p50 beside the most tenants ÷ beside none, from the pool", 1.1, _growth(POOL), part="disk"),

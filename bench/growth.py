@@ -8,7 +8,7 @@ from bench import environment, floors, server
 from bench.comparison import FLOOR, handlers
 from bench.environment import MODES, NOTHING
 from bench.environments import Environments, environments
-from bench.figures import Figures, by_stage
+from bench.figures import by_stage, figures
 from local.stack import Stack
 
 FILLING_AT_ONCE = 4
@@ -47,7 +47,7 @@ def fill(stack: Stack, filling: Environments, tenants: int, progress: Callable[[
     kept = set(_secrets(secrets))
     while (missing := tenants - server.count_tenants(stack)) > 0:
         progress(f"{tenants - missing} of {tenants} tenants")
-        filling.burst(environment.provision, min(LOT, missing), FILLING_AT_ONCE)
+        filling.burst(min(LOT, missing), FILLING_AT_ONCE)
         # The laptop's stand-in, unlike AWS, looks for a secret among all that it has: thousands would slow every job.
         for name in set(_secrets(secrets)) - kept:
             secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
@@ -79,6 +79,6 @@ class _Server:
         taken = {handlers(mode): [environment.total(job) for job in jobs] for mode, jobs in self.jobs.items()}
         taken[FLOOR] = self.floor
         return {
-            "ms": {name: Figures.of(values[1:]).as_dict() for name, values in taken.items()},
+            "ms": {name: figures(values[1:]) for name, values in taken.items()},
             "stages": {mode: by_stage(jobs[1:]) for mode, jobs in self.jobs.items()},
         }

@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from bench.figures import Figures
+from bench.figures import figures
 from local.template import REPOSITORY, read_template
 
 FLOOR = "psycopg2 + Logger"
 FLOORS = {
-    "nothing": "",
     "psycopg2": "import psycopg2",
     FLOOR: "import psycopg2; from aws_lambda_powertools import Logger",
 }
@@ -41,7 +40,7 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
             for name, statement in statements.items():
                 found[name].append(_import(statement, bytecode))
     # The first one has compiled what it imports: the artefact comes with its bytecode.
-    return {name: {"ms": Figures.of(values[1:]).as_dict()} for name, values in found.items()}
+    return {name: {"ms": figures(values[1:])} for name, values in found.items()}
 
 
 def _import(statement: str, bytecode: str) -> float:

@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PROC = Path("/proc")
 JOBS = "the jobs: handlers, AWS, services, PostgreSQL and the bench"
@@ -38,9 +38,14 @@ class Watch:
         }
 
 
-def of_jobs(spent: dict[str, float]) -> float:
-    """Return the seconds that jobs had. Older results tell several groups of a job's processes apart."""
-    return sum(seconds for group, seconds in spent.items() if group not in NOT_OF_JOBS)
+def seconds_per_job(found: dict[str, Any]) -> float | None:
+    """Return what each of some jobs at once had, or None where it was not counted.
+
+    Older results tell several groups of a job's processes apart.
+    """
+    if not (spent := found["processor_seconds"]):
+        return None
+    return float(sum(seconds for group, seconds in spent.items() if group not in NOT_OF_JOBS) / found["ms"]["n"])
 
 
 def _with_descendants(*pids: int) -> float:

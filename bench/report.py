@@ -4,11 +4,11 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from bench import access, goals, imports, processor
-from bench.boundaries import BOUNDARIES, PYTHON
-from bench.comparison import FLOOR
+from bench import goals, imports, processor
+from bench.boundaries import BOUNDARIES, PYTHON, ROUND_TRIPS
+from bench.comparison import FLOOR, to_floor
 from bench.environment import MODES
-from bench.tables import cells, table
+from bench.figures import Figures, cells, table
 
 Results = dict[str, Any]
 WIDTH = 120
@@ -35,7 +35,7 @@ def _sections(results: Results) -> Iterator[str]:
         yield from (f"## A job from the pool by stage, {_where(results, part)}", *stages(results[part]))
     for part in parts(results):
         if found := results[part].get("access"):
-            yield from (f"## Suspending and resuming a tenant, {_where(results, part)}", access.access_table(found))
+            yield from (f"## Suspending and resuming a tenant, {_where(results, part)}", access_table(found))
     for part in parts(results):
         yield from (f"## Jobs at once, {_where(results, part)}", concurrency_table(results[part]))
     if grown := results["disk"].get("growth"):
@@ -85,17 +85,12 @@ def comparison_table(results: Results) -> str:
     return table([*head, "n"], rows)
 
 
-def to_floor(part: Results, name: str) -> float:
-    """Return the p50 of what was compared, in floors."""
-    return float(part["ms"][name]["p50"] / part["ms"][FLOOR]["p50"])
-
-
 def stages(part: Results) -> tuple[str, str]:
     """Return each stage's time by boundary, p50 in ms, with the sum over the stages, and of how many jobs."""
-    columns = ["total", *BOUNDARIES, PYTHON, "round trips"]
+    columns = ["total", *BOUNDARIES, PYTHON, ROUND_TRIPS]
     rows = [
         [stage, *(f"{found[column]['p50']:.1f}" for column in columns[:-1]), f"{found['total']['p95']:.1f}",
-         f"{found['round trips']['p50']:.0f}"]
+         f"{found[ROUND_TRIPS]['p50']:.0f}"]
         for stage, found in part["stages"].items()
     ]  # fmt: skip
     *sums, round_trips = (_sum(part["stages"], column) for column in columns)
@@ -103,6 +98,11 @@ def stages(part: Results) -> tuple[str, str]:
     head = ["stage", "total ms", *(f"{column} ms" for column in columns[1:-1]), "total p95 ms", "round trips"]
     count = next(iter(part["stages"].values()))["total"]["n"]
     return table(head, rows), f"p50 of {count} jobs. The floor takes {part['ms'][FLOOR]['p50']:.1f} ms."
+
+
+def access_table(found: dict[str, Figures]) -> str:
+    """Return what suspending and resuming a tenant took."""
+    return table(["of a live tenant", "p50 ms", "p95 ms", "n"], [[what, *cells(one)] for what, one in found.items()])
 
 
 def concurrency_table(part: Results) -> str:
@@ -165,9 +165,8 @@ def _where(results: Results, part: str) -> str:
 
 
 def _cpu_milliseconds(found: Results) -> str:
-    if not (spent := found["processor_seconds"]):
-        return "-"
-    return f"{processor.of_jobs(spent) * 1000 / found['ms']['n']:.1f}"
+    seconds = processor.seconds_per_job(found)
+    return "-" if seconds is None else f"{seconds * 1000:.1f}"
 
 
 def _most(growth: Results) -> str:

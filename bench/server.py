@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -11,10 +12,19 @@ from local.stack import Stack
 CAPACITY = 1_000_000
 
 
-def prepare(stack: Stack) -> None:
-    """Give the cluster room for every tenant that a bench makes."""
-    with _superuser(stack, "control_plane") as cursor:
-        cursor.execute("UPDATE control_plane.clusters SET capacity = %s", (CAPACITY,))
+@contextmanager
+def started(directory: Path) -> Iterator[Stack]:
+    """Start a stack with fsync on, whose cluster has room for every tenant that a bench makes."""
+    with Stack(directory, fsync=True) as stack:
+        with _superuser(stack, "control_plane") as cursor:
+            cursor.execute("UPDATE control_plane.clusters SET capacity = %s", (CAPACITY,))
+        yield stack
+
+
+def login(stack: Stack) -> dict[str, object]:
+    """Return what a superuser connects with, but for the database."""
+    with closing(stack.postgres.connect()) as superuser:
+        return {name: getattr(superuser.info, name) for name in ("host", "port", "user", "password")}
 
 
 def describe(stack: Stack) -> dict[str, str]:

@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from bench import documents, report
 from bench.django_tenants_peer import DATABASE, django_tenants
-from bench.figures import Figures
+from bench.figures import figures
 from bench.goals import GOALS, Goal, judge, passed
 from local.stack import Stack
 from stages.database import create_database
@@ -29,8 +29,8 @@ def test_the_peer_makes_our_tables_with_our_columns_and_as_many_indexes(stack: S
     job.run(create_database)
     job.run(create_schema)
     try:
-        with django_tenants(stack) as peer:
-            assert peer.create() > 0
+        with django_tenants(stack) as make_tenant:
+            assert make_tenant() > 0
         assert shape(stack, DATABASE, "t\\_%") == shape(stack, job.names.database, "tenant")
     finally:
         execute(stack, "postgres", sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(DATABASE)))
@@ -51,8 +51,8 @@ def shape(stack: Stack, database: str, schema: str) -> set[tuple[str, tuple[str,
 
 
 def test_percentiles_lie_between_the_two_nearest_values() -> None:
-    assert Figures.of([float(value) for value in range(1, 102)]) == Figures(51.0, 96.0, 101)
-    assert Figures.of([7.0]) == Figures(7.0, 7.0, 1)
+    assert figures([float(value) for value in range(1, 102)]) == {"p50": 51.0, "p95": 96.0, "n": 101}
+    assert figures([7.0]) == {"p50": 7.0, "p95": 7.0, "n": 1}
 
 
 @pytest.mark.parametrize(("at_least", "value", "met"), [(False, 2.0, True), (False, 2.1, False), (True, 1.9, False)])
@@ -91,7 +91,7 @@ def test_the_committed_run_had_twenty_rounds_every_goal_and_says_what_it_ran_on(
     judged = judge(results)
     assert [row["figure"] for row in judged] == [goal.name for goal in GOALS]
     assert all(row["measured"] is not None for row in judged)
-    assert min(figures["n"] for part in ("memory", "disk") for figures in results[part]["ms"].values()) >= 20
+    assert min(found["n"] for part in ("memory", "disk") for found in results[part]["ms"].values()) >= 20
     assert {results[part]["postgresql"]["fsync"] for part in ("memory", "disk")} == {"on"}
     assert all(results["machine"][what] for what in ("processor", "cores", "memory_gib", "kernel", "python"))
     assert len(results["machine"]["load_average_at_start"]) == 3

@@ -8,40 +8,32 @@ import multiprocessing
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
 from psycopg2 import sql
 
+from bench import server
 from bench.environment import timed
 from local.stack import Stack
 
 DATABASE = "django_tenants"
 
 
-class DjangoTenants:
-    """The warm process."""
-
-    def __init__(self, process: ProcessPoolExecutor) -> None:
-        self._process = process
-
-    def create(self) -> float:
-        """Return the milliseconds that a new tenant takes: its row, its schema, and its migrations."""
-        return self._process.submit(_create).result()
-
-
 @contextmanager
-def django_tenants(stack: Stack) -> Iterator[DjangoTenants]:
-    """Make the shared database, and start the process."""
-    with closing(stack.postgres.connect()) as superuser:
-        with superuser.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-        login = {name.upper(): getattr(superuser.info, name) for name in ("host", "port", "user", "password")}
+def django_tenants(stack: Stack) -> Iterator[Callable[[], float]]:
+    """Make the shared database, start the process, and yield what makes a tenant in it.
+
+    It returns the milliseconds that the tenant takes: its row, its schema, and its migrations.
+    """
+    with closing(stack.postgres.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    login = {name.upper(): value for name, value in server.login(stack).items()}
     log = str(stack.state_directory / "bench.log")
     with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"), _start, (login, log)) as process:
-        yield DjangoTenants(process)
+        yield lambda: process.submit(_create).result()
 
 
 def _start(login: dict[str, Any], log: str) -> None:

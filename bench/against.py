@@ -90,8 +90,8 @@ def compare(options: Options, commit: str) -> str:
                 found[tree] = tree.measure(options.memory, disk)
             turns.append(tuple(found[tree] for tree in both))
     head = (
-        f"Work tree against {theirs.name}: each n is a run of both, of {ROUNDS} rounds. Figures are p50, in ms unless"
-        " they say what else. A cell is the median (lower to upper quartile) of the runs; a ratio is of the turns' own"
+        f"Work tree against {theirs.name}: each turn is a run of both with --rounds {ROUNDS}. Figures are p50, in ms"
+        " unless they say what else. A cell is the median (lower to upper quartile); a ratio is of the turns' own"
         f" ratios. {here['processor']}, {here['cores']} cores, load {here['load_average_at_start'][0]} at the start and"
         f" {os.getloadavg()[0]:.2f} at the end, {time.monotonic() - began:.0f} s."
     )

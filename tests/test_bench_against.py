@@ -92,6 +92,47 @@ def test_each_tree_runs_its_own_code_and_the_checkout_is_removed(tmp_path: Path)
     assert str(tree.directory) not in git("worktree", "list")
 
 
+STAND_IN = """
+import argparse, pathlib, shutil, tempfile
+parser = argparse.ArgumentParser()
+for option in ("rounds", "growth", "concurrency", "memory", "disk", "output"):
+    parser.add_argument(f"--{option}", required=True)
+options = parser.parse_args()
+for place in (options.memory, options.disk):
+    with tempfile.TemporaryDirectory(dir=place) as made:
+        pathlib.Path(made, "database").touch()
+"""
+"""A bench that takes the options of any tree's, makes a database in memory and one on a disk, and removes both."""
+
+
+def stand_in(directory: Path, end: str) -> against.Tree:
+    """A tree with that bench, which ends so."""
+    (directory / "bench").mkdir()
+    (directory / "bench" / "__init__.py").touch()
+    (directory / "bench" / "__main__.py").write_text(STAND_IN + end)
+    return against.Tree("abc", directory, Path(sys.executable))
+
+
+def test_what_a_run_makes_on_the_disk_stays_and_in_memory_goes(tmp_path: Path) -> None:
+    committed = documents.RESULTS / "results.json"
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    for place in (memory, disk):
+        place.mkdir()
+    tree = stand_in(tmp_path, f"shutil.copy({str(committed)!r}, options.output)")
+    assert tree.measure(memory, str(disk)) == against.by_part(json.loads(committed.read_text()))
+    assert [path.name for path in disk.rglob("*") if path.is_file()] == ["database"]
+    assert list(memory.iterdir()) == []
+
+
+def test_a_run_without_results_ends_the_comparison_and_a_missed_goal_does_not(tmp_path: Path) -> None:
+    committed = documents.RESULTS / "results.json"
+    tree = stand_in(tmp_path, f"shutil.copy({str(committed)!r}, options.output); raise SystemExit(1)")
+    assert tree.measure(tmp_path, str(tmp_path)).keys() == {"goals", "memory", "disk", "imports"}
+    (tmp_path / "bench" / "__main__.py").write_text("raise SystemExit(0)")
+    with pytest.raises(SystemExit, match=r"The run of abc failed\."):
+        tree.measure(tmp_path, str(tmp_path))
+
+
 def test_publishing_a_comparison_is_refused() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "bench", "--against", "HEAD", "--publish"],
@@ -107,19 +148,18 @@ def test_a_tree_against_its_own_commit_makes_the_same_calls(monkeypatch: pytest.
     if MEMORY is None or machine.problem(MEMORY, in_memory=True, gigabytes=2):
         pytest.skip("no room in memory here")
     monkeypatch.setattr(against, "ROUNDS", 1)
+    commit = git("rev-parse", "--short", "HEAD").strip()
     UNPUBLISHED.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=MEMORY) as memory, tempfile.TemporaryDirectory(dir=UNPUBLISHED) as disk:
         document = against.compare(Options(rounds=1, memory=Path(memory), disk=Path(disk)), "HEAD")
         assert [list(Path(place).iterdir()) for place in (memory, disk)] == [[], []]
-    commit = git("rev-parse", "--short", "HEAD").strip()
-    assert document.startswith(f"Work tree against {commit}: each n is a run of both, of 1 rounds.")
+    assert document.startswith(f"Work tree against {commit}: each turn is a run of both with --rounds 1.")
     assert [line for line in document.splitlines() if line.startswith("##")] == [
         "## goals", "## memory", "## disk", "## imports",
     ]  # fmt: skip
-    measured = [line.strip("| ").split(" | ") for line in document.splitlines() if line.startswith("| ")]
-    assert {ratio for name, _, _, ratio, _ in measured if name.startswith("calls, ")} == {"1"}
-    counted = [name for name, *_ in measured if name.startswith("calls, ")]
-    assert [sum(mode in name for name in counted) for mode in MODES] == [6, 6]
+    calls = [line.strip("| ").split(" | ") for line in document.splitlines() if line.startswith("| calls, ")]
+    assert [sum(mode in name for name, *_ in calls) for mode in MODES] == [6, 6]
+    assert {ratio for *_, ratio, _ in calls} == {"1"}
 
 
 def git(*arguments: str) -> str:

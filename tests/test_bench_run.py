@@ -13,10 +13,10 @@ import pytest
 from bench import documents, machine, processor
 from bench.__main__ import MEMORY, UNPUBLISHED
 from bench.access import CLIENT_OUT
-from bench.boundaries import BOUNDARIES, PYTHON
+from bench.boundaries import BOUNDARIES, COUNTS, PYTHON
 from bench.comparison import FLOOR
 from bench.comparison import handlers as handlers_in_order
-from bench.environment import MODES
+from bench.environment import MODES, NOTHING, POOL
 from bench.goals import judge, passed
 from bench.imports import handlers
 from local.template import REPOSITORY
@@ -83,6 +83,15 @@ def test_the_time_of_each_stage_is_the_sum_of_its_boundaries(results: dict[str, 
         assert spent == pytest.approx(stage["total"]["p50"], abs=0.01)
         assert stage["PostgreSQL"]["p50"] > 0
         assert stage["own Python"]["p50"] > 0
+
+
+@pytest.mark.parametrize("part", ["memory", "disk"])
+def test_what_a_job_calls_is_counted_by_stage_and_in_all(results: dict[str, Any], part: str) -> None:
+    stages, calls = results[part]["stages"].values(), results[part]["calls"]
+    assert calls.keys() == set(MODES)
+    for what in COUNTS:
+        from_pool, from_nothing = (calls[mode][what]["p50"] for mode in (POOL, NOTHING))
+        assert 0 < sum(stage[what]["p50"] for stage in stages) == from_pool < from_nothing
 
 
 def test_a_boundary_is_crossed_by_the_stages_that_need_it_alone(results: dict[str, Any]) -> None:

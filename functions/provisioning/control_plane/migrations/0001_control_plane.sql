@@ -51,6 +51,8 @@ CREATE TABLE control_plane.jobs (
     max_attempts        integer NOT NULL DEFAULT 3,
     current_stage       text NOT NULL DEFAULT 'initializing',
     progress_percent    integer NOT NULL DEFAULT 0 CHECK (progress_percent BETWEEN 0 AND 100),
+    -- The first cause of a failure, and the stage where it occurred.
+    failed_stage        text,
     last_error_type     text,
     last_error_message  text,
     leftovers           jsonb NOT NULL DEFAULT '[]',

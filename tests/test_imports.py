@@ -59,6 +59,7 @@ ALLOWED = {
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility"),
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
+    "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}

@@ -81,7 +81,7 @@ class Ending(NamedTuple):
             yield f"Still there: {', '.join(self.left)}."
         if self.unknown:
             yield f"Not known whether anything is left: {', '.join(self.unknown)}."
-        if not self.leftovers and self.outcome == "stopped":
+        if not self.leftovers and self.outcome == "stopped" and not (self.is_opened and self.is_rolled_back):
             yield "Not known whether anything is left: nobody has looked."
         elif not self.leftovers:
             due = (

@@ -1,7 +1,7 @@
 """The end of a failed job: record its cause, and report it in one line with what was rolled back and what is left."""
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from provisioning import control_plane, endings, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
@@ -10,9 +10,6 @@ from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
 from provisioning.stage import Ending
 from provisioning.tenant import holding
-
-if TYPE_CHECKING:
-    from provisioning.jobs.declaration import JobType
 
 QUERIES = queries.load(__file__)
 
@@ -57,6 +54,8 @@ class _Step(NamedTuple):
 
 def close(control: ControlPlane, event: Event) -> Output:
     """Close the job in one transaction; idempotent."""
+    from provisioning.jobs.registry import project_of
+
     job_id = event["job_id"]
     caught = read_failure(event["failure"])
     with control.transaction():
@@ -73,7 +72,7 @@ def close(control: ControlPlane, event: Event) -> Output:
             QUERIES["record_closed"],
             COMMIT,
             job_type=event["job_type"],
-            project_id=before.project_id or _project_id(event["job_type"], event["payload"]),
+            project_id=before.project_id or project_of(event["job_type"], event["payload"]),
             execution_arn=event["execution_arn"],
             failed_stage=failure.stage or None,
             status=outcome,
@@ -135,13 +134,4 @@ def _message(cause: str) -> str:
 def _outcome(before: endings.Ending) -> str:
     if before.leftovers:
         return "rollback_incomplete"
-    return "rolled_back" if before.is_rolled_back else "failed"
-
-
-def _project_id(job_type: "JobType", payload: object) -> str | None:
-    from provisioning.jobs.registry import DECLARATIONS
-
-    try:
-        return DECLARATIONS[job_type].parse(payload).project_id
-    except ProvisioningError:
-        return None
+    return "rolled_back" if before.is_opened and before.is_rolled_back else "failed"

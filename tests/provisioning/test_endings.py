@@ -80,7 +80,7 @@ def test_a_job_stopped_during_a_retrys_wait_names_the_error_before() -> None:
 
 
 def test_nothing_is_left_is_never_said_of_a_job_where_nobody_looked() -> None:
-    text = STOPPED._replace(left=[]).text
+    text = STOPPED._replace(left=[], is_rolled_back=False).text
     assert "Nothing is left" not in text
     assert " Not known whether anything is left: nobody has looked. " in text
 

@@ -46,7 +46,8 @@ CREATE TABLE control_plane.jobs (
     execution_arn       text,
     payload             jsonb,
     status              text NOT NULL DEFAULT 'pending' CHECK (status IN
-                            ('pending', 'running', 'succeeded', 'failed', 'rolled_back', 'rollback_incomplete')),
+                            ('pending', 'running', 'succeeded', 'stopped', 'failed', 'rolled_back',
+                             'rollback_incomplete')),
     attempts            integer NOT NULL DEFAULT 0,
     max_attempts        integer NOT NULL DEFAULT 3,
     current_stage       text NOT NULL DEFAULT 'initializing',

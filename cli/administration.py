@@ -1,7 +1,8 @@
 """What the operator's command reads from the control plane and records in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -12,9 +13,10 @@ from cli import lookup
 from cli.doctor_cluster import RegisteredTenant, credentials, registered_tenants
 from cli.lookup_view import revealed
 from cli.progress_view import stage_table
+from cli.terminal import typed
 from console.formatting import date_and_clock
 from local.errors import HumanError
-from provisioning import configuration, control_plane, postgres
+from provisioning import configuration, control_plane, endings, postgres
 from provisioning.aws import secrets
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
@@ -25,8 +27,11 @@ from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import apply_migrations
 
 
-def print_status(job: str, console: Console) -> None:
-    """Print a job's progress. Raise HumanError for an unknown job."""
+def print_status(job: str, console: Console, describe: Callable[[str], Mapping[str, Any] | None]) -> None:
+    """Print a job's progress and, once it has ended, its ending. Raise HumanError for an unknown job.
+
+    `describe` is asked about the execution of a job that the ledger calls unfinished.
+    """
     progress = get_progress(job)
     if progress is None:
         raise HumanError(f"there is no job {job}")
@@ -34,11 +39,9 @@ def print_status(job: str, console: Console) -> None:
         f"{progress.status}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
     )
     console.print(stage_table(progress))
-    if progress.error_type:
-        message = f"{progress.error_type}: {progress.error_message}"
-        console.print(message, style="red", soft_wrap=True)
-    if progress.leftovers:
-        console.print(f"Left, or not known to be gone: {', '.join(progress.leftovers)}", soft_wrap=True)
+    ending = endings.find_told(control_plane.connect(), job, describe)
+    if ending.has_ended:
+        console.print(typed(ending.text), soft_wrap=True)
 
 
 def migrate() -> str:

@@ -25,7 +25,7 @@ from cli.command_line import (
     StateMachineArn,
     stop_on_terminate,
 )
-from cli.terminal import console
+from cli.terminal import console, typed
 from local import daemon
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -106,8 +106,8 @@ def down(state_dir: StateDirectory = DEFAULT_STATE) -> None:
 @app.command()
 def status(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Show a job's progress."""
-    daemon.connect(state_dir)
-    administration.print_status(job, console())
+    sources, _ = connection.sources(state_dir)
+    administration.print_status(job, console(), sources.executions.describe)
 
 
 @app.command()
@@ -121,8 +121,12 @@ def watch(
 ) -> None:
     """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: no such job exists."""
     sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
-    progress = progress_view.follow(sources, job, console(), as_json=as_json)
-    raise typer.Exit(0 if progress.status == "succeeded" else 1)
+    out = console()
+    progress = progress_view.follow(sources, job, out, as_json=as_json)
+    ending = sources.ending(job)
+    if ending is not None and not as_json:
+        out.print(typed(ending.text), soft_wrap=True)
+    raise typer.Exit(0 if "succeeded" in (progress.status, ending and ending.outcome) else 1)
 
 
 @app.command("console")

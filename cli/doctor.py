@@ -52,6 +52,10 @@ REMEDIES: dict[type[ProvisioningError], str] = {
 QUERIES = queries.load(__file__)
 
 
+class _StoppedJob(NamedTuple):
+    job_id: str
+
+
 class _Room(NamedTuple):
     cluster_id: str
     room: int
@@ -111,6 +115,8 @@ def examine_control_plane() -> Iterator[Finding]:
         return
     with _control_plane() as control:
         yield Finding("control plane", f"{_identity(control)}, reached on {where}, its schema is the newest")
+        for job in control.fetch_all(_StoppedJob, QUERIES["find_stopped_jobs"]):
+            yield Finding("jobs", f"the job {job.job_id} was stopped", f"run provision rollback {job.job_id}")
 
 
 def examine_clusters() -> Iterator[Finding]:

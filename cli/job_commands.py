@@ -23,8 +23,9 @@ from provisioning.jobs.registry import DECLARATIONS
 from provisioning.jobs.rules import read_schema
 
 REFUSED = {
-    "pending": "roll it back first if its execution was stopped",
-    "running": "roll it back first if its execution was stopped",
+    "pending": "wait for its end",
+    "running": "wait for its end, or stop it and run provision rollback {job}",
+    "stopped": "run provision rollback {job} first",
     "succeeded": "there is nothing to retry",
 }
 """Why a job is not retried, by its status."""
@@ -49,11 +50,13 @@ def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: St
     known = lookup.find_job(control_plane.connect(), job)
     if known is None:
         raise HumanError(f"there is no job {job}")
-    if known.status in REFUSED:
-        raise HumanError(f"the job {job} is {known.status}: {REFUSED[known.status]}")
+    ending = sources.ending(job)
+    status = str(ending.outcome) if ending is not None else known.status
+    if status in REFUSED:
+        raise HumanError(f"the job {job} is {status}: {REFUSED[status].format(job=job)}")
     if known.payload is None:
         raise HumanError(f"the job {job} was never opened, so its payload is not stored: start it again as before")
-    _run(sources, known.job_type, payload_of_retry(known.payload, job, known.status))
+    _run(sources, known.job_type, payload_of_retry(known.payload, job, status))
 
 
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:

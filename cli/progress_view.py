@@ -44,7 +44,9 @@ class View(Protocol):
 
 
 def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: Console) -> dict[str, Any]:
-    """Start a job and show its stages until its execution ends; return DescribeExecution's answer.
+    """Start a job and show its stages until its execution ends.
+
+    Return DescribeExecution's answer, with the job's ending as its cause.
 
     Raise HumanError if it cannot be started.
     """
@@ -55,7 +57,8 @@ def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: C
     console.print(f"Execution {job.job_id}", soft_wrap=True)
     follow(sources, job.job_id, console, machine=machine_of(job.execution_arn))
     described: dict[str, Any] = executions.client.describe_execution(executionArn=job.execution_arn)
-    return described
+    ending = sources.ending(job.job_id)
+    return described if ending is None else described | {"cause": ending.text}
 
 
 def follow(sources: Sources, job: str, console: Console, *, as_json: bool = False, machine: str = "") -> Progress:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from cli import start_errors
+from cli.terminal import typed
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -26,7 +27,8 @@ class Outcome:
     """How a rollback ended: as "Record failure" closed the job, or with the error of an execution that did not."""
 
     status: str
-    cause: str
+    text: str
+    """The job's ending, or the error with its cause."""
 
     @property
     def clean(self) -> bool:
@@ -51,7 +53,8 @@ def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
     recorded = _recorded(step_functions, execution_arn)
     if recorded is not None:
         return Outcome(recorded["outcome"], recorded["cause"])
-    return Outcome(described.get("error") or described["status"], described.get("cause") or "")
+    status = described.get("error") or described["status"]
+    return Outcome(status, ": ".join(said for said in (status, described.get("cause")) if said))
 
 
 def roll_back_again(
@@ -71,7 +74,7 @@ def print_rollback(
     arn = start_rollback(step_functions, state_machine_arn, job_id, job_type)
     console.print(f"Execution {arn.rpartition(':')[2]}", soft_wrap=True)
     outcome = wait_for_outcome(step_functions, arn)
-    console.print(f"{outcome.status}: {outcome.cause}" if outcome.cause else outcome.status, soft_wrap=True)
+    console.print(typed(outcome.text), soft_wrap=True)
     return outcome.clean
 
 

@@ -60,7 +60,8 @@ def redrives(execution: Execution, job_status: str | None) -> bool:
 def retry(executions: Executions, execution: Execution, job_status: str | None) -> str:
     """Retry a failed job and return the name of the execution that does so: the same one, or a new job's.
 
-    For an execution that was a rollback, start another rollback of that job.
+    For an execution that was a rollback, start another rollback of that job; a job that was stopped accepts nothing
+    but its rollback.
     """
     if redrives(execution, job_status):
         _call(executions.client.redrive_execution, executionArn=execution.arn)
@@ -70,6 +71,8 @@ def retry(executions: Executions, execution: Execution, job_status: str | None) 
         raise ConsoleError("no job type accepts its input, so it cannot be retried")
     if isinstance(rolled_back := payload.get("rolls_back"), str):
         return str(_call(roll_back, job_type, rolled_back, _place(executions)).job_id)
+    if job_status == "stopped":
+        return str(_call(roll_back, job_type, execution.name, _place(executions)).job_id)
     payload = payload_of_retry(payload, execution.name, job_status)
     return _start(executions, job_type, payload, execution.project_id or "job")
 

@@ -22,6 +22,9 @@ from console.timeline import Status
 POLL_SECONDS = 1.0
 POLLS_AFTER_THE_END = 5
 """An ended execution can only be redriven, so it is read this many times less often."""
+UNROLLED = {"running", "stopped"}
+"""The statuses of a job whose execution has ended, and that nothing has rolled back."""
+
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
 FILTERED = ("id", "type", "state", "summary")
 MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
@@ -98,7 +101,7 @@ class _ExecutionPage:
         )
         retry = confirm(
             "Retry this job?",
-            "Resumes where it stopped, or starts a new execution with the same payload.",
+            "Starts a new execution with the same payload; a job that was stopped is rolled back.",
             "Retry",
             self._retry,
         )
@@ -203,7 +206,7 @@ class _ExecutionPage:
             leftovers=shown.progress.leftovers if shown.progress else [],
             ended=shown.ended,
             undone=shown.outcome in {"rolled_back", "rollback_incomplete"},
-            open_in_ledger=shown.ended and shown.progress is not None and shown.progress.status == "running",
+            open_in_ledger=shown.ended and shown.progress is not None and shown.progress.status in UNROLLED,
             name=self._name,
             problem=record.problem,
         )

@@ -143,6 +143,13 @@ class Executions:
                     self._ended.popitem(last=False)
         return execution
 
+    def describe(self, arn: str) -> Mapping[str, Any] | None:
+        """Return DescribeExecution's answer, or None if there is none."""
+        with suppress(ConsoleError):
+            described: Mapping[str, Any] = self._call(self.client.describe_execution, executionArn=arn)
+            return described
+        return None
+
     def _describe(self, name: str, machine: str) -> Mapping[str, Any] | None:
         for arn in (arn for known, arn in self.machines.items() if machine in {"", known}):
             with suppress(Absent):

@@ -26,6 +26,7 @@ STATUS_CLASSES = {
     "FAILED": "failed",
     "ABORTED": "failed",
     "TIMED_OUT": "failed",
+    "stopped": "failed",
     "rolled_back": "compensated",
     "rollback_incomplete": "failed",
     "pending": "waiting",

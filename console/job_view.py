@@ -7,8 +7,9 @@ from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
 from console.ledger import Ledger, Record
 from console.logs import Logs
+from provisioning import stage
+from provisioning.endings import Ending
 from provisioning.ledger.progress import Progress
-from provisioning.stage import Ending
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Sources:
         """
         execution = self.executions.read(name, machine)
         return None if execution is None else JobView(execution, self.ledger.read(name))
+
+    def ending(self, name: str) -> Ending | None:
+        """Return the ending of a job that has one; None also while the ledger cannot be reached."""
+        return self.ledger.ending(name, self.executions.describe)
 
 
 @dataclass(frozen=True)
@@ -72,5 +77,5 @@ class JobView:
         if self.progress:
             return self.progress.stage
         if self.execution.status == "SUCCEEDED":
-            return str(Ending.COMPLETED)
+            return str(stage.Ending.COMPLETED)
         return self.execution.timeline.stage

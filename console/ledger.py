@@ -1,11 +1,13 @@
 """What the control plane knows of jobs, if one can be reached. The page also works without it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from provisioning import control_plane, endings
+from provisioning.endings import Ending
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.progress import JobSummary, Progress, Resources, get_progress, get_resources, get_summaries
 
@@ -45,6 +47,19 @@ class Ledger:
         except ProvisioningError as error:
             return Record(problem=f"{type(error).__name__}: {error}")
         return Record(progress, resources)
+
+    def ending(self, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending | None:
+        """Return the ending of a job that has one; None also while the ledger cannot be reached.
+
+        `describe` is asked about the execution of a job that the ledger calls unfinished.
+        """
+        if not self.connected:
+            return None
+        try:
+            found = self._ask(lambda: endings.find_told(control_plane.connect(), job_id, describe))
+        except ProvisioningError:
+            return None
+        return found if found.has_ended else None
 
     def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
         """Return those of the jobs that the ledger knows; none while it cannot be reached."""

@@ -44,7 +44,8 @@ FRAMES = 10_000
 class LocalAws:
     """Serve one template's functions and state machines from start() to stop(); one at a time per process.
 
-    Every change of a secret is in its file before the caller gets the answer.
+    Every change of a secret is in its file before the caller gets the answer. `on_end` gets Step Functions' event about
+    the end of each execution.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LocalAws:
         port: int = 0,
         fsync: bool = True,
         output: LambdaOutput | None = None,
+        on_end: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         self._template = template
         self._output = output
@@ -63,7 +65,7 @@ class LocalAws:
         self._log = state / "moto.log"
         self._address = address
         self._requested_port = port
-        self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION])
+        self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION], on_end)
         self._application = DomainDispatcherApplication(_backend)
         self._secrets_lock = threading.Lock()
         self._logs_lock = threading.Lock()
@@ -117,7 +119,7 @@ class LocalAws:
             raise
 
     def stop_executions(self) -> None:
-        """Abort the running executions: each ends after its present attempt or wait."""
+        """Abort the running executions, each of which ends after its present attempt, without an event."""
         self._executions.stop()
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
-from typing import Self
+from typing import Any, Self
 from unittest.mock import patch
 
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -39,7 +39,8 @@ class Clock:
         self.waits: list[Wait] = []
         """Every requested wait, in order."""
         self._current = threading.local()
-        self._stopped = threading.Event()
+        self._woken = threading.Condition()
+        self._is_stopped = False
         self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
@@ -51,16 +52,25 @@ class Clock:
         ]
 
     def sleep(self, seconds: float) -> None:
-        """Wait seconds * scale, or until the clock is uninstalled, and record the request."""
-        execution, state = getattr(self._current, "place", ("", ""))
-        self.waits.append(Wait(execution, state, seconds))
-        self._stopped.wait(seconds * self.scale)
+        """Wait seconds * scale and record the request. Return at once when the execution is stopped, as in Step
+        Functions, or the clock is uninstalled.
+        """
+        env: Environment | None = getattr(self._current, "env", None)
+        self.waits.append(Wait(*(_place(env) if env is not None else ("", "")), seconds))
+        with self._woken:
+            self._woken.wait_for(
+                lambda: self._is_stopped or (env is not None and not env.is_running()), seconds * self.scale
+            )
+
+    def _wake(self) -> None:
+        with self._woken:
+            self._woken.notify_all()
 
     def install(self) -> None:
         """Replace the interpreter's own clock with this one. Raise RuntimeError if one is already installed."""
         if vars(retrier_decl)["time"] is not time:
             raise RuntimeError("a clock is installed already")
-        clock, evaluate = self, vars(RetrierDecl)["_eval_body"]
+        clock, evaluate, stop = self, vars(RetrierDecl)["_eval_body"], vars(Environment)["set_stop"]
 
         class ScaledEvent(threading.Event):
             @override
@@ -68,21 +78,27 @@ class Clock:
                 return super().wait(None if timeout is None else timeout * clock.timeout_scale)
 
         def evaluate_in_place(retrier: RetrierDecl, env: Environment) -> None:
-            clock._current.place = _place(env)
+            clock._current.env = env
             evaluate(retrier, env)
 
-        self._stopped.clear()
+        def stop_and_wake(env: Environment, **why: Any) -> None:
+            stop(env, **why)
+            clock._wake()
+
+        self._is_stopped = False
         self._patches = ExitStack()
         self._patches.enter_context(patch.object(retrier_decl, "time", SimpleNamespace(sleep=self.sleep)))
         self._patches.enter_context(patch.object(execute_state, "threading", SimpleNamespace(Event=ScaledEvent)))
         self._patches.enter_context(patch.object(RetrierDecl, "_eval_body", evaluate_in_place))
+        self._patches.enter_context(patch.object(Environment, "set_stop", stop_and_wake))
 
     def uninstall(self) -> None:
         """Restore the interpreter's own clock and wake all waits on this one."""
         if self._patches is not None:
             self._patches.close()
             self._patches = None
-        self._stopped.set()
+        self._is_stopped = True
+        self._wake()
 
     def __enter__(self) -> Self:
         self.install()

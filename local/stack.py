@@ -22,6 +22,7 @@ from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions, get_job_handler, state_machine_of, validate_required_handlers
 from provisioning.stage import Service
+from upkeep.stopped_executions import STOPPED
 
 if TYPE_CHECKING:
     from local.aws import LocalAws
@@ -191,6 +192,7 @@ class Stack:
             port=self._port or ports.get("aws", 0),
             fsync=self._fsync,
             output=output,
+            on_end=self._deliver_end,
         )
         self._undo.callback(self.aws.stop)
         self.aws.start()
@@ -210,6 +212,11 @@ class Stack:
         self._undo.callback(self.clock.uninstall)
         self.clock.install()
         self._undo.callback(self.aws.stop_executions)
+
+    def _deliver_end(self, event: dict[str, Any]) -> None:
+        # As EventBridge does in an account.
+        if event["detail"]["status"] in STOPPED:
+            self.runtime.invoke("RecordStoppedExecutionsFunction", json.dumps(event))
 
     def _prepare(self) -> dict[str, str]:
         host = LOOPBACK if self._bind in {LOOPBACK, "0.0.0.0"} else self._bind  # noqa: S104 (compared, not bound)

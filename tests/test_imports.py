@@ -55,10 +55,11 @@ ALLOWED = {
     "stages.access": EVERY_STAGE | ACCESS | WITNESS | SERVICES | DECLARATIONS,
     "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | DECLARATIONS,
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
-    "stages.failure": EVERY_STAGE | HOLDING,
+    "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility"),
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
+    "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}

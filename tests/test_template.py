@@ -57,6 +57,9 @@ EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
     "ReconcileFunction": {"ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events"},
+    "RecordStoppedExecutionsFunction": {
+        *("ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
+    },
 }
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
 
@@ -220,7 +223,8 @@ def test_logs_are_encrypted_and_end() -> None:
 def test_every_function_is_traced_bounded_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
-        at_once = 1 if name in {"RefillPoolsFunction", "ReconcileFunction"} else {"Ref": "MaximumParallelJobs"}
+        alone = {"RefillPoolsFunction", "ReconcileFunction", "RecordStoppedExecutionsFunction"}
+        at_once = 1 if name in alone else {"Ref": "MaximumParallelJobs"}
         assert function["ReservedConcurrentExecutions"] == at_once
         outside = name == "DeploymentStepFunction"
         inside = {

@@ -12,6 +12,7 @@ from provisioning import observability
 from provisioning.jobs.declaration import JobType, TenantOf
 from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
+from upkeep.stopped_executions import STOPPED
 
 RESOURCES = shipped.transformed()["Resources"]
 FUNCTIONS = shipped.functions()
@@ -41,7 +42,7 @@ def widgets() -> list[dict[str, Any]]:
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
     migration = RESOURCES["ControlPlaneMigration"]["Properties"]
     assert migration["ServiceToken"] == {"Fn::GetAtt": ["DeploymentStepFunction", "Arn"]}
-    for name in (*STAGES, "RefillPoolsFunction", "ReconcileFunction"):
+    for name in (*STAGES, "RefillPoolsFunction", "ReconcileFunction", "RecordStoppedExecutionsFunction"):
         assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
     for name in ("MigrateFunction", "DeploymentStepFunction"):
         assert "DependsOn" not in RESOURCES[name]
@@ -189,7 +190,8 @@ def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None
     ((statement),) = shipped.statements(policy["PolicyDocument"])
     senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(shipped.made("AWS::Events::Rule"))
-    for name in ("DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"):
+    invoked = ("DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction", "RecordStoppedExecutionsFunction")
+    for name in invoked:
         assert shipped.made("AWS::Lambda::Function")[name]["DeadLetterConfig"] == {"TargetArn": queue}
 
 
@@ -212,6 +214,27 @@ def test_removals_are_finished_every_minute() -> None:
     (rule,) = (rule for rule in shipped.made("AWS::Events::Rule").values() if "Reconcile" in str(rule["Targets"]))
     assert rule["ScheduleExpression"] == "rate(1 minute)"
     assert FUNCTIONS["ReconcileFunction"]["Handler"] == "upkeep.reconcile.reconcile"
+
+
+def test_upkeep_hears_of_every_execution_of_any_type_that_did_not_succeed() -> None:
+    (rule,) = (one for one in shipped.made("AWS::Events::Rule").values() if "RecordStopped" in str(one["Targets"]))
+    pattern = rule["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.states"], ["Step Functions Execution Status Change"])
+    assert pattern["detail"]["stateMachineArn"] == machines(DECLARATIONS)
+    assert set(pattern["detail"]["status"]) == set(STOPPED) == ENDED - {"SUCCEEDED"}
+    (target,) = rule["Targets"]
+    # The most that EventBridge offers: for a day.
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+    settings = shipped.made("AWS::Lambda::EventInvokeConfig").values()
+    (kept,) = (one for one in settings if "RecordStopped" in str(one["FunctionName"]))
+    assert (kept["MaximumRetryAttempts"], kept["MaximumEventAgeInSeconds"]) == (2, 21600)
+
+
+def test_what_records_a_stopped_execution_has_the_rights_of_every_stage_and_its_queue() -> None:
+    role = RESOURCES["RecordStoppedExecutionsRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "EveryStagePolicy"}]
+    ((policy),) = (one for policy in role["Policies"] for one in shipped.statements(policy["PolicyDocument"]))
+    assert (policy["Action"], policy["Resource"]) == ("sqs:SendMessage", {"Fn::GetAtt": ["Undelivered", "Arn"]})
 
 
 def test_every_parameter_is_described_and_bounded() -> None:

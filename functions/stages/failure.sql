@@ -1,53 +1,26 @@
 -- How "Record failure" closes a job. Placeholders are %(name)s.
 
--- name: find_job
-SELECT project_id, status, last_error_type, last_error_message, rollback_started_at, result
-FROM control_plane.jobs
-WHERE job_id = %(job_id)s;
-
--- name: find_leftovers
--- What has a row may still exist, unless it was looked for and not found; and what the latest compensation left
--- unknown.
-SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftover, true AS is_known
-FROM control_plane.tenants
-WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
-UNION ALL
-SELECT service || ' registration of ' || tenant_id, true
-FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
-UNION ALL
-SELECT count(*) || ' API keys of ' || tenant_id, true
-FROM control_plane.api_keys WHERE job_id = %(job_id)s GROUP BY tenant_id
-UNION ALL
-SELECT leaves, true
-FROM control_plane.provisioning_steps
-WHERE job_id = %(job_id)s AND leaves IS NOT NULL AND status IN ('running', 'succeeded', 'failed')
-UNION ALL
-SELECT DISTINCT unknown, false
-FROM (
-    SELECT DISTINCT ON (details -> 'stages') details
-    FROM control_plane.audit_log
-    WHERE job_id = %(job_id)s AND action = 'compensated'
-    ORDER BY details -> 'stages', id DESC
-) AS latest, jsonb_array_elements_text(latest.details -> 'unknown') AS unknown
-ORDER BY leftover;
+-- name: find_result
+SELECT result FROM control_plane.jobs WHERE job_id = %(job_id)s;
 
 -- name: find_failed_step
--- The named stage, or else the one with the given error, or else the latest one with an error.
-SELECT stage, attempt, error_type, error_message
+-- The stage with the given error, or else the latest one with an error.
+SELECT stage, error_type, error_message
 FROM control_plane.provisioning_steps
-WHERE job_id = %(job_id)s AND CASE %(stage)s WHEN '' THEN error_type IS NOT NULL ELSE stage = %(stage)s END
+WHERE job_id = %(job_id)s AND error_type IS NOT NULL
 ORDER BY error_message = %(message)s DESC, started_at DESC NULLS LAST
 LIMIT 1;
 
 -- name: record_closed
 -- A job that failed before it was opened (a bad payload, an ineligible project) has no row yet: it gets one here.
 INSERT INTO control_plane.jobs AS job
-    (job_id, job_type, project_id, execution_arn, status, current_stage, last_error_type, last_error_message, leftovers,
-     completed_at)
-VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(status)s, %(current_stage)s, %(error_type)s,
-        %(error_message)s, %(leftovers)s, clock_timestamp())
+    (job_id, job_type, project_id, execution_arn, status, current_stage, failed_stage, last_error_type,
+     last_error_message, leftovers, completed_at)
+VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(status)s, %(current_stage)s, %(failed_stage)s,
+        %(error_type)s, %(error_message)s, %(leftovers)s, clock_timestamp())
 ON CONFLICT (job_id) DO UPDATE
     SET status = EXCLUDED.status, current_stage = EXCLUDED.current_stage, leftovers = EXCLUDED.leftovers,
+        failed_stage = CASE WHEN job.last_error_type IS NULL THEN EXCLUDED.failed_stage ELSE job.failed_stage END,
         last_error_type = coalesce(job.last_error_type, EXCLUDED.last_error_type),
         last_error_message = coalesce(job.last_error_message, EXCLUDED.last_error_message),
         completed_at = coalesce(job.completed_at, EXCLUDED.completed_at)
@@ -72,14 +45,3 @@ WHERE jobs.job_id = %(job_id)s AND jobs.status <> 'rollback_incomplete' AND proj
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('job closed', %(job_id)s, %(project_id)s,
         jsonb_build_object('status', %(status)s, 'error_type', %(error_type)s, 'leftovers', %(leftovers)s::jsonb));
-
--- name: find_removed
-SELECT removed
-FROM control_plane.audit_log, jsonb_array_elements_text(details -> 'removed') AS removed
-WHERE job_id = %(job_id)s AND action = 'compensated'
-ORDER BY id;
-
--- name: find_last_look
-SELECT max(look_again_at) AS look_again_at
-FROM control_plane.tenants
-WHERE job_id = %(job_id)s AND state = 'removing' AND removed_at IS NOT NULL;

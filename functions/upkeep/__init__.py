@@ -1,1 +1,1 @@
-"""Lambdas outside jobs, on a schedule: refill the pools, reconcile what is being removed."""
+"""Lambdas outside jobs, on a schedule or an event: refill the pools, reconcile removals, record stopped executions."""

@@ -11,7 +11,7 @@ from cli.app import app
 from cli.history_view import print_history
 from cli.job_commands import needs_its_project_only
 from cli.outcome_view import print_outcome
-from cli.terminal import console
+from cli.terminal import console, typed
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
@@ -117,10 +117,7 @@ def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(
         stack.client("stepfunctions").stop_execution(executionArn=arn)
         stack.wait(arn)
     assert provision(stack, "retry", job) == 2
-    assert (
-        f"provision: the job {job} is running: roll it back first if its execution was stopped"
-        in capsys.readouterr().err
-    )
+    assert typed(f"the job {job} is stopped: run provision rollback {job} first") in capsys.readouterr().err
     assert provision(stack, "rollback", job) == 0
     rollback, outcome = started(capsys)
     assert outcome.startswith("rolled_back: ")

@@ -65,7 +65,7 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
     for job in jobs:
         follow(sources, job, terminal)
         follow(sources, job, terminal, as_json=True)
-        administration.print_status(job, terminal)
+        administration.print_status(job, terminal, lambda _: None)
         print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
         described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.find(job))
         outcome_view.print_outcome({**described}, terminal)

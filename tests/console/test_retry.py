@@ -84,6 +84,13 @@ def test_any_other_is_tried_again_by_an_execution_of_its_own(
     assert retry(Executions(step_functions.client, MACHINE), execution, job_status).startswith("demo-")
 
 
+def test_a_job_that_was_stopped_is_rolled_back_because_it_accepts_nothing_else(step_functions: Stubber) -> None:
+    request = {"stateMachineArn": MACHINE, "input": '{"rolls_back": "job-1"}', "name": ANY}
+    step_functions.add_response("start_execution", {"executionArn": ARN, "startDate": NOW}, request)
+    assert not redrives(ended("ABORTED"), "stopped")
+    retry(Executions(step_functions.client, MACHINE), ended("ABORTED"), "stopped")
+
+
 def test_a_redrive_that_is_refused_is_said_in_one_line(step_functions: Stubber) -> None:
     step_functions.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
     with pytest.raises(ConsoleError, match="It is older than 14 days"):

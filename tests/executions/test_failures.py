@@ -44,14 +44,19 @@ def test_nothing_is_left_of_a_failed_project_and_nothing_comes_back(failed: Fail
     assert failed.problems == []
 
 
-def test_the_cause_is_one_line_that_says_where_what_and_what_was_undone(failed: Failed) -> None:
+def test_the_cause_is_one_line_that_says_where_what_what_was_undone_and_what_is_next(failed: Failed) -> None:
     cause, stage = failed.ran.cause, failed.stage.stage
     assert cause.isprintable()
     if stage == "initializing":
-        assert cause.endswith(f": {MESSAGE}. Nothing had to be rolled back. Nothing is left.")
+        assert cause == (
+            f"failed: initializing failed: {MESSAGE}. Nothing had to be rolled back. Nothing is left."
+            " Next: once that is corrected, provision run EVENT."
+        )
         return
-    assert cause.startswith(f"{stage} failed on attempt 3: {MESSAGE}. Rolled back: ")
-    assert re.search(r"\. Nothing is left; the last look at its secret is due at [0-9-]{10}T[0-9:]{8}Z\.$", cause)
+    assert cause.startswith(f"rolled_back: {stage} failed on attempt 3: {MESSAGE}. Rolled back: ")
+    left, following = cause.split(" Next: ")
+    assert re.search(r"\. Nothing is left; the last look at its secret is due at [0-9-]{10}T[0-9:]{8}Z\.$", left)
+    assert following == f"once that is corrected, provision retry {failed.ran.job_id}."
     assert sorted(re.findall(r"\w+ registration|API key (?=[0-9a-f-]{36}\b)", cause)) == _removed_before(stage)
 
 

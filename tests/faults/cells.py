@@ -208,7 +208,7 @@ class Laboratory:
         place = StepFunctions(self._stack.client("stepfunctions"), self._stack.state_machine_arn)
         again = roll_back(job.job_type, f"job-{project_id}", place)
         outcome = wait_for_outcome(place.client, again.execution_arn)
-        return [] if outcome.clean else [f"rolled back again: {outcome.status}: {outcome.cause}"]
+        return [] if outcome.clean else [f"rolled back again: {outcome.text}"]
 
     def _problems_of_rollback(self, cell: Cell, project_id: str) -> list[str]:
         if cell.fault not in SLOW:

@@ -69,7 +69,7 @@ def test_a_service_that_keeps_misbehaving_is_named_as_a_leftover_until_it_recove
     failed = ended(stack, start_job(stack, project_id))
     assert failed.status == "FAILED"
     (tenant,) = look(stack, project_id).tenants
-    assert failed.cause.endswith(f"Still there: auth registration of {tenant['tenant_id']}.")
+    assert f" Still there: auth registration of {tenant['tenant_id']}. Next: " in failed.cause
     service.will(healthy(stack))
     assert roll_back(stack, project_id).status == "rolled_back"
     assert problems_of(stack, project_id, {"status": "FAILED"}) == []

@@ -18,6 +18,7 @@ from local.template import REPOSITORY
 from provisioning.jobs import registry
 from provisioning.jobs.registry import state_machine_of
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.ledger.progress import get_summaries
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +121,25 @@ def test_a_killed_job_of_any_type_resumes_in_the_state_machine_of_its_type(tmp_p
     with Stack(tmp_path, fsync=False) as stack:
         machine = state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)
         assert stack.wait(f"{machine.replace(':stateMachine:', ':execution:')}:killed-job")["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("on_purpose", [True, False], ids=["stopped by somebody", "stopped with the stack"])
+def test_a_job_stopped_on_purpose_is_not_started_again_with_the_stack(tmp_path: Path, *, on_purpose: bool) -> None:
+    def fail(_event: Any, _context: Any) -> None:
+        raise ValueError
+
+    with Stack(tmp_path, fsync=False) as stack, stack.runtime.replaced("CreateSchemaFunction", fail):
+        arn = stack.start_execution(EVENT, "stopped-job")
+        while not stack.clock.waits:
+            time.sleep(0.01)
+        if on_purpose:
+            stack.client("stepfunctions").stop_execution(executionArn=arn)
+            assert stack.wait(arn, timeout=5)["status"] == "ABORTED"
+    with Stack(tmp_path, fsync=False) as stack:
+        started = stack.client("stepfunctions").list_executions(stateMachineArn=stack.state_machine_arn)["executions"]
+        assert [one["name"] for one in started] == ([] if on_purpose else ["stopped-job"])
+        assert on_purpose or stack.wait(arn)["status"] == "SUCCEEDED"
+        assert get_summaries(["stopped-job"])["stopped-job"].status == ("stopped" if on_purpose else "succeeded")
 
 
 def test_a_stack_does_not_start_without_a_handler_for_every_job_type(

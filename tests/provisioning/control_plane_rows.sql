@@ -9,10 +9,10 @@ VALUES ('p-running', 'org', 'owner', 'us-east-1', 'provisioning', 'running'),
        ('p-failed', 'org', 'owner', 'us-east-1', 'failed', 'failed');
 
 INSERT INTO control_plane.jobs (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, result, leftovers,
-                                last_error_type, last_error_message, started_at, rollback_started_at, completed_at,
+                                failed_stage, last_error_type, last_error_message, started_at, rollback_started_at, completed_at,
                                 excludes, status_while_running, status_on_success, status_on_failure)
 SELECT job_id, 'provision_project', 'p-' || project, 'c-1', 'arn', '{"project_id": "p"}', status, '{"project_id": "p"}',
-       '["database"]', 'TIMEOUT', 'it did not end', now(), CASE WHEN job_id = 'failed' THEN now() END, now(),
+       '["database"]', 'creating_database', 'TIMEOUT', 'it did not end', now(), CASE WHEN job_id = 'failed' THEN now() END, now(),
        'project:p-' || project, 'provisioning', 'active', 'failed'
 FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeeded'),
              ('failed', 'failed', 'rollback_incomplete')) AS row (job_id, project, status);

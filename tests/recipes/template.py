@@ -57,6 +57,9 @@ def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str
 
     last_role = _block(text, "ResumeProjectRole")
     text = text.replace(last_role, f"{last_role}\n{machine}{alike('Version')}{alike('Alias')}{role}")
+    text = text.replace(
+        "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
+    )
     told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
     text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")
     tree.write(TEMPLATE, text.replace("\nOutputs:\n", f"\nOutputs:\n{output}"))

@@ -28,7 +28,7 @@ def check_eligible(
         if waiting := declared.waits_in.get(status):
             raise waiting(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
         raise JobInProgress(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
-    if latest is not None and latest["status"] == "rollback_incomplete" and status not in _RESTING:
+    if latest is not None and latest["status"] in ("stopped", "rollback_incomplete") and status not in _RESTING:
         return _check_retry(declared, payload, latest)
     if payload.retries is not None:
         raise ProjectNotEligible(f"the project {payload.project_id} has no job {payload.retries} to retry")
@@ -48,6 +48,11 @@ _RESTING = {status for declared in DECLARATIONS.values() for status in (declared
 def _check_retry(declared: Declaration, payload: JobPayload, latest: Mapping[str, Any]) -> str:
     """Return the status that the retried job had found. Raise ProjectNotEligible if the job is not its retry."""
     job = latest["job_id"]
+    if latest["status"] == "stopped":
+        # An attempt of it may still be in flight, and only a rollback waits for that.
+        raise ProjectNotEligible(
+            f"the job {job} of the project {payload.project_id} was stopped: run provision rollback {job}"
+        )
     if (payload.retries, declared.job_type) == (job, latest["job_type"]):
         return str(latest["status_on_failure"])
     left = ", ".join(latest["leftovers"]) or "something"

@@ -7,6 +7,7 @@ every type has one.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from provisioning.errors import ProvisioningError
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
@@ -94,6 +95,14 @@ def job_type_of(state_machine_arn: str) -> JobType | None:
     """Return the type whose jobs are this state machine's executions; None for any other state machine."""
     name = _name(state_machine_arn)
     return next((job_type for job_type in DECLARATIONS if name.endswith(f"-{_suffix(job_type)}")), None)
+
+
+def project_of(job_type: JobType, payload: object) -> str | None:
+    """Return the project that a payload names; None for a payload that is not valid."""
+    try:
+        return DECLARATIONS[job_type].parse(payload).project_id
+    except ProvisioningError:
+        return None
 
 
 def state_machine_of(known_arn: str, job_type: JobType) -> str:

@@ -114,7 +114,7 @@ FROM (
 -- name: record_succeeded (job_id text)
 UPDATE control_plane.jobs
 SET status = 'succeeded', current_stage = 'completed', completed_at = clock_timestamp(),
-    last_error_type = NULL, last_error_message = NULL, result = current_setting('provisioner.result')::jsonb
+    failed_stage = NULL, last_error_type = NULL, last_error_message = NULL, result = current_setting('provisioner.result')::jsonb
 WHERE job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
 
 -- name: record_output (job_id text, stage text)
@@ -165,7 +165,7 @@ WITH closed AS (
     UPDATE control_plane.jobs
     SET rollback_started_at = coalesce(rollback_started_at, now()), current_stage = 'rolling_back'
     WHERE job_id = %(job_id)s
-        AND (status = 'running' OR (status = 'rollback_incomplete' AND rollback_started_at IS NULL))
+        AND (status = 'running' OR (status IN ('stopped', 'rollback_incomplete') AND rollback_started_at IS NULL))
     RETURNING job_id, project_id
 )
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
@@ -180,9 +180,10 @@ WHERE step.job_id = %(job_id)s AND step.status = 'running'
     AND jobs.job_id = step.job_id AND jobs.rollback_started_at IS NOT NULL;
 
 -- name: find_job_status
--- The row of a job that never opened comes from its incomplete rollback, so such a job does not count as known.
+-- The row of a job that never opened comes from its incomplete rollback or from the end of its execution, so such a job
+-- does not count as known.
 SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
-       payload IS NOT NULL OR status <> 'rollback_incomplete' AS is_known,
+       payload IS NOT NULL OR status NOT IN ('stopped', 'rollback_incomplete') AS is_known,
        EXISTS (
            SELECT FROM control_plane.provisioning_steps AS step
            WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0)

@@ -145,7 +145,7 @@ def test_the_outcome_is_what_the_job_was_closed_with(
     toys.answers["RecordFailureFunction"] = ANSWERS["RecordFailureFunction"] | {"outcome": recorded, "cause": "why"}
     client = machine.aws.client("stepfunctions")
     outcome = roll_back_again(client, machine.aws.state_machine_arn, job)
-    assert (outcome.status, outcome.cause, outcome.clean) == (recorded, "why", clean)
+    assert (outcome.status, outcome.text, outcome.clean) == (recorded, "why", clean)
 
 
 def test_a_rollback_that_could_not_be_recorded_says_so(machine: Machine, job: str, toys: Toys) -> None:

@@ -46,11 +46,14 @@ CREATE TABLE control_plane.jobs (
     execution_arn       text,
     payload             jsonb,
     status              text NOT NULL DEFAULT 'pending' CHECK (status IN
-                            ('pending', 'running', 'succeeded', 'failed', 'rolled_back', 'rollback_incomplete')),
+                            ('pending', 'running', 'succeeded', 'stopped', 'failed', 'rolled_back',
+                             'rollback_incomplete')),
     attempts            integer NOT NULL DEFAULT 0,
     max_attempts        integer NOT NULL DEFAULT 3,
     current_stage       text NOT NULL DEFAULT 'initializing',
     progress_percent    integer NOT NULL DEFAULT 0 CHECK (progress_percent BETWEEN 0 AND 100),
+    -- The first cause of a failure, and the stage where it occurred.
+    failed_stage        text,
     last_error_type     text,
     last_error_message  text,
     leftovers           jsonb NOT NULL DEFAULT '[]',

@@ -1,0 +1,153 @@
+"""How a job ended, in one line that every view shows: made from the ledger, and from nothing else that a job says."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from provisioning import queries
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ErrorType
+from provisioning.queries import Query
+from provisioning.redaction import redact_text
+
+if TYPE_CHECKING:
+    from provisioning.jobs.declaration import JobType
+
+QUERIES = queries.load(__file__)
+LONGEST_MESSAGE = 300
+UNFINISHED = ("pending", "running")
+"""The statuses of a job that has no ending yet."""
+
+
+class Ending(NamedTuple):
+    """What the ledger knows of a job's end. The first cause stays, whatever a compensation or a rollback adds."""
+
+    job_id: str
+    job_type: "JobType | None"
+    project_id: str | None
+    execution_arn: str | None
+    outcome: str | None
+    """The job's status, None if the control plane does not know the job."""
+    is_opened: bool
+    is_rolled_back: bool
+    """Whether a rollback has begun."""
+    error_type: str | None
+    message: str | None
+    """The first cause."""
+    stage: str | None
+    """Where it failed, or where its execution was stopped."""
+    attempt: int | None
+    stage_message: str | None
+    """How the last attempt at that stage failed."""
+    undone: list[str]
+    left: list[str]
+    unknown: list[str]
+    """What may be left: a compensation could not look, or has not done its work although no row says what is left."""
+    last_look: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is an ending to show."""
+        return self.outcome is not None and self.outcome not in UNFINISHED
+
+    @property
+    def leftovers(self) -> list[str]:
+        """What is left, or may be."""
+        return sorted([*self.left, *self.unknown])
+
+    @property
+    def text(self) -> str:
+        """The one line: the outcome, what went wrong and where, what was undone, what is left, and what to do next."""
+        if self.outcome == "succeeded":
+            return f"succeeded. Next: provision show {self.project_id}."
+        return f"{self.outcome}: {' '.join(self._sentences())} Next: {self._next()}."
+
+    def told(self, status: str, error: str | None, cause: str | None) -> "Ending":
+        """Return the ending of a job that the ledger calls unfinished, according to its own execution."""
+        if status == "RUNNING" or self.outcome not in UNFINISHED:
+            return self
+        if status == "SUCCEEDED":
+            return self._replace(outcome="succeeded")
+        stopped = str(ErrorType.EXECUTION_STOPPED)
+        return self._replace(outcome="stopped", error_type=stopped, message=stopped_message(status, error, cause))
+
+    def _sentences(self) -> Iterator[str]:
+        yield f"{self._what_went_wrong()}."
+        if self.undone:
+            yield f"Rolled back: {', '.join(self.undone)}."
+        else:
+            yield "Nothing was rolled back." if self.outcome == "stopped" else "Nothing had to be rolled back."
+        if self.left:
+            yield f"Still there: {', '.join(self.left)}."
+        if self.unknown:
+            yield f"Not known whether anything is left: {', '.join(self.unknown)}."
+        if not self.leftovers and self.outcome == "stopped" and not (self.is_opened and self.is_rolled_back):
+            yield "Not known whether anything is left: nobody has looked."
+        elif not self.leftovers:
+            due = (
+                f"; the last look at its secret is due at {self.last_look:%Y-%m-%dT%H:%M:%SZ}" if self.last_look else ""
+            )
+            yield f"Nothing is left{due}."
+
+    def _what_went_wrong(self) -> str:
+        if self.error_type == ErrorType.EXECUTION_STOPPED:
+            where = f" at {self.stage}" if self.stage else ""
+            if self.stage_message not in (None, self.message):
+                where += f", which had failed on attempt {self.attempt}: {self.stage_message}"
+            return f"{self.message}{where}"
+        if self.attempt is None:
+            return f"{self.stage or 'no stage'} failed: {self.message}"
+        attempt = f"on attempt {self.attempt}" if self.attempt else "before its first attempt"
+        return f"{self.stage} failed {attempt}: {self.message}"
+
+    def _next(self) -> str:
+        rollback, retry = f"provision rollback {self.job_id}", f"provision retry {self.job_id}"
+        if self.outcome == "stopped":
+            return rollback
+        if self.outcome == "rollback_incomplete":
+            return f"{rollback} or {retry}"
+        if self.is_opened:
+            return f"once that is corrected, {retry}"
+        from provisioning.jobs.registry import DECLARATIONS
+
+        command = DECLARATIONS[self.job_type].command if self.job_type else "start it"
+        return f"once that is corrected, {command.replace('PROJECT', self.project_id or 'PROJECT')}"
+
+
+def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object) -> Ending:
+    """Return a job's ending, after the given queries in the same round trip. A job need not be known, nor have ended.
+
+    Raise ControlPlaneUnavailable.
+    """
+    return cast("Ending", control.fetch_one(Ending, *sent, QUERIES["find_ending"], job_id=job_id, **parameters))
+
+
+def find_told(control: ControlPlane, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending:
+    """Return a job's ending; about a job that the ledger calls unfinished, its execution is asked once.
+
+    `describe` gets the execution's ARN and returns DescribeExecution's answer, or None if there is none. Raise
+    ControlPlaneUnavailable.
+    """
+    ending = find(control, job_id)
+    if ending.outcome not in UNFINISHED or ending.execution_arn is None:
+        return ending
+    told = describe(ending.execution_arn)
+    return ending if told is None else ending.told(told["status"], told.get("error"), told.get("cause"))
+
+
+def stopped_message(status: str, error: str | None, cause: str | None) -> str:
+    """Return what happened to an execution that ended without an ending of its own.
+
+    The cause is quoted only where a person gave it: AWS's own may quote the input.
+    """
+    if status == "ABORTED":
+        why = ": ".join(one_line(said) for said in (error, cause) if said)
+        return f"its execution was stopped ({why})" if why else "its execution was stopped"
+    if status == "TIMED_OUT":
+        return "its execution ran out of time"
+    return f"its execution ended with {one_line(error or 'no error name')}"
+
+
+def one_line(text: str) -> str:
+    """Return text that others wrote as it may be recorded: without secrets or line breaks, and 300 characters long."""
+    return "".join(one for one in " ".join(redact_text(text).split()) if one.isprintable())[:LONGEST_MESSAGE]

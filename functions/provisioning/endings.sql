@@ -1,0 +1,56 @@
+-- A job's ending. Placeholders are %(name)s.
+
+-- name: find_ending
+-- One row, also for a job that the control plane does not know. What has a row may still exist, unless it was looked for
+-- and not found; the latest compensations say what they left unknown.
+WITH recorded (leftover, is_known) AS (
+    SELECT 'database tenant_' || tenant_id || ' with its roles and secret', true
+    FROM control_plane.tenants
+    WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
+    UNION ALL
+    SELECT service || ' registration of ' || tenant_id, true
+    FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
+    UNION ALL
+    SELECT count(*) || ' API keys of ' || tenant_id, true
+    FROM control_plane.api_keys WHERE job_id = %(job_id)s GROUP BY tenant_id
+    UNION ALL
+    SELECT leaves, true
+    FROM control_plane.provisioning_steps
+    WHERE job_id = %(job_id)s AND leaves IS NOT NULL AND status IN ('running', 'succeeded', 'failed')
+    UNION ALL
+    SELECT DISTINCT unknown, false
+    FROM (
+        SELECT DISTINCT ON (details -> 'stages') details
+        FROM control_plane.audit_log
+        WHERE job_id = %(job_id)s AND action = 'compensated'
+        ORDER BY details -> 'stages', id DESC
+    ) AS latest, jsonb_array_elements_text(latest.details -> 'unknown') AS unknown
+), leftovers AS (
+    SELECT leftover, is_known FROM recorded
+    UNION ALL
+    -- A stage that has begun, and that no compensation has reached. The last stage has nothing to undo.
+    SELECT stage || ' was not undone', false
+    FROM control_plane.provisioning_steps
+    WHERE job_id = %(job_id)s AND attempt > 0 AND status IN ('running', 'succeeded', 'failed') AND position > 0
+        AND stage <> 'finalizing' AND NOT EXISTS (SELECT FROM recorded)
+)
+SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.status AS outcome,
+       jobs.payload IS NOT NULL AS is_opened, jobs.rollback_started_at IS NOT NULL AS is_rolled_back,
+       jobs.last_error_type AS error_type, jobs.last_error_message AS message, jobs.failed_stage AS stage, step.attempt,
+       step.error_message AS stage_message,
+       ARRAY(
+           SELECT removed
+           FROM control_plane.audit_log,
+                jsonb_array_elements_text(details -> 'removed') WITH ORDINALITY AS one (removed, position)
+           WHERE audit_log.job_id = asked.job_id AND action = 'compensated'
+           GROUP BY removed
+           ORDER BY min(ARRAY[id, position])) AS undone,
+       ARRAY(SELECT leftover FROM leftovers WHERE is_known ORDER BY leftover) AS left,
+       ARRAY(SELECT leftover FROM leftovers WHERE NOT is_known ORDER BY leftover) AS unknown,
+       (
+           SELECT max(look_again_at) FROM control_plane.tenants
+           WHERE tenants.job_id = asked.job_id AND state = 'removing' AND removed_at IS NOT NULL
+       ) AS last_look
+FROM (VALUES (%(job_id)s)) AS asked (job_id)
+LEFT JOIN control_plane.jobs USING (job_id)
+LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = jobs.failed_stage;

@@ -67,10 +67,10 @@ class _Recorded(NamedTuple):
 
 
 def lock(session: Connection, names: TenantNames) -> None:
-    """Acquire the tenant's lock, ending the session of any other holder. Raise psycopg2.Error.
+    """Acquire the tenant's lock, ending the session of any other holder of ours. Raise psycopg2.Error.
 
-    The caller holds the tenant in the control plane, so any other holder of this lock is superseded. The caller then
-    checks its attempt once: from then on the lock guards every statement.
+    The caller holds the tenant in the control plane, so any other holder of this lock is superseded, whatever its
+    deadline is. The caller then checks its attempt once: from then on the lock guards every statement.
     """
     for _ in range(2):
         (taken,) = sessions.fetch(session, _Lock, QUERIES["lock_tenant"], tenant_id=names.tenant_id)

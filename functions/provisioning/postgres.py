@@ -57,11 +57,15 @@ REFUSALS = (
 """What libpq says when no session is opened: the SQLSTATE, which it does not pass on, and the server's own words."""
 
 
+class Busy(psycopg2.OperationalError):
+    """Somebody else is at work, which passes. The message is our own, and quotes no value."""
+
+
 class Refused(psycopg2.OperationalError):
     """No session was opened, for a known reason. The message quotes nothing of what libpq says."""
 
     def __init__(self, sqlstate: str, reason: str) -> None:
-        super().__init__(f"PostgreSQL refused the connection: {reason}")
+        super().__init__(f"PostgreSQL refused the connection: {reason} (SQLSTATE {sqlstate})")
         self.sqlstate = sqlstate
 
 
@@ -203,8 +207,8 @@ def translate(error: psycopg2.Error, transient: type[ProvisioningError]) -> Prov
 
 def describe(error: psycopg2.Error) -> str:
     """Return one line about the error that quotes no value."""
-    if isinstance(error, Refused):
-        return f"{error} (SQLSTATE {error.sqlstate})"
+    if isinstance(error, Busy | Refused):
+        return str(error)
     if error.pgcode is None:
         lost = is_transient(error)
         return "the connection to PostgreSQL failed or was lost" if lost else f"psycopg2 raised {type(error).__name__}"

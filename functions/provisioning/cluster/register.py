@@ -5,10 +5,9 @@ A tenant that the register gives to another job is never used and never removed,
 
 from typing import NamedTuple
 
-import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import control_plane
+from provisioning import control_plane, postgres
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES
@@ -77,7 +76,7 @@ def lock(session: Connection, names: TenantNames) -> None:
         if taken.held:
             return
         sessions.send(session, QUERIES["end_sessions_of_lock_holder"], tenant_id=names.tenant_id)
-    raise psycopg2.OperationalError("the tenant's lock is held")
+    raise postgres.Busy("another session holds the tenant's lock")
 
 
 def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:

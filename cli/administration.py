@@ -24,7 +24,7 @@ from provisioning.control_plane import ControlPlane
 from provisioning.jobs.payload import parse_payload
 from provisioning.ledger.progress import get_progress
 from provisioning.tenant.key_delivery import reveal_api_keys
-from upkeep.migrate import apply_migrations
+from upkeep.migrate import MigrationFailed, apply_migrations
 
 
 def print_status(job: str, console: Console, describe: Callable[[str], Mapping[str, Any] | None]) -> None:
@@ -45,8 +45,13 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
 
 
 def migrate() -> str:
-    """Apply the control plane's migrations and say which."""
-    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    """Apply the control plane's migrations and say which. Raise HumanError if that fails."""
+    try:
+        applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    except MigrationFailed as error:
+        raise HumanError(str(error)) from None
+    except psycopg2.Error as error:
+        raise HumanError(postgres.describe(error)) from None
     return f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
 
 

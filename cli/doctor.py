@@ -13,7 +13,7 @@ import psycopg2
 from rich.console import Console
 
 from cli.deployment import Deployment, client
-from cli.doctor_cluster import Known, KnownTenant, credentials, examine_cluster
+from cli.doctor_cluster import SET_FSYNC, Known, KnownTenant, credentials, examine_cluster
 from cli.findings import Finding, print_finding, unchecked
 from cli.permissions import examine_permissions
 from provisioning import configuration, control_plane, postgres, queries
@@ -61,6 +61,10 @@ class _Room(NamedTuple):
     room: int
 
 
+class _Durability(NamedTuple):
+    is_durable: bool
+
+
 Examination = Callable[[], Iterator[Finding]]
 
 
@@ -106,9 +110,19 @@ def examine_settings() -> Iterator[Finding]:
 
 
 def examine_control_plane() -> Iterator[Finding]:
-    """Yield whether the control plane answers and is at the schema version of this code, and which one it is."""
+    """Yield whether the control plane answers, keeps what it commits, takes every letter and has the schema version of
+    this code, and which one it is.
+    """
     document = credentials(configuration.required(CONTROL_PLANE))
     where = f"{document['host']}:{document['port']}"
+    with _control_plane() as control:
+        encoding = migrate.encoding_of(control.connection)
+        kept = control.fetch_one(_Durability, control_plane.QUERIES["find_durability"])
+    if encoding != migrate.ENCODING:
+        remedy = f"restore it into a database that was created with ENCODING '{migrate.ENCODING}'"
+        yield Finding("control plane", f"the database on {where} is encoded as {encoding}", remedy)
+    if kept is not None and not kept.is_durable:
+        yield Finding("control plane", f"the server on {where} runs with fsync off", SET_FSYNC)
     if pending := migrate.pending_migrations(document):
         remedy = "run provision migrate; in an account invoke the function that the stack's MigrateFunctionName names"
         yield Finding("control plane", f"the schema on {where} lacks {', '.join(pending)}", remedy)

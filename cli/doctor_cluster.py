@@ -19,6 +19,7 @@ from provisioning.identity import TenantNames
 QUERIES = queries.load(__file__)
 CREDENTIALS = ("host", "port", "dbname", "username", "password")
 PREPARE = "run provision cluster add for it again, which makes and grants what is missing"
+SET_FSYNC = "set fsync = on for the server: without it, a crash can lose or corrupt what was committed"
 RESTORE = "see Restore in docs/operations.md"
 
 
@@ -63,6 +64,7 @@ class _Admin(NamedTuple):
     is_superuser: bool
     may_create: bool
     version: int
+    is_durable: bool
     postgres_is_open: bool
     register_owner: str | None
     register_is_open: bool | None
@@ -133,6 +135,8 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
 
 def _facts_of_admin(cluster: Cluster, admin: _Admin, withheld: Sequence[str]) -> Iterator[tuple[str, str]]:
     name = admin.name
+    if not admin.is_durable:
+        yield f"the server on {cluster.host}:{cluster.port} runs with fsync off", SET_FSYNC
     if admin.is_superuser:
         remedy = "put another admin into its secret: CREATEROLE and CREATEDB are enough"
         yield f"{name} is a superuser on {cluster.host}:{cluster.port}", remedy

@@ -3,6 +3,7 @@
 -- name: find_admin
 SELECT current_user::text AS name, rolsuper AS is_superuser, rolcreaterole AND rolcreatedb AS may_create,
        current_setting('server_version_num')::integer / 10000 AS version,
+       current_setting('fsync') = 'on' AS is_durable,
        has_database_privilege('public', 'postgres', 'CONNECT') AS postgres_is_open,
        pg_get_userbyid(register.datdba)::text AS register_owner,
        has_database_privilege('public', register.oid, 'CONNECT') AS register_is_open

@@ -49,6 +49,7 @@ ALLOWED = {
     "upkeep.deployment_step": LOGGING | {"urllib3", "hashlib"},
     "upkeep.migrate": LOGGING
     | POSTGRES
+    | of("control_plane", "connection", "prepared_statements", "records")
     | {"yoyo", "importlib_metadata", "lazy_importer", "sqlparse", "uuid", "hashlib"},
     "stages.database": EVERY_STAGE | REMOVING | WITNESS,
     "stages.schema": EVERY_STAGE | MAKING,

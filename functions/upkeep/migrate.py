@@ -2,24 +2,34 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
 from yoyo import get_backend, read_migrations
 from yoyo.connections import DatabaseURI
 
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
+from provisioning.control_plane import QUERIES
 from provisioning.observability import logger
 
 MIGRATIONS = Path(__file__).parents[1] / "provisioning" / "control_plane" / "migrations"
-ADVISORY_LOCK = 0x70726F76
+LOCK = "migrations"
 MIGRATION_TIMEOUT_SECONDS = 240
+LONGEST_SECONDS = 300
+"""The function's timeout."""
+
+ENCODING = "UTF8"
 
 
 class MigrationFailed(Exception):
-    """A migration was refused and rolled back completely. The message names it, and quotes no value."""
+    """A migration was refused and rolled back completely, or the database is unsuitable and nothing was tried.
+
+    The message names the migration or what is unsuitable, and quotes no value.
+    """
 
 
 def migrate(event: object, context: object) -> dict[str, Any]:
@@ -33,18 +43,29 @@ def migrate(event: object, context: object) -> dict[str, Any]:
 def apply_migrations(parameters: Mapping[str, Any]) -> list[str]:
     """Apply the missing migrations and return their names, oldest first. Idempotent, also when run concurrently.
 
-    Raise MigrationFailed, with the migrations before the failed one applied, and psycopg2.Error if the database cannot
-    be reached.
+    One at a time applies them; the session of one that is overdue is ended. Raise MigrationFailed, with the migrations
+    before the failed one applied, or with nothing applied if the database is not encoded as UTF8, and psycopg2.Error if
+    the database cannot be reached.
     """
     logging.getLogger("yoyo").setLevel(logging.WARNING)
-    guard = postgres.connect(parameters, statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
-    try:
+    with closing(postgres.connect(parameters, statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)) as guard:
+        encoding = encoding_of(guard)
+        if encoding != ENCODING:
+            raise MigrationFailed(f"the database is encoded as {encoding}: create it with ENCODING '{ENCODING}'")
         with guard.cursor() as cursor:
-            # Not in a transaction: it would be idle while the migrations run, and be ended for that.
-            cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+            cursor.execute(QUERIES["find_durability"].text)
+            if cursor.fetchone() == (False,):
+                logger().warning("the control plane's server runs with fsync off: a crash can lose or corrupt it")
+            # Each is a transaction of its own: one that stays open would be idle while the migrations run, and be ended
+            # for that.
+            for name in ("record_deadline", "end_sessions_of_overdue_holders", "lock_keys_when_free"):
+                cursor.execute(QUERIES[name].text, {"keys": [LOCK], "seconds": LONGEST_SECONDS})
         return _apply(parameters)
-    finally:
-        guard.close()
+
+
+def encoding_of(connection: Connection) -> str:
+    """Return the encoding of the connection's database."""
+    return str(connection.get_parameter_status("server_encoding"))
 
 
 def pending_migrations(parameters: Mapping[str, Any]) -> list[str]:
@@ -79,6 +100,15 @@ def _apply(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def _backend(parameters: Mapping[str, Any]) -> Any:
+    # If a role is named like a schema, "$user" would lead yoyo to other tables than the first time. A change that waits
+    # for a table's lock makes all later queries wait behind it, so it soon gives up.
+    settings = {
+        "search_path": "public",
+        "statement_timeout": f"{MIGRATION_TIMEOUT_SECONDS}s",
+        "lock_timeout": "10s",
+        # Only what a role or a database says: the guard's server can be written to.
+        "default_transaction_read_only": "off",
+    }
     address = DatabaseURI(
         scheme="postgresql",
         username=parameters["username"],
@@ -86,9 +116,6 @@ def _backend(parameters: Mapping[str, Any]) -> Any:
         hostname=parameters["host"],
         port=int(parameters["port"]),
         database=parameters["dbname"],
-        # If a role is named like a schema, "$user" would lead yoyo to other tables than the first time. A change that
-        # waits for a table's lock makes all later queries wait behind it, so it soon gives up.
-        args=postgres.ssl_options()
-        | {"options": f"-csearch_path=public -cstatement_timeout={MIGRATION_TIMEOUT_SECONDS}s -clock_timeout=10s"},
+        args=postgres.ssl_options() | {"options": postgres.options(**settings), "client_encoding": "UTF8"},
     )
     return get_backend(address.uri)

@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from psycopg2 import sql
 
 from cli import deployment as deployments
+from cli import doctor
+from local.bootstrap import CONTROL_PLANE_OWNER
 from local.stack import Stack
 from provisioning.services import client as service_client
 from provisioning.stage import Service
-from tests.cli.examining import changed_secret, examined, wrong
+from tests.cli.examining import WITHOUT_FSYNC, changed_secret, examined, wrong
 from tests.executions.running import execute
 from upkeep import migrate
 
@@ -78,6 +81,25 @@ def test_a_schema_that_is_older_than_the_code(stack: Stack, monkeypatch: pytest.
     (newer / "9999_next.sql").write_text("SELECT 1;")
     monkeypatch.setattr(migrate, "MIGRATIONS", newer)
     assert "lacks 9999_next" in wrong()["control plane"].fact
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_control_plane_that_does_not_take_every_letter(stack: Stack, encoding: str) -> None:
+    statement = "CREATE DATABASE elsewhere OWNER {} TEMPLATE template0 ENCODING {} LOCALE_PROVIDER libc LOCALE 'C'"
+    execute(stack, sql.SQL(statement).format(sql.Identifier(CONTROL_PLANE_OWNER), sql.Literal(encoding)))
+    try:
+        with changed_secret(stack, CONTROL_PLANE, dbname="elsewhere"):
+            found = [one for one in examined() if "encoded as" in one.fact]
+    finally:
+        execute(stack, "DROP DATABASE elsewhere WITH (FORCE)")
+    assert [one.fact.partition(" is ")[2] for one in found] == [f"encoded as {encoding}"]
+    assert "ENCODING 'UTF8'" in found[0].remedy
+
+
+def test_servers_that_lose_commits_in_a_crash(stack: Stack) -> None:
+    found = [one for one in doctor.examine() if WITHOUT_FSYNC in one.fact]
+    assert [one.subject for one in found] == ["control plane", "cluster local"]
+    assert {one.remedy.partition(":")[0] for one in found} == {"set fsync = on for the server"}
 
 
 def test_a_service_that_does_not_know_its_token(stack: Stack) -> None:

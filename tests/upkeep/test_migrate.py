@@ -1,11 +1,14 @@
 """Migrations are applied once, in order, and each completely or not at all."""
 
+import logging
 import secrets
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from psycopg2 import IntegrityError, sql
@@ -42,6 +45,15 @@ def database(stack: Stack) -> Iterator[dict[str, Any]]:
         cursor.execute(sql.SQL("DROP ROLE {}").format(identifier))
 
 
+def make_again(stack: Stack, database: dict[str, Any], encoding: str) -> None:
+    """Make the database again in another encoding."""
+    identifier = sql.Identifier(database["dbname"])
+    with closing(stack.postgres.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(identifier))
+        statement = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LOCALE_PROVIDER libc LOCALE 'C'"
+        cursor.execute(sql.SQL(statement).format(identifier, identifier, sql.Literal(encoding)))
+
+
 def test_missing_migrations_are_named_then_applied_then_no_longer_missing(
     database: dict[str, Any], migrations: Path
 ) -> None:
@@ -75,6 +87,51 @@ def test_a_control_plane_never_gets_a_second_identity(stack: Stack) -> None:
         ):
             with pytest.raises(IntegrityError):
                 cursor.execute(statement)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_control_plane_that_is_not_utf8_is_refused_and_left_empty(
+    stack: Stack, database: dict[str, Any], encoding: str
+) -> None:
+    make_again(stack, database, encoding)
+    with pytest.raises(MigrationFailed, match=f"encoded as {encoding}: create it with ENCODING 'UTF8'"):
+        apply_migrations(database)
+    with closing(stack.postgres.connect(database["dbname"])) as superuser, superuser.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_class WHERE relname ~ 'yoyo' OR relnamespace = to_regnamespace('control_plane')"
+        )
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_server_without_fsync_is_warned_of(
+    database: dict[str, Any], migrations: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        apply_migrations(database)
+    assert ["runs with fsync off" in message for message in caplog.messages] == [True]
+
+
+def test_a_migration_whose_time_is_over_holds_up_no_other(
+    database: dict[str, Any], migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (migrations / "0001_one.sql").write_text("CREATE TABLE one (id integer);")
+    monkeypatch.setattr(migrate, "MIGRATION_TIMEOUT_SECONDS", 5)
+    monkeypatch.setattr(migrate, "LONGEST_SECONDS", -1, raising=False)
+    frozen, over = threading.Event(), threading.Event()
+
+    def freeze(_parameters: object) -> list[str]:
+        frozen.set()
+        over.wait()
+        return []
+
+    with ThreadPoolExecutor(1) as pool:
+        with patch.object(migrate, "_apply", freeze):
+            pool.submit(apply_migrations, database)
+            frozen.wait()
+        try:
+            assert apply_migrations(database) == ["0001_one"]
+        finally:
+            over.set()
 
 
 def test_a_migration_that_takes_its_time_is_applied_once_by_two_at_once(

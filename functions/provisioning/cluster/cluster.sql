@@ -7,6 +7,7 @@ SELECT pg_advisory_unlock_all();
 SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
 
 -- name: end_sessions_of_lock_holder
+-- Only our own sessions (control_plane/locks.py): an admin may not end a superuser's.
 SELECT pg_terminate_backend(holder.pid, 2000)
 FROM (SELECT hashtextextended({tenant_id}, 0) AS key) AS named
 JOIN pg_locks AS holder
@@ -16,7 +17,10 @@ JOIN pg_locks AS holder
     AND holder.objid = (named.key & 4294967295)::oid
     AND holder.objsubid = 1
     AND holder.granted
-    AND holder.pid <> pg_backend_pid();
+    AND holder.pid <> pg_backend_pid()
+JOIN pg_stat_activity AS session
+    ON session.pid = holder.pid AND session.usename = session_user
+    AND session.application_name ~ '^provisioner($| until )';
 
 -- name: release_locks
 SELECT pg_advisory_unlock_all();

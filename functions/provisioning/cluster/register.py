@@ -5,10 +5,9 @@ A tenant that the register gives to another job is never used and never removed,
 
 from typing import NamedTuple
 
-import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import control_plane
+from provisioning import control_plane, postgres
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES
@@ -67,17 +66,17 @@ class _Recorded(NamedTuple):
 
 
 def lock(session: Connection, names: TenantNames) -> None:
-    """Acquire the tenant's lock, ending the session of any other holder. Raise psycopg2.Error.
+    """Acquire the tenant's lock, ending the session of any other holder of ours. Raise psycopg2.Error.
 
-    The caller holds the tenant in the control plane, so any other holder of this lock is superseded. The caller then
-    checks its attempt once: from then on the lock guards every statement.
+    The caller holds the tenant in the control plane, so any other holder of this lock is superseded, whatever its
+    deadline is. The caller then checks its attempt once: from then on the lock guards every statement.
     """
     for _ in range(2):
         (taken,) = sessions.fetch(session, _Lock, QUERIES["lock_tenant"], tenant_id=names.tenant_id)
         if taken.held:
             return
         sessions.send(session, QUERIES["end_sessions_of_lock_holder"], tenant_id=names.tenant_id)
-    raise psycopg2.OperationalError("the tenant's lock is held")
+    raise postgres.Busy("another session holds the tenant's lock")
 
 
 def claim(session: Connection, names: TenantNames, holder: Holder) -> Found:

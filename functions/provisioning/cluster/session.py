@@ -39,19 +39,23 @@ def on(cluster: Cluster, first: Callable[[Connection], Answer]) -> tuple[Connect
     """Run a first round trip over this environment's session on the cluster, and return the session and its answer.
 
     The round trip also checks the session. If the session is lost, the round trip runs again over a new one, so it must
-    be idempotent. Raise psycopg2.Error.
+    be idempotent. A session whose round trip failed is closed, and holds no lock. Raise psycopg2.Error.
     """
     sessions = cast("dict[str, Connection]", _environment.__dict__.setdefault("sessions", {}))
     session = sessions.get(cluster.cluster_id)
     if session is not None and not session.closed:
         try:
             return session, first(session)
-        except psycopg2.Error as error:
+        except BaseException as error:
             session.close()
-            if not postgres.is_transient(error):
+            if not (isinstance(error, psycopg2.Error) and postgres.is_transient(error)):
                 raise
     session = sessions[cluster.cluster_id] = connect(cluster)
-    return session, first(session)
+    try:
+        return session, first(session)
+    except BaseException:
+        session.close()
+        raise
 
 
 def release(session: Connection) -> None:

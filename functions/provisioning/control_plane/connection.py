@@ -96,8 +96,10 @@ class ControlPlane:
     def _ended_when_it_fails(self) -> Iterator[None]:
         try:
             yield
-        except psycopg2.Error:
-            if self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
+        except psycopg2.Error as error:
+            if postgres.is_read_only(error):
+                self.connection.close()
+            elif self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
                 with suppress(psycopg2.Error), self.connection.cursor() as cursor:
                     cursor.execute(QUERIES["rollback"].text)
             raise
@@ -118,8 +120,9 @@ Answer = TypeVar("Answer")
 def kept_or_new(first: Callable[[ControlPlane], Answer]) -> tuple[ControlPlane, Answer]:
     """Run an attempt's first round trip over this environment's connection, and return both.
 
-    The round trip also checks the connection. If the connection is lost, the round trip runs again over a new one,
-    although it may have run before, so it must be idempotent. Raise ControlPlaneUnavailable.
+    The round trip also checks the connection. If the connection is lost, or leads to a server that was replaced, the
+    round trip runs again over a new one, although it may have run before, so it must be idempotent. Raise
+    ControlPlaneUnavailable.
     """
     connection = cast("Connection | None", getattr(_environment, "connection", None))
     if connection is not None and not connection.closed:
@@ -135,6 +138,13 @@ def kept_or_new(first: Callable[[ControlPlane], Answer]) -> tuple[ControlPlane, 
         _environment.connection = postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
     control = ControlPlane(_environment.connection)
     return control, first(control)
+
+
+def close_kept() -> None:
+    """Close this environment's connection, and end with it everything that its session holds."""
+    connection = cast("Connection | None", getattr(_environment, "connection", None))
+    if connection is not None:
+        connection.close()
 
 
 @contextmanager

@@ -25,6 +25,9 @@ INSERT INTO control_plane.projects (project_id, organization_id, owner_id, regio
 VALUES (%(project_id)s, %(organization_id)s, %(owner_id)s, %(region)s)
 ON CONFLICT (project_id) DO NOTHING;
 
+-- name: find_durability
+SELECT current_setting('fsync') = 'on' AS is_durable;
+
 -- name: find_clusters
 SELECT cluster_id, region, engine, version, size, host, port, admin_secret_id, capacity
 FROM control_plane.clusters
@@ -33,20 +36,26 @@ ORDER BY cluster_id;
 -- name: release_locks
 SELECT pg_advisory_unlock_all();
 
--- name: lock_keys (keys text[], seconds double precision)
--- The session publishes its attempt's deadline in the same statement that acquires the lock.
+-- name: record_deadline (seconds double precision)
+-- The session publishes its attempt's deadline.
 SELECT set_config(
-           'application_name',
-           'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false),
-       set_config('provisioner.held', bool_and(pg_try_advisory_lock(hashtextextended(key, 0)))::text, true)
+    'application_name',
+    'provisioner until ' || extract(epoch FROM clock_timestamp() + make_interval(secs => %(seconds)s)), false);
+
+-- name: lock_keys (keys text[])
+SELECT set_config('provisioner.held', bool_and(pg_try_advisory_lock(hashtextextended(key, 0)))::text, false)
 FROM unnest(%(keys)s) AS key;
+
+-- name: lock_keys_when_free
+SELECT pg_advisory_lock(hashtextextended(key, 0)) FROM unnest(%(keys)s) AS key;
 
 -- name: find_held
 SELECT current_setting('provisioner.held')::boolean AS held;
 
 -- name: end_sessions_of_overdue_holders
 -- An attempt past its deadline is superseded, and its Lambda is dead or frozen. Ending its session keeps it from acting
--- if it resumes, because an attempt never reconnects.
+-- if it resumes, because an attempt never reconnects. So is a holder without a deadline: every attempt commits one
+-- before it acquires a lock. Only our own sessions are ended (locks.py).
 SELECT pg_terminate_backend(holder.pid, 2000)
 FROM unnest(%(keys)s) AS stage
 CROSS JOIN LATERAL (SELECT hashtextextended(stage, 0) AS key) AS named
@@ -60,5 +69,6 @@ JOIN pg_locks AS holder
     AND holder.pid <> pg_backend_pid()
 JOIN pg_stat_activity AS session
     ON session.pid = holder.pid
-    AND substring(session.application_name FROM '^provisioner until ([0-9.]+)$')::numeric
+    AND session.usename = session_user AND session.application_name ~ '^provisioner($| until )'
+    AND coalesce(substring(session.application_name FROM '^provisioner until ([0-9]+\.?[0-9]*)$')::numeric, 0)
         < extract(epoch FROM clock_timestamp());

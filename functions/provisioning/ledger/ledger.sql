@@ -3,7 +3,7 @@
 -- Several are sent in one round trip, which is one transaction unless it contains BEGIN and COMMIT. They pass values to
 -- each other in settings of the session:
 --
---   provisioner.held      whether the session holds the locks that lock_keys has asked for    until the transaction ends
+--   provisioner.held      whether the session holds the locks that lock_keys has asked for    until it is set again
 --   provisioner.attempt   the number of the attempt that claim_stage has begun, or ''           until the transaction ends
 --   provisioner.recorded  whether record_success has recorded the outcome: what follows in the  until it is set again
 --                         same transaction records its work only then

@@ -61,10 +61,12 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
             with _recorded_failure(claim, failure):
                 return action(claim)
         except BaseException as error:
-            if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
-                undone = rollbacks.begin(job_id, [stage], _seconds_left(context), tenant_id=event.get("tenant_id"))
-                _undo(undone, compensation)
-            locks.release(claim.control)
+            try:
+                if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
+                    undone = rollbacks.begin(job_id, [stage], _seconds_left(context), tenant_id=event.get("tenant_id"))
+                    _undo(undone, compensation)
+            finally:
+                locks.release(claim.control)
             raise
 
 

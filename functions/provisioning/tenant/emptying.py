@@ -15,7 +15,6 @@ from provisioning.cluster.acting import ADMIN_AGAIN
 from provisioning.tenant.gate import Gate
 
 QUERIES = queries.load(__file__)
-TRANSACTION_TIMEOUT_SINCE = 170000
 
 
 class _Role(NamedTuple):
@@ -70,8 +69,6 @@ def roll_back(gate: Gate, database: str, prepared: Sequence[Prepared]) -> None:
         except psycopg2.OperationalError:
             return
         with closing(inside), inside.cursor() as cursor:
-            if inside.server_version >= TRANSACTION_TIMEOUT_SINCE:
-                cursor.execute(sql.SQL("SET transaction_timeout = 0"))
             for one in prepared:
                 if one.owner not in (*joined, *gate.own_roles):
                     continue

@@ -8,7 +8,6 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -69,7 +68,7 @@ def upgrade(connection: Connection) -> int:
         except (errors.DuplicateSchema, errors.DuplicateTable, errors.UniqueViolation):
             continue
         return newest_version()
-    raise psycopg2.OperationalError("others keep changing this tenant's schema")
+    raise postgres.Busy("others keep changing this tenant's schema")
 
 
 def _reached(connection: Connection) -> int | None:

@@ -69,6 +69,7 @@ class Work(NamedTuple):
 class Status(NamedTuple):
     """How a job stands."""
 
+    job_type: "JobType"
     status: str
     is_rolling_back: bool
     is_known: bool

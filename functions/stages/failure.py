@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 QUERIES = queries.load(__file__)
 
-LONGEST_MESSAGE = 300
 EXECUTION_STOPPED = "ExecutionStopped"
 """The error of an execution without a failure: a stopped one raises nothing that could be caught."""
 
@@ -192,7 +191,7 @@ def _message(cause: str) -> str:
         message = json.loads(cause)["errorMessage"]
     except (ValueError, KeyError, TypeError):
         return "it gave no message"
-    return " ".join(str(message).split())[:LONGEST_MESSAGE]
+    return " ".join(str(message).split())[: errors.LONGEST_MESSAGE]
 
 
 def _outcome(job: _Job | None, leftovers: list[_Leftover]) -> str:

@@ -7,18 +7,20 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecutio
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning.jobs.declaration import ProjectStatus
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.conftest import NewProject
-from tests.executions.running import ended, payload_for, run
-from tests.executions.test_rollbacks import forgotten, roll_back, stopped_before_finalize
+from tests.executions.running import SERVICES, ended, execute, payload_for, run
+from tests.executions.test_rollbacks import LAST_COMMIT_LOST, forgotten, roll_back, stopped_before_finalize
 from tests.executions.worlds import look
 from tests.stages.declared_jobs import a_job_of, bring, reach
 
 NONSENSE = {"project_id": "b a d"}
+OPENED_LONG_AGO = sql.SQL("UPDATE control_plane.jobs SET started_at = now() - interval '91 days' WHERE job_id = {job}")
 OTHERS = {"organization_id": "org-other", "owner_id": "someone-else"}
 
 
@@ -91,6 +93,20 @@ def test_the_result_of_a_suspension_is_not_given_to_a_project_that_was_resumed(s
     assert (ran.status, ran.error, ran.output) == ("FAILED", "JobClosed", None)
     assert "the job has succeeded, and its project has changed since: start a new one" in ran.cause
     assert look(stack, project_id) == before
+
+
+def test_a_later_execution_of_a_name_is_no_witness_against_a_live_tenant(stack: Stack, project_id: str) -> None:
+    job_id = run(stack, payload_for(project_id, *SERVICES)).job_id
+    for change in (LAST_COMMIT_LOST, OPENED_LONG_AGO):
+        execute(stack, change.format(job=sql.Literal(job_id)), "control_plane")
+    before = look(stack, project_id)
+    with forgotten(job_id):
+        assert run(stack, NONSENSE, job_id).status == "FAILED"
+        ran = roll_back(stack, job_id)
+    assert "Not known whether anything is left: the register does not give tenant" in ran.cause
+    after = look(stack, project_id)
+    kept = ("databases", "roles", "tables", "secrets", "registrations", "registered", "api_keys", "tenants")
+    assert {name: getattr(after, name) for name in kept} == {name: getattr(before, name) for name in kept}
 
 
 def test_a_job_whose_name_was_used_again_can_still_be_rolled_back(stack: Stack, project_id: str) -> None:

@@ -75,6 +75,8 @@ class Status(NamedTuple):
     is_known: bool
     has_begun: bool
     """Whether any of the stages asked for has had an attempt."""
+    is_old: bool
+    """Whether Step Functions may have forgotten the job's execution, and describe another one of its name."""
 
 
 class _Current(NamedTuple):

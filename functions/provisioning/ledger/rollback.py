@@ -33,7 +33,9 @@ class Rollback(NamedTuple):
     has_begun: bool = True
     """Whether any of the stages has had an attempt, as far as the control plane knows."""
     is_forgotten: bool = False
-    """Whether Step Functions has forgotten the job's execution: then only a register that names the job counts."""
+    """Whether Step Functions has forgotten the job's execution, or may have: then only a register that names the job
+    counts.
+    """
 
     def check(self) -> None:
         """Check that this compensation still holds its locks, which last as long as its session.
@@ -83,8 +85,9 @@ def begin(
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    is_known, has_begun = (job.is_known, job.has_begun) if job is not None else (False, False)
-    return Rollback(control, stages, job_id, is_known, tenant_id, has_begun, is_forgotten)
+    if job is None:
+        return Rollback(control, stages, job_id, False, tenant_id, False, is_forgotten)
+    return Rollback(control, stages, job_id, job.is_known, tenant_id, job.has_begun, is_forgotten or job.is_old)
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

@@ -1,5 +1,6 @@
 """Verify project decides who may be provisioned, and where. It opens the job with its tenant, and makes nothing."""
 
+import json
 import random
 import string
 from collections.abc import Iterator
@@ -225,3 +226,17 @@ def test_the_control_plane_takes_one_running_job_per_key(stack: Stack, job: Stag
         execute(stack, "control_plane", again, job.job_id)
     other = open_job(new_project())
     assert [row["status"] for row in look(stack, other.project_id).jobs] == ["running"]
+
+
+@pytest.mark.parametrize("fields", [{"api_keys": {"count": 11}}, {"organization_id": "org-other"}])
+def test_a_refusal_is_recorded_once_and_answered_as_often_as_it_is_delivered(
+    project_id: str, fields: dict[str, Any]
+) -> None:
+    job = a_job(project_id, **fields)
+    with pytest.raises(ProvisioningError) as refusal:
+        job.verify()
+    error = type(refusal.value).__name__
+    failure = {"initializing": {"Error": error, "Cause": json.dumps({"errorMessage": str(refusal.value)})}}
+    first = job.record_failure(failure)
+    assert (first["outcome"], first["error"]) == ("failed", error)
+    assert job.record_failure(failure) == first

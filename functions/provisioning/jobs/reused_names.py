@@ -34,6 +34,11 @@ def is_own(job_type: JobType, document: object, job: Mapping[str, Any], project:
     try:
         payload = declared.parse(document)
     except InvalidPayload:
-        # A job that was never opened may have had such an input itself.
-        return not job["was_opened"] and (job["job_type"], job["project_id"]) == (job_type, None)
+        payload = None
+    if not job["was_opened"]:
+        # It may itself have been refused for its payload, its organization or its owner.
+        asked = payload.project_id if payload is not None else None
+        return bool((job["job_type"], job["project_id"]) == (job_type, asked))
+    if payload is None:
+        return False
     return asks_for(declared, payload, job, project) and (job["status"] != "succeeded" or still_holds(job, project))

@@ -138,7 +138,7 @@ def test_a_rollback_retries_as_its_job_does(machine: Machine, job: str, toys: To
 
 @pytest.mark.parametrize(
     ("recorded", "clean"),
-    [("rolled_back", True), ("failed", True), ("rollback_incomplete", False), ("provisioned", False)],
+    [("rolled_back", True), ("failed", True), ("rollback_incomplete", False), ("refused", False)],
 )
 def test_the_outcome_is_what_the_job_was_closed_with(
     machine: Machine, job: str, toys: Toys, recorded: str, *, clean: bool

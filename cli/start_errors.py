@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.errors import HumanError
+from provisioning.errors import InvalidPayload
 
 
 @contextmanager
@@ -13,7 +14,7 @@ def translated(state_machine_arn: str) -> Iterator[None]:
 
     try:
         yield
-    except LookupError as error:
+    except (InvalidPayload, LookupError) as error:
         raise HumanError(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise HumanError(f"{state_machine_arn} cannot be started: {error}") from error

@@ -13,29 +13,25 @@ from provisioning.errors import InvalidPayload
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions, get_job_handler, job_type_of
+from provisioning.jobs.rules import Problem, problems
 
 STOPPED = "StoppedInConsole"
 
 Answer = TypeVar("Answer")
 
 
-class RefusedField(ConsoleError):
-    """A payload that breaks a rule."""
+class RefusedPayload(ConsoleError):
+    """A payload that breaks rules."""
 
-    def __init__(self, field: str, rule: str) -> None:
-        super().__init__(f"{field}: {rule}")
-        self.field = field
-        """Its path in the payload, such as "api_keys.count"; "payload" for the whole."""
-        self.rule = rule
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
 
 
 def check_payload(declared: Declaration, document: object) -> None:
-    """Raise RefusedField if "Verify project" would refuse the payload; the rules are the same."""
-    try:
-        declared.parse(document)
-    except InvalidPayload as refused:
-        field, _, rule = str(refused).partition(": ")
-        raise RefusedField(field, rule) from refused
+    """Raise RefusedPayload if "Verify project" would refuse the payload; the rules are the same."""
+    if found := problems(declared.schema, document):
+        raise RefusedPayload(*found)
 
 
 def start(executions: Executions, job_type: JobType, document: dict[str, Any]) -> str:
@@ -100,5 +96,7 @@ def _place(executions: Executions) -> StepFunctions:
 def _call(operation: Callable[..., Answer], *arguments: Any, **request: Any) -> Answer:
     try:
         return operation(*arguments, **request)
+    except InvalidPayload as refused:
+        raise ConsoleError(str(refused)) from refused
     except (ClientError, BotoCoreError) as error:
         raise ConsoleError(in_one_line(error)) from error

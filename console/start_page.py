@@ -8,13 +8,14 @@ from typing import Any
 from nicegui import ui
 
 from console import actions, formatting
-from console.actions import RefusedField
+from console.actions import RefusedPayload
 from console.frame import Section, Setting, button, confirm, execution_link, frame, html
 from console.payload_fields import Field, Kind, document_of, fields_of
 from console.render import render
 from console.state_machines import machine_of
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
+from provisioning.jobs.rules import Problem
 
 
 def start_page(setting: Setting, declared: Declaration) -> None:
@@ -57,24 +58,26 @@ class _Form:
         try:
             self._document = self._read()
             actions.check_payload(self._declared, self._document)
-        except RefusedField as refused:
+        except RefusedPayload as refused:
             self._problem.show("problem", problem=str(refused))
-            made = self._inputs.get(refused.field)
-            if made is not None and hasattr(made, "error"):
-                made.error = refused.rule
+            marked = [(self._inputs.get(one.field), one.rule) for one in refused.problems]
+            for made, rule in reversed([(made, rule) for made, rule in marked if hasattr(made, "error")]):
+                made.error = rule
                 made.run_method("focus")
             return
         self._problem.clear()
         self._question.open()
 
     def _read(self) -> dict[str, Any]:
-        """Return the payload in the form. Raise RefusedField for an invalid number or invalid JSON."""
-        values = {}
+        """Return the payload in the form. Raise RefusedPayload for invalid numbers or invalid JSON."""
+        values, found = {}, []
         for field in self._fields:
             try:
                 values[field.name] = field.parse(self._inputs[field.name].value)
             except ValueError as error:
-                raise RefusedField(field.name, str(error)) from None
+                found.append(Problem(field.name, str(error)))
+        if found:
+            raise RefusedPayload(*found)
         return document_of(values)
 
     async def _start(self) -> None:

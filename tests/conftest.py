@@ -21,7 +21,7 @@ ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
 
-NewProject = Callable[[], str]
+NewProject = Callable[..., str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,13 +60,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def new_project(stack: Stack) -> NewProject:
     """Make a project that is not provisioned, and return its id, which no other test uses."""
 
-    def make() -> str:
+    def make(region: str = REGION) -> str:
         project_id = f"p-{uuid.uuid4().hex[:12]}"
         with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)"
                 " VALUES (%s, %s, %s, %s)",
-                (project_id, ORGANIZATION, OWNER, REGION),
+                (project_id, ORGANIZATION, OWNER, region),
             )
         return project_id
 

@@ -58,7 +58,7 @@ ALLOWED = {
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
-    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility"),
+    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "reused_names"),
     "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
     "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},

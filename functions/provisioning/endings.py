@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ErrorType
+from provisioning.errors import LONGEST_MESSAGE, ErrorType
 from provisioning.queries import Query
 from provisioning.redaction import redact_text
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from provisioning.jobs.declaration import JobType
 
 QUERIES = queries.load(__file__)
-LONGEST_MESSAGE = 300
 UNFINISHED = ("pending", "running")
 """The statuses of a job that has no ending yet."""
 

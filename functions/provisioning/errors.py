@@ -3,6 +3,9 @@
 from enum import StrEnum
 from typing import ClassVar
 
+LONGEST_MESSAGE = 300
+"""Of the characters of an error's message, those that a job's ending repeats."""
+
 
 class ErrorType(StrEnum):
     """What the control plane stores beside a failed job or step."""

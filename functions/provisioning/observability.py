@@ -53,7 +53,9 @@ def count_stage(stage: str, outcome: str, seconds: float) -> None:
 
 
 def count_failed_job(job_type: str, outcome: str) -> None:
-    """Count a job that did not succeed, by outcome: failed, stopped, rolled_back or rollback_incomplete."""
+    """Count a job that was closed without success, by outcome: failed, refused, stopped, rolled_back or
+    rollback_incomplete.
+    """
     metrics = EphemeralMetrics()
     metrics.add_dimension(name="job_type", value=job_type)
     metrics.add_dimension(name="outcome", value=outcome)

@@ -33,7 +33,10 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
 
 
 def revoke_api_keys(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Revoke API keys". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
+    """Lambda handler of "Revoke API keys". Take {job_type, job_id, tenant_id, forgotten}.
+
+    Return {removed, unknown}.
+    """
     return run_compensation([Stage.GENERATING_API_KEYS], event, context, compensation=revoke)
 
 

@@ -24,7 +24,10 @@ def create_database(event: Event, context: LambdaContext) -> Output:
 
 
 def drop_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Drop tenant database". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
+    """Lambda handler of "Drop tenant database". Take {job_type, job_id, tenant_id, forgotten}.
+
+    Return {removed, unknown}.
+    """
     stages = (Stage.CREATING_DATABASE, Stage.CREATING_SCHEMA)
     return run_compensation(stages, event, context, compensation=drop)
 

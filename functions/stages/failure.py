@@ -8,7 +8,7 @@ from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
-from provisioning.stage import Ending
+from provisioning.stage import Ending, Stage
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
@@ -32,7 +32,8 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
     An empty failure means that the execution was stopped.
 
     Return {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or succeeded if the
-    job had succeeded before the failure, and then the result is its result.
+    job had succeeded before the failure, and then the result is its result. It is refused, with nothing touched, if the
+    execution has the name of another's job.
     """
     del context
     with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):
@@ -42,8 +43,11 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
     return closed
 
 
-class _Result(NamedTuple):
-    result: dict[str, Any]
+class _Job(NamedTuple):
+    status: str
+    result: dict[str, Any] | None
+    opened: dict[str, Any]
+    project: dict[str, Any] | None
 
 
 class _Step(NamedTuple):
@@ -59,11 +63,12 @@ def close(control: ControlPlane, event: Event) -> Output:
     job_id = event["job_id"]
     caught = read_failure(event["failure"])
     with control.transaction():
-        # Sent before anything is read: a job that reached no cluster holds nothing that has to be removed.
-        before = endings.find(control, job_id, BEGIN, holding.QUERIES["record_unused"])
-        if before.outcome == "succeeded":
-            kept = control.fetch_one(_Result, COMMIT, QUERIES["find_result"], job_id=job_id)
-            return {"outcome": "succeeded", "error": "", "cause": "", "result": kept.result if kept else None}
+        job = control.fetch_one(_Job, BEGIN, QUERIES["find_job"], job_id=job_id)
+        if job is not None and (answer := _refusal(job, caught, event) or _success(job)):
+            control.execute(COMMIT)
+            return answer
+        # A job that reached no cluster holds nothing that has to be removed.
+        before = endings.find(control, job_id, holding.QUERIES["record_unused"])
         failure = _first_failure(control, before, caught)
         outcome = _outcome(before)
         ending = endings.find(
@@ -82,6 +87,39 @@ def close(control: ControlPlane, event: Event) -> Output:
             leftovers=json.dumps(before.leftovers),
         )
     return {"outcome": outcome, "error": caught.error, "cause": ending.text, "result": {}}
+
+
+def _refusal(job: _Job, failure: Failure, event: Event) -> Output | None:
+    """Return the answer for an execution that has only the name of this job; None if the job is its own.
+
+    An execution whose first stage has succeeded has proved that the job is its own. A rollback names a job, which has
+    to be of its type.
+    """
+    from provisioning.jobs.reused_names import is_own
+
+    if failure.error == EXECUTION_STOPPED:
+        if job.opened["job_type"] == event["job_type"]:
+            return None
+        message = f"The job is of type {job.opened['job_type']}: its own state machine rolls it back"
+        return _refused(JobClosed.__name__, f"{message}. Nothing was touched.")
+    if failure.stage != Stage.INITIALIZING:
+        return None
+    if failure.error == JobClosed.__name__:
+        return _refused(failure.error, f"{failure.stage} failed: {failure.message}. Nothing was touched.")
+    if is_own(event["job_type"], event["payload"], job.opened, job.project or {}):
+        return None
+    reason = "The execution has the name of another job. Nothing was touched."
+    return _refused(failure.error, f"{failure.stage} failed: {failure.message}. {reason}")
+
+
+def _success(job: _Job) -> Output | None:
+    return (
+        {"outcome": "succeeded", "error": "", "cause": "", "result": job.result} if job.status == "succeeded" else None
+    )
+
+
+def _refused(error: str, cause: str) -> Output:
+    return {"outcome": "refused", "error": error, "cause": cause, "result": {}}
 
 
 def _first_failure(control: ControlPlane, before: endings.Ending, caught: Failure) -> Failure:

@@ -13,6 +13,7 @@ from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
 from provisioning.jobs.eligibility import check_eligible
 from provisioning.jobs.payload import Placement
 from provisioning.jobs.registry import DECLARATIONS
+from provisioning.jobs.reused_names import asks_for, still_holds
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import measure_room
 from provisioning.stage import Stage
@@ -46,7 +47,8 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
     """Open the job for its tenant, or return the recorded output if the job is already open.
 
     One transaction, in two round trips. Raise InvalidPayload, what jobs.eligibility.check_eligible raises,
-    RegionNotAvailable or QuotaExceeded, and JobClosed if this job has already ended without success.
+    RegionNotAvailable or QuotaExceeded, and JobClosed if the execution's name is that of another job, or of one that
+    has ended: Step Functions forgets names after 90 days, and keeps them unique only within a state machine.
     """
     payload = declared.parse(document)
     # Only a job that gets a new tenant reads the clusters, and locks them, so that no other job takes the last place.
@@ -60,7 +62,7 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
         if found is None:
             raise ControlPlaneUnavailable("the control plane gave no answer")
         if found.opened is not None:
-            return _opened_before(found.opened, declared, payload)
+            return _opened_before(found.opened, declared, payload, found.project or {})
         status_on_failure = check_eligible(declared, payload, found.project, found.running)
         tenant_queries, choice = _tenant(declared, payload, job_id, found)
         opened = control.fetch_one(
@@ -88,10 +90,13 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
     return opened.output
 
 
-def _opened_before(job: dict[str, Any], declared: Declaration, payload: JobPayload) -> Output:
-    same = (job["project_id"], job["job_type"]) == (payload.project_id, declared.job_type)
-    if not same or job["status"] not in ("running", "succeeded"):
+def _opened_before(job: dict[str, Any], declared: Declaration, payload: JobPayload, project: dict[str, Any]) -> Output:
+    if not asks_for(declared, payload, job, project):
+        raise JobClosed("the execution has the name of another job: start it under a new name")
+    if job["status"] not in ("running", "succeeded"):
         raise JobClosed(f"the job is {job['status']}: start a new one")
+    if job["status"] == "succeeded" and not still_holds(job, project):
+        raise JobClosed("the job has succeeded, and its project has changed since: start a new one")
     output: Output = job["output"]
     return output
 

@@ -16,7 +16,7 @@ FOR UPDATE;
 -- What decides whether a job may be opened; the cluster with the most room comes first.
 SELECT (
            SELECT json_build_object(
-               'organization_id', organization_id, 'owner_id', owner_id, 'status', projects.status,
+               'organization_id', organization_id, 'owner_id', owner_id, 'region', region, 'status', projects.status,
                'tenant_id', (SELECT tenant_id FROM control_plane.tenants
                              WHERE tenants.project_id = projects.project_id AND state IN ('active', 'suspended')),
                'job', (SELECT json_build_object('job_id', jobs.job_id, 'job_type', jobs.job_type, 'status', jobs.status,
@@ -26,7 +26,9 @@ SELECT (
        ) AS project,
        (
            SELECT json_build_object(
-               'project_id', jobs.project_id, 'job_type', jobs.job_type, 'status', jobs.status, 'output', step.output)
+               'project_id', jobs.project_id, 'job_type', jobs.job_type, 'status', jobs.status, 'output', step.output,
+               'organization_id', jobs.payload ->> 'organization_id', 'owner_id', jobs.payload ->> 'owner_id',
+               'tenant_id', jobs.tenant_id, 'status_on_success', jobs.status_on_success)
            FROM control_plane.jobs
            LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.position = 0
            WHERE jobs.job_id = %(job_id)s

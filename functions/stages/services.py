@@ -42,7 +42,10 @@ def register_pooler(event: Event, context: LambdaContext) -> Output:
 
 
 def deregister_services(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Deregister services". Take {job_id, tenant_id, forgotten} and return {removed, unknown}."""
+    """Lambda handler of "Deregister services". Take {job_type, job_id, tenant_id, forgotten}.
+
+    Return {removed, unknown}.
+    """
     ends_at = deadline(context.get_remaining_time_in_millis())
     stages = [service.stage for service in Service]
     return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))

@@ -125,6 +125,17 @@ def test_a_refusal_stands_at_its_field_and_is_accessible(page: Page, console: st
     assert_accessible(page)
 
 
+def test_every_field_of_the_form_that_breaks_a_rule_is_marked_and_the_first_has_the_focus(
+    page: Page, console: str
+) -> None:
+    page.goto(f"{console}/start")
+    for label, value in {"Project id": "no spaces allowed", "Region": "mars", "Count": "11"}.items():
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_role("button", name="Start …").click()
+    expect(page.locator(".q-field--error")).to_have_count(3)
+    expect(page.get_by_label("Project id", exact=True)).to_be_focused()
+
+
 def test_a_job_is_started_only_after_a_question(page: Page, console: str, stack: Stack, project_id: str) -> None:
     page.goto(console)
     page.get_by_role("link", name="Start a job").click()

@@ -18,6 +18,7 @@ from console.errors import ConsoleError
 from console.executions import Execution, Executions
 from console.history import read_history
 from console.stages import stages_of
+from provisioning.jobs.rules import PAYLOAD_MAXIMUM_BYTES
 from tests import shipped
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:stack-provision-project"
@@ -95,6 +96,12 @@ def test_a_redrive_that_is_refused_is_said_in_one_line(step_functions: Stubber) 
     step_functions.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
     with pytest.raises(ConsoleError, match="It is older than 14 days"):
         retry(Executions(step_functions.client, MACHINE), ended("ABORTED"), "running")
+
+
+def test_a_payload_that_is_too_large_to_be_sent_is_refused_in_one_line(step_functions: Stubber) -> None:
+    large = replace(ended("FAILED"), input=json.dumps({"project_id": "demo", "note": "x" * PAYLOAD_MAXIMUM_BYTES}))
+    with pytest.raises(ConsoleError, match=r"^payload: must be at most 204800 bytes as JSON$"):
+        retry(Executions(step_functions.client, MACHINE), large, "rolled_back")
 
 
 def test_a_job_of_another_type_is_tried_again_by_its_own_state_machine(step_functions: Stubber) -> None:

@@ -138,7 +138,7 @@ def test_an_id_that_only_looks_dangerous_is_a_project_that_does_not_exist(stack:
 def test_what_is_well_formed_and_not_to_be_had_is_refused_by_its_own_name(
     stack: Stack, new_project: NewProject, changes: dict[str, Any], error: str
 ) -> None:
-    project_id = new_project()
+    project_id = new_project(changes.get("region", "us-east-1"))
     before = resources(stack)
     refused = run(stack, json.loads(sent(project_id=project_id)) | changes)
     assert (refused.status, refused.error, refused.waits) == ("FAILED", error, [])

@@ -18,7 +18,7 @@ every_pair = pytest.mark.parametrize(("first", "opened_in", "second"), PAIRS)
 def project(status: str, job: dict[str, Any] | None = None, **differing: object) -> dict[str, Any]:
     """A project as "Verify project" finds it, with a live tenant except in the statuses before provisioning."""
     has_tenant = status not in STATUSES_WITHOUT_TENANT
-    found = {"organization_id": "org", "owner_id": "owner", "status": status, "job": job}
+    found = {"organization_id": "org", "owner_id": "owner", "region": "us-east-1", "status": status, "job": job}
     return found | {"tenant_id": "t" * 20 if has_tenant else None} | differing
 
 

@@ -1,5 +1,6 @@
 """Verify project decides who may be provisioned, and where. It opens the job with its tenant, and makes nothing."""
 
+import json
 import random
 import string
 from collections.abc import Iterator
@@ -126,6 +127,16 @@ def test_a_payload_that_breaks_a_rule_is_refused_before_anything_is_asked(stack:
     assert look(stack, project_id) == before
 
 
+def test_a_region_that_is_not_the_projects_is_refused_without_naming_either(
+    stack: Stack, project_id: str, region: str
+) -> None:
+    cluster(stack, region, "free", 10)
+    before = look(stack, project_id)
+    with pytest.raises(InvalidPayload, match=r"^region: must be the project's$"):
+        open_job(project_id, region=region)
+    assert look(stack, project_id) == before
+
+
 def test_the_same_execution_delivered_twice_is_one_job(stack: Stack, project_id: str) -> None:
     job = a_job(project_id, "auth")
     first, before = job.verify(), look(stack, project_id)
@@ -163,8 +174,9 @@ def test_an_execution_name_that_another_project_has_used_is_refused(new_project:
 
 @pytest.mark.parametrize("differing", [{"version": "17"}, {"size": "db.r6g.large"}, {"engine": "mysql"}])
 def test_a_cluster_that_differs_in_anything_is_not_picked(
-    stack: Stack, project_id: str, region: str, differing: dict[str, str]
+    stack: Stack, new_project: NewProject, region: str, differing: dict[str, str]
 ) -> None:
+    project_id = new_project(region)
     cluster(stack, region, "other", 10, **differing)
     before = look(stack, project_id)
     with pytest.raises(RegionNotAvailable, match=f"no cluster in {region} offers postgresql 18 as db.t3.micro"):
@@ -172,36 +184,36 @@ def test_a_cluster_that_differs_in_anything_is_not_picked(
     assert look(stack, project_id) == before
 
 
-def test_the_cluster_that_matches_is_picked(stack: Stack, project_id: str, region: str) -> None:
+def test_the_cluster_that_matches_is_picked(stack: Stack, new_project: NewProject, region: str) -> None:
     cluster(stack, region, "a", 1000, version="17")
     cluster(stack, region, "b", 1000)
     wanted = cluster(stack, region, "c", 1, version="17", size="db.r6g.large")
     database = {"engine": "postgresql", "version": "17", "size": "db.r6g.large", "storage_gb": 5}
-    assert picked(stack, open_job(project_id, region=region, database=database)) == wanted
+    assert picked(stack, open_job(new_project(region), region=region, database=database)) == wanted
 
 
 def test_the_cluster_with_the_most_room_is_picked(stack: Stack, new_project: NewProject, region: str) -> None:
     smaller, larger = cluster(stack, region, "a", 1), cluster(stack, region, "b", 3)
-    jobs = [open_job(new_project(), region=region) for _ in range(4)]
+    jobs = [open_job(new_project(region), region=region) for _ in range(4)]
     assert [picked(stack, job) for job in jobs[:2]] == [larger, larger]
     assert sorted(picked(stack, job) for job in jobs) == [smaller, larger, larger, larger]
 
 
 def test_of_several_jobs_for_the_last_place_one_gets_it(stack: Stack, new_project: NewProject, region: str) -> None:
     cluster(stack, region, "only", 1)
-    answers = at_once(*(a_job(new_project(), region=region).verify for _ in range(4)))
+    answers = at_once(*(a_job(new_project(region), region=region).verify for _ in range(4)))
     errors = [answer for answer in answers if isinstance(answer, Exception)]
     assert [type(error) for error in errors] == [QuotaExceeded] * 3
 
 
 def test_a_job_that_was_rolled_back_gives_its_place_back(stack: Stack, new_project: NewProject, region: str) -> None:
     cluster(stack, region, "only", 1)
-    first = open_job(new_project(), region=region)
+    first = open_job(new_project(region), region=region)
     first.run(create_database)
     with pytest.raises(QuotaExceeded, match="is full"):
-        open_job(new_project(), region=region)
+        open_job(new_project(region), region=region)
     first.roll_back()
-    open_job(new_project(), region=region)
+    open_job(new_project(region), region=region)
 
 
 def test_the_control_plane_takes_one_running_job_per_key(stack: Stack, job: StagedJob, new_project: NewProject) -> None:
@@ -214,3 +226,17 @@ def test_the_control_plane_takes_one_running_job_per_key(stack: Stack, job: Stag
         execute(stack, "control_plane", again, job.job_id)
     other = open_job(new_project())
     assert [row["status"] for row in look(stack, other.project_id).jobs] == ["running"]
+
+
+@pytest.mark.parametrize("fields", [{"api_keys": {"count": 11}}, {"organization_id": "org-other"}])
+def test_a_refusal_is_recorded_once_and_answered_as_often_as_it_is_delivered(
+    project_id: str, fields: dict[str, Any]
+) -> None:
+    job = a_job(project_id, **fields)
+    with pytest.raises(ProvisioningError) as refusal:
+        job.verify()
+    error = type(refusal.value).__name__
+    failure = {"initializing": {"Error": error, "Cause": json.dumps({"errorMessage": str(refusal.value)})}}
+    first = job.record_failure(failure)
+    assert (first["outcome"], first["error"]) == ("failed", error)
+    assert job.record_failure(failure) == first

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provisioning.errors import JobInProgress, ProjectNotEligible, ProjectNotFound
+from provisioning.errors import InvalidPayload, JobInProgress, ProjectNotEligible, ProjectNotFound
 from provisioning.jobs.declaration import Declaration, JobPayload, ProjectStatus, TenantOf
+from provisioning.jobs.payload import NOWHERE
 from provisioning.jobs.registry import DECLARATIONS
 
 
@@ -14,8 +15,8 @@ def check_eligible(
     """Return the status that the project gets back if the job fails and its type declares none for failures.
 
     `project` is what "Verify project" finds, with its live tenant and the latest job that changed its status; `running`
-    is the job that excludes this one. Raise ProjectNotFound, JobInProgress, ProjectNotEligible, or the transient error
-    that the type declares for the status.
+    is the job that excludes this one. Raise ProjectNotFound, InvalidPayload for a region that is not the project's,
+    JobInProgress, ProjectNotEligible, or the transient error that the type declares for the status.
     """
     if (
         project is None
@@ -23,6 +24,8 @@ def check_eligible(
         or payload.owner_id not in (None, project["owner_id"])
     ):
         raise ProjectNotFound(f"there is no project {payload.project_id} of this organization and owner")
+    if payload.placement.region not in (NOWHERE.region, project["region"]):
+        raise InvalidPayload("region: must be the project's")
     status, latest = ProjectStatus(project["status"]), project["job"]
     if running is not None:
         if waiting := declared.waits_in.get(status):

@@ -19,6 +19,7 @@ from provisioning.jobs.registry import (
     register_job_handler,
     state_machine_of,
 )
+from provisioning.jobs.rules import as_input
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -64,13 +65,14 @@ def start(job_type: JobType, payload: object, job_id: str | None, at: StepFuncti
     """Start a job of a type; a second start under the same job id, while it runs, starts nothing new.
 
     `at` defaults to the setting STATE_MACHINE_ARN, the ARN of any state machine of the deployment. Raise Misconfigured
-    without the setting, and botocore's ExecutionAlreadyExists if a job of that id had another payload or has ended.
+    without the setting, InvalidPayload if the payload is too large to be sent, and botocore's ExecutionAlreadyExists
+    if a job of that id had another payload or has ended.
     """
     place = at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
     started = place.client.start_execution(
         stateMachineArn=state_machine_of(place.state_machine_arn, job_type),
         name=job_id or str(uuid.uuid4()),
-        input=json.dumps(payload),
+        input=as_input(payload),
     )
     return Job(started["executionArn"].rpartition(":")[2], started["executionArn"])
 

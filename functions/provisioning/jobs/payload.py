@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from provisioning.jobs.rules import keep_metadata, keep_schema
+from provisioning.jobs.rules import keep_rules
 from provisioning.stage import Service, Stage
 
 PROVISION_SCHEMA = "provision_project.schema.json"
@@ -92,8 +92,8 @@ class Payload(NamedTuple):
 
 
 def parse_payload(document: object) -> Payload:
-    """Return the typed payload. Raise InvalidPayload with a message that names the field and the rule it breaks."""
-    fields = keep_schema(PROVISION_SCHEMA, document)
+    """Return the typed payload. Raise InvalidPayload with a message that names each field and the rule it breaks."""
+    fields = keep_rules(PROVISION_SCHEMA, document)
     project_id = fields["project_id"]
     database = fields.get("database", {})
     services = fields.get("services", {})
@@ -107,7 +107,7 @@ def parse_payload(document: object) -> Payload:
         services={service: services.get(str(service), False) for service in Service},
         api_key_count=int(api_keys.get("count", 2)),
         api_key_prefix=api_keys.get("prefix", project_id.replace("_", "-")[:32]),
-        metadata=keep_metadata(fields.get("metadata", {})),
+        metadata=dict(fields.get("metadata", {})),
         retries=fields.get("retries"),
     )
 
@@ -129,12 +129,12 @@ def payload_from_record(document: Mapping[str, Any]) -> Payload:
 
 
 def parse_project_payload(document: object) -> ProjectPayload:
-    """Return the typed payload. Raise InvalidPayload with a message that names the field and the rule it breaks."""
-    fields = keep_schema(PROJECT_SCHEMA, document)
+    """Return the typed payload. Raise InvalidPayload with a message that names each field and the rule it breaks."""
+    fields = keep_rules(PROJECT_SCHEMA, document)
     return ProjectPayload(
         project_id=fields["project_id"],
         organization_id=fields.get("organization_id"),
         owner_id=fields.get("owner_id"),
-        metadata=keep_metadata(fields.get("metadata", {})),
+        metadata=dict(fields.get("metadata", {})),
         retries=fields.get("retries"),
     )

@@ -69,11 +69,14 @@ class Work(NamedTuple):
 class Status(NamedTuple):
     """How a job stands."""
 
+    job_type: "JobType"
     status: str
     is_rolling_back: bool
     is_known: bool
     has_begun: bool
     """Whether any of the stages asked for has had an attempt."""
+    is_old: bool
+    """Whether Step Functions may have forgotten the job's execution, and describe another one of its name."""
 
 
 class _Current(NamedTuple):

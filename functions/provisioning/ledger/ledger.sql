@@ -164,7 +164,7 @@ WHERE jobs.job_id = %(job_id)s;
 WITH closed AS (
     UPDATE control_plane.jobs
     SET rollback_started_at = coalesce(rollback_started_at, now()), current_stage = 'rolling_back'
-    WHERE job_id = %(job_id)s
+    WHERE job_id = %(job_id)s AND job_type = %(job_type)s
         AND (status = 'running' OR (status IN ('stopped', 'rollback_incomplete') AND rollback_started_at IS NULL))
     RETURNING job_id, project_id
 )
@@ -177,17 +177,19 @@ SET status = 'failed', completed_at = clock_timestamp(), error_type = 'UNKNOWN_E
     error_message = 'the attempt ended without recording an outcome'
 FROM control_plane.jobs
 WHERE step.job_id = %(job_id)s AND step.status = 'running'
-    AND jobs.job_id = step.job_id AND jobs.rollback_started_at IS NOT NULL;
+    AND jobs.job_id = step.job_id AND jobs.job_type = %(job_type)s AND jobs.rollback_started_at IS NOT NULL;
 
 -- name: find_job_status
 -- The row of a job that never opened comes from its incomplete rollback or from the end of its execution, so such a job
--- does not count as known.
-SELECT status, rollback_started_at IS NOT NULL AS is_rolling_back,
+-- does not count as known. 90 days after its end Step Functions has forgotten an execution, and then describes another
+-- one of the same name.
+SELECT job_type, status, rollback_started_at IS NOT NULL AS is_rolling_back,
        payload IS NOT NULL OR status NOT IN ('stopped', 'rollback_incomplete') AS is_known,
        EXISTS (
            SELECT FROM control_plane.provisioning_steps AS step
            WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0)
-           OR payload ->> 'retries' IS NOT NULL AS has_begun
+           OR payload ->> 'retries' IS NOT NULL AS has_begun,
+       coalesce(started_at < now() - interval '89 days', false) AS is_old
 FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 

@@ -1,13 +1,16 @@
 """A compensation in flight: it closes the job to forward attempts, and records what it removed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from provisioning import control_plane
 from provisioning.control_plane import ControlPlane, locks
-from provisioning.errors import ProvisioningError, StageInProgress
+from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
 from provisioning.ledger.attempt import QUERIES, Status
 from provisioning.stage import Stage
+
+if TYPE_CHECKING:
+    from provisioning.jobs.declaration import JobType
 
 
 class Undone(NamedTuple):
@@ -30,7 +33,9 @@ class Rollback(NamedTuple):
     has_begun: bool = True
     """Whether any of the stages has had an attempt, as far as the control plane knows."""
     is_forgotten: bool = False
-    """Whether Step Functions has forgotten the job's execution: then only a register that names the job counts."""
+    """Whether Step Functions has forgotten the job's execution, or may have: then only a register that names the job
+    counts.
+    """
 
     def check(self) -> None:
         """Check that this compensation still holds its locks, which last as long as its session.
@@ -56,22 +61,33 @@ class Rollback(NamedTuple):
 
 
 def begin(
-    job_id: str, stages: Sequence[Stage], seconds: float, *, tenant_id: str | None = None, is_forgotten: bool = False
+    job_id: str,
+    job_type: "JobType",
+    stages: Sequence[Stage],
+    seconds: float,
+    *,
+    tenant_id: str | None = None,
+    is_forgotten: bool = False,
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
 
     Return None if there is nothing to undo: the job has succeeded, and its tenant is live. Raise StageInProgress while
-    a forward attempt is in flight and within its time.
+    a forward attempt is in flight and within its time, and JobClosed, with nothing changed, for a job of another type:
+    execution names are unique only within a state machine.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
-    job = control_plane.connect().fetch_one(Status, *started, job_id=job_id, stages=_names(stages))
+    facts = {"job_id": job_id, "job_type": job_type, "stages": _names(stages)}
+    job = control_plane.connect().fetch_one(Status, *started, **facts)
+    if job is not None and job.job_type != job_type:
+        raise JobClosed(f"the job is of type {job.job_type}: its own state machine rolls it back")
     if job is not None and job.status == "succeeded":
         return None
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    is_known, has_begun = (job.is_known, job.has_begun) if job is not None else (False, False)
-    return Rollback(control, stages, job_id, is_known, tenant_id, has_begun, is_forgotten)
+    if job is None:
+        return Rollback(control, stages, job_id, False, tenant_id, False, is_forgotten)
+    return Rollback(control, stages, job_id, job.is_known, tenant_id, job.has_begun, is_forgotten or job.is_old)
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

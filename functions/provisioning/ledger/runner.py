@@ -63,7 +63,8 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
         except BaseException as error:
             try:
                 if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
-                    undone = rollbacks.begin(job_id, [stage], _seconds_left(context), tenant_id=event.get("tenant_id"))
+                    seconds, tenant_id = _seconds_left(context), event.get("tenant_id")
+                    undone = rollbacks.begin(job_id, claim.job.job_type, [stage], seconds, tenant_id=tenant_id)
                     _undo(undone, compensation)
             finally:
                 locks.release(claim.control)
@@ -75,12 +76,14 @@ def run_compensation(
 ) -> Output:
     """Undo what this job's stages created and return {removed, unknown}; repeating it removes nothing more.
 
-    Raise RollbackFailed, StageInProgress or ControlPlaneUnavailable if it has to be retried.
+    Raise RollbackFailed, StageInProgress or ControlPlaneUnavailable if it has to be retried, and JobClosed if the job
+    is of another type than the execution.
     """
     job_id = str(event["job_id"])
     with reporting("compensation", job_id, RollbackFailed):
         rollback = rollbacks.begin(
             job_id,
+            event["job_type"],
             stages,
             _seconds_left(context),
             tenant_id=event.get("tenant_id"),

@@ -66,7 +66,7 @@ def test_a_job_that_ended_badly_is_rolled_back(
 ) -> None:
     ended = rollback(status)
     assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Stopped", "Nothing is left.")
-    given = {"job_id": job, "tenant_id": None, "forgotten": False}
+    given = {"job_type": "provision_project", "job_id": job, "tenant_id": None, "forgotten": False}
     closing = {
         "job_id": job,
         "execution_arn": arn_of(machine, job),
@@ -102,7 +102,8 @@ def test_a_job_is_asked_for_by_its_own_execution_while_that_really_runs(machine:
 def test_an_execution_that_is_forgotten_is_said_to_be_after_three_looks(machine: Machine, job: str, toys: Toys) -> None:
     assert roll_back(machine, job)["error"] == "Stopped"
     assert machine.clock.seconds(execution=f"{job}-again", state="Look at its execution") == [5, 5]
-    assert toys.events(*COMPENSATIONS) == [{"job_id": job, "tenant_id": None, "forgotten": True}] * 3
+    given = {"job_type": "provision_project", "job_id": job, "tenant_id": None, "forgotten": True}
+    assert toys.events(*COMPENSATIONS) == [given] * 3
     (recorded,) = toys.events("RecordFailureFunction")
     assert (recorded["job_id"], recorded["failure"]) == (job, {})
     assert recorded["execution_arn"] == arn_of(machine, job)
@@ -137,7 +138,7 @@ def test_a_rollback_retries_as_its_job_does(machine: Machine, job: str, toys: To
 
 @pytest.mark.parametrize(
     ("recorded", "clean"),
-    [("rolled_back", True), ("failed", True), ("rollback_incomplete", False), ("provisioned", False)],
+    [("rolled_back", True), ("failed", True), ("rollback_incomplete", False), ("refused", False)],
 )
 def test_the_outcome_is_what_the_job_was_closed_with(
     machine: Machine, job: str, toys: Toys, recorded: str, *, clean: bool

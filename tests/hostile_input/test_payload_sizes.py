@@ -1,0 +1,67 @@
+"""How large a payload may be, where it is sent and while its execution runs.
+
+A state's input, its input after Parameters and its output may each have 262,144 bytes. Beyond that an execution ends
+with States.DataLimitExceeded, which States.ALL does not catch:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cli.app import app
+from local.stack import Stack
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
+from provisioning.jobs.rules import PAYLOAD_MAXIMUM_BYTES
+from tests.executions.running import execute, history, run
+from tests.hostile_input.test_hostile_executions import LARGEST_INPUT
+from tests.hostile_payloads import sent
+
+PASSED_ON = {"input", "output", "parameters"}
+
+
+def of_bytes(size: int) -> str:
+    """A payload, as the text that is sent, of this many bytes."""
+    return sent(metadata={"note": "x" * (size - len(sent(metadata={"note": ""})))})
+
+
+def sizes(event: Any) -> Iterator[int]:
+    """Yield the bytes of each document that an event of an execution's history says was passed on."""
+    for name, value in event.items():
+        if isinstance(value, dict):
+            yield from sizes(value)
+        elif name in PASSED_ON:
+            yield len(value.encode())
+
+
+def executions(stack: Stack) -> int:
+    arns = [state_machine_of(stack.state_machine_arn, job_type) for job_type in DECLARATIONS]
+    listed = stack.client("stepfunctions").get_paginator("list_executions")
+    return sum(len(page["executions"]) for arn in arns for page in listed.paginate(stateMachineArn=arn))
+
+
+def test_the_command_refuses_a_payload_of_more_than_200_kib_and_starts_nothing(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = executions(stack)
+    with pytest.raises(SystemExit) as ended:
+        app(["suspend", "p" * PAYLOAD_MAXIMUM_BYTES, "--state-machine-arn", stack.state_machine_arn])
+    assert ended.value.code == 2
+    assert "payload: must be at most 204800 bytes as JSON" in capsys.readouterr().err
+    assert executions(stack) == before
+
+
+def test_the_largest_payload_that_is_sent_keeps_its_execution_within_the_quota(stack: Stack) -> None:
+    ran = run(stack, of_bytes(PAYLOAD_MAXIMUM_BYTES))
+    assert (ran.status, ran.error) == ("FAILED", "InvalidPayload")
+    passed_on = [size for event in history(stack, ran.arn) for size in sizes(event)]
+    assert PAYLOAD_MAXIMUM_BYTES <= max(passed_on) <= LARGEST_INPUT - 32 * 1024, "room for what is caught"
+
+
+def test_the_largest_input_of_step_functions_ends_an_execution_before_its_job_is_opened(stack: Stack) -> None:
+    """A payload that opens a job is far smaller: every field that it may have is bounded."""
+    ran = run(stack, of_bytes(LARGEST_INPUT))
+    assert (ran.status, ran.error, ran.waits) == ("FAILED", "States.DataLimitExceeded", [])
+    assert execute(stack, f"SELECT FROM control_plane.jobs WHERE job_id = '{ran.job_id}'", "control_plane") == []

@@ -141,7 +141,8 @@ def test_a_dropped_database_is_recorded_although_its_roles_stay(stack: Stack, jo
     assert recorded(stack, job) == [names.database]
     execute(stack, "postgres", f'DROP DATABASE "obstacle_{names.tenant_id}"')
     job.run(drop_database)
-    assert recorded(stack, job)[1:] == [names.login_role, names.owner_role, names.secret]
+    left = [names.login_role, names.owner_role, names.secret, names.api_keys_secret(job.job_id)]
+    assert recorded(stack, job)[1:] == left
 
 
 def test_what_reconcile_removes_is_recorded_although_a_registration_stays(stack: Stack, job: StagedJob) -> None:

@@ -21,7 +21,7 @@ from tests.stages.jobs import REGISTER
 from tests.stages.native_apis import APIS, SERVES
 
 FOLDER = Path(str(services.__file__)).parent
-SHARED = {"__init__", "adapter", "client", "json_web_token", "registrations"}
+SHARED = {"__init__", "adapter", "answers", "client", "json_web_token", "registrations", "timed_connections"}
 """The modules in the adapters' folder that are not adapters."""
 
 EVENTS = sorted((shipped.ROOT / "events").rglob("*.json"))

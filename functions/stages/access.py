@@ -73,8 +73,9 @@ def open_as_before(rollback: Rollback) -> Undone:
     if tenant is None:
         return Undone([], refused)
     access.open_again(rollback.control, tenant, rollback.job_id, rollback.check)
+    rollback.removed.append(f"suspension of tenant {tenant.tenant_id}")
     _record_state(rollback, tenant, "active")
-    return Undone([f"suspension of tenant {tenant.tenant_id}"])
+    return Undone(rollback.removed)
 
 
 def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
@@ -83,8 +84,9 @@ def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
     if tenant is None:
         return Undone([], refused)
     access.close(rollback.control, tenant, rollback.job_id, rollback.check, ends_at)
+    rollback.removed.append(f"resumption of tenant {tenant.tenant_id}")
     _record_state(rollback, tenant, "suspended")
-    return Undone([f"resumption of tenant {tenant.tenant_id}"])
+    return Undone(rollback.removed)
 
 
 def _changed(rollback: Rollback) -> tuple[Tenant | None, list[str]]:

@@ -87,8 +87,8 @@ def prove_database(document: dict[str, Any], at_least: int) -> None:
 def prove_services(job: Job, ends_at: float) -> None:
     """Ask every service that the tenant is registered with, until that monotonic time, whether it serves the tenant."""
     for service in job.registered:
-        if not adapter_for(service, ends_at).ready(job.tenant.tenant_id):
-            raise FinalizationFailed(f"{service} does not serve the tenant")
+        if obstacle := adapter_for(service, ends_at).obstacle(job.tenant.tenant_id):
+            raise FinalizationFailed(f"{service} does not serve the tenant: {obstacle}")
 
 
 class _Key(NamedTuple):

@@ -75,7 +75,8 @@ def revoke(rollback: Rollback) -> Undone:
         return Undone([], refused)
     control, job_id = rollback.control, rollback.job_id
     revoked = control.fetch_all(_Revoked, QUERIES["forget_api_keys"], job_id=job_id)
-    removed = [f"API key {row.key_id}" for row in revoked]
+    removed = rollback.removed
+    removed += [f"API key {row.key_id}" for row in revoked]
     for row in control.fetch_all(_Secret, QUERIES["find_api_key_secrets"], job_id=job_id):
         name = TenantNames(row.tenant_id).api_keys_secret(job_id)
         if secrets.remove(name, removed_before=row.is_revealed):

@@ -62,7 +62,6 @@ def drop(rollback: Rollback) -> Undone:
     """
     if refused := witness.refusals(rollback):
         return Undone([], refused)
-    removed: list[str] = []
     unknown: list[str] = []
     held = holding.held_by(rollback.control, rollback.job_id)
     found, unclaimed = witness.found_in_registers(rollback)
@@ -73,8 +72,8 @@ def drop(rollback: Rollback) -> Undone:
             tenant,
             must_be_named=rollback.is_forgotten or tenant not in held,
             may_be_active=not rollback.is_forgotten,
+            noted=rollback.removed,
         )
-        removed += removal.removed
         if removal.refused:
             unknown.append(removal.refused)
-    return Undone(removed, unknown)
+    return Undone(rollback.removed, unknown)

@@ -1,6 +1,6 @@
 """The tenant at its services: registered and deregistered, suspended and resumed. Each is the other's compensation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
@@ -17,7 +17,7 @@ from provisioning.stage import Service, Stage
 from provisioning.tenant import suspensions
 
 QUERIES = queries.load(__file__)
-Change = Callable[[ControlPlane, str, float], dict[str, str]]
+Change = Callable[[ControlPlane, str, float], Iterator[tuple[str, str]]]
 UNWANTED: Output = {"service": None, "external_id": None, "endpoint": None}
 
 
@@ -106,7 +106,12 @@ def deregister(rollback: Rollback, ends_at: float) -> Undone:
     for tenant in found:
         registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
     declared = registrations.of_job(rollback.control, rollback.job_id)
-    return Undone(registrations.remove(rollback.control, declared, ends_at))
+    left = [one.service for one in declared]
+    for one, existed in registrations.remove(rollback.control, declared, ends_at):
+        left.remove(one.service)
+        rollback.removed.extend([f"{one.service} registration"] if existed else [])
+        rollback.undone.extend([Service(one.service).stage] if one.service not in left else [])
+    return Undone(rollback.removed)
 
 
 def _register(service: Service, event: Event, context: LambdaContext) -> Output:
@@ -133,12 +138,13 @@ def _change(
     ends_at = deadline(context.get_remaining_time_in_millis())
 
     def act(attempt: Attempt) -> Output:
-        return attempt.succeed({"services": changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at)})
+        return attempt.succeed({"services": dict(changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at))})
 
     def undo_with(change: Change, rollback: Rollback) -> Undone:
         tenant = suspensions.tenant_of(rollback.control, rollback.job_id) if rollback.has_begun else None
-        done = change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else {}
-        return Undone([f"{service} {what}" for service, what in done.items() if what != registrations.KEPT])
+        for service, what in change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else ():
+            rollback.removed.extend([f"{service} {what}"] if what != registrations.KEPT else [])
+        return Undone(rollback.removed)
 
     if stage not in DECLARATIONS[event["job_type"]].states:
         return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))

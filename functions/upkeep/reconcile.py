@@ -6,8 +6,6 @@ the last attempt that could make anything of it must have ended.
 
 import time
 
-import psycopg2
-
 from provisioning import control_plane
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
@@ -36,15 +34,16 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
     for tenant in holding.find_due(control, AT_MOST):
         if time.monotonic() > ends_at:
             break
+        removed: list[str] = []
         try:
-            found = finish(control, tenant, ends_at)
-        except (psycopg2.Error, ProvisioningError) as error:
+            finish(control, tenant, ends_at, removed)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the others are looked at)
             failures.append(typed_error(error, RollbackFailed))
             output["failed"].append(tenant.tenant_id)
-            holding.record_looked(control, tenant.tenant_id, [], str(failures[-1]))
+            holding.record_looked(control, tenant.tenant_id, removed, str(failures[-1]))
         else:
-            output["finished"] += [] if found else [tenant.tenant_id]
-            output["found"] += found
+            output["finished"] += [] if removed and tenant.removed_at is not None else [tenant.tenant_id]
+        output["found"] += removed if tenant.removed_at is not None else []
     for revealed in key_delivery.find_due(control, AT_MOST):
         try:
             output["found"] += key_delivery.look_again(control, revealed)
@@ -58,21 +57,20 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
     return output
 
 
-def finish(control: ControlPlane, tenant: Tenant, ends_at: float) -> list[str]:
-    """Remove what is left of a tenant, by that monotonic time, and return what a last look found.
+def finish(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> None:
+    """Remove what is left of a tenant, by that monotonic time, and append it to `removed` as it goes.
 
-    If nothing is found, the tenant is gone. A tenant that its register has as active stays, with its registrations:
-    after a restore, a project's next job supersedes a tenant that the control plane no longer knows as live. Raise
-    psycopg2.Error and ProvisioningError.
+    If a last look finds nothing, the tenant is gone. A tenant that its register has as active stays, with its
+    registrations: after a restore, a project's next job supersedes a tenant that the control plane no longer knows as
+    live. Raise psycopg2.Error and ProvisioningError.
     """
-    removal = removing.remove(control, tenant, may_be_active=False)
+    removal = removing.remove(control, tenant, may_be_active=False, noted=removed)
     if removal.refused:
         raise RollbackFailed(removal.refused)
     declared = registrations.of_tenant(control, tenant.tenant_id)
-    removed = [*removal.removed, *registrations.remove(control, declared, ends_at)]
-    is_last_look = tenant.removed_at is not None
-    if not removed and is_last_look:
+    for one, existed in registrations.remove(control, declared, ends_at):
+        removed.extend([f"{one.service} registration"] if existed else [])
+    if not removed and tenant.removed_at is not None:
         removing.forget(control, tenant)
-        return []
-    holding.record_looked(control, tenant.tenant_id, removed, None)
-    return removed if is_last_look else []
+    else:
+        holding.record_looked(control, tenant.tenant_id, removed, None)

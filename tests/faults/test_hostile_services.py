@@ -11,14 +11,25 @@ import urllib3
 from local.stack import Stack
 from provisioning.services import client as service_client
 from tests.executions.looking import look
-from tests.executions.running import ended
+from tests.executions.running import SERVICES, ended
 from tests.faults.jobs import new_project, problems_of, roll_back, start_job
-from tests.provisioning.programmable_service import Behaviour, ProgrammableService, answer, cut_off, hang, reset
+from tests.provisioning.programmable_service import (
+    Behaviour,
+    ProgrammableService,
+    answer,
+    continue_forever,
+    cut_off,
+    drip_headers,
+    hang,
+    reset,
+)
 
 pytestmark = pytest.mark.slow
 
 TRANSIENT = {
     "hangs": hang,
+    "drips headers": drip_headers,
+    "continues without end": continue_forever,
     "resets": reset,
     "is cut off": cut_off,
     "answers 500": answer(500),
@@ -82,6 +93,27 @@ def test_a_final_no_is_not_asked_for_again(stack: Stack, service: ProgrammableSe
     failed = ended(stack, start_job(stack, project_id))
     assert (failed.error, failed.waits) == ("ServiceRejectedRegistration", [])
     assert problems_of(stack, project_id, {"status": "FAILED"}) == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("behaviour", [drip_headers, continue_forever])
+def test_the_first_attempt_to_deregister_removes_the_other_registrations(
+    stack: Stack, service: ProgrammableService, behaviour: Behaviour
+) -> None:
+    service.will(healthy(stack), behaviour)
+    project_id = new_project()
+    with stack.runtime.replaced("FinalizeFunction", fail):
+        failed = ended(stack, start_job(stack, project_id))
+    world, others = look(stack, project_id), {f"{one} registration" for one in SERVICES if one != "auth"}
+    removed = [set(row["details"]["removed"]) for row in world.audited("compensated", failed.job_id)]
+    assert others in removed, "all of them by one attempt"
+    assert len(world.audited("compensation failed", failed.job_id)) == 3
+    assert all(one in failed.cause for one in others)
+    assert failed.cause.endswith(f"Still there: auth registration of {world.tenants[0]['tenant_id']}.")
+
+
+def fail(_event: object, _context: object) -> None:
+    raise ValueError
 
 
 def healthy(stack: Stack) -> Behaviour:

@@ -21,6 +21,7 @@ from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.job import Job
 from provisioning.services import client as service_client
+from provisioning.services.adapter import Registration
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
@@ -35,6 +36,9 @@ TENANT_ID = "abcdefghijklmnopqrst"
 KEY = str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{TENANT_ID}/auth"))
 KNOWN = {"endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
 """A registration in the service's answer."""
+
+REGISTERED = Registration(TENANT_ID, KNOWN["endpoint"], datetime(2025, 1, 1, tzinfo=UTC))
+"""The same as an adapter returns it."""
 
 
 @pytest.fixture(scope="session")

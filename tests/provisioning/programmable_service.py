@@ -133,6 +133,17 @@ def drip(seconds: float) -> Behaviour:
     return behave
 
 
+def drip_headers(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
+    """Send a header byte by byte, each within every read timeout, until nobody reads."""
+    connection.wfile.write(b"HTTP/1.1 200 OK\r\nX-Header: ")
+    _repeat(b"x", service, connection)
+
+
+def continue_forever(service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
+    """Send interim answers, each within every read timeout, until nobody reads."""
+    _repeat(b"HTTP/1.1 100 Continue\r\n\r\n", service, connection)
+
+
 def endless(status: int, seconds: float = 60.0) -> Behaviour:
     """Send a body without end, until nobody reads or the time is over."""
 
@@ -144,6 +155,12 @@ def endless(status: int, seconds: float = 60.0) -> Behaviour:
         connection.close_connection = True
 
     return behave
+
+
+def _repeat(sent: bytes, service: ProgrammableService, connection: BaseHTTPRequestHandler) -> None:
+    connection.close_connection = True
+    while not service.ended.wait(DRIP_SECONDS):
+        connection.wfile.write(sent)
 
 
 def _begin(connection: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:

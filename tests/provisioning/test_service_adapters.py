@@ -18,11 +18,11 @@ from provisioning.errors import Misconfigured, ResourceConflict
 from provisioning.ledger.job import Job
 from provisioning.services import adapter_for
 from provisioning.services import client as service_client
-from provisioning.services.adapter import Registration, ServiceTenant
+from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import KEY, KNOWN, REGION, TENANT_ID, TOKEN
+from tests.provisioning.conftest import KEY, KNOWN, REGION, REGISTERED, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import ProgrammableService, answer
 from tests.stages.native_apis import APIS
 
@@ -73,7 +73,7 @@ def test_a_generic_service_is_told_whose_tenant_it_is_and_reads_no_credentials(
     service: ProgrammableService, client: Generic
 ) -> None:
     service.will(answer(201, KNOWN))
-    assert client.register(a_tenant()) == Registration(TENANT_ID, **KNOWN)
+    assert client.register(a_tenant()) == REGISTERED
     (request,) = service.requests
     assert (request.method, request.path) == ("PUT", f"/tenants/{TENANT_ID}")
     assert json.loads(request.body) == {

@@ -6,11 +6,10 @@ import pytest
 
 from provisioning.errors import Misconfigured, ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import client as service_client
-from provisioning.services.adapter import Registration
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic, idempotency_key
 from provisioning.stage import Service
-from tests.provisioning.conftest import KEY, KNOWN, TENANT_ID, TOKEN
+from tests.provisioning.conftest import KEY, KNOWN, REGISTERED, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import ProgrammableService, answer, reset
 
 if TYPE_CHECKING:
@@ -26,12 +25,12 @@ def test_a_registration_that_is_new_or_was_there_already_is_returned(
     service: ProgrammableService, client: Generic, status: int
 ) -> None:
     service.will(answer(status, KNOWN))
-    assert client.put(TENANT_ID, TENANT) == Registration(TENANT_ID, **KNOWN)
+    assert client.put(TENANT_ID, TENANT) == REGISTERED
 
 
 def test_fields_that_the_contract_does_not_know_are_ignored(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(201, KNOWN | {"plan": "free", "token": TOKEN}))
-    assert client.put(TENANT_ID, TENANT) == Registration(TENANT_ID, **KNOWN)
+    assert client.put(TENANT_ID, TENANT) == REGISTERED
 
 
 def test_a_registration_is_a_put_of_the_tenant_with_token_and_idempotency_key(
@@ -122,7 +121,7 @@ def test_a_tenant_that_a_service_does_not_know_is_not_found(service: Programmabl
 
 def test_a_tenant_that_a_service_knows_is_found(service: ProgrammableService, client: Generic) -> None:
     service.will(answer(200, KNOWN))
-    assert client.find(TENANT_ID) == Registration(TENANT_ID, **KNOWN)
+    assert client.find(TENANT_ID) == REGISTERED
 
 
 def test_a_removal_that_the_contract_does_not_know_is_not_taken_for_one(
@@ -167,7 +166,7 @@ def test_a_rotated_token_is_read_again(
     client.find(TENANT_ID)
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": "new"}))
     service.will(answer(401), answer(201, KNOWN))
-    assert client.put(TENANT_ID, TENANT) == Registration(TENANT_ID, **KNOWN)
+    assert client.put(TENANT_ID, TENANT) == REGISTERED
     assert [request.headers["Authorization"] for request in service.requests[1:]] == [f"Bearer {TOKEN}", "Bearer new"]
 
 

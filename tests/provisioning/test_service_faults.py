@@ -7,11 +7,10 @@ import pytest
 
 from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import client as service_client
-from provisioning.services.adapter import Registration
 from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import KEY, KNOWN, TENANT_ID, TOKEN
+from tests.provisioning.conftest import KEY, KNOWN, REGISTERED, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import (
     Behaviour,
     ProgrammableService,
@@ -33,16 +32,18 @@ GARBAGE: dict[str, object] = {
     "a number": 7,
     "a text": "auth_1",
     "an array": [KNOWN],
+    "a huge number": b'{"endpoint": ' + b"9" * 5000 + b"}",
+}
+UNUSABLE: dict[str, object] = {
     "an empty object": {},
     "a field missing": {name: value for name, value in KNOWN.items() if name != "endpoint"},
     "a field null": KNOWN | {"endpoint": None},
-    "a field that is a number": KNOWN | {"registered_at": 7},
+    "a field that is a number": KNOWN | {"endpoint": 7},
     "a field that is an array": KNOWN | {"endpoint": ["https://auth/demo"]},
     "a field with a newline": KNOWN | {"endpoint": "https://auth/demo\nX: y"},
     "a field with NUL": KNOWN | {"endpoint": "auth\x00"},
     "a field with a lone surrogate": KNOWN | {"endpoint": "auth\ud800"},
     "a field that is too long": KNOWN | {"endpoint": "a" * 513},
-    "a huge number": b'{"endpoint": ' + b"9" * 5000 + b"}",
 }
 TOO_LARGE = KNOWN | {"note": "x" * LARGEST_ANSWER_BYTES}
 
@@ -104,7 +105,7 @@ def test_a_service_that_is_busy_is_asked_again_at_once(
 ) -> None:
     service.will(answer(status), answer(201, KNOWN))
     with within(1):
-        assert client.put(TENANT_ID, {}) == Registration(TENANT_ID, **KNOWN)
+        assert client.put(TENANT_ID, {}) == REGISTERED
 
 
 def test_a_service_that_is_gone_permanently_is_asked_three_times(service: ProgrammableService, client: Generic) -> None:
@@ -147,6 +148,14 @@ def test_an_answer_that_is_not_of_the_contract_is_transient(
 ) -> None:
     service.will(answer(200, body))
     assert str(failure(client)) == "auth answered something its contract does not know"
+
+
+@pytest.mark.parametrize("body", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_field_that_is_not_of_the_contract_is_transient_and_named(
+    service: ProgrammableService, client: Generic, body: object
+) -> None:
+    service.will(answer(200, body))
+    assert str(failure(client)) == "auth answered no usable endpoint: it must be 1 to 512 printable characters"
 
 
 def test_an_answer_nested_without_end_is_transient(service: ProgrammableService, client: Generic) -> None:
@@ -202,7 +211,7 @@ def test_a_service_is_asked_again_after_it_has_failed(service: ProgrammableServi
     service.will(reset)
     failure(client)
     service.will(answer(201, KNOWN))
-    assert client.put(TENANT_ID, {}) == Registration(TENANT_ID, **KNOWN)
+    assert client.put(TENANT_ID, {}) == REGISTERED
 
 
 def client_until(seconds: float) -> Generic:

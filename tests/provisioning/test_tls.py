@@ -1,7 +1,6 @@
 """sslmode=verify-full against a real server: the right CA and the right host, and nothing else."""
 
 import datetime
-import ipaddress
 import re
 import socket
 import socketserver
@@ -11,55 +10,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 from typing_extensions import override
 
 from local.postgres import PostgresServer
 from provisioning import postgres
 from tests import shipped
+from tests.provisioning.certificate_authority import NOW, Authority
 
-NOW = datetime.datetime.now(datetime.UTC)
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 BUNDLE = shipped.FUNCTIONS / "provisioning" / "rds_certificates.pem"
-
-
-class Authority:
-    """A CA of its own."""
-
-    def __init__(self, name: str) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._build(self.name, self.key.public_key()).sign(self.key, hashes.SHA256())
-
-    def issue(self, directory: Path, host: str) -> None:
-        """Write server.crt and server.key for a host."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        built = self._build(subject, key.public_key(), authority=False).add_extension(names, critical=False)
-        certificate = built.sign(self.key, hashes.SHA256())
-        (directory / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        (directory / "server.key").write_bytes(key.private_bytes(*encoding))
-
-    def _build(self, subject: x509.Name, key: Any, *, authority: bool = True) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - datetime.timedelta(days=1))
-            .not_valid_after(NOW + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
 
 
 @pytest.fixture(scope="module")

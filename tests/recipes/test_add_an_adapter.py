@@ -40,8 +40,8 @@ class Tiny(Adapter):
         return self._ask("GET", tenant_id, 204, 404, 409) != 404
 
     @override
-    def ready(self, tenant_id: str) -> bool:
-        return self._ask("GET", tenant_id, 204, 404, 409) == 204
+    def obstacle(self, tenant_id: str) -> str:
+        return "" if self._ask("GET", tenant_id, 204, 404, 409) == 204 else "it does not serve it yet"
 
     def _ask(self, method: str, tenant_id: str, *known: int) -> int:
         status, _ = self.client.request(

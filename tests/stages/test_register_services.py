@@ -144,6 +144,17 @@ def test_an_answer_that_may_change_is_transient_and_recorded(
     assert job.run(register_auth)["endpoint"] == TENANT["endpoint"]
 
 
+@pytest.mark.parametrize("value", ["now", "infinity", "4713-01-01 BC", "garbage", "\x00", 7])
+def test_a_time_that_is_none_is_the_services_fault_and_in_no_row(
+    stack: Stack, job: StagedJob, programmable: ProgrammableService, value: object
+) -> None:
+    programmable.will(answer(201, TENANT | {"registered_at": value}))
+    with pytest.raises(ServiceRegistrationFailed, match="auth answered no usable registered_at"):
+        job.run(register_auth)
+    (row,) = look(stack, job.project_id).service_registrations
+    assert (row["status"], row["registered_at"]) == ("intended", None)
+
+
 def test_a_registration_that_somebody_else_made_is_a_conflict_and_stays(stack: Stack, job: StagedJob) -> None:
     stack.services.store.register("auth", str(job.tenant_id), job.project_id, "somebody-elses-key", "http://auth")
     before = look(stack, job.project_id).registrations

@@ -12,8 +12,15 @@ from stages.database import create_database
 from stages.services import deregister_services, register_realtime
 from tests.executions.looking import look
 from tests.executions.running import SERVICES
-from tests.provisioning.programmable_service import ProgrammableService, answer, hang
-from tests.stages.jobs import StagedJob, open_job
+from tests.provisioning.programmable_service import (
+    Behaviour,
+    ProgrammableService,
+    answer,
+    continue_forever,
+    drip_headers,
+    hang,
+)
+from tests.stages.jobs import REGISTER, StagedJob, open_job
 
 SECONDS = 1.0
 ONE_ANSWER_SECONDS = 8.0
@@ -67,3 +74,20 @@ def test_a_removal_ends_in_time_although_no_service_answers(job: StagedJob, slow
     with pytest.raises(ServiceRegistrationFailed):
         deregister_services({"job_id": job.job_id}, ShortContext())
     assert time.monotonic() - started < ONE_ANSWER_SECONDS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("behaviour", [hang, drip_headers, continue_forever])
+def test_one_slow_service_of_four_uses_up_no_others_time(
+    stack: Stack, job: StagedJob, monkeypatch: pytest.MonkeyPatch, service: str, behaviour: Behaviour
+) -> None:
+    for register in REGISTER.values():
+        job.run(register)
+    with ProgrammableService() as slow:
+        slow.will(behaviour)
+        monkeypatch.setenv(f"{service.upper()}_SERVICE_URL", slow.url)
+        started = time.monotonic()
+        with pytest.raises(ServiceRegistrationFailed, match=f"{service} did not answer"):
+            deregister_services({"job_id": job.job_id}, ShortContext())
+        assert time.monotonic() - started < ONE_ANSWER_SECONDS
+    assert list(look(stack, job.project_id).registrations) == [service]

@@ -50,11 +50,11 @@ def job(native: dict[str, TenantApi], project_id: str) -> StagedJob:
 
 
 def suspend(job: StagedJob, seconds: float = 60.0) -> dict[str, str]:
-    return registrations.suspend(control_plane.connect(), str(job.tenant_id), time.monotonic() + seconds)
+    return dict(registrations.suspend(control_plane.connect(), str(job.tenant_id), time.monotonic() + seconds))
 
 
 def resume(job: StagedJob) -> dict[str, str]:
-    return registrations.resume(control_plane.connect(), str(job.tenant_id), time.monotonic() + 60.0)
+    return dict(registrations.resume(control_plane.connect(), str(job.tenant_id), time.monotonic() + 60.0))
 
 
 def let_login(stack: Stack, job: StagedJob, attribute: str) -> None:

@@ -194,14 +194,15 @@ FROM control_plane.jobs
 WHERE job_id = %(job_id)s;
 
 -- name: record_compensation
+-- Of one that failed, the stages of which nothing is left.
 UPDATE control_plane.provisioning_steps
 SET status = 'compensated', completed_at = clock_timestamp()
-WHERE job_id = %(job_id)s AND stage = ANY (%(stages)s) AND status IN ('running', 'succeeded', 'failed')
+WHERE job_id = %(job_id)s AND stage = ANY (%(undone)s) AND status IN ('running', 'succeeded', 'failed')
     AND %(unknown)s::text[] = '{}';
 
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 VALUES ('compensated', %(job_id)s, (SELECT project_id FROM control_plane.jobs WHERE job_id = %(job_id)s),
-        jsonb_build_object('stages', %(stages)s::text[], 'removed', %(removed)s::text[], 'unknown', %(unknown)s::text[]));
+        jsonb_build_object('stages', %(undone)s::text[], 'removed', %(removed)s::text[], 'unknown', %(unknown)s::text[]));
 
 -- name: record_failed_compensation
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)

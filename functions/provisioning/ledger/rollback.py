@@ -28,6 +28,10 @@ class Rollback(NamedTuple):
     job_id: str
     is_known: bool
     """False if the control plane knows the job at most from an earlier rollback of it, as after a restore."""
+    removed: list[str]
+    """What it has removed so far. A compensation appends here at once: what it removed before it failed is recorded."""
+    undone: list[Stage]
+    """The stages of which it has removed everything so far."""
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     has_begun: bool = True
@@ -46,14 +50,15 @@ class Rollback(NamedTuple):
 
     def finish(self, undone: Undone) -> None:
         """Record that nothing of these stages is left, and what was removed."""
-        self.control.execute(
-            QUERIES["record_compensation"], **self._key, removed=list(undone.removed), unknown=list(undone.unknown)
-        )
+        facts = {"removed": list(undone.removed), "unknown": list(undone.unknown)}
+        self.control.execute(QUERIES["record_compensation"], **self._key, undone=_names(self.stages), **facts)
 
     def fail(self, error: ProvisioningError) -> None:
-        """Record why the compensation did not finish."""
-        facts = {"error_type": str(error.error_type), "error_message": str(error)}
-        self.control.execute(QUERIES["record_failed_compensation"], **self._key, **facts)
+        """Record why the compensation did not finish, and what it had removed by then."""
+        removed = [QUERIES["record_compensation"]] if self.removed or self.undone else []
+        facts = {"removed": self.removed, "unknown": [], "undone": _names(self.undone)}
+        why = {"error_type": str(error.error_type), "error_message": str(error)}
+        self.control.execute(*removed, QUERIES["record_failed_compensation"], **self._key, **facts, **why)
 
     @property
     def _key(self) -> dict[str, object]:
@@ -86,8 +91,9 @@ def begin(
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
     if job is None:
-        return Rollback(control, stages, job_id, False, tenant_id, False, is_forgotten)
-    return Rollback(control, stages, job_id, job.is_known, tenant_id, job.has_begun, is_forgotten or job.is_old)
+        return Rollback(control, stages, job_id, False, [], [], tenant_id, False, is_forgotten)
+    is_forgotten = is_forgotten or job.is_old
+    return Rollback(control, stages, job_id, job.is_known, [], [], tenant_id, job.has_begun, is_forgotten)
 
 
 def _names(stages: Sequence[Stage]) -> list[str]:

@@ -22,13 +22,15 @@ MIGRATION_SECONDS = 30.0
 
 STATEMENT_TIMEOUT_SECONDS = 10
 
+UNKNOWN = "it does not know the tenant"
+
 
 class Registration(NamedTuple):
     """A tenant as a service knows it."""
 
     external_id: str
     endpoint: str
-    registered_at: str
+    registered_at: datetime
 
 
 class ServiceTenant:
@@ -145,8 +147,12 @@ class Adapter(ABC):
         """Return whether the service has a registration of the tenant."""
 
     @abstractmethod
+    def obstacle(self, tenant_id: str) -> str:
+        """Return what keeps the service from serving the tenant, in our words; '' if the service says nothing does."""
+
     def ready(self, tenant_id: str) -> bool:
         """Return whether the service says that it can serve the tenant."""
+        return not self.obstacle(tenant_id)
 
     def suspend(self, tenant_id: str) -> bool:  # noqa: ARG002 (an adapter that can suspend needs it)
         """Have the service stop serving the tenant and keep its registration; repeating it changes nothing.
@@ -166,10 +172,10 @@ class Adapter(ABC):
         return f"{self.tenants_path}/{quote(tenant_id, safe='')}"
 
     def _registered(self, tenant: ServiceTenant) -> Registration:
-        if not self.ready(tenant.external_id):
-            raise ServiceRegistrationFailed(f"{self.service} is not ready for the tenant")
+        if obstacle := self.obstacle(tenant.external_id):
+            raise ServiceRegistrationFailed(f"{self.service} is not ready for the tenant: {obstacle}")
         endpoint = f"{self.client.base_url}{self._path(tenant.external_id)}"
-        return Registration(tenant.external_id, endpoint, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        return Registration(tenant.external_id, endpoint, datetime.now(UTC))
 
 
 def tls_mode() -> str:

@@ -122,7 +122,8 @@ class ServiceClient:
         headers = headers | dict(authorize(_token(self.service)))
         attempt = 0
         while True:
-            status, retry_after, answer = self._send_once(method, url, headers, content, patience)
+            ends_at = min(time.monotonic() + patience, self._ends_at)
+            status, retry_after, answer = self._send_once(method, url, headers, content, ends_at)
             pause = retry_after if retry_after is not None else FIRST_PAUSE_SECONDS * 2**attempt
             if status not in BUSY_STATUS or attempt == QUICK_RETRIES or time.monotonic() + pause > self._ends_at:
                 return status, answer
@@ -130,23 +131,18 @@ class ServiceClient:
             attempt += 1
 
     def _send_once(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        content: str | None,
-        patience: float,
-        *,
-        kept: bool = True,
+        self, method: str, url: str, headers: dict[str, str], content: str | None, ends_at: float, *, kept: bool = True
     ) -> tuple[int, float | None, bytes]:
         # Imported here because botocore, which read the token, has already imported it.
         import urllib3
         from urllib3.exceptions import HTTPError, ProtocolError
 
-        left = min(patience, self._ends_at - time.monotonic())
+        from provisioning.services.timed_connections import exchange
+
+        left = ends_at - time.monotonic()
         if left <= 0:
             raise ServiceRegistrationFailed(f"{self.service} took too long: no time is left for another request")
-        ends_at = time.monotonic() + left
+        exchange.ends_at = ends_at
         timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, left), read=left)
         connections = _pool().connection_from_url(url)
         opened = connections.num_connections if kept else 0
@@ -155,28 +151,22 @@ class ServiceClient:
                 method, url, body=content, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
             try:
-                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, ends_at)
+                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response)
             finally:
                 response.close()
         except HTTPError as error:
-            if isinstance(getattr(error, "reason", error), ProtocolError) and 0 < opened == connections.num_connections:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ProtocolError) and 0 < opened == connections.num_connections:
                 # It went over a kept connection, which may have ended while this environment was frozen: retry once
                 # over a new one. Every request of an adapter may arrive twice.
-                return self._send_once(method, url, headers, content, patience, kept=False)
-            raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(error).__name__})") from None
+                return self._send_once(method, url, headers, content, ends_at, kept=False)
+            raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(reason).__name__})") from None
 
 
-def _read(response: "urllib3.BaseHTTPResponse", deadline: float) -> bytes:
-    """Read no more than is allowed, and only until the deadline, however slowly the body arrives."""
-    from urllib3.exceptions import ReadTimeoutError
-
+def _read(response: "urllib3.BaseHTTPResponse") -> bytes:
+    """Read no more than is allowed."""
     content = b""
-    while len(content) <= LARGEST_ANSWER_BYTES:
-        if time.monotonic() > deadline:
-            raise ReadTimeoutError(cast("Any", None), "", "the answer took too long")
-        part = response.read1(LARGEST_ANSWER_BYTES + 1 - len(content))
-        if not part:
-            break
+    while len(content) <= LARGEST_ANSWER_BYTES and (part := response.read1(LARGEST_ANSWER_BYTES + 1 - len(content))):
         content += part
     return content
 
@@ -225,9 +215,11 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _pool() -> "urllib3.PoolManager":
     import urllib3
 
+    from provisioning.services import timed_connections
+
     if not hasattr(_environment, "pool"):
         retries = urllib3.Retry(total=None, connect=QUICK_RETRIES, read=0, status=0, redirect=False, other=0)
-        _environment.pool = urllib3.PoolManager(retries=retries)
+        _environment.pool = timed_connections.pool(retries)
     return cast("urllib3.PoolManager", _environment.pool)
 
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
-from provisioning.services.adapter import Adapter, Registration, ServiceTenant
+from provisioning.errors import ResourceConflict
+from provisioning.services import answers
+from provisioning.services.adapter import UNKNOWN, Adapter, Registration, ServiceTenant
 from provisioning.stage import Service
 from provisioning.tenant.schema import SCHEMA
-
-LONGEST_TEXT = 512
 
 
 class Generic(Adapter):
@@ -62,9 +61,9 @@ class Generic(Adapter):
         return self.find(tenant_id) is not None
 
     @override
-    def ready(self, tenant_id: str) -> bool:
+    def obstacle(self, tenant_id: str) -> str:
         """In this contract a service that knows the tenant serves it."""
-        return self.exists(tenant_id)
+        return "" if self.exists(tenant_id) else UNKNOWN
 
     def put(self, tenant_id: str, description: Mapping[str, Any]) -> Registration:
         """Register the tenant; a repeated call changes nothing and returns the same.
@@ -98,18 +97,10 @@ class Generic(Adapter):
 
     def _registration(self, tenant_id: str, content: bytes) -> Registration:
         body = self.client.document(content)
-        try:
-            return Registration(tenant_id, _text(body["endpoint"]), _text(body["registered_at"]))
-        except (ValueError, KeyError):
-            raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know") from None
+        endpoint = answers.text(self.service, body, "endpoint")
+        return Registration(tenant_id, endpoint, answers.instant(self.service, body, "registered_at"))
 
 
 def idempotency_key(tenant_id: str, service: Service) -> str:
     """Return the key under which the tenant is registered with the service, whichever job or attempt asks."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{tenant_id}/{service}"))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable() or len(value) > LONGEST_TEXT:
-        raise ValueError
-    return value

@@ -1,12 +1,12 @@
 """The recorded registrations of a tenant: their suspension, resumption and removal."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from provisioning import configuration, queries
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
+from provisioning.errors import PermanentError
 from provisioning.services import adapter_for
 from provisioning.services.adapter import Adapter
 from provisioning.stage import Service
@@ -41,62 +41,61 @@ def record_possible(control: ControlPlane, tenant_id: str, job_id: str) -> None:
             control.execute(QUERIES["record_possible_registration"], **facts)
 
 
-def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float) -> list[str]:
-    """Remove registrations by that monotonic time, record it, and return what was removed.
+def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float) -> Iterator[tuple[Registered, bool]]:
+    """Remove registrations by that monotonic time, and yield each that is removed, with whether the service had it.
 
-    A service that does not answer does not keep the others from being asked; its error is raised at the end.
+    Each is recorded before it is yielded. A service that does not answer does not keep the others from being asked: it
+    has its share of the time, and its error is raised at the end.
     """
-    removed: list[str] = []
-
-    def deregister(one: Registered, adapter: Adapter) -> None:
-        if adapter.deregister(one.tenant_id):
-            removed.append(f"{one.service} registration")
+    for one, existed in _ask_each(declared, ends_at, lambda adapter, tenant_id: adapter.deregister(tenant_id)):
         control.execute(QUERIES["record_removed_registration"], **one._asdict())
-
-    _ask_each(declared, ends_at, deregister)
-    return removed
+        yield one, existed
 
 
-def suspend(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
+def suspend(control: ControlPlane, tenant_id: str, ends_at: float) -> Iterator[tuple[str, str]]:
     """Have every service that the tenant is registered with stop serving it, by that monotonic time.
 
-    Return by service "suspended", or "kept" if the service stays as it was: its contract offers no way, or it does not
-    know the tenant. Registrations stay, and nothing is written to the control plane. A service that does not answer
+    Yield each service with "suspended", or with "kept" if it stays as it was: its contract offers no way, or it does
+    not know the tenant. Registrations stay, and nothing is written to the control plane. A service that does not answer
     does not keep the others from being asked; its error is raised at the end.
     """
-    return _told(control, tenant_id, ends_at, lambda adapter: adapter.suspend(tenant_id), "suspended")
+    for one, done in _standing(control, tenant_id, ends_at, lambda adapter, tenant_id: adapter.suspend(tenant_id)):
+        yield one.service, "suspended" if done else KEPT
 
 
-def resume(control: ControlPlane, tenant_id: str, ends_at: float) -> dict[str, str]:
+def resume(control: ControlPlane, tenant_id: str, ends_at: float) -> Iterator[tuple[str, str]]:
     """Have every service that the tenant is registered with serve it again, by that monotonic time.
 
-    Return by service "resumed", or "kept", under the same conditions as suspend, and raise as it does.
+    Yield each service with "resumed", or with "kept", under the same conditions as suspend, and raise as it does.
     """
-    return _told(control, tenant_id, ends_at, lambda adapter: adapter.resume(tenant_id), "resumed")
+    for one, done in _standing(control, tenant_id, ends_at, lambda adapter, tenant_id: adapter.resume(tenant_id)):
+        yield one.service, "resumed" if done else KEPT
 
 
-def _told(
-    control: ControlPlane, tenant_id: str, ends_at: float, tell: Callable[[Adapter], bool], done: str
-) -> dict[str, str]:
-    outcome: dict[str, str] = {}
-
-    def tell_and_note(one: Registered, adapter: Adapter) -> None:
-        outcome[one.service] = done if tell(adapter) else KEPT
-
+def _standing(
+    control: ControlPlane, tenant_id: str, ends_at: float, ask: Callable[[Adapter, str], bool]
+) -> Iterator[tuple[Registered, bool]]:
     registered = control.fetch_all(Registered, QUERIES["find_standing_registrations"], tenant_id=tenant_id)
-    _ask_each(registered, ends_at, tell_and_note)
-    return outcome
+    return _ask_each(registered, ends_at, ask)
 
 
-def _ask_each(declared: Sequence[Registered], ends_at: float, ask: Callable[[Registered, Adapter], None]) -> None:
-    refused: list[Exception] = []
+def _ask_each(
+    declared: Sequence[Registered], ends_at: float, ask: Callable[[Adapter, str], bool]
+) -> Iterator[tuple[Registered, bool]]:
+    """Ask the service of each, and yield its answer; at the end raise the error of one that failed, if any.
+
+    A permanent error is raised only if no other is transient: the retry that it would prevent may help the others.
+    """
+    failed: list[Exception] = []
     for asked, one in enumerate(declared):
         now = time.monotonic()
         # An equal share of the time left, so that a service that hangs does not use up another's.
         share = (ends_at - now) / (len(declared) - asked)
         try:
-            ask(one, adapter_for(Service(one.service), now + share))
-        except (ServiceRegistrationFailed, ServiceRejectedRegistration, Misconfigured) as error:
-            refused.append(error)
-    if refused:
-        raise refused[0]
+            answer = ask(adapter_for(Service(one.service), now + share), one.tenant_id)
+        except Exception as error:  # noqa: BLE001 (whatever a service causes, the others are asked)
+            failed.append(error)
+        else:
+            yield one, answer
+    if failed:
+        raise min(failed, key=lambda error: isinstance(error, PermanentError))

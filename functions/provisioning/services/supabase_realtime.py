@@ -6,7 +6,7 @@ that has bulk_health.
 
     PUT    {base}/api/tenants/{external_id}          201 new, 200 changed, 401 when its migrations failed, 422 invalid
     GET    {base}/api/tenants/{external_id}          200, or 404
-    GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ...}}
+    GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ..., "db_connected": ...}}
     DELETE {base}/api/tenants/{external_id}          204, also when absent; 500 when it could not stop the tenant
 
 A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a PUT
@@ -43,7 +43,14 @@ from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services import json_web_token
-from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant, tls_enforced
+from provisioning.services.adapter import (
+    MIGRATION_SECONDS,
+    UNKNOWN,
+    Adapter,
+    Registration,
+    ServiceTenant,
+    tls_enforced,
+)
 
 QUERIES = queries.load(__file__)
 
@@ -83,15 +90,18 @@ class SupabaseRealtime(Adapter):
         return status == 200
 
     @override
-    def ready(self, tenant_id: str) -> bool:
+    def obstacle(self, tenant_id: str) -> str:
         status, body = self._request("GET", f"{self._path(tenant_id)}/health")
         if status == 404:
-            return False
+            return UNKNOWN
         if status != 200:
             raise self.client.refusal(status)
         answer = self.client.document(body)
         data = answer.get("data", answer)
-        return isinstance(data, dict) and data.get("healthy") is True
+        if isinstance(data, dict) and data.get("healthy") is True:
+            return ""
+        is_apart = isinstance(data, dict) and data.get("db_connected") is False
+        return "its health check fails" + (", it is not connected to the tenant database" if is_apart else "")
 
     @override
     def suspend(self, tenant_id: str) -> bool:

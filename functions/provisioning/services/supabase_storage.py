@@ -3,7 +3,7 @@
 Read in src/http/routes/admin/tenants.ts at 029d0f5edc69b62f8e9a7a9a2105c456df3a4402.
 
     PUT    {base}/tenants/{tenant_id}              204, an upsert, also when its migrations on the database failed
-    GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ...}, or 404
+    GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ..., "migrationsStatus": ...}, or 404
     GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}
     DELETE {base}/tenants/{tenant_id}              204, also when absent
 
@@ -24,12 +24,15 @@ from typing_extensions import override
 
 from provisioning import postgres, queries
 from provisioning.cluster import creators
-from provisioning.services.adapter import MIGRATION_SECONDS, Adapter, Registration, ServiceTenant
+from provisioning.services.adapter import MIGRATION_SECONDS, UNKNOWN, Adapter, Registration, ServiceTenant
 
 QUERIES = queries.load(__file__)
 
 MAXIMUM_CONNECTIONS = 10
 """Of the tenant's limit of 60, so that Storage alone cannot use it up."""
+
+FAILED = ("FAILED", "FAILED_STALE")
+"""What `migrationsStatus` says of failed migrations."""
 
 FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
 
@@ -60,12 +63,16 @@ class SupabaseStorage(Adapter):
         return self._asked(f"{self._path(tenant_id)}/migrations") is not None
 
     @override
-    def ready(self, tenant_id: str) -> bool:
+    def obstacle(self, tenant_id: str) -> str:
         migrations = self._asked(f"{self._path(tenant_id)}/migrations")
-        if migrations is None or migrations.get("isLatest") is not True:
-            return False
+        if migrations is None:
+            return UNKNOWN
+        if migrations.get("isLatest") is not True:
+            has_failed = migrations.get("migrationsStatus") in FAILED
+            return f"its migrations of the tenant database {'have failed' if has_failed else 'are not complete'}"
         health = self._asked(f"{self._path(tenant_id)}/health")
-        return health is not None and health.get("healthy") is True
+        is_healthy = health is not None and health.get("healthy") is True
+        return "" if is_healthy else "its health check fails, it cannot query the tenant database"
 
     def _asked(self, path: str) -> dict[str, object] | None:
         status, body = self._request("GET", path)

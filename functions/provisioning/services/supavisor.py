@@ -33,7 +33,7 @@ from typing_extensions import override
 from provisioning import configuration
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import json_web_token
-from provisioning.services.adapter import Adapter, Registration, ServiceTenant, tls_enforced
+from provisioning.services.adapter import UNKNOWN, Adapter, Registration, ServiceTenant, tls_enforced
 
 POOL_SIZE = 20
 """Of the tenant's limit of 60 connections; the rest is for direct connections and other services."""
@@ -74,13 +74,15 @@ class Supavisor(Adapter):
         return self._find(tenant_id) is not None
 
     @override
-    def ready(self, tenant_id: str) -> bool:
-        """Return whether the tenant exists without a ban: only a ban keeps a tenant from being served."""
+    def obstacle(self, tenant_id: str) -> str:
+        """Only a ban keeps a tenant that exists from being served."""
         answer = self._find(tenant_id)
         if answer is None:
-            return False
+            return UNKNOWN
         data = self.client.document(answer).get("data")
-        return isinstance(data, dict) and data.get("banned_at") is None
+        if not isinstance(data, dict):
+            return "it does not describe the tenant"
+        return "" if data.get("banned_at") is None else "it bans the tenant"
 
     @override
     def suspend(self, tenant_id: str) -> bool:

@@ -4,6 +4,7 @@ What is already gone counts as removed. A removed tenant is looked at once more 
 anything of it must have ended (upkeep.reconcile).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from psycopg2 import sql
@@ -37,6 +38,7 @@ def remove(
     *,
     must_be_named: bool = False,
     may_be_active: bool = True,
+    noted: list[str] | None = None,
 ) -> Removal:
     """Remove the database, the roles and the secrets of a tenant, for its holder in the control plane.
 
@@ -44,18 +46,33 @@ def remove(
     and nothing is dropped there unless the register agrees: its row names this job, or names nobody or is missing. With
     must_be_named the row has to name the job. A tenant that the register gives to somebody else becomes disputed.
 
-    Raise psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still there afterwards.
+    What was removed is also appended to `noted`, even if the rest fails. Raise psycopg2.Error, SecretsUnavailable, and
+    RollbackFailed when something is still there afterwards.
     """
+    removed: list[str] = []
+    try:
+        refused = _remove(control, tenant, removed, must_be_named=must_be_named, may_be_active=may_be_active)
+        return Removal(removed, refused)
+    finally:
+        if noted is not None:
+            noted += removed
+
+
+def _remove(
+    control: ControlPlane, tenant: Tenant, removed: list[str], *, must_be_named: bool, may_be_active: bool
+) -> str:
     holder = register.holder_of(control, tenant.job_id, tenant.project_id)
     if must_be_named and not register.is_named(tenant, holder, may_be_active=may_be_active):
-        return Removal([], f"the register does not give tenant {tenant.tenant_id} to this job")
+        return f"the register does not give tenant {tenant.tenant_id} to this job"
     if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id):
-        return Removal([], f"tenant {tenant.tenant_id} is not this job's to remove")
+        return f"tenant {tenant.tenant_id} is not this job's to remove"
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
     try:
-        flags = {"must_be_named": must_be_named, "may_be_active": may_be_active}
-        found = register.claim_removal(session, tenant.names, holder, **flags)
-        removed = _drop(session, tenant.names, found) if found.is_ours else []
+        found = register.claim_removal(
+            session, tenant.names, holder, must_be_named=must_be_named, may_be_active=may_be_active
+        )
+        if found.is_ours:
+            _drop(session, tenant.names, found, removed)
         sessions.release(session)
     except BaseException:
         # The session may still be acting as a creator.
@@ -63,21 +80,24 @@ def remove(
         raise
     if not found.is_ours:
         holding.record_disputed(control, tenant)
-        return Removal([], f"the register gives tenant {tenant.tenant_id} to somebody else")
-    removed += remove_secrets(tenant)
+        return f"the register gives tenant {tenant.tenant_id} to somebody else"
+    for secret in remove_secrets(tenant):
+        removed.append(secret)  # noqa: PERF402 (each at once, because the next may fail)
     holding.record_removed(control, tenant.tenant_id, found=bool(removed))
-    return Removal(removed)
+    return ""
 
 
-def remove_secrets(tenant: Tenant) -> list[str]:
-    """Remove the secrets of the tenant and of its job's API keys, verify that, and return the names of those removed.
+def remove_secrets(tenant: Tenant) -> Iterator[str]:
+    """Remove the secrets of the tenant and of its job's API keys, verify that, and yield the names of those removed.
 
     Raise SecretsUnavailable.
     """
     names = [tenant.names.secret]
     if tenant.job_id is not None:
         names.append(tenant.names.api_keys_secret(tenant.job_id))
-    return [name for name in names if secrets.remove(name, removed_before=tenant.removed_at is not None)]
+    for name in names:
+        if secrets.remove(name, removed_before=tenant.removed_at is not None):
+            yield name
 
 
 def forget(control: ControlPlane, tenant: Tenant) -> None:
@@ -87,7 +107,7 @@ def forget(control: ControlPlane, tenant: Tenant) -> None:
     holding.record_gone(control, tenant)
 
 
-def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:
+def _drop(session: Connection, names: TenantNames, found: Found, removed: list[str]) -> None:
     creator = found.administrator if creators.is_creator(found.administrator) else None
     acting = creators.becoming(creator)
     with session.cursor() as cursor:
@@ -100,11 +120,11 @@ def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:
             ended = [QUERIES[name] for name in ("end_sessions_of_database", "end_sessions_of_slots", "drop_slots")]
             cursor.execute(sql.Composed([creators.ADMIN_AGAIN, composed(names, *ended), acting]))
             cursor.execute(composed(names, QUERIES["drop_database"]))
+            removed.append(names.database)
         if found.roles:
             dropped = composed(names, QUERIES["drop_roles"])
             cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
+            removed += [names.login_role, names.owner_role]
     left = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
     if left:
         raise RollbackFailed(f"still there: {', '.join(one.name for one in left)}")
-    database = [names.database] if found.database_is_invalid is not None else []
-    return [*database, *([names.login_role, names.owner_role] if found.roles else [])]

@@ -58,6 +58,7 @@ def suspend_and_resume() -> dict[str, float]:
 def _live_tenant() -> dict[str, Any]:
     """Return the project and the credentials of the environment's one tenant."""
     from provisioning.aws import secrets
+    from provisioning.aws.documents import CREDENTIALS
     from provisioning.identity import TenantNames
 
     event = environment.new_event()
@@ -67,7 +68,7 @@ def _live_tenant() -> dict[str, Any]:
         cursor.execute(asked, (event["job_id"],))
         ((tenant_id,),) = cursor.fetchall()
     project_id = event["payload"]["project_id"]
-    return {"project_id": project_id, "credentials": secrets.read(TenantNames(tenant_id).secret)}
+    return {"project_id": project_id, "credentials": secrets.read_recorded(TenantNames(tenant_id).secret, CREDENTIALS)}
 
 
 def _run(declared: Any, project_id: str) -> None:

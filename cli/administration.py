@@ -16,6 +16,7 @@ from console.formatting import date_and_clock
 from local.errors import HumanError
 from provisioning import configuration, control_plane, postgres
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
@@ -43,7 +44,7 @@ def print_status(job: str, console: Console) -> None:
 
 def migrate() -> str:
     """Apply the control plane's migrations and say which."""
-    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS))
     return f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
 
 

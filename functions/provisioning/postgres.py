@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, statements composed of named queries, and what its errors mean."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,17 @@ IDLE_IN_TRANSACTION_SECONDS = 2
 """A client that freezes in a transaction holds locks that other tenants wait for; ours never pauses in one."""
 
 TRANSIENT_CLASSES = ("08", "53", "57P")
-TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014"})
-"""Serialization failure, deadlock, object in use, and a statement that ran into its timeout."""
+TRANSIENT_CODES = frozenset({"40001", "40P01", "55006", "57014", "58030"})
+"""Serialization failure, deadlock, object in use, a statement that ran into its timeout, and an I/O error."""
+
+TRANSIENT_INTERNAL_ERRORS = re.compile(
+    "tuple concurrently (updated|deleted)|checkpoint request failed"
+    "|could not (create|open|extend|read|write|flush|fsync|close|truncate|rename|copy|stat) "
+)
+"""How the messages begin of internal errors (XX000) that pass: a concurrent change of a catalog, a checkpoint that met
+a full disk, and a file error that PostgreSQL has no SQLSTATE for, such as an exceeded quota of a disk
+(errcode_for_file_access in elog.c).
+"""
 
 
 def composed(*queries: Query, **values: object) -> sql.Composed:
@@ -76,7 +86,7 @@ def is_transient(error: psycopg2.Error) -> bool:
         lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         return lost or type(error) is psycopg2.DatabaseError
     if code == "XX000":
-        return "tuple concurrently updated" in (error.diag.message_primary or "")
+        return TRANSIENT_INTERNAL_ERRORS.match(error.diag.message_primary or "") is not None
     return code in TRANSIENT_CODES or code.startswith(TRANSIENT_CLASSES)
 
 

@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
+from provisioning.aws.documents import TENANT
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
@@ -78,11 +79,7 @@ class ServiceTenant:
 
     @property
     def jwt_secret(self) -> str:
-        """Raise Misconfigured when the tenant's secret holds none."""
-        found = self._document.get("jwt_secret")
-        if not isinstance(found, str):
-            raise Misconfigured("the tenant's secret holds no JWT secret")
-        return found
+        return str(self._document["jwt_secret"])
 
     @property
     def database_url(self) -> str:
@@ -104,7 +101,7 @@ class ServiceTenant:
 
     @cached_property
     def _document(self) -> dict[str, object]:
-        return secrets.read(self.secret_arn)
+        return secrets.read_recorded(self.secret_arn, TENANT)
 
 
 class Adapter(ABC):

@@ -42,7 +42,7 @@ class LaggingSecretsManager:
         self._reads = reads
         self._seconds = seconds
         self._only = only
-        self._unseen: dict[str, Unseen] = {}
+        self.unseen: dict[str, Unseen] = {}
         self._deleted: dict[str, bytes] = {}
         self.deletions_are_late = False
         """Whether the first DescribeSecret after a deletion answers as before it."""
@@ -52,22 +52,27 @@ class LaggingSecretsManager:
         """The operations that have missed a secret."""
         self._server = HttpServer(self._serve, listen("127.0.0.1", 0), WSGIRequestHandler)
 
+    @property
+    def url(self) -> str:
+        """The address for an endpoint."""
+        return self._server.url
+
     @contextmanager
-    def running(self) -> Iterator[str]:
-        """Serve, and yield the address."""
+    def running(self) -> Iterator[None]:
+        """Serve."""
         self._server.start()
         try:
-            yield self._server.url
+            yield
         finally:
             self._server.stop()
 
     def hide(self, *secret_ids: str) -> None:
-        """Treat secrets as just made."""
-        self._unseen |= dict.fromkeys(secret_ids, Unseen())
+        """Treat secrets, or versions, as just made."""
+        self.unseen |= dict.fromkeys(secret_ids, Unseen())
 
     def catch_up(self) -> None:
         """Let every secret be seen from now on."""
-        self._unseen.clear()
+        self.unseen.clear()
         self._reads = 0
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -87,23 +92,24 @@ class LaggingSecretsManager:
             self.missed.append(action)
             errors = [{"SecretId": one, "ErrorCode": NOT_FOUND["__type"], "Message": ""} for one in missing]
             return 200, json.dumps({"SecretValues": [], "Errors": errors}).encode()
-        if action in ("GetSecretValue", "DescribeSecret") and self._misses(secret_id):
+        read = asked.get("VersionId") or secret_id
+        if action in ("GetSecretValue", "DescribeSecret") and self._misses(read):
             self.missed.append(action)
             return 400, json.dumps(NOT_FOUND).encode()
-        if action == "DeleteSecret" and self.deletions_miss and secret_id in self._unseen:
+        if action == "DeleteSecret" and self.deletions_miss and secret_id in self.unseen:
             self.missed.append(action)
             return 200, json.dumps({"ARN": secret_id, "Name": secret_id, "DeletionDate": time.time()}).encode()
         described = self._described(environ, body) if action == "DeleteSecret" and self.deletions_are_late else None
         status, answer = self._forward(environ, body)
         if status == 200 and action == "CreateSecret" and self._only in asked["Name"]:
-            made = self._unseen.setdefault(asked["Name"], Unseen())
-            self._unseen[json.loads(answer)["ARN"]] = made
+            made = self.unseen.setdefault(asked["Name"], Unseen())
+            self.unseen[json.loads(answer)["ARN"]] = made
         if status == 200 and described is not None:
             self._deleted[secret_id] = described
         return status, answer
 
     def _misses(self, secret_id: str) -> bool:
-        unseen = self._unseen.get(secret_id)
+        unseen = self.unseen.get(secret_id)
         if unseen is None or unseen.misses >= self._reads or time.monotonic() - unseen.made_at >= self._seconds:
             return False
         unseen.misses += 1
@@ -137,6 +143,6 @@ def lagging(
 ) -> Iterator[LaggingSecretsManager]:
     """Put the lag between the stack's handlers and its Secrets Manager."""
     secrets_manager = LaggingSecretsManager(stack.endpoint_url, reads=reads, seconds=seconds, only=only)
-    with secrets_manager.running() as url, monkeypatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
+    with secrets_manager.running(), monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", secrets_manager.url)
         yield secrets_manager

@@ -53,8 +53,9 @@ MEANINGS: dict[str, Meaning] = {
     "InvalidClientTokenId": PASSING,
     "UnrecognizedClientException": PASSING,
 }
-"""What each documented error means (API reference, Common Errors and the errors of each action). An unknown one is
-transient: three attempts cost ten minutes, and a permanent error costs the job.
+"""What each documented error means, by the API reference: Common Errors, and in quotes the errors of each action
+(https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html). An unknown one is transient: three
+attempts cost ten minutes, and a permanent error costs the job.
 """
 
 

@@ -111,8 +111,8 @@ class Adapter(ABC):
     and the database of a suspended tenant is closed.
 
     Every method raises ServiceRegistrationFailed if a retry may help, ServiceRejectedRegistration if the service
-    rejects the request permanently, Misconfigured if a setting or a secret is missing, and psycopg2.Error from the
-    tenant's database.
+    rejects the request permanently, Misconfigured if a setting or a secret is missing, SecretsUnavailable, and
+    psycopg2.Error from the tenant's database.
     """
 
     tenants_path = "/tenants"

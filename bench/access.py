@@ -50,11 +50,13 @@ def suspend_and_resume() -> dict[str, float]:
 def _live_tenant() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the payload that names the environment's one project, and the credentials of its tenant."""
     from provisioning.aws import secrets
+    from provisioning.aws.documents import CREDENTIALS
     from provisioning.identity import TenantNames
 
     event = environment.new_provision()
     environment.run(event)
-    return {"project_id": event["payload"]["project_id"]}, secrets.read(TenantNames(event["tenant_id"]).secret)
+    credentials = secrets.read_recorded(TenantNames(event["tenant_id"]).secret, CREDENTIALS)
+    return {"project_id": event["payload"]["project_id"]}, credentials
 
 
 def _closed_at(descriptor: int) -> float:

@@ -18,6 +18,7 @@ from console.formatting import date_and_clock
 from local.errors import HumanError
 from provisioning import configuration, control_plane, endings, postgres
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
@@ -47,7 +48,7 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
 def migrate() -> str:
     """Apply the control plane's migrations and say which. Raise HumanError if that fails."""
     try:
-        applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+        applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS))
     except MigrationFailed as error:
         raise HumanError(str(error)) from None
     except psycopg2.Error as error:

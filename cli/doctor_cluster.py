@@ -10,14 +10,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from cli.findings import Finding
 from provisioning import queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS, LOGIN
 from provisioning.cluster import creators, preparation
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
-from provisioning.errors import Misconfigured
 from provisioning.identity import TenantNames
 
 QUERIES = queries.load(__file__)
-CREDENTIALS = ("host", "port", "dbname", "username", "password")
 PREPARE = "run provision cluster add for it again, which makes and grants what is missing"
 SET_FSYNC = "set fsync = on for the server: without it, a crash can lose or corrupt what was committed"
 RESTORE = "see Restore in docs/operations.md"
@@ -85,10 +84,7 @@ class _Database(NamedTuple):
 
 def credentials(secret_id: str) -> dict[str, Any]:
     """Return the database credentials in a secret. Raise Misconfigured if some are missing, and what reading raises."""
-    document = secrets.read(secret_id)
-    if missing := [name for name in CREDENTIALS if not document.get(name)]:
-        raise Misconfigured(f"the secret {secret_id} has no {', '.join(missing)}")
-    return document
+    return secrets.read(secret_id, CREDENTIALS)
 
 
 def registered_tenants(session: Connection) -> list[RegisteredTenant]:
@@ -102,7 +98,7 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
     Raise psycopg2.Error and ProvisioningError.
     """
     subject, where = f"cluster {cluster.cluster_id}", f"{cluster.host}:{cluster.port}"
-    dbname = credentials(cluster.admin_secret_id)["dbname"]
+    dbname = secrets.read(cluster.admin_secret_id, LOGIN).get("dbname", "postgres")
     shared = {"shared_roles": list(creators.SHARED_ROLES)}
     before = known.find_tenants()
     with closing(sessions.connect(cluster, dbname)) as session:

@@ -24,7 +24,11 @@ def of(package: str, *modules: str) -> set[str]:
     return {f"provisioning.{package}", *(f"provisioning.{package}.{module}" for module in modules)}
 
 
-POSTGRES = of("aws", "secrets", "secrets_manager") | {"psycopg2", "provisioning.postgres", "provisioning.queries"}
+POSTGRES = of("aws", "documents", "secrets", "secrets_manager") | {
+    "psycopg2",
+    "provisioning.postgres",
+    "provisioning.queries",
+}
 CONTROL_PLANE = of("control_plane", "connection", "locks", "prepared_statements", "records")
 LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner")
 LEDGER |= {"provisioning.identity", "provisioning.stage"}

@@ -122,7 +122,7 @@ class JobClosed(PermanentError):
 
 
 class Misconfigured(PermanentError):
-    """A setting is missing or unusable; the message names it."""
+    """A setting, or a secret that it names, is missing or unusable; the message names it."""
 
     error_type = ErrorType.MISCONFIGURED
 

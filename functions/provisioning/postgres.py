@@ -35,9 +35,18 @@ _with_transaction_timeout: set[tuple[str, int]] = set()
 """Servers that have this setting: one that has not refuses a connection that asks for it."""
 
 TRANSIENT_CLASSES = ("08", "53", "57P")
-TRANSIENT_CODES = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55006", "55P03", "57014"})
+TRANSIENT_CODES = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55006", "55P03", "57014", "58030"})
 """Read-only server, session ended in a transaction, serialization failure, deadlock, object in use, lock that is held,
-and a statement that ran into its timeout.
+a statement that ran into its timeout, and an I/O error.
+"""
+
+TRANSIENT_INTERNAL_ERRORS = re.compile(
+    "tuple concurrently (updated|deleted)|checkpoint request failed"
+    "|could not (create|open|extend|read|write|flush|fsync|close|truncate|rename|copy|stat) "
+)
+"""How the messages begin of internal errors (XX000) that pass: a concurrent change of a catalog, a checkpoint that met
+a full disk, and a file error that PostgreSQL has no SQLSTATE for, such as an exceeded quota of a disk
+(errcode_for_file_access in elog.c).
 """
 
 READ_ONLY, NO_PRIVILEGE = "25006", "42501"
@@ -189,7 +198,7 @@ def is_transient(error: psycopg2.Error) -> bool:
         lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         return lost or type(error) is psycopg2.DatabaseError
     if code == "XX000":
-        return "tuple concurrently updated" in (error.diag.message_primary or "")
+        return TRANSIENT_INTERNAL_ERRORS.match(error.diag.message_primary or "") is not None
     return code in TRANSIENT_CODES or code.startswith(TRANSIENT_CLASSES)
 
 

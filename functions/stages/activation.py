@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import API_KEYS, CREDENTIALS
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.errors import FinalizationFailed
@@ -49,8 +50,8 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
         record_changed(attempt, "suspended", lambda session, tenant: prove_closed(session, tenant, ends_at))
         return attempt.complete()
     makes_keys = Stage.GENERATING_API_KEYS in declared.states
-    names = [str(job.tenant.secret_arn), *([job.tenant.names.api_keys_secret(job.job_id)] if makes_keys else [])]
-    credentials, *raw_keys = secrets.read_all(names)
+    of_keys = {job.tenant.names.api_keys_secret(job.job_id): API_KEYS} if makes_keys else {}
+    credentials, *raw_keys = secrets.read_all_recorded({str(job.tenant.secret_arn): CREDENTIALS, **of_keys})
     at_least = schema.newest_version() if makes_keys else int((job.tenant.prepared or {}).get("version", 0))
     prove_database(credentials, at_least)
     prove_services(job, ends_at)

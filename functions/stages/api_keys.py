@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from provisioning import queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import API_KEYS
 from provisioning.errors import ApiKeyGenerationFailed
 from provisioning.identity import TenantNames
 from provisioning.ledger.attempt import Attempt, Intent
@@ -48,7 +49,8 @@ def generate(attempt: Attempt) -> Output:
     job, payload = attempt.job, attempt.job.payload
     generated = [_raw(key) for key in api_keys.generate(payload.api_key_prefix, payload.api_key_count)]
     name, tags = job.tenant.names.api_keys_secret(job.job_id), tenant_secret.tags(job.tenant)
-    kept = secrets.create(name, {"api_keys": generated}, description=DESCRIPTION, tags=tags).document["api_keys"]
+    made = secrets.create(name, {"api_keys": generated}, form=API_KEYS, description=DESCRIPTION, tags=tags)
+    kept = made.document["api_keys"]
     return attempt.succeed(
         {"api_keys": [_public(raw) for raw in kept]},
         QUERIES["record_api_keys"],

@@ -5,6 +5,7 @@ It needs no compensation: the schema is dropped with the database, in "Drop tena
 
 from provisioning import queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS
 from provisioning.errors import SchemaCreationFailed
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
@@ -27,5 +28,5 @@ def create(attempt: Attempt) -> Output:
     tenant = attempt.job.tenant
     prepared = tenant.prepared
     if prepared is None:
-        prepared = making.make_schema(tenant, secrets.read(str(tenant.secret_arn)))
+        prepared = making.make_schema(tenant, secrets.read_recorded(str(tenant.secret_arn), CREDENTIALS))
     return attempt.succeed(prepared, QUERIES["record_schema"], version=prepared["version"], prepared=prepared)

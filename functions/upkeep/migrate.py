@@ -13,6 +13,7 @@ from yoyo.connections import DatabaseURI
 
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS
 from provisioning.control_plane import QUERIES
 from provisioning.observability import logger
 
@@ -35,7 +36,7 @@ class MigrationFailed(Exception):
 def migrate(event: object, context: object) -> dict[str, Any]:
     """Lambda handler. Bring the control plane to the newest schema version and return the names of what it applied."""
     del event, context
-    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID")))
+    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS))
     logger().info("control plane migrated", applied=applied)
     return {"applied": applied}
 

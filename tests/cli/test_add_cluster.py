@@ -35,6 +35,17 @@ def others(said: str) -> int:
     return int(found[1]) if found else 0
 
 
+def test_a_port_may_be_its_digits(stack: Stack) -> None:
+    with changed_secret(stack, ADMIN, port=str(stack.postgres.port)):
+        assert added().startswith("Cluster local takes 7 databases")
+
+
+def test_a_secret_that_rds_manages_names_no_server(stack: Stack) -> None:
+    lacking = changed_secret(stack, ADMIN, host=None, port=None, dbname=None)
+    with lacking, pytest.raises(Misconfigured, match=f"the secret {ADMIN} has no host, port, dbname$"):
+        added()
+
+
 def test_a_cluster_that_is_known_is_prepared_again_and_changed(stack: Stack) -> None:
     assert added().startswith(f"Cluster local takes 7 databases: PostgreSQL 18 on 127.0.0.1:{stack.postgres.port}.")
     query = "SELECT capacity, version, size FROM control_plane.clusters WHERE cluster_id = 'local'"

@@ -43,6 +43,11 @@ def test_a_password_of_a_cluster_that_was_changed_elsewhere(stack: Stack) -> Non
     assert "password" in changed.remedy
 
 
+def test_an_admin_whose_secret_rds_manages_and_which_names_no_server(stack: Stack) -> None:
+    with changed_secret(stack, ADMIN, host=None, port=None, dbname=None):
+        assert "cluster local" not in wrong()
+
+
 def test_an_admin_that_is_a_superuser(stack: Stack) -> None:
     execute(stack, "ALTER ROLE provisioner_admin SUPERUSER")
     try:

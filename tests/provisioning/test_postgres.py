@@ -13,12 +13,12 @@ TRANSIENT_STATES = [
     *("08000", "08001", "08003", "08004", "08006", "08007", "08P01"),
     *("57P01", "57P02", "57P03", "57P04", "57P05", "57014"),
     *("53000", "53100", "53200", "53300", "53400"),
-    *("25006", "25P03", "25P04", "40001", "40P01", "55006", "55P03"),
+    *("25006", "25P03", "25P04", "40001", "40P01", "55006", "55P03", "58030"),
 ]
 PERMANENT_STATES = [
     *("42501", "42601", "42P01", "42P04", "42710", "42704"),
     *("22000", "22001", "22012", "22021", "22P02", "23000", "23502", "23503", "23505", "23514"),
-    *("0A000", "25P02", "28P01", "3D000", "55000", "40002", "57000", "58030", "P0001", "XX001", "XX002"),
+    *("0A000", "25P02", "28P01", "3D000", "55000", "40002", "57000", "58P01", "58P02", "P0001", "XX001", "XX002"),
 ]
 SECRET = "s3cr3t-value"
 
@@ -62,13 +62,31 @@ def test_an_error_that_stays_is_permanent(superuser: Connection, state: str) -> 
     assert translate(error, DatabaseCreationFailed).permanent
 
 
-def test_an_internal_error_is_permanent_unless_a_tuple_was_concurrently_updated(superuser: Connection) -> None:
-    assert is_transient(with_state(superuser, "XX000", "tuple concurrently updated"))
-    assert not is_transient(with_state(superuser, "XX000", "could not find a tuple"))
+@pytest.mark.parametrize(
+    ("message", "passes"),
+    [
+        ("tuple concurrently updated", True),
+        ("tuple concurrently deleted", True),
+        ("checkpoint request failed", True),
+        ('could not extend file "base/5/16384": Disk quota exceeded', True),
+        ('could not write to file "pg_wal/xlogtemp.7": Stale file handle', True),
+        ("could not find a tuple", False),
+        ("unrecognized node type: 7", False),
+        ("no checkpoint request failed", False),
+    ],
+)
+def test_an_internal_error_is_permanent_unless_its_cause_passes(
+    superuser: Connection, message: str, passes: bool
+) -> None:
+    assert is_transient(with_state(superuser, "XX000", message)) is passes
 
 
 def test_words_in_a_message_make_nothing_transient(superuser: Connection) -> None:
-    for words in ("tuple concurrently updated", "connection timeout, deadlock detected, try again"):
+    for words in (
+        "tuple concurrently updated",
+        "checkpoint request failed",
+        "connection timeout, deadlock detected, try again",
+    ):
         assert not is_transient(with_state(superuser, "P0001", words))
 
 

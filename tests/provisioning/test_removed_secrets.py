@@ -6,6 +6,7 @@ import pytest
 
 from provisioning.aws import secrets, secrets_manager
 from provisioning.errors import SecretsUnavailable
+from tests.provisioning.failing_secrets_manager import answering, refusing
 from tests.provisioning.test_secrets import DOCUMENT, NAME, create, noted
 
 if TYPE_CHECKING:
@@ -29,11 +30,27 @@ def test_a_secret_is_looked_for_before_and_after_its_deletion() -> None:
     assert asked == ["DescribeSecret", "DeleteSecret", "DescribeSecret"]
 
 
-@pytest.mark.parametrize("removed_before", [False, True])
-def test_a_secret_that_never_was_is_not_reported_as_removed(removed_before: bool) -> None:
+@pytest.mark.parametrize(
+    ("removed_before", "operations"),
+    [(False, ["DescribeSecret", "DeleteSecret", "DescribeSecret"]), (True, ["DescribeSecret"])],
+)
+def test_a_secret_that_never_was_is_not_reported_as_removed(removed_before: bool, operations: list[str]) -> None:
     with noted() as asked:
         assert secrets.remove(NAME, removed_before=removed_before) is False
-    assert asked == ["DescribeSecret"]
+    assert asked == operations
+
+
+def test_a_secret_that_no_read_finds_is_removed_the_first_time() -> None:
+    create(DOCUMENT)
+    with refusing("DescribeSecret", answering("ResourceNotFoundException")):
+        assert secrets.remove(NAME, removed_before=False) is False
+    assert secrets.read_if_exists(NAME) is None
+
+
+def test_a_deletion_that_does_not_find_the_secret_is_tried_again() -> None:
+    create(DOCUMENT)
+    with refusing("DeleteSecret", answering("ResourceNotFoundException")), pytest.raises(SecretsUnavailable):
+        secrets.remove(NAME, removed_before=False)
 
 
 def test_a_deletion_of_our_own_that_is_carried_out_later_counts(secrets_manager: "SecretsManagerClient") -> None:

@@ -27,11 +27,14 @@ def create(document: dict[str, Any]) -> secrets.Secret:
 
 CALLS: dict[str, Callable[[], object]] = {
     "read": lambda: secrets.read(NAME),
-    "read all": lambda: secrets.read_all([NAME]),
+    "read all": lambda: secrets.read_all_recorded({NAME: {}}),
     "create": lambda: create(DOCUMENT),
     "remove": lambda: secrets.remove(NAME, removed_before=False),
 }
-PASSING = ["InternalServiceError", "ThrottlingException", "ServiceUnavailable", "InvalidRequestException", "418"]
+PASSING = [
+    *("InternalServiceError", "InternalFailure", "ServiceUnavailable", "ThrottlingException", "LimitExceededException"),
+    *("DecryptionFailure", "EncryptionFailure", "InvalidRequestException", "ExpiredTokenException", "418"),
+]
 
 pytestmark = pytest.mark.usefixtures("secrets_manager")
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -84,16 +87,17 @@ def test_several_secrets_are_read_in_one_request_in_the_order_asked(secrets_mana
     made = create(DOCUMENT)
     secrets_manager.create_secret(Name="other", SecretString=json.dumps(OTHER_DOCUMENT))
     with noted() as asked:
-        assert secrets.read_all([made.arn, "other"]) == [DOCUMENT, OTHER_DOCUMENT]
-        assert secrets.read_all(["other", NAME]) == [OTHER_DOCUMENT, DOCUMENT]
+        assert secrets.read_all_recorded({made.arn: {}, "other": {}}) == [DOCUMENT, OTHER_DOCUMENT]
+        assert secrets.read_all_recorded({"other": {}, NAME: {}}) == [OTHER_DOCUMENT, DOCUMENT]
     assert asked == ["BatchGetSecretValue"] * 2
 
 
 @pytest.mark.parametrize(
     ("code", "raised"),
     [
-        ("ResourceNotFoundException", Misconfigured),
+        ("ResourceNotFoundException", SecretsUnavailable),
         ("AccessDeniedException", InsufficientPermissions),
+        ("InvalidParameterException", Misconfigured),
         ("DecryptionFailure", SecretsUnavailable),
     ],
 )
@@ -103,14 +107,33 @@ def test_an_error_of_one_of_several_secrets_is_the_same_as_for_a_single_one(code
     with Stubber(secrets_manager.client()) as stubber:
         stubber.add_response("batch_get_secret_value", answer, {"SecretIdList": [NAME]})
         with pytest.raises(raised) as refused:
-            secrets.read_all([NAME])
+            secrets.read_all_recorded({NAME: {}})
     assert "raw-password" not in repr(refused.value)
 
 
-def test_one_of_several_secrets_that_does_not_exist_is_named() -> None:
+def test_one_of_several_secrets_that_is_not_found_is_named() -> None:
     create(DOCUMENT)
-    with pytest.raises(Misconfigured, match="the secret nowhere does not exist"):
-        secrets.read_all([NAME, "nowhere"])
+    with pytest.raises(SecretsUnavailable, match="the secret nowhere was made and is not found"):
+        secrets.read_all_recorded({NAME: {}, "nowhere": {}})
+
+
+def test_an_answer_without_one_of_several_secrets_is_transient() -> None:
+    with Stubber(secrets_manager.client()) as stubber:
+        stubber.add_response("batch_get_secret_value", {"SecretValues": [], "Errors": []}, {"SecretIdList": [NAME]})
+        with pytest.raises(SecretsUnavailable, match=NAME):
+            secrets.read_all_recorded({NAME: {}})
+
+
+def test_a_secret_on_record_that_is_not_found_is_transient() -> None:
+    with pytest.raises(SecretsUnavailable, match=f"the secret {NAME} was made and is not found"):
+        secrets.read_recorded(NAME, {})
+
+
+def test_a_secret_that_exists_and_is_not_found_is_transient() -> None:
+    create(DOCUMENT)
+    missing = answering("ResourceNotFoundException")
+    with refusing("GetSecretValue", missing), pytest.raises(SecretsUnavailable, match="is not found"):
+        create(OTHER_DOCUMENT)
 
 
 def test_asking_whether_a_secret_exists_is_no_mistake() -> None:
@@ -193,8 +216,38 @@ def test_every_attempt_at_a_name_sends_one_token_and_no_other_name_has_it() -> N
     assert tokens[0] == tokens[1] != tokens[2]
 
 
-def test_a_name_that_somebody_is_deleting_is_transient(secrets_manager: "SecretsManagerClient") -> None:
-    create(DOCUMENT)
+@pytest.mark.parametrize("call", [call for name, call in CALLS.items() if name != "remove"])
+def test_a_secret_that_somebody_is_deleting_is_named_and_can_be_restored(
+    secrets_manager: "SecretsManagerClient", call: Callable[[], object]
+) -> None:
+    create(OTHER_DOCUMENT)
     secrets_manager.delete_secret(SecretId=NAME)
-    with pytest.raises(SecretsUnavailable):
-        create(OTHER_DOCUMENT)
+    with pytest.raises(Misconfigured, match=f"scheduled the secret {NAME} for deletion: .*restore-secret"):
+        call()
+    secrets_manager.restore_secret(SecretId=NAME)
+    call()
+
+
+@every_call
+def test_a_key_that_is_not_the_callers_to_use_is_told_from_the_secret(call: Callable[[], object]) -> None:
+    denied = answering("AccessDeniedException", "Access to KMS is not allowed")
+    with refusing("*", denied), pytest.raises(InsufficientPermissions, match="the KMS key of the secret"):
+        call()
+
+
+def test_a_key_that_does_not_exist_is_a_mistake_in_the_settings() -> None:
+    missing = answering("ResourceNotFoundException")
+    with refusing("CreateSecret", missing), pytest.raises(Misconfigured, match="TENANT_SECRET_KMS_KEY_ID"):
+        create(DOCUMENT)
+
+
+@every_call
+@pytest.mark.parametrize("code", ["InvalidParameterException", "ValidationException"])
+def test_a_request_that_is_never_accepted_is_permanent(call: Callable[[], object], code: str) -> None:
+    with refusing("*", answering(code)), pytest.raises(Misconfigured, match=f"{NAME} .{code}."):
+        call()
+
+
+def test_a_name_that_no_request_can_have_is_a_mistake_in_the_settings() -> None:
+    with pytest.raises(Misconfigured, match="check its name"):
+        secrets.read("")

@@ -33,6 +33,7 @@ ANOTHER = "tsrqponmlkjihgfedcba"
 MADE_AT = datetime(2025, 1, 1, tzinfo=UTC)
 ABSENT_SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:absent"
 CREDENTIALS = {"username": f"tenant_{TENANT_ID}_login", "password": "p/w", "jwt_secret": "j" * 64}
+DOCUMENT = {"host": "db.internal", "port": 5432, "dbname": f"tenant_{TENANT_ID}", **CREDENTIALS}
 
 
 def a_tenant(secret_arn: str | None = ABSENT_SECRET, job_id: str = "job-1") -> ServiceTenant:
@@ -47,7 +48,7 @@ def a_tenant(secret_arn: str | None = ABSENT_SECRET, job_id: str = "job-1") -> S
 
 @pytest.fixture
 def secret_arn(secrets_manager: "SecretsManagerClient") -> str:
-    return secrets_manager.create_secret(Name="tenant", SecretString=json.dumps(CREDENTIALS))["ARN"]
+    return secrets_manager.create_secret(Name="tenant", SecretString=json.dumps(DOCUMENT))["ARN"]
 
 
 @pytest.fixture
@@ -163,6 +164,7 @@ def test_every_job_gives_a_service_the_same_key_issued_when_the_tenant_was_made(
 
 
 def test_a_secret_without_a_jwt_secret_is_a_mistake_in_the_settings(secrets_manager: "SecretsManagerClient") -> None:
-    arn = secrets_manager.create_secret(Name="old", SecretString=json.dumps({"username": "u"}))["ARN"]
-    with pytest.raises(Misconfigured, match="holds no JWT secret"):
+    document = {name: value for name, value in DOCUMENT.items() if name != "jwt_secret"}
+    arn = secrets_manager.create_secret(Name="old", SecretString=json.dumps(document))["ARN"]
+    with pytest.raises(Misconfigured, match=f"the secret {arn} has no jwt_secret"):
         a_tenant(arn).key("anon")

@@ -1,16 +1,19 @@
 """Secrets in Secrets Manager: JSON objects that are written once, read, and removed without a recovery window."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from typing_extensions import override
 
 from provisioning import configuration
-from provisioning.aws import secrets_manager
-from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError, SecretsUnavailable
+from provisioning.aws import documents, secrets_manager
+from provisioning.aws.documents import Form
+from provisioning.aws.secrets_manager import AlreadyExists, NotFound, call
+from provisioning.errors import Misconfigured, SecretsUnavailable
 
-Answer = TypeVar("Answer")
+ANY_FORM: Form = {}
 
 
 class Secret(NamedTuple):
@@ -24,40 +27,63 @@ class Secret(NamedTuple):
         return f"Secret(arn={self.arn!r})"
 
 
-def read(secret_id: str) -> dict[str, Any]:
-    """Return a secret's JSON document. Raise Misconfigured if none exists, SecretsUnavailable if a retry may help."""
-    document = read_if_exists(secret_id)
+def read(secret_id: str, form: Form = ANY_FORM) -> dict[str, Any]:
+    """Return the JSON document of a secret that an operator provides.
+
+    Raise Misconfigured if there is none, or if it has not this form; SecretsUnavailable if a retry may help; and
+    InsufficientPermissions. An operator's secret is not new when a job reads it, and a rotation replaces its value and
+    never the secret, so its absence is not a delay.
+    """
+    document = read_if_exists(secret_id, form)
     if document is None:
         raise Misconfigured(f"the secret {secret_id} does not exist")
     return document
 
 
-def read_if_exists(secret_id: str) -> dict[str, Any] | None:
-    """Return a secret's JSON document, or None when there is no such secret."""
-    found = _read(secret_id)
-    return found.document if found is not None else None
-
-
-def read_all(secret_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the JSON documents of up to 20 secrets, in the order of the names or ARNs given, in one request.
-
-    Raise Misconfigured if one does not exist, InsufficientPermissions, and SecretsUnavailable if a retry may help. The
-    answer's Errors say what is wrong with a single secret (API reference, BatchGetSecretValue).
+def read_recorded(secret_id: str, form: Form) -> dict[str, Any]:
+    """Return the JSON document of a secret that the control plane has on record. Raise as read() does, except that
+    one which is not found is SecretsUnavailable: a secret that was just made may not be visible yet.
     """
-    answer = _call(lambda: secrets_manager.client().batch_get_secret_value(SecretIdList=list(secret_ids)))
+    document = read_if_exists(secret_id, form)
+    if document is None:
+        raise _not_visible(secret_id)
+    return document
+
+
+def read_if_exists(secret_id: str, form: Form = ANY_FORM) -> dict[str, Any] | None:
+    """Return a secret's JSON document, or None when there is no such secret."""
+    try:
+        return _read(secret_id, form).document
+    except NotFound:
+        return None
+
+
+def read_all_recorded(forms: Mapping[str, Form]) -> list[dict[str, Any]]:
+    """Return the JSON documents of up to 20 secrets on record, in the order of their names or ARNs, in one request.
+
+    Raise as read_recorded() does. The answer's Errors say what is wrong with a single secret (API reference,
+    BatchGetSecretValue).
+    """
+    wanted = list(forms)
+    answer = call(", ".join(wanted), lambda: secrets_manager.client().batch_get_secret_value(SecretIdList=wanted))
     for error in answer.get("Errors", []):
-        translated = _translate(error["ErrorCode"])
-        missing = Misconfigured(f"the secret {error['SecretId']} does not exist")
-        raise missing if isinstance(translated, _NotFound) else translated
+        raised = secrets_manager.refusal(error["SecretId"], error["ErrorCode"], error.get("Message", ""))
+        raise _not_visible(error["SecretId"]) if isinstance(raised, NotFound) else raised
     found = {one[key]: one for one in answer["SecretValues"] for key in ("ARN", "Name")}
-    return [_document(secret_id, found[secret_id]["SecretString"]) for secret_id in secret_ids]
+    if missing := [secret_id for secret_id in wanted if secret_id not in found]:
+        raise _not_visible(*missing)
+    return [documents.parse(secret_id, found[secret_id], form) for secret_id, form in forms.items()]
 
 
-def create(name: str, document: dict[str, Any], *, description: str, tags: Mapping[str, str]) -> Secret:
+def create(
+    name: str, document: dict[str, Any], *, form: Form = ANY_FORM, description: str, tags: Mapping[str, str]
+) -> Secret:
     """Create a secret, or return the one of that name that an earlier attempt created, with its document.
 
     Every attempt sends the same token, derived from the name, so the first write wins. Use it only for names that
     contain a random tenant id, which no other secret can have.
+
+    Raise as read_recorded() does: a secret that exists and is not found is not visible yet.
     """
     import uuid
 
@@ -71,84 +97,53 @@ def create(name: str, document: dict[str, Any], *, description: str, tags: Mappi
     if key := configuration.optional("TENANT_SECRET_KMS_KEY_ID"):
         request["KmsKeyId"] = key
     try:
-        return Secret(_call(lambda: secrets_manager.client().create_secret(**request))["ARN"], document)
-    except _AlreadyExists:
-        found = _read(name)
-        if found is None:
-            raise SecretsUnavailable(f"the secret {name} exists and cannot be read yet") from None
-        return found
+        return Secret(call(name, lambda: secrets_manager.client().create_secret(**request))["ARN"], document)
+    except AlreadyExists:
+        pass
+    except NotFound:
+        # Nothing but the key is looked for.
+        raise Misconfigured("Secrets Manager finds no KMS key of the setting TENANT_SECRET_KMS_KEY_ID") from None
+    try:
+        return _read(name, form)
+    except NotFound:
+        raise _not_visible(name) from None
 
 
 def remove(name: str, *, removed_before: bool) -> bool:
-    """Remove a secret permanently and verify that it is absent. Return whether there was anything to remove.
+    """Remove a secret permanently and verify that it is absent. Return whether it was seen.
 
-    A secret is absent when Secrets Manager does not find it, or answers with the date of a deletion. A forced deletion
-    runs in the background, and also succeeds for a secret that never existed (API reference, DeleteSecret), so
-    DescribeSecret is asked before and after. A deletion date found beforehand counts only if we have removed this
-    secret before: otherwise it may be somebody else's deletion, which can still be cancelled.
+    A secret is absent when Secrets Manager does not find it, or answers with the date of a deletion. A secret that was
+    just made may not be found either, so the first removal is sent whatever DescribeSecret answers: a forced deletion
+    also succeeds for a secret that never existed (API reference, DeleteSecret). A look after an earlier removal of ours
+    believes the answer, and a deletion date counts only then: otherwise it may be somebody else's deletion, which can
+    still be cancelled.
 
     Raise SecretsUnavailable if the secret still exists afterwards.
     """
     found = _describe(name)
-    if found is None or (found.get("DeletedDate") is not None and removed_before):
+    if removed_before and (found is None or found.get("DeletedDate") is not None):
         return False
-    _call(lambda: secrets_manager.client().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
+    with suppress(NotFound):
+        call(name, lambda: secrets_manager.client().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
     left = _describe(name)
     if left is not None and left.get("DeletedDate") is None:
         raise SecretsUnavailable(f"the secret {name} is still there after its deletion")
-    return True
+    return found is not None
 
 
 def _describe(name: str) -> Mapping[str, Any] | None:
     try:
-        return _call(lambda: secrets_manager.client().describe_secret(SecretId=name))
-    except _NotFound:
+        return call(name, lambda: secrets_manager.client().describe_secret(SecretId=name))
+    except NotFound:
         return None
 
 
-def _read(secret_id: str) -> Secret | None:
-    try:
-        answer = _call(lambda: secrets_manager.client().get_secret_value(SecretId=secret_id))
-    except _NotFound:
-        return None
-    return Secret(answer["ARN"], _document(secret_id, answer["SecretString"]))
+def _read(secret_id: str, form: Form) -> Secret:
+    answer = call(secret_id, lambda: secrets_manager.client().get_secret_value(SecretId=secret_id))
+    return Secret(answer["ARN"], documents.parse(secret_id, answer, form))
 
 
-def _document(secret_id: str, text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Misconfigured(f"the secret {secret_id} is not a JSON object")
-    return document
-
-
-class _NotFound(Exception):
-    """No such secret exists."""
-
-
-class _AlreadyExists(Exception):
-    """A secret of that name already exists."""
-
-
-def _call(request: Callable[[], Answer]) -> Answer:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return request()
-    except ClientError as error:
-        raise _translate(error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
-        raise SecretsUnavailable(f"Secrets Manager could not be reached ({type(error).__name__})") from None
-
-
-def _translate(code: str) -> Exception:
-    known: dict[str, Exception] = {
-        "ResourceNotFoundException": _NotFound(),
-        "ResourceExistsException": _AlreadyExists(),
-        "AccessDeniedException": InsufficientPermissions("Secrets Manager denied access"),
-        "AccessDenied": InsufficientPermissions("Secrets Manager denied access"),
-    }
-    unknown: ProvisioningError = SecretsUnavailable(f"Secrets Manager answered {code}")
-    return known.get(code, unknown)
+def _not_visible(*secret_ids: str) -> SecretsUnavailable:
+    return SecretsUnavailable(
+        f"the secret {', '.join(secret_ids)} was made and is not found: it is not visible yet, or somebody deleted it"
+    )

@@ -14,6 +14,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import postgres, queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import LOGIN
 from provisioning.control_plane import Cluster
 from provisioning.queries import Query
 
@@ -30,7 +31,7 @@ _environment = threading.local()
 
 def connect(cluster: Cluster, dbname: str = REGISTER) -> Connection:
     """Open a connection as the cluster's admin to one of its databases. Raise psycopg2.Error."""
-    document = secrets.read(cluster.admin_secret_id)
+    document = secrets.read(cluster.admin_secret_id, LOGIN)
     document |= {"host": cluster.host, "port": cluster.port}
     return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, dbname=dbname)
 

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import CREDENTIALS
 from provisioning.control_plane import prepared_statements
 from provisioning.control_plane.records import Cluster, Identity, Project
 from provisioning.errors import ControlPlaneUnavailable
@@ -133,7 +134,7 @@ def kept_or_new(first: Callable[[ControlPlane], Answer]) -> tuple[ControlPlane, 
             if not kept.is_gone():
                 raise
             connection.close()
-    document = secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"))
+    document = secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS)
     with _translated():
         _environment.connection = postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
     control = ControlPlane(_environment.connection)

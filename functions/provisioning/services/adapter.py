@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
+from provisioning.aws.documents import TENANT
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
@@ -80,11 +81,7 @@ class ServiceTenant:
 
     @property
     def jwt_secret(self) -> str:
-        """Raise Misconfigured when the tenant's secret holds none."""
-        found = self._document.get("jwt_secret")
-        if not isinstance(found, str):
-            raise Misconfigured("the tenant's secret holds no JWT secret")
-        return found
+        return str(self._document["jwt_secret"])
 
     @property
     def database_url(self) -> str:
@@ -106,7 +103,7 @@ class ServiceTenant:
 
     @cached_property
     def _document(self) -> dict[str, object]:
-        return secrets.read(self.secret_arn)
+        return secrets.read_recorded(self.secret_arn, TENANT)
 
 
 class Adapter(ABC):
@@ -116,8 +113,8 @@ class Adapter(ABC):
     and the database of a suspended tenant is closed.
 
     Every method raises ServiceRegistrationFailed if a retry may help, ServiceRejectedRegistration if the service
-    rejects the request permanently, Misconfigured if a setting or a secret is missing, and psycopg2.Error from the
-    tenant's database.
+    rejects the request permanently, Misconfigured if a setting or a secret is missing, SecretsUnavailable, and
+    psycopg2.Error from the tenant's database.
     """
 
     tenants_path = "/tenants"

@@ -228,5 +228,6 @@ def _token(service: Service) -> str:
         _environment.tokens = secrets.read(configuration.required("SERVICE_TOKENS_SECRET_ID"))
     token = _environment.tokens.get(str(service))
     if not isinstance(token, str) or not TOKEN.fullmatch(token):
-        raise Misconfigured(f"the secret of the service tokens holds no usable token for {service}")
+        secret_id = configuration.required("SERVICE_TOKENS_SECRET_ID")
+        raise Misconfigured(f"the secret {secret_id} of the service tokens holds no usable token for {service}")
     return token

@@ -41,7 +41,8 @@ from typing_extensions import override
 
 from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
-from provisioning.errors import Misconfigured, ServiceRegistrationFailed
+from provisioning.aws.documents import LOGIN
+from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services import json_web_token
 from provisioning.services.adapter import (
     MIGRATION_SECONDS,
@@ -151,10 +152,7 @@ def _own_login() -> Mapping[str, str] | None:
     secret_id = configuration.optional("REALTIME_DATABASE_SECRET_ID")
     if not secret_id:
         return None
-    document = secrets.read(secret_id)
-    if not all(isinstance(document.get(field), str) for field in ("username", "password")):
-        raise Misconfigured("the secret of REALTIME_DATABASE_SECRET_ID must hold username and password")
-    return document
+    return secrets.read(secret_id, LOGIN)
 
 
 def _prepare_database(tenant: ServiceTenant, username: str) -> None:

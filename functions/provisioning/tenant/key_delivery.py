@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from provisioning import control_plane, queries
 from provisioning.aws import secrets
+from provisioning.aws.documents import API_KEYS
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import ProjectNotFound, ProvisioningError
 from provisioning.identity import TenantNames
@@ -58,7 +59,7 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
         return []
     name = TenantNames(claim.tenant_id).api_keys_secret(claim.job_id)
     try:
-        document = secrets.read(name)
+        document = secrets.read_recorded(name, API_KEYS)
     except ProvisioningError:
         control.execute(QUERIES["record_unread"], tenant_id=claim.tenant_id, job_id=claim.job_id)
         raise

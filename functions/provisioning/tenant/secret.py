@@ -6,6 +6,7 @@ password. The tenant's anon and service_role JWTs are derived from the JWT secre
 
 from provisioning import configuration
 from provisioning.aws import secrets
+from provisioning.aws.documents import TENANT
 from provisioning.aws.secrets import Secret
 from provisioning.identity import Tenant
 
@@ -27,7 +28,7 @@ def ensure_credentials(tenant: Tenant) -> Secret:
         "jwt_secret": token_urlsafe(JWT_SECRET_BYTES),
     }
     description = "The credentials of a tenant database. Made by Provisioner."
-    return secrets.create(tenant.names.secret, document, description=description, tags=tags(tenant))
+    return secrets.create(tenant.names.secret, document, form=TENANT, description=description, tags=tags(tenant))
 
 
 def tags(tenant: Tenant) -> dict[str, str]:

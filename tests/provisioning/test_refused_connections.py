@@ -79,33 +79,29 @@ def test_what_an_operator_can_mend_is_named_and_passes(
 
 
 def test_a_server_that_is_read_only_is_named(superuser: Connection, document: dict[str, Any]) -> None:
-    with server_default(superuser, "default_transaction_read_only", "on"):
+    with read_only(superuser):
         error = refusal(document)
     assert postgres.describe(error).endswith("the server is read-only (SQLSTATE 25006)")
     assert postgres.is_transient(error)
 
 
 @contextmanager
-def server_default(superuser: Connection, name: str, value: str) -> Iterator[None]:
-    """Change a setting of the whole server inside the block."""
-    setting = sql.Identifier(name)
+def read_only(superuser: Connection) -> Iterator[None]:
+    """Make the whole server read-only inside the block."""
+    set_for_the_server(superuser, "SET default_transaction_read_only = on", "on")
+    try:
+        yield
+    finally:
+        set_for_the_server(superuser, "RESET default_transaction_read_only", "off")
+
+
+def set_for_the_server(superuser: Connection, change: str, value: str) -> None:
+    """Change the server's configuration, and wait until it has been read."""
     with superuser.cursor() as cursor:
-        cursor.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(value)))
+        cursor.execute(sql.SQL("ALTER SYSTEM {}").format(sql.SQL(change)))
         cursor.execute("SELECT pg_reload_conf()")
-        try:
-            wait_for(cursor, name, value)
-            yield
-        finally:
-            cursor.execute("SET default_transaction_read_only = off")
-            cursor.execute(sql.SQL("ALTER SYSTEM RESET {}").format(setting))
-            cursor.execute("RESET default_transaction_read_only; SELECT pg_reload_conf()")
-
-
-def wait_for(cursor: Any, name: str, value: str) -> None:
-    """Wait until the server has read its configuration."""
-    cursor.execute("SELECT current_setting(%s)", (name,))
-    while cursor.fetchone() != (value,):
-        cursor.execute("SELECT current_setting(%s)", (name,))
+        while cursor.fetchone() != (value,):
+            cursor.execute("SHOW default_transaction_read_only")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class Authority:
         (directory / "server.key").write_bytes(key.private_bytes(*encoding))
 
     def _build(self, subject: x509.Name, key: Any, *, authority: bool = True) -> x509.CertificateBuilder:
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -42,4 +43,15 @@ class Authority:
             .not_valid_before(NOW - datetime.timedelta(days=1))
             .not_valid_after(NOW + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            # What Python requires from 3.13 on.
+            .add_extension(_usage(is_authority=authority), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(issuer, critical=False)
         )
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only")
+    never = dict.fromkeys((*others, "decipher_only"), False)
+    signs = {"digital_signature": not is_authority, "key_cert_sign": is_authority, "crl_sign": is_authority}
+    return x509.KeyUsage(**never, **signs)

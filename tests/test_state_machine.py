@@ -102,12 +102,12 @@ def test_a_task_is_given_its_job_by_the_state_and_never_by_the_execution(job_typ
 
 @every_task
 def test_a_task_is_given_what_its_kind_of_function_takes(job_type: JobType, name: str) -> None:
-    """A function that serves several job types gets the job's type."""
+    """A function that serves several job types gets the job's type, and so does a compensation, which checks it."""
     tenant = "$.tenant_id" if name in in_branches(job_type) else "$.tenant.tenant_id"
     of_the_job = {"job_id.$": "$.job_id", "execution_arn.$": "$.execution_arn", "payload.$": "$.payload"}
     expected = {
         FIRST: of_the_job,
-        **{compensation: {"forgotten.$": "$.forgotten"} for compensation in rollback(job_type)[:-1]},
+        **{name: {"job_type.$": "$.job_type", "forgotten.$": "$.forgotten"} for name in rollback(job_type)[:-1]},
         CLOSING: of_the_job | {"failure.$": "$.failure"},
     }.get(name, {})
     if name != FIRST:

@@ -26,7 +26,8 @@ class _Stopped(NamedTuple):
 def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take the event and return {stopped}: the job if this event stopped it.
 
-    A job that has ended stays as it is, whenever the event arrives; a job that a rollback closes is closed by that.
+    A job that has ended stays as it is, whenever the event arrives; a job that a rollback closes is closed by that. So
+    does a job of another type, or of 89 days before, that has the execution's name.
     Attempts that are still in flight can record nothing any more. An execution whose job the control plane does not
     know gets a row too, so that a first stage in flight cannot open the job. Raise ControlPlaneUnavailable.
     """
@@ -45,6 +46,7 @@ def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
         "execution_arn": detail["executionArn"],
         "error_type": str(ErrorType.EXECUTION_STOPPED),
         "error_message": message,
+        "execution_started_at": detail["startDate"] / 1000,
     }
     stopped = control_plane.connect().fetch_all(_Stopped, QUERIES["record_stopped"], job_id=job_id, **facts)
     log = logger()

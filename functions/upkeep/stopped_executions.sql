@@ -20,7 +20,9 @@ WITH stopped AS (
                     SELECT stage FROM control_plane.provisioning_steps AS step
                     WHERE step.job_id = job.job_id AND step.stage = job.current_stage
                 ))
-        WHERE job.status IN ('pending', 'running')
+        -- The name may be that of another type's job, or of one that Step Functions has forgotten (jobs/reused_names.py).
+        WHERE job.status IN ('pending', 'running') AND job.job_type = EXCLUDED.job_type
+            AND coalesce(job.started_at > to_timestamp(%(execution_started_at)s) - interval '89 days', true)
     RETURNING job_id, project_id
 ), ended AS (
     UPDATE control_plane.provisioning_steps AS step

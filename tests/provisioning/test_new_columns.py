@@ -45,7 +45,8 @@ PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed
 VALUES: dict[str, object] = {
     **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections"), True),
     **dict.fromkeys(
-        ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "connection_limit"),
+        ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "connection_limit")
+        + ("execution_started_at",),
         1,
     ),
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),

@@ -1,7 +1,6 @@
 """A job whose execution ended without closing it is recorded as stopped, whenever its event arrives and how often."""
 
 import json
-import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,11 +9,10 @@ import pytest
 from psycopg2 import sql
 
 from local.stack import Stack
-from local.template import REPOSITORY
 from provisioning import control_plane, endings
 from provisioning.errors import JobClosed, ProjectNotEligible, ProvisioningError
 from provisioning.jobs.declaration import JobType
-from provisioning.jobs.registry import DECLARATIONS, state_machine_of
+from provisioning.jobs.registry import DECLARATIONS
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
 from stages.database import create_database
@@ -22,30 +20,10 @@ from stages.schema import create_schema
 from tests.executions.looking import Row, look
 from tests.executions.worlds import problems_of_provisioned
 from tests.stages.jobs import STOPPED, Context, StagedJob, a_job, execute, lambda_environment, open_job
+from tests.upkeep.stopping import stop
 from upkeep.reconcile import reconcile
-from upkeep.stopped_executions import record_stopped_executions
 
-SAMPLE = json.loads((REPOSITORY / "events" / "functions" / "record_stopped_executions.json").read_text())
 CREATING = {"Error": "DatabaseCreationFailed", "Cause": '{"errorMessage": "no room"}'}
-
-
-def event_of(job: StagedJob, status: str = "ABORTED", **detail: Any) -> dict[str, Any]:
-    """The event about the end of a job's execution."""
-    machine = state_machine_of(os.environ["STATE_MACHINE_ARN"], job.job_type)
-    own = {
-        "executionArn": f"arn:{job.job_id}",
-        "stateMachineArn": machine,
-        "name": job.job_id,
-        "status": status,
-        "input": json.dumps(job.payload),
-    }
-    return {**SAMPLE, "detail": {**SAMPLE["detail"], **own, **detail}}
-
-
-def stop(job: StagedJob, status: str = "ABORTED", **detail: Any) -> list[str]:
-    """Deliver the event and return the jobs that it stopped."""
-    stopped: list[str] = record_stopped_executions(event_of(job, status, **detail), Context())["stopped"]
-    return stopped
 
 
 def row_of(stack: Stack, job: StagedJob) -> Row:

@@ -41,7 +41,9 @@ class Ending(NamedTuple):
     undone: list[str]
     left: list[str]
     unknown: list[str]
-    """What may be left: a compensation could not look, or has not done its work although no row says what is left."""
+    """What may be left: a compensation could not look, or did not do its work and no row says what is left."""
+    begun: list[str]
+    """The stages that had an attempt, and that no compensation has undone."""
     last_look: datetime | None
 
     @property
@@ -118,7 +120,13 @@ def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object)
 
     Raise ControlPlaneUnavailable.
     """
-    return cast("Ending", control.fetch_one(Ending, *sent, QUERIES["find_ending"], job_id=job_id, **parameters))
+    ending = cast("Ending", control.fetch_one(Ending, *sent, QUERIES["find_ending"], job_id=job_id, **parameters))
+    if ending.leftovers or not ending.begun or ending.job_type is None:
+        return ending
+    from provisioning.jobs.registry import DECLARATIONS
+
+    with_effect = {str(step.stage) for step in DECLARATIONS[ending.job_type].steps if step.undone_by is not None}
+    return ending._replace(unknown=[f"{stage} was not undone" for stage in ending.begun if stage in with_effect])
 
 
 def find_told(control: ControlPlane, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending:

@@ -3,7 +3,7 @@
 -- name: find_ending
 -- One row, also for a job that the control plane does not know. What has a row may still exist, unless it was looked for
 -- and not found; the latest compensations say what they left unknown.
-WITH recorded (leftover, is_known) AS (
+WITH leftovers (leftover, is_known) AS (
     SELECT 'database tenant_' || tenant_id || ' with its roles and secret', true
     FROM control_plane.tenants
     WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
@@ -25,14 +25,6 @@ WITH recorded (leftover, is_known) AS (
         WHERE job_id = %(job_id)s AND action = 'compensated'
         ORDER BY details -> 'stages', id DESC
     ) AS latest, jsonb_array_elements_text(latest.details -> 'unknown') AS unknown
-), leftovers AS (
-    SELECT leftover, is_known FROM recorded
-    UNION ALL
-    -- A stage that has begun, and that no compensation has reached. The last stage has nothing to undo.
-    SELECT stage || ' was not undone', false
-    FROM control_plane.provisioning_steps
-    WHERE job_id = %(job_id)s AND attempt > 0 AND status IN ('running', 'succeeded', 'failed') AND position > 0
-        AND stage <> 'finalizing' AND NOT EXISTS (SELECT FROM recorded)
 )
 SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.status AS outcome,
        jobs.payload IS NOT NULL AS is_opened, jobs.rollback_started_at IS NOT NULL AS is_rolled_back,
@@ -47,6 +39,10 @@ SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.st
            ORDER BY min(ARRAY[id, position])) AS undone,
        ARRAY(SELECT leftover FROM leftovers WHERE is_known ORDER BY leftover) AS left,
        ARRAY(SELECT leftover FROM leftovers WHERE NOT is_known ORDER BY leftover) AS unknown,
+       ARRAY(
+           SELECT stage FROM control_plane.provisioning_steps AS begun
+           WHERE begun.job_id = asked.job_id AND attempt > 0 AND status IN ('running', 'succeeded', 'failed')
+           ORDER BY position) AS begun,
        (
            SELECT max(look_again_at) FROM control_plane.tenants
            WHERE tenants.job_id = asked.job_id AND state = 'removing' AND removed_at IS NOT NULL

@@ -49,13 +49,11 @@ def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
         "execution_started_at": detail["startDate"] / 1000,
     }
     stopped = control_plane.connect().fetch_all(_Stopped, QUERIES["record_stopped"], job_id=job_id, **facts)
-    log = logger()
-    log.set_correlation_id(job_id)
     if stopped:
+        log = logger()
+        log.set_correlation_id(job_id)
         log.warning("job stopped", reason=message)
         count_failed_job(job_type, "stopped")
-    else:
-        log.info("job had ended before its execution", status=detail["status"])
     return {"stopped": [row.job_id for row in stopped]}
 
 

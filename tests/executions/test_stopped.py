@@ -31,6 +31,7 @@ from tests.executions.stage_faults import STAGES, Fault, FaultyStage, failing
 from tests.executions.test_rollbacks import roll_back
 from tests.executions.worlds import look, problems_after_last_look
 
+pytestmark = pytest.mark.slow
 EVERY_STAGE = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 EVENT = REPOSITORY / "events" / "provision_project.json"
 

@@ -26,6 +26,7 @@ ROLLED_BACK = Ending(
     undone=["auth registration", "tenant_x"],
     left=[],
     unknown=[],
+    begun=[],
     last_look=None,
 )
 STOPPED = ROLLED_BACK._replace(

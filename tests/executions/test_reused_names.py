@@ -14,13 +14,19 @@ from provisioning.jobs.declaration import ProjectStatus
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.conftest import NewProject
-from tests.executions.running import SERVICES, ended, execute, payload_for, run
+from tests.executions.running import SERVICES, ended, eventually, execute, payload_for, run
 from tests.executions.test_rollbacks import LAST_COMMIT_LOST, forgotten, roll_back, stopped_before_finalize
 from tests.executions.worlds import look
 from tests.stages.declared_jobs import a_job_of, bring, reach
 
 NONSENSE = {"project_id": "b a d"}
 OPENED_LONG_AGO = sql.SQL("UPDATE control_plane.jobs SET started_at = now() - interval '91 days' WHERE job_id = {job}")
+STILL_RUNNING = sql.SQL(
+    "UPDATE control_plane.jobs SET status = 'running', completed_at = NULL, last_error_type = NULL,"
+    " last_error_message = NULL WHERE job_id = {job}"
+)
+"""As if the event about the end of the job's execution had been lost."""
+
 OTHERS = {"organization_id": "org-other", "owner_id": "someone-else"}
 
 
@@ -69,11 +75,14 @@ def test_the_payload_of_a_job_gets_its_result_again(stack: Stack, project_id: st
 
 
 @pytest.mark.parametrize("payload", [NONSENSE, None], ids=["nonsense", "another project's payload"])
-def test_a_job_that_runs_is_not_closed_by_an_execution_of_its_name(
+def test_a_job_that_counts_as_running_is_not_closed_by_one_of_its_name(
     stack: Stack, new_project: NewProject, payload: Any
 ) -> None:
     project_id = new_project()
     job_id = stopped_before_finalize(stack, project_id)
+    assert eventually(lambda: look(stack, project_id).jobs[0]["status"] == "stopped")
+    for change in (STILL_RUNNING, OPENED_LONG_AGO):
+        execute(stack, change.format(job=sql.Literal(job_id)), "control_plane")
     before = look(stack, project_id)
     assert before.jobs[0]["status"] == "running"
     with forgotten(job_id):

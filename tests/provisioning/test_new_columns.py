@@ -52,6 +52,7 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
     **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
     **{name: [name] for name in ("removed", "unknown", "stages", "undone", "keys", "logins")},
+    "job_type": "provision_project",
     "cluster_id": "c-1",
     "region": "us-east-1",
     "engine": "postgresql",

@@ -59,7 +59,11 @@ VALUES: dict[str, object] = {
     "registered_at": "2025-01-01T00:00:00Z",
     "new_tenant_id": "g" * 20,
 }
-OWN_VALUES: dict[str, dict[str, object]] = {"record_api_keys": {"keys": "[]"}, "find_pool": {"size": 3}}
+OWN_VALUES: dict[str, dict[str, object]] = {
+    "record_api_keys": {"keys": "[]"},
+    "find_pool": {"size": 3},
+    "find_ready": {"lag": 120},
+}
 SETTINGS = """
     SELECT set_config('provisioner.held', 'true', true), set_config('provisioner.attempt', '1', true),
            set_config('provisioner.recorded', 'true', true), set_config('provisioner.result', '{"a": 1}', true)

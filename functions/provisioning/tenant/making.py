@@ -86,13 +86,14 @@ def _refuse_foreign(found: Found, holder: Holder) -> None:
 
 
 def _make(session: Connection, names: TenantNames, found: Found, verifier: str) -> None:
-    missing = names.owner_role not in found.roles
-    if missing:
-        creator = creators.for_new_tenant(session, found.free_creator)
+    # Somebody may have dropped one of the two roles; the other one is counted and has its creator.
+    if found.roles:
+        creator = creators.of_role(found.administrator)
     else:
-        creator = found.administrator if creators.is_creator(found.administrator) else None
-    roles = [*([QUERIES["make_roles"]] if missing else []), QUERIES["join_roles"]]
-    counted = creators.taken(creator) if missing else sql.SQL("")
+        creator = creators.for_new_tenant(session, found.free_creator)
+    made = {names.owner_role: QUERIES["make_owner_role"], names.login_role: QUERIES["make_login_role"]}
+    roles = [*(query for role, query in made.items() if role not in found.roles), QUERIES["join_roles"]]
+    counted = sql.SQL("") if found.roles else creators.taken(creator)
     with session.cursor() as cursor:
         cursor.execute(sql.Composed([counted, creators.becoming(creator), composed(names, *roles, verifier=verifier)]))
         # Neither runs in a transaction, so each is a round trip of its own.

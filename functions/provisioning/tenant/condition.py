@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import queries
 from provisioning.aws import secrets, secrets_manager
 from provisioning.cluster import session as sessions
-from provisioning.errors import InsufficientPermissions, Misconfigured, SecretsUnavailable
+from provisioning.errors import Misconfigured, SecretsUnavailable
 from provisioning.identity import Tenant, TenantNames
 
 QUERIES = queries.load(__file__)
@@ -72,21 +72,15 @@ def of_tenants(session: Connection, tenant_ids: Sequence[str]) -> dict[str, Cond
     return {one.tenant_id: one for one in sessions.fetch(session, Condition, QUERIES["find_conditions"], **arrays)}
 
 
-class SecretUnreadable(Exception):
-    """Reading the secret is refused."""
-
-
 def of_secret(tenant: Tenant) -> str:
     """Return what is wrong with the tenant's secret; empty if it has the credentials of the tenant's login.
 
-    Raise SecretUnreadable when this secret is refused, and SecretsUnavailable if a retry may help.
+    Raise InsufficientPermissions if reading it is refused, and SecretsUnavailable if a retry may help.
     """
     try:
         document = secrets.read_if_exists(tenant.secret_arn or tenant.names.secret)
     except Misconfigured:
         return "its secret is of another form"
-    except InsufficientPermissions as error:
-        raise SecretUnreadable(str(error)) from None
     except SecretsUnavailable:
         # A secret that somebody has deleted exists for some days and cannot be read (API reference, DeleteSecret).
         if not _is_scheduled_for_deletion(tenant.names.secret):

@@ -7,7 +7,7 @@ from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Holding
 from provisioning.control_plane import Cluster
-from provisioning.errors import ProvisioningError
+from provisioning.errors import InsufficientPermissions, ProvisioningError
 from provisioning.identity import Tenant
 from provisioning.tenant import condition
 from provisioning.tenant.condition import MISSING, Condition
@@ -45,7 +45,7 @@ def inspect(cluster: Cluster, control_plane_id: str, ready: Sequence[tuple[Tenan
         wrong = _wrong_on_cluster(conditions[tenant.tenant_id], holder)
         try:
             problem = condition.of_secret(tenant)
-        except condition.SecretUnreadable as error:
+        except InsufficientPermissions as error:
             refused[tenant.tenant_id] = error
         except ProvisioningError as error:
             found.unknown[tenant.tenant_id] = error

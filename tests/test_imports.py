@@ -58,7 +58,12 @@ ALLOWED = {
     "stages.failure": EVERY_STAGE | HOLDING,
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility"),
-    "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
+    "upkeep.reconcile": EVERY_STAGE
+    | REMOVING
+    | REGISTRATIONS
+    | of("tenant", "key_delivery")
+    | of("cluster", "repair")
+    | {"dataclasses"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}

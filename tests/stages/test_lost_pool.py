@@ -27,7 +27,7 @@ from provisioning.tenant import inspection, pool
 from tests.conftest import NewProject
 from tests.executions.running import eventually
 from tests.provisioning.failing_secrets_manager import answering
-from tests.stages.jobs import Context, at_once, execute, lambda_environment, open_job, outdate_pool
+from tests.stages.jobs import Context, StagedJob, execute, lambda_environment, open_job, outdate_pool
 from tests.stages.jobs import refill as bring_to
 from tests.stages.test_pool import on_cluster, ready, refill, unfinished
 from upkeep.refill_pools import refill_pools
@@ -156,11 +156,12 @@ def test_a_tenant_that_a_job_claims_meanwhile_is_left_to_the_job(stack: Stack, n
     with patch.dict(os.environ, {"POOL_SIZE": "1"}):
         (lost,) = refill()["made"]
         on_server("ALTER ROLE {l} NOLOGIN")(stack, lost)
-        real, jobs = inspection.inspect, []
+        real, jobs = inspection.inspect, list[StagedJob]()
 
         def inspect(*arguments: Any) -> inspection.Inspection:
             found = real(*arguments)
-            jobs.extend(at_once(lambda: open_job(new_project())))
+            with lambda_environment():
+                jobs.append(open_job(new_project()))
             return found
 
         with patch.object(inspection, "inspect", inspect):

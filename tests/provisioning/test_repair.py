@@ -1,0 +1,143 @@
+"""What a process that died has left in the roles of a cluster is found and repaired, on both kinds of server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg2 import sql
+
+from local.postgres import PostgresServer
+from provisioning.cluster import acting, register, repair, session
+from provisioning.cluster.preparation import prepare_cluster
+from provisioning.cluster.register import Holder
+from provisioning.control_plane import Cluster
+from provisioning.identity import Tenant, new_tenant_id
+from provisioning.tenant import making, removing
+from tests.provisioning.conftest import make_tenant
+from tests.provisioning.older_server import PROGRAMS, OlderServer
+from tests.stages.jobs import Died, dying
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+pytestmark = pytest.mark.slow
+
+ADMIN = 'Prov."Admin".x'
+REFILL = Holder("00000000-0000-0000-0000-000000000000", None, None)
+SERVERS = [
+    PostgresServer,
+    pytest.param(OlderServer, marks=pytest.mark.skipif(not PROGRAMS.exists(), reason="there is no PostgreSQL 15")),
+]
+
+
+@pytest.fixture(scope="module", params=SERVERS, ids=["newest", "15"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A prepared cluster whose admin is no superuser, and has a name that needs quotes."""
+    with request.param(tmp_path_factory.mktemp("cluster"), fsync=False) as running:
+        with closing(running.connect()) as superuser, superuser.cursor() as cursor:
+            made = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'admin'")
+            cursor.execute(made.format(sql.Identifier(ADMIN)))
+        prepare_cluster(running.connect, ADMIN)
+        yield running
+
+
+@pytest.fixture
+def tenant(
+    server: PostgresServer, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Tenant]:
+    """A tenant whose database and roles exist."""
+    secrets_manager.create_secret(Name="admin", SecretString=json.dumps({"username": ADMIN, "password": "admin"}))
+    monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
+    monkeypatch.setattr(session, "_environment", threading.local())
+    cluster = Cluster("c-1", "us-east-1", "postgresql", "18", "small", "127.0.0.1", server.port, "admin", 10)
+    made = make_tenant(new_tenant_id())._replace(cluster=cluster)
+    making.make_database(made, REFILL, lambda: None)
+    yield made
+    for one in session._environment.sessions.values():
+        one.close()
+
+
+def memberships(server: PostgresServer, tenant: Tenant) -> list[tuple[Any, ...]]:
+    """Who is a member of the tenant's roles."""
+    asked = "SELECT roleid::regrole::text, member::regrole::text, grantor FROM pg_auth_members"
+    with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute(f"{asked} WHERE roleid::regrole::text ~ %s ORDER BY 1, 2, 3", (tenant.tenant_id,))
+        return cursor.fetchall()
+
+
+def die_joined(tenant: Tenant) -> None:
+    """Join the tenant's roles as a suspension does, and die before they are left."""
+    roles = [tenant.names.owner_role, tenant.names.login_role]
+    with closing(session.connect(tenant.cluster)) as own, pytest.raises(Died), acting.joined(own, roles):
+        raise Died
+
+
+def test_memberships_of_a_process_that_died_are_ended(server: PostgresServer, tenant: Tenant) -> None:
+    before = memberships(server, tenant)
+    die_joined(tenant)
+    member = {who for _, who, _ in set(memberships(server, tenant)) - set(before)}
+    assert len(member) == 1
+    repaired = repair.repair(tenant.cluster)
+    assert len(repaired) == 2
+    assert all(tenant.names.database in one for one in repaired)
+    assert memberships(server, tenant) == before
+    assert repair.repair(tenant.cluster) == []
+
+
+def test_making_that_died_before_it_left_the_roles_is_repaired(server: PostgresServer, tenant: Tenant) -> None:
+    before = memberships(server, tenant)
+    with dying(making, "_creation", after=False):
+        names = [sql.Identifier(name) for name in (tenant.names.database,)]
+        with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+            cursor.execute(sql.SQL("DROP DATABASE {}").format(*names))
+        with pytest.raises(Died):
+            making.make_database(tenant, REFILL, lambda: None)
+    assert memberships(server, tenant) != before
+    assert len(repair.repair(tenant.cluster)) == 2
+    assert memberships(server, tenant) == before
+
+
+def test_a_tenant_that_somebody_works_on_is_left_to_him(server: PostgresServer, tenant: Tenant) -> None:
+    die_joined(tenant)
+    joined = memberships(server, tenant)
+    with closing(session.connect(tenant.cluster)) as own:
+        register.lock(own, tenant.names)
+        assert repair.repair(tenant.cluster) == []
+        assert memberships(server, tenant) == joined
+    while not repair.repair(tenant.cluster):
+        pass
+    assert memberships(server, tenant) != joined
+
+
+def test_creators_whose_tenants_roles_somebody_dropped_are_counted_again(
+    server: PostgresServer, tenant: Tenant
+) -> None:
+    counts = "SELECT sum(tenants) FROM register.creators"
+    with closing(server.connect(session.REGISTER)) as superuser, superuser.cursor() as cursor:
+        cursor.execute(counts)
+        before = cursor.fetchone()
+        names = (tenant.names.database, tenant.names.login_role, tenant.names.owner_role)
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(names[0])))
+        cursor.execute(sql.SQL("DROP ROLE {}, {}").format(*map(sql.Identifier, names[1:])))
+        repaired = repair.repair(tenant.cluster)
+        cursor.execute(counts)
+        after = cursor.fetchone()
+    if before == (None,):
+        assert repaired == []
+        return
+    assert before is not None
+    assert (repaired, after) == (["counts of creators"], (before[0] - 1,))
+
+
+def test_an_admin_whose_name_needs_quotes_removes_what_it_made(server: PostgresServer, tenant: Tenant) -> None:
+    _, found = session.on(
+        tenant.cluster,
+        lambda own: register.claim_removal(own, tenant.names, REFILL, must_be_named=False, may_be_active=False),
+    )
+    own, _ = session.on(tenant.cluster, lambda own: register.lock(own, tenant.names))
+    removed = removing._drop(own, tenant.names, found)
+    assert set(removed) == {tenant.names.database, tenant.names.owner_role, tenant.names.login_role}
+    assert memberships(server, tenant) == []

@@ -6,6 +6,7 @@ stack's or those of deployed functions.
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -84,8 +85,10 @@ def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
         yield from _guarded("secrets", functools.partial(examine_secrets, known[0]))
     else:
         yield unchecked("secrets", "not checked, the control plane does not answer")
-    for service in Service:
-        yield from _guarded(f"service {service}", functools.partial(examine_service, service, *known))
+    # Each is asked about every tenant.
+    with ThreadPoolExecutor(len(Service)) as threads:
+        for found in threads.map(lambda service: list(_examine_one(service, *known)), Service):
+            yield from found
     if deployment is None:
         yield unchecked("permissions", "not checked, a laptop stack has no IAM")
     else:
@@ -147,6 +150,10 @@ def examine_service(service: Service, known: Known | None = None) -> Iterator[Fi
     if known is not None:
         yield from examine_registrations(service, known)
     yield Finding(f"service {service}", "answers, and accepts its token; it cannot list what else it has")
+
+
+def _examine_one(service: Service, *known: Known) -> Iterator[Finding]:
+    yield from _guarded(f"service {service}", functools.partial(examine_service, service, *known))
 
 
 @contextmanager

@@ -1,5 +1,5 @@
--- What is repaired on a cluster outside jobs. Over the admin's session in the register's database. Placeholders are
--- {name}: identifiers and literals, composed by psycopg2.sql.
+-- What is repaired on a cluster outside jobs. Over the admin's session in the register's database.
+-- Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
 
 -- name: find_left
 -- Memberships that the admin or a creator has granted itself in a tenant's role. Those that come with the creation of a

@@ -12,6 +12,7 @@ from psycopg2 import sql
 
 from cli import doctor, doctor_registrations, doctor_secrets
 from cli.findings import Finding
+from cli.rollback import roll_back_again
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
@@ -93,7 +94,7 @@ def test_what_the_register_gives_to_a_job_is_left_to_the_rollback_of_that_job(st
     assert told.remedy.startswith("provision rollback job-lost removes it unless that job succeeded")
 
 
-def test_a_tenant_that_no_compensation_has_reached_names_its_rollback(stack: Stack, project_id: str) -> None:
+def test_a_tenant_that_no_compensation_has_reached_is_removed_by_what_is_printed(stack: Stack, project_id: str) -> None:
     def unreachable(handler: Any, event: Any, context: Any) -> Any:
         raise named("Lambda.Unknown")
 
@@ -104,6 +105,8 @@ def test_a_tenant_that_no_compensation_has_reached_names_its_rollback(stack: Sta
     )
     (told,) = [one for one in found(tenant_id) if "is left of job" in one.fact]
     assert told.remedy == f"provision rollback {ran.job_id}"
+    assert roll_back_again(stack.client("stepfunctions"), stack.state_machine_arn, told.remedy.split()[-1]).clean
+    assert [one for one in found(tenant_id) if "is left of job" in one.fact] == []
 
 
 def test_a_live_tenant_whose_credentials_are_gone(stack: Stack, ran: Ran) -> None:

@@ -30,22 +30,22 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
     unwanted: list[Tenant] = []
     clusters = control_plane.connect().clusters()
     for number, cluster in enumerate(clusters):
-        now = time.monotonic()
+        now, done = time.monotonic(), pool.Refilled()
+        # An equal share of the time left, so that a slow cluster does not use up another's.
+        share = (ends_at - pool.RESERVE_SECONDS - now) / (len(clusters) - number)
         try:
-            # An equal share of the time left, so that a slow cluster does not use up another's.
-            share = (ends_at - pool.RESERVE_SECONDS - now) / (len(clusters) - number)
-            done = pool.refill(cluster, size, now + share)
+            pool.refill(cluster, size, now + share, done)
         except pool.PoolBusy:
             output["busy"].append(cluster.cluster_id)
+            continue
         except Exception as error:  # noqa: BLE001 no error of one cluster may stop the others
             failed[cluster.cluster_id] = error
-            ready.append(0)
-        else:
-            output["made"] += done.made
-            output["lost"] |= done.lost
-            failed |= done.failed
-            unwanted += done.unwanted
-            ready.append(done.ready)
+            done.ready = 0
+        output["made"] += done.made
+        output["lost"] |= done.lost
+        failed |= done.failed
+        unwanted += done.unwanted
+        ready.append(done.ready)
     output["removed"], left = pool.remove(control_plane.connect(), unwanted, ends_at - REMOVAL_SECONDS)
     failures = {name: typed_error(error, DatabaseCreationFailed) for name, error in (failed | left).items()}
     output["failed"] = {name: str(error) for name, error in failures.items()}

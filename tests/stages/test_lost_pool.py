@@ -103,6 +103,7 @@ LOSSES = {
     "the secret": (in_secrets("delete_secret", ForceDeleteWithoutRecovery=True), "no secret"),
     "the secret in a week": (in_secrets("delete_secret"), "its secret is scheduled for deletion"),
     "the secret's form": (in_secrets("put_secret_value", SecretString="x"), "its secret is of another form"),
+    "the secret's text": (in_secrets("put_secret_value", SecretBinary=b"x"), "its secret is of another form"),
     "the password": (
         in_secrets("put_secret_value", SecretString='{"username": "x", "password": "y"}'),
         "its secret does not have its credentials",

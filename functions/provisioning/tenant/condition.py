@@ -79,7 +79,8 @@ def of_secret(tenant: Tenant) -> str:
     """
     try:
         document = secrets.read_if_exists(tenant.secret_arn or tenant.names.secret)
-    except Misconfigured:
+    except (Misconfigured, KeyError):
+        # A binary secret has no SecretString.
         return "its secret is of another form"
     except SecretsUnavailable:
         # A secret that somebody has deleted exists for some days and cannot be read (API reference, DeleteSecret).

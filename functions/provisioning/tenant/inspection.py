@@ -7,7 +7,7 @@ from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Holding
 from provisioning.control_plane import Cluster
-from provisioning.errors import InsufficientPermissions, ProvisioningError
+from provisioning.errors import InsufficientPermissions
 from provisioning.identity import Tenant
 from provisioning.tenant import condition
 from provisioning.tenant.condition import MISSING, Condition
@@ -47,7 +47,7 @@ def inspect(cluster: Cluster, control_plane_id: str, ready: Sequence[tuple[Tenan
             problem = condition.of_secret(tenant)
         except InsufficientPermissions as error:
             refused[tenant.tenant_id] = error
-        except ProvisioningError as error:
+        except Exception as error:  # noqa: BLE001 no error of one tenant may stop the others
             found.unknown[tenant.tenant_id] = error
         else:
             read += problem != MISSING

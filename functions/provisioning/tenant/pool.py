@@ -69,7 +69,7 @@ class Refilled:
     unwanted: list[Tenant] = field(default_factory=list)
     """What is to be removed."""
     failed: dict[str, Exception] = field(default_factory=dict)
-    """By tenant, or by cluster if no tenant was at fault."""
+    """By tenant."""
 
 
 class Pool(NamedTuple):
@@ -173,11 +173,11 @@ class Pool(NamedTuple):
         return tenant_from(row.tenant)
 
 
-def refill(cluster: Cluster, size: int, until: float) -> Refilled:
-    """Refill one cluster's pool to the size, beginning no tenant after that monotonic time; return what was done.
+def refill(cluster: Cluster, size: int, until: float, done: Refilled) -> None:
+    """Refill one cluster's pool to the size, beginning no tenant after that monotonic time.
 
-    Raise PoolBusy, psycopg2.Error, and ProvisioningError, for example ControlPlaneUnavailable if another refill has
-    superseded this one.
+    What was done is in `done`, also after an error. Raise PoolBusy, psycopg2.Error, and ProvisioningError, for example
+    ControlPlaneUnavailable if another refill has superseded this one.
     """
     control = locks.lock([f"pool of {cluster.cluster_id}"], until + RESERVE_SECONDS - time.monotonic())
     if control is None:
@@ -188,10 +188,8 @@ def refill(cluster: Cluster, size: int, until: float) -> Refilled:
             cluster,
             lambda session: sessions.fetch(session, _Server, sessions.QUERIES["find_server"], extensions=names),
         )
-        done = Refilled()
         Pool(control, cluster, server.fingerprint, done).refill(size, until)
         logger().info("pool refilled", cluster=cluster.cluster_id, ready=done.ready, made=done.made)
-        return done
     finally:
         locks.release(control)
 

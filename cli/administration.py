@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import lookup
-from cli.doctor_cluster import RegisteredTenant, credentials, registered_tenants
+from cli.doctor_cluster import credentials, registered_tenants
+from cli.doctor_tenants import RegisteredTenant
 from cli.lookup_view import revealed
 from cli.progress_view import stage_table
 from cli.terminal import typed

@@ -1,10 +1,12 @@
 """Examine a deployment: its settings, and whether what they name exists, answers, and is what the stages need.
 
-Everything here only reads. The settings are in os.environ, a laptop stack's or those of deployed functions.
+Everything here only reads, and the sessions on databases are read-only. The settings are in os.environ, a laptop
+stack's or those of deployed functions.
 """
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,10 @@ import psycopg2
 from rich.console import Console
 
 from cli.deployment import Deployment, client
-from cli.doctor_cluster import SET_FSYNC, Known, KnownTenant, credentials, examine_cluster
+from cli.doctor_cluster import SET_FSYNC, credentials, examine_cluster
+from cli.doctor_registrations import examine_registrations
+from cli.doctor_secrets import examine_secrets
+from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding, print_finding, unchecked
 from cli.permissions import examine_permissions
 from provisioning import configuration, control_plane, postgres, queries
@@ -82,9 +87,16 @@ def examine(deployment: Deployment | None = None) -> Iterator[Finding]:
     """Yield a finding for each part of the deployment; a part that fails does not stop the others."""
     yield from _guarded("settings", examine_settings)
     yield from _guarded("control plane", examine_control_plane)
-    yield from _guarded("clusters", examine_clusters)
-    for service in Service:
-        yield from _guarded(f"service {service}", functools.partial(examine_service, service))
+    known: list[Known] = []
+    yield from _guarded("clusters", functools.partial(examine_clusters, known))
+    if known:
+        yield from _guarded("secrets", functools.partial(examine_secrets, known[0]))
+    else:
+        yield unchecked("secrets", "not checked, the control plane does not answer")
+    # Each is asked about every tenant.
+    with ThreadPoolExecutor(len(Service)) as threads:
+        for found in threads.map(lambda service: list(_examine_one(service, *known)), Service):
+            yield from found
     if deployment is None:
         yield unchecked("permissions", "not checked, a laptop stack has no IAM")
     else:
@@ -133,22 +145,35 @@ def examine_control_plane() -> Iterator[Finding]:
             yield Finding("jobs", f"the job {job.job_id} was stopped", f"run provision rollback {job.job_id}")
 
 
-def examine_clusters() -> Iterator[Finding]:
-    """Yield for each cluster whether its admin can connect, what only one side knows, and whether there is room."""
+def examine_clusters(read: list[Known]) -> Iterator[Finding]:
+    """Yield for each cluster whether its admin can connect, what only one side knows, and whether there is room.
+
+    Put what the control plane says into the list, for what is examined after the clusters.
+    """
     with _control_plane() as control:
         clusters, identity = control.clusters(), _identity(control)
         rooms = {row.cluster_id: row.room for row in control.fetch_all(_Room, QUERIES["find_rooms"])}
+    known = Known(identity, rooms, _find_tenants)
+    read.append(known)
     if not clusters:
         yield Finding("clusters", "there is none, so no project can be provisioned", "run provision cluster add")
     for cluster in clusters:
-        known = Known(identity, rooms[cluster.cluster_id], _find_tenants)
         yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
 
 
-def examine_service(service: Service) -> Iterator[Finding]:
-    """Yield whether a service answers and accepts its token. The request is about a tenant that does not exist."""
+def examine_service(service: Service, known: Known | None = None) -> Iterator[Finding]:
+    """Yield whether a service answers and accepts its token, and which known tenants it does not know.
+
+    The first request is about a tenant that does not exist.
+    """
     adapter_for(service).exists(new_tenant_id())
-    yield Finding(f"service {service}", "answers, and accepts its token")
+    if known is not None:
+        yield from examine_registrations(service, known)
+    yield Finding(f"service {service}", "answers, and accepts its token; it cannot list what else it has")
+
+
+def _examine_one(service: Service, *known: Known) -> Iterator[Finding]:
+    yield from _guarded(f"service {service}", functools.partial(examine_service, service, *known))
 
 
 @contextmanager
@@ -156,6 +181,7 @@ def _control_plane() -> Iterator[ControlPlane]:
     """Yield the control plane over a connection of its own, with what its secret says now. Raise psycopg2.Error."""
     document = credentials(configuration.required(CONTROL_PLANE))
     with closing(postgres.connect(document, statement_timeout_seconds=10)) as connection:
+        connection.set_session(readonly=True)
         yield ControlPlane(connection)
 
 

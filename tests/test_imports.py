@@ -63,9 +63,14 @@ ALLOWED = {
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "reused_names"),
-    "upkeep.reconcile": EVERY_STAGE | REMOVING | REGISTRATIONS | of("tenant", "key_delivery") | {"dataclasses"},
+    "upkeep.reconcile": EVERY_STAGE
+    | REMOVING
+    | REGISTRATIONS
+    | of("tenant", "key_delivery")
+    | of("cluster", "repair")
+    | {"dataclasses"},
     "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
-    "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "pool") | {"dataclasses"},
+    "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}
 """Modules of Python's own library that take a millisecond or more to import and are not in the floor

@@ -70,8 +70,12 @@ def measure_room(databases: int) -> None:
     metrics.flush_metrics()
 
 
-def measure_pool(databases: int) -> None:
-    """Record how many databases the emptiest pool still had before its refill; a failed refill counts as 0."""
+def measure_pool(databases: int, lost: int) -> None:
+    """Record how many databases the emptiest pool still had before its refill, and how many of all pools were lost.
+
+    A failed refill counts as 0.
+    """
     metrics = EphemeralMetrics()
     metrics.add_metric(name="PoolEntries", unit=MetricUnit.Count, value=databases)
+    metrics.add_metric(name="LostPoolEntries", unit=MetricUnit.Count, value=lost)
     metrics.flush_metrics()

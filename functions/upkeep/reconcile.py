@@ -1,13 +1,18 @@
 """Finish the removal of tenants: those that a rollback could not remove, and the last look at those that it did.
 
 A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
-the last attempt that could make anything of it must have ended.
+the last attempt that could make anything of it must have ended. What processes that died have left in the roles of a
+cluster is repaired too.
 """
 
+import functools
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from provisioning import control_plane
-from provisioning.control_plane import ControlPlane
+from provisioning.cluster import repair
+from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
@@ -15,46 +20,79 @@ from provisioning.observability import logger
 from provisioning.services import registrations
 from provisioning.services.client import deadline
 from provisioning.tenant import holding, key_delivery, removing
+from provisioning.tenant.key_delivery import Revealed
 
 AT_MOST = 100
 """Tenants that one run looks at, and secrets of revealed keys."""
 
 
-def reconcile(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Return {finished, found, failed}: tenants that are gone, what a last look found, and failures.
+Done = dict[str, list[str]]
 
-    A tenant, or a secret of revealed keys, that cannot be removed does not hold up the others, and is looked at again
+
+class _Task(NamedTuple):
+    """A tenant, a secret or a cluster to look at, and what records that this has failed."""
+
+    name: str
+    do: Callable[[], Done]
+    record_failure: Callable[[str], None] = lambda _: None
+    found: Sequence[str] = ()
+    """What a last look has found so far, also if it fails."""
+
+
+def reconcile(event: Event, context: LambdaContext) -> Output:
+    """Lambda handler. Return {finished, found, repaired, failed}: tenants that are gone, what a last look found, what
+    was repaired in the roles of clusters, and failures.
+
+    A tenant, a secret of revealed keys or a cluster that fails does not hold up the others, and is looked at again
     later. What a last look finds is removed and reported. Raise the first failure at the end.
     """
     del event
     ends_at = deadline(context.get_remaining_time_in_millis())
-    control = control_plane.connect()
-    output: Output = {"finished": [], "found": [], "failed": []}
+    output: Output = {"finished": [], "found": [], "repaired": [], "failed": []}
     failures: list[ProvisioningError] = []
-    for tenant in holding.find_due(control, AT_MOST):
+    for task in _tasks(control_plane.connect(), ends_at):
         if time.monotonic() > ends_at:
             break
-        removed: list[str] = []
         try:
-            finish(control, tenant, ends_at, removed)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the others are looked at)
+            done = task.do()
+        except Exception as error:  # noqa: BLE001 no error of one may stop the others
             failures.append(typed_error(error, RollbackFailed))
-            output["failed"].append(tenant.tenant_id)
-            holding.record_looked(control, tenant.tenant_id, removed, str(failures[-1]))
+            output["failed"].append(task.name)
+            task.record_failure(str(failures[-1]))
         else:
-            output["finished"] += [] if removed and tenant.removed_at is not None else [tenant.tenant_id]
-        output["found"] += removed if tenant.removed_at is not None else []
-    for revealed in key_delivery.find_due(control, AT_MOST):
-        try:
-            output["found"] += key_delivery.look_again(control, revealed)
-        except ProvisioningError as error:
-            failures.append(error)
-            output["failed"].append(revealed.tenant_id)
+            for kind, names in done.items():
+                output[kind] += names
+        output["found"] += task.found
     log = logger()
-    (log.warning if output["found"] or failures else log.info)("tenants reconciled", **output)
+    (log.warning if output["found"] or output["repaired"] or failures else log.info)("tenants reconciled", **output)
     if failures:
         raise failures[0]
     return output
+
+
+def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
+    for tenant in holding.find_due(control, AT_MOST):
+        removed: list[str] = []
+        found = removed if tenant.removed_at is not None else ()
+        failed = functools.partial(holding.record_looked, control, tenant.tenant_id, removed)
+        yield _Task(tenant.tenant_id, functools.partial(_finish_one, control, tenant, ends_at, removed), failed, found)
+    for revealed in key_delivery.find_due(control, AT_MOST):
+        yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
+    for cluster in control.clusters():
+        yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
+
+
+def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> Done:
+    finish(control, tenant, ends_at, removed)
+    return {} if removed and tenant.removed_at is not None else {"finished": [tenant.tenant_id]}
+
+
+def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
+    return {"found": key_delivery.look_again(control, revealed)}
+
+
+def _repair(cluster: Cluster) -> Done:
+    return {"repaired": repair.repair(cluster)}
 
 
 def finish(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> None:

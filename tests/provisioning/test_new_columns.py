@@ -45,8 +45,10 @@ PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed
 VALUES: dict[str, object] = {
     **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections"), True),
     **dict.fromkeys(
-        ("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version", "connection_limit")
-        + ("execution_started_at",),
+        (
+            *("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"),
+            *("connection_limit", "execution_started_at"),
+        ),
         1,
     ),
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
@@ -61,7 +63,11 @@ VALUES: dict[str, object] = {
     "registered_at": "2025-01-01T00:00:00Z",
     "new_tenant_id": "g" * 20,
 }
-OWN_VALUES: dict[str, dict[str, object]] = {"record_api_keys": {"keys": "[]"}, "find_pool": {"size": 3}}
+OWN_VALUES: dict[str, dict[str, object]] = {
+    "record_api_keys": {"keys": "[]"},
+    "find_pool": {"size": 3},
+    "find_ready": {"lag": 120},
+}
 SETTINGS = """
     SELECT set_config('provisioner.held', 'true', true), set_config('provisioner.attempt', '1', true),
            set_config('provisioner.recorded', 'true', true), set_config('provisioner.result', '{"a": 1}', true)

@@ -62,7 +62,7 @@ def on_cluster(stack: Stack, tenant_id: str) -> list[Any]:
 def test_a_refill_makes_the_tenants_that_are_missing(stack: Stack) -> None:
     made = refill()["made"]
     assert (len(made), set(made)) == (2, ready(stack))
-    assert refill() == {"made": [], "removed": [], "busy": []}
+    assert refill() == {"made": [], "removed": [], "lost": {}, "failed": {}, "busy": []}
 
 
 def test_a_tenant_of_the_pool_is_whole_and_the_register_names_nobody(stack: Stack) -> None:

@@ -9,7 +9,7 @@ import pytest
 from psycopg2 import sql
 
 from local.stack import Stack
-from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected
+from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, StatementRejected, UnexpectedFailure
 from provisioning.services.generic import Generic
 from provisioning.tenant import removing
 from stages.api_keys import generate_api_keys
@@ -146,3 +146,21 @@ def test_a_tenant_that_cannot_be_removed_keeps_no_other_from_its_turn(
     for _ in range(2):
         look_again(stack, stuck.tenant_id)
     assert job_row(stack, stuck)["status"] == "rolled_back"
+
+
+def test_a_registration_of_a_service_that_is_no_more_keeps_no_other_from_its_turn(
+    stack: Stack, new_project: NewProject, removed: StagedJob
+) -> None:
+    odd = open_job(new_project())
+    odd.run(create_database)
+    odd.compensate()
+    odd.record_failure({})
+    added = "INSERT INTO control_plane.service_registrations (tenant_id, service, job_id) VALUES (%s, 'fax', %s)"
+    execute(stack, "control_plane", added, odd.tenant_id, odd.job_id)
+    with pytest.raises(UnexpectedFailure):
+        look_again(stack, odd.tenant_id, removed.tenant_id)
+    assert tenant_of(stack, removed)["state"] == "gone"
+    (told,) = look(stack, odd.project_id).audited("tenant looked at again", odd.job_id)
+    assert "ValueError" in told["details"]["error_message"]
+    execute(stack, "control_plane", "DELETE FROM control_plane.service_registrations WHERE service = 'fax'")
+    assert odd.tenant_id in look_again(stack, odd.tenant_id)["finished"]

@@ -32,7 +32,7 @@ class Actor(NamedTuple):
     @property
     def becoming(self) -> sql.Composable:
         """The statement that makes the role's creator the current user; empty where the admin acts itself."""
-        return creators.becoming(self.administrator if creators.is_creator(self.administrator) else None)
+        return creators.becoming(creators.of_role(self.administrator))
 
 
 Change = Callable[[Actor], sql.Composed]

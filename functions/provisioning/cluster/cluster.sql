@@ -76,7 +76,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
        (
            SELECT pg_get_userbyid(member)
            FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
-           WHERE rolname = {owner} AND admin_option
+           WHERE rolname IN ({owner}, {login}) AND admin_option
            ORDER BY grantor
            LIMIT 1
        ) AS administrator,
@@ -95,6 +95,9 @@ SELECT tenant_id, job_id, project_id, state, CASE WHEN is_changing THEN access_j
 FROM register.tenants
 WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR {job_id} IN (job_id, access_job_id))
 ORDER BY tenant_id;
+
+-- name: find_holders
+SELECT tenant_id, control_plane_id::text, job_id, state FROM register.tenants WHERE tenant_id = ANY ({tenant_ids});
 
 -- name: forget_tenant
 DELETE FROM register.tenants

@@ -59,6 +59,11 @@ def is_creator(role: str | None) -> bool:
     return role is not None and role.startswith(PREFIX)
 
 
+def of_role(administrator: str | None) -> str | None:
+    """Return the creator of a role, given its administrator; None where the admin acts itself."""
+    return administrator if is_creator(administrator) else None
+
+
 def becoming(creator: str | None) -> sql.Composable:
     """Return the statement that makes the creator the current user of the session; empty without a creator."""
     return sql.SQL("SET ROLE {};").format(sql.Identifier(creator)) if creator is not None else sql.SQL("")

@@ -3,8 +3,10 @@
 A tenant that the register gives to another job is never used and never removed, whatever the control plane says.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import control_plane, postgres
@@ -55,6 +57,15 @@ class Registered(NamedTuple):
     def is_live(self) -> bool:
         """Whether the register has it as active or suspended."""
         return self.state in ("active", "suspended")
+
+
+class Holding(NamedTuple):
+    """Who holds a tenant according to the register."""
+
+    tenant_id: str
+    control_plane_id: str
+    job_id: str | None
+    state: str
 
 
 class _Lock(NamedTuple):
@@ -124,6 +135,12 @@ def is_named(tenant: Tenant, holder: Holder, *, may_be_active: bool) -> bool:
         one.tenant_id == tenant.tenant_id and one.job_id == tenant.job_id and (may_be_active or not one.is_live)
         for one in found
     )
+
+
+def holders(session: Connection, tenant_ids: Sequence[str]) -> dict[str, Holding]:
+    """Return what the register says of those of the tenants that it knows, by their ids. Raise psycopg2.Error."""
+    asked = sql.SQL("{}::text[]").format(sql.Literal(list(tenant_ids)))
+    return {one.tenant_id: one for one in sessions.fetch(session, Holding, QUERIES["find_holders"], tenant_ids=asked)}
 
 
 def forget(session: Connection, names: TenantNames, control_plane_id: str) -> None:

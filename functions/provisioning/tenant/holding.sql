@@ -198,6 +198,14 @@ WHERE cluster_id = %(cluster_id)s AND tenants.job_id IS NULL
         AND (fingerprint, server_fingerprint) IS DISTINCT FROM (%(fingerprint)s, %(server_fingerprint)s)))
 ORDER BY tenants.created_at, tenant_id;
 
+-- name: find_ready
+-- What a cluster's pool has for the next jobs. Reads of a secret may lag behind its creation.
+SELECT document AS tenant, created_at < now() - %(lag)s * interval '1 second' AS is_settled
+FROM control_plane.tenants
+JOIN control_plane.tenant_documents USING (tenant_id)
+WHERE cluster_id = %(cluster_id)s AND state = 'ready'
+ORDER BY created_at, tenant_id;
+
 -- name: find_pool
 -- Tenants wanted beyond those that are ready: never more than the room that projects leave.
 SELECT ready, least(coalesce(pool_size, %(size)s), room) - ready AS wanted

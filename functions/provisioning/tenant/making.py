@@ -86,13 +86,15 @@ def _refuse_foreign(found: Found, holder: Holder) -> None:
 
 
 def _make(session: Connection, names: TenantNames, found: Found, verifier: str) -> None:
-    missing = names.owner_role not in found.roles
-    if missing:
+    creator, existing = creators.of_role(found.administrator), found.roles
+    if len(existing) == 1 and creator is None and session.server_version >= creators.SINCE:
+        # Of two roles that we made somebody may have dropped one, but none of our creators has made this one.
+        existing = []
+    if not existing:
         creator = creators.for_new_tenant(session, found.free_creator)
-    else:
-        creator = found.administrator if creators.is_creator(found.administrator) else None
-    roles = [*([QUERIES["make_roles"]] if missing else []), QUERIES["join_roles"]]
-    counted = creators.taken(creator) if missing else sql.SQL("")
+    made = {names.owner_role: QUERIES["make_owner_role"], names.login_role: QUERIES["make_login_role"]}
+    roles = [*(query for role, query in made.items() if role not in existing), QUERIES["join_roles"]]
+    counted = sql.SQL("") if existing else creators.taken(creator)
     with session.cursor() as cursor:
         cursor.execute(sql.Composed([counted, creators.becoming(creator), composed(names, *roles, verifier=verifier)]))
         # Neither runs in a transaction, so each is a round trip of its own.

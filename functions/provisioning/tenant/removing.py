@@ -108,11 +108,15 @@ def forget(control: ControlPlane, tenant: Tenant) -> None:
 
 
 def _drop(session: Connection, names: TenantNames, found: Found, removed: list[str]) -> None:
-    creator = found.administrator if creators.is_creator(found.administrator) else None
+    creator = creators.of_role(found.administrator)
     acting = creators.becoming(creator)
+    roles = [role for role in (names.login_role, names.owner_role) if role in found.roles]
+    existing = {"existing_roles": sql.SQL(", ").join(map(sql.Identifier, roles))}
     with session.cursor() as cursor:
-        if found.roles:
-            cursor.execute(sql.Composed([acting, composed(names, QUERIES["close_roles"])]))
+        if roles:
+            closing = [QUERIES["close_login"]] if names.login_role in roles else []
+            closed = composed(names, QUERIES["join_existing_roles"], *closing, **existing)
+            cursor.execute(sql.Composed([acting, closed]))
         if found.database_is_invalid is not None:
             if found.database_exists:
                 cursor.execute(composed(names, QUERIES["close_database"], QUERIES["end_sessions_of_database"]))
@@ -121,10 +125,10 @@ def _drop(session: Connection, names: TenantNames, found: Found, removed: list[s
             cursor.execute(sql.Composed([creators.ADMIN_AGAIN, composed(names, *ended), acting]))
             cursor.execute(composed(names, QUERIES["drop_database"]))
             removed.append(names.database)
-        if found.roles:
-            dropped = composed(names, QUERIES["drop_roles"])
+        if roles:
+            dropped = composed(names, QUERIES["drop_roles"], **existing)
             cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
-            removed += [names.login_role, names.owner_role]
+            removed += roles
     left = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
     if left:
         raise RollbackFailed(f"still there: {', '.join(one.name for one in left)}")

@@ -1,8 +1,10 @@
 -- Make and remove a tenant. Placeholders are {name}: identifiers and literals, composed by psycopg2.sql. Over the
 -- admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
 
--- name: make_roles
+-- name: make_owner_role
 CREATE ROLE {owner_role} NOLOGIN NOINHERIT;
+
+-- name: make_login_role
 CREATE ROLE {login_role} LOGIN NOINHERIT;
 GRANT {owner_role}, {shared_roles} TO {login_role};
 
@@ -39,8 +41,10 @@ REVOKE {owner_role}, {login_role} FROM CURRENT_USER;
 -- name: drop_database
 DROP DATABASE {database};
 
--- name: close_roles
-GRANT {owner_role}, {login_role} TO CURRENT_USER;
+-- name: join_existing_roles
+GRANT {existing_roles} TO CURRENT_USER;
+
+-- name: close_login
 ALTER ROLE {login_role} NOLOGIN;
 
 -- name: close_database
@@ -65,8 +69,8 @@ WHERE database = {database_name} AND active_pid IS NOT NULL;
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
 
 -- name: drop_roles
--- Both or none: they were made in one transaction.
-DROP ROLE {login_role}, {owner_role};
+-- Both were made in one transaction, but somebody may have dropped one of them since.
+DROP ROLE {existing_roles};
 
 -- name: find_leftovers
 SELECT datname::text AS name FROM pg_database WHERE datname = {database_name}

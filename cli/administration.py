@@ -26,7 +26,7 @@ from provisioning.control_plane import ControlPlane
 from provisioning.jobs.payload import parse_payload
 from provisioning.ledger.progress import get_progress
 from provisioning.tenant.key_delivery import reveal_api_keys
-from upkeep.migrate import MigrationFailed, apply_migrations
+from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
 
 
 def print_status(job: str, console: Console, describe: Callable[[str], Mapping[str, Any] | None]) -> None:
@@ -48,13 +48,15 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
 
 def migrate() -> str:
     """Apply the control plane's migrations and say which. Raise HumanError if that fails."""
+    parameters = secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS)
     try:
-        applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS))
+        applied, warning = apply_migrations(parameters), durability_warning(parameters)
     except MigrationFailed as error:
         raise HumanError(str(error)) from None
     except psycopg2.Error as error:
         raise HumanError(postgres.describe(error)) from None
-    return f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
+    done = f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
+    return f"{done} {warning}".rstrip()
 
 
 def print_keys(project_id: str, console: Console) -> None:

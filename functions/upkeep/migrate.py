@@ -36,8 +36,11 @@ class MigrationFailed(Exception):
 def migrate(event: object, context: object) -> dict[str, Any]:
     """Lambda handler. Bring the control plane to the newest schema version and return the names of what it applied."""
     del event, context
-    applied = apply_migrations(secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS))
+    parameters = secrets.read(configuration.required("CONTROL_PLANE_SECRET_ID"), CREDENTIALS)
+    applied = apply_migrations(parameters)
     logger().info("control plane migrated", applied=applied)
+    if warning := durability_warning(parameters):
+        logger().warning(warning)
     return {"applied": applied}
 
 
@@ -54,14 +57,19 @@ def apply_migrations(parameters: Mapping[str, Any]) -> list[str]:
         if encoding != ENCODING:
             raise MigrationFailed(f"the database is encoded as {encoding}: create it with ENCODING '{ENCODING}'")
         with guard.cursor() as cursor:
-            cursor.execute(QUERIES["find_durability"].text)
-            if cursor.fetchone() == (False,):
-                logger().warning("the control plane's server runs with fsync off: a crash can lose or corrupt it")
             # Each is a transaction of its own: one that stays open would be idle while the migrations run, and be ended
             # for that.
             for name in ("record_deadline", "end_sessions_of_overdue_holders", "lock_keys_when_free"):
                 cursor.execute(QUERIES[name].text, {"keys": [LOCK], "seconds": LONGEST_SECONDS})
         return _apply(parameters)
+
+
+def durability_warning(parameters: Mapping[str, Any]) -> str:
+    """Return what is wrong with a server that may lose what it commits, or nothing. Raise psycopg2.Error."""
+    with closing(postgres.connect(parameters, statement_timeout_seconds=10)) as session, session.cursor() as cursor:
+        cursor.execute(QUERIES["find_durability"].text)
+        is_durable = cursor.fetchone() == (True,)
+    return "" if is_durable else "The control plane's server runs with fsync off: a crash can lose or corrupt it."
 
 
 def encoding_of(connection: Connection) -> str:

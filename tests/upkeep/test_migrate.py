@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from psycopg2 import IntegrityError, sql
 
+from cli import administration
 from local.stack import Stack
 from upkeep import migrate
 from upkeep.migrate import MigrationFailed, apply_migrations, pending_migrations
@@ -103,12 +104,14 @@ def test_a_control_plane_that_is_not_utf8_is_refused_and_left_empty(
         assert cursor.fetchone() == (0,)
 
 
-def test_a_server_without_fsync_is_warned_of(
-    database: dict[str, Any], migrations: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_deployment_warns_of_a_server_without_fsync(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        apply_migrations(database)
+        assert migrate.migrate({}, None) == {"applied": []}
     assert ["runs with fsync off" in message for message in caplog.messages] == [True]
+
+
+def test_the_command_says_that_the_servers_fsync_is_off(stack: Stack) -> None:
+    assert administration.migrate().endswith("runs with fsync off: a crash can lose or corrupt it.")
 
 
 def test_a_migration_whose_time_is_over_holds_up_no_other(

@@ -126,16 +126,6 @@ def options(**settings: str) -> str:
     return " ".join(f"-c {name}=" + value.replace(" ", "\\ ") for name, value in (PINNED | settings).items())
 
 
-def refusal(error: psycopg2.OperationalError) -> psycopg2.OperationalError:
-    """Return why no session was opened, or the error itself if its words do not say that.
-
-    libpq passes on the server's words, but not its SQLSTATE. A server that is set to a language other than English
-    (lc_messages) is not understood, and counts as one that did not answer.
-    """
-    said = [(found.end(), state, why) for state, why, words in REFUSALS for found in re.finditer(words, str(error))]
-    return Refused(*max(said)[1:]) if said else error
-
-
 def _open(arguments: dict[str, Any]) -> Connection:
     """Open a connection to a server that can be written to. Raise Refused, and psycopg2.Error.
 
@@ -161,9 +151,19 @@ def _opened(arguments: dict[str, Any], session_attributes: str) -> Connection:
         opened: Connection = psycopg2.connect(**arguments, target_session_attrs=session_attributes)
     except psycopg2.OperationalError as error:
         _with_transaction_timeout.discard((arguments["host"], arguments["port"]))
-        raise refusal(error) from None
+        raise _refusal(error) from None
     opened.autocommit = True
     return opened
+
+
+def _refusal(error: psycopg2.OperationalError) -> psycopg2.OperationalError:
+    """Return why no session was opened, or the error itself if its words do not say that.
+
+    libpq passes on the server's words, but not its SQLSTATE. A server that is set to a language other than English
+    (lc_messages) is not understood, and counts as one that did not answer.
+    """
+    said = [(found.end(), state, why) for state, why, words in REFUSALS for found in re.finditer(words, str(error))]
+    return Refused(*max(said)[1:]) if said else error
 
 
 def ssl_options() -> dict[str, Any]:

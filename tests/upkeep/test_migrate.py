@@ -15,6 +15,7 @@ from psycopg2 import IntegrityError, sql
 
 from cli import administration
 from local.stack import Stack
+from local.template import read_template
 from upkeep import migrate
 from upkeep.migrate import MigrationFailed, apply_migrations, pending_migrations
 
@@ -112,6 +113,11 @@ def test_a_deployment_warns_of_a_server_without_fsync(stack: Stack, caplog: pyte
 
 def test_the_command_says_that_the_servers_fsync_is_off(stack: Stack) -> None:
     assert administration.migrate().endswith("runs with fsync off: a crash can lose or corrupt it.")
+
+
+def test_the_time_of_a_migration_is_that_of_its_function() -> None:
+    timeouts = {one.handler: one.timeout_seconds for one in read_template().functions}
+    assert timeouts["upkeep.migrate.migrate"] == migrate.LONGEST_SECONDS
 
 
 def test_a_migration_whose_time_is_over_holds_up_no_other(

@@ -40,7 +40,7 @@ class Clock:
         """Every requested wait, in order."""
         self._current = threading.local()
         self._woken = threading.Condition()
-        self._is_stopped = False
+        self._stopped = threading.Event()
         self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
@@ -57,9 +57,10 @@ class Clock:
         """
         env: Environment | None = getattr(self._current, "env", None)
         self.waits.append(Wait(*(_place(env) if env is not None else ("", "")), seconds))
+        stopped = self._stopped
         with self._woken:
             self._woken.wait_for(
-                lambda: self._is_stopped or (env is not None and not env.is_running()), seconds * self.scale
+                lambda: stopped.is_set() or (env is not None and not env.is_running()), seconds * self.scale
             )
 
     def _wake(self) -> None:
@@ -85,7 +86,7 @@ class Clock:
             stop(env, **why)
             clock._wake()
 
-        self._is_stopped = False
+        self._stopped.clear()
         self._patches = ExitStack()
         self._patches.enter_context(patch.object(retrier_decl, "time", SimpleNamespace(sleep=self.sleep)))
         self._patches.enter_context(patch.object(execute_state, "threading", SimpleNamespace(Event=ScaledEvent)))
@@ -97,7 +98,7 @@ class Clock:
         if self._patches is not None:
             self._patches.close()
             self._patches = None
-        self._is_stopped = True
+        self._stopped.set()
         self._wake()
 
     def __enter__(self) -> Self:

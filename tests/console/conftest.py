@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from typing_extensions import override
 
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -96,7 +97,14 @@ def console(stack: Stack, serve: Serve) -> str:
 @contextmanager
 def held_clock(stack: Stack) -> Iterator[threading.Event]:
     """Make waits between attempts last until the event is set, or 300 real seconds."""
-    go_on = threading.Event()
+
+    class GoOn(threading.Event):
+        @override
+        def set(self) -> None:
+            super().set()
+            stack.clock._wake()
+
+    go_on = GoOn()
     with patch.object(stack.clock, "scale", 1.0), patch.object(stack.clock, "_stopped", go_on):
         try:
             yield go_on

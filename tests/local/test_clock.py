@@ -78,6 +78,22 @@ def test_uninstalling_wakes_who_waits() -> None:
     assert not waiting.is_alive()
 
 
+def test_a_stop_wakes_its_own_execution_and_no_other(machines: Machines) -> None:
+    machine = machines(fail, scale=1.0)
+    client = machine.aws.client("stepfunctions")
+    one, other = (
+        client.start_execution(stateMachineArn=machine.aws.state_machine_arn, name=name)["executionArn"]
+        for name in ("one", "other")
+    )
+    while len(machine.clock.waits) < 2:
+        time.sleep(0.01)
+    client.stop_execution(executionArn=one, error="Changed", cause="our mind")
+    assert machine.aws.wait(one, 5)
+    described = client.describe_execution(executionArn=one)
+    assert (described["status"], described["error"], described["cause"]) == ("ABORTED", "Changed", "our mind")
+    assert not machine.aws.ended(other)
+
+
 def test_only_one_clock_at_a_time() -> None:
     with Clock(1.0), pytest.raises(RuntimeError, match="installed already"):
         Clock(1.0).install()

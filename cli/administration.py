@@ -37,11 +37,11 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
     progress = get_progress(job)
     if progress is None:
         raise HumanError(f"there is no job {job}")
+    ending = endings.find_told(control_plane.connect(), job, describe)
     console.print(
-        f"{progress.status}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
+        f"{ending.outcome}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
     )
     console.print(stage_table(progress))
-    ending = endings.find_told(control_plane.connect(), job, describe)
     if ending.has_ended:
         console.print(typed(ending.text), soft_wrap=True)
 

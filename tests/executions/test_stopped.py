@@ -150,7 +150,9 @@ def test_until_the_event_has_arrived_the_execution_is_asked(
     assert told is not None
     assert told.text.startswith("stopped: its execution was stopped")
     print_status(job_id, console(), sources.executions.describe)
-    assert "stopped: its execution was stopped" in capsys.readouterr().out
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    assert said[0].startswith("stopped, ")
+    assert said[-1].startswith("stopped: its execution was stopped")
     assert progress_view.follow(sources, job_id, console()).status == "running"
     roll_back(stack, job_id)
     assert problems_after_last_look(stack, project_id) == []

@@ -8,12 +8,11 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from local.bootstrap import ADMIN
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning import control_plane
 from provisioning.cluster import session as sessions
-from provisioning.errors import StatementRejected
+from provisioning.errors import RollbackFailed, StatementRejected
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.running import execute
@@ -26,15 +25,13 @@ PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 
 
 @pytest.fixture
-def leaving(stack: Stack, new_project: NewProject) -> Iterator[StagedJob]:
-    """A job with a database, for which the platform's sessions would rather fail than wait for a lock."""
-    timeout = sql.SQL("ALTER ROLE {} {}")
-    execute(stack, timeout.format(sql.Identifier(ADMIN), sql.SQL("SET lock_timeout = '50ms'")))
+def leaving(new_project: NewProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedJob]:
+    """A job with a database, for which no statement on the cluster waits longer than a second."""
+    monkeypatch.setattr(sessions, "STATEMENT_TIMEOUT_SECONDS", 1)
     with lambda_environment():
         job = open_job(new_project())
         job.run(create_database)
         yield job
-    execute(stack, timeout.format(sql.Identifier(ADMIN), sql.SQL("RESET lock_timeout")))
 
 
 def test_an_open_transaction_that_names_a_database_holds_up_its_removal(
@@ -45,7 +42,7 @@ def test_an_open_transaction_that_names_a_database_holds_up_its_removal(
     with closing(attacker.connect()) as transaction:
         transaction.autocommit = False
         query(transaction, setting.format(sql.Identifier(database)))
-        with pytest.raises(StatementRejected, match="lock timeout"):
+        with pytest.raises(RollbackFailed, match="statement timeout"):
             leaving.run(drop_database)
         found = execute(stack, SESSIONS)
         assert (transaction.info.backend_pid, attacker.names.login_role, database) in found

@@ -133,14 +133,14 @@ def test_no_other_tenant_can_connect(stack: Stack, new_project: NewProject) -> N
     for job in (mine, other):
         job.run(create_database)
     document = secret_of(stack, other) | {"dbname": mine.names.database}
-    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+    with pytest.raises(psycopg2.OperationalError, match="lacks CONNECT on the database"):
         schema.connect(document)
 
 
 @pytest.mark.parametrize("database", ["postgres", "template1", "control_plane", REGISTER_DATABASE])
 def test_a_tenant_can_connect_to_none_of_the_servers_own_databases(stack: Stack, job: StagedJob, database: str) -> None:
     job.run(create_database)
-    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+    with pytest.raises(psycopg2.OperationalError, match="lacks CONNECT on the database"):
         schema.connect(secret_of(stack, job) | {"dbname": database})
 
 

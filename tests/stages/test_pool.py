@@ -83,7 +83,7 @@ def test_nobody_elses_login_can_connect_to_a_tenant_of_the_pool(stack: Stack, jo
     job.run(create_database)
     (tenant_id, _) = refill()["made"]
     document = secret_of(stack, job) | {"dbname": TenantNames(tenant_id).database}
-    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+    with pytest.raises(psycopg2.OperationalError, match="lacks CONNECT on the database"):
         schema.connect(document)
 
 

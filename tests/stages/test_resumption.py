@@ -90,7 +90,7 @@ def test_a_service_that_does_not_serve_the_tenant_again_is_named(
 ) -> None:
     tenant.suspend()
     job = opened(tenant, tenant.job(RESUME_PROJECT), restore_access, resume_services)
-    monkeypatch.setattr(generic.Generic, "ready", lambda _adapter, _tenant_id: False)
+    monkeypatch.setattr(generic.Generic, "obstacle", lambda _adapter, _tenant_id: "is unknown to the service")
     with pytest.raises(FinalizationFailed, match="auth does not serve"):
         job.run(finalize)
 

@@ -9,7 +9,7 @@ from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job
-from provisioning.stage import Ending
+from provisioning.stage import Ending, Stage
 from provisioning.tenant import holding
 
 if TYPE_CHECKING:
@@ -81,12 +81,15 @@ def close(control: ControlPlane, event: Event) -> Output:
     job_id = event["job_id"]
     failure = read_failure(event["failure"])
     with control.transaction():
-        # Sent before anything is read: a job that reached no cluster holds nothing that has to be removed.
-        job = control.fetch_one(_Job, BEGIN, holding.QUERIES["record_unused"], QUERIES["find_job"], job_id=job_id)
+        # Sent before anything is read: a job that reached no cluster holds nothing that has to be removed. That is only
+        # known of one that failed in its first stage: the ledger may have lost that another stage has begun.
+        unused = [holding.QUERIES["record_unused"]] if failure.stage == Stage.INITIALIZING else []
+        job = control.fetch_one(_Job, BEGIN, *unused, QUERIES["find_job"], job_id=job_id)
         if job is not None and job.status == "succeeded":
             control.execute(COMMIT)
             return {"outcome": "succeeded", "error": "", "cause": "", "result": job.result}
-        leftovers = control.fetch_all(_Leftover, QUERIES["find_leftovers"], job_id=job_id)
+        facts = {"job_id": job_id, "tenant_id": event["tenant_id"], "failed_stage": failure.stage}
+        leftovers = control.fetch_all(_Leftover, QUERIES["find_leftovers"], **facts)
         outcome = _outcome(job, leftovers)
         failure, step = _first_failure(control, job_id, job, failure)
         control.execute(

@@ -12,7 +12,7 @@ SELECT 'database tenant_' || tenant_id || ' with its roles and secret' AS leftov
 FROM control_plane.tenants
 WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
 UNION ALL
-SELECT service || ' registration of ' || tenant_id, true
+SELECT service || ' registration of ' || tenant_id, status = 'registered'
 FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
 UNION ALL
 SELECT count(*) || ' API keys of ' || tenant_id, true
@@ -21,6 +21,12 @@ UNION ALL
 SELECT leaves, true
 FROM control_plane.provisioning_steps
 WHERE job_id = %(job_id)s AND leaves IS NOT NULL AND status IN ('running', 'succeeded', 'failed')
+UNION ALL
+-- A job that failed after it was opened has run its compensations: without any record of them nobody knows what they did.
+SELECT 'tenant ' || %(tenant_id)s || ': the control plane has lost the records of this job', false
+WHERE %(tenant_id)s::text IS NOT NULL AND %(failed_stage)s <> 'initializing'
+    AND NOT EXISTS (SELECT FROM control_plane.jobs WHERE job_id = %(job_id)s AND payload IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM control_plane.audit_log WHERE job_id = %(job_id)s AND action = 'compensated')
 UNION ALL
 SELECT DISTINCT unknown, false
 FROM (
@@ -52,6 +58,13 @@ ON CONFLICT (job_id) DO UPDATE
         last_error_message = coalesce(job.last_error_message, EXCLUDED.last_error_message),
         completed_at = coalesce(job.completed_at, EXCLUDED.completed_at)
     WHERE job.status <> 'succeeded';
+
+-- Nothing is left of a job that is rolled back, although the record of a compensation may be lost. Its last stage has
+-- nothing to undo.
+UPDATE control_plane.provisioning_steps
+SET status = 'compensated', completed_at = clock_timestamp()
+WHERE job_id = %(job_id)s AND %(status)s = 'rolled_back' AND position > 0 AND stage <> 'finalizing'
+    AND status IN ('running', 'succeeded', 'failed');
 
 UPDATE control_plane.provisioning_steps
 SET status = 'failed', completed_at = clock_timestamp(), error_type = %(error_type)s, error_message = %(error_message)s

@@ -14,6 +14,7 @@ class ErrorType(StrEnum):
     REGION_NOT_AVAILABLE = "REGION_NOT_AVAILABLE"
     RESOURCE_CONFLICT = "RESOURCE_CONFLICT"
     JOB_CLOSED = "JOB_CLOSED"
+    RECORD_LOST = "RECORD_LOST"
     MISCONFIGURED = "MISCONFIGURED"
     DATABASE_CREATION_FAILED = "DATABASE_CREATION_FAILED"
     SCHEMA_CREATION_FAILED = "SCHEMA_CREATION_FAILED"
@@ -115,6 +116,12 @@ class JobClosed(PermanentError):
     """This attempt is superseded: the job has ended or is rolling back, or a later attempt has taken over the stage."""
 
     error_type = ErrorType.JOB_CLOSED
+
+
+class RecordLost(PermanentError):
+    """The control plane was failed over or restored, and has lost a record that no later attempt can make again."""
+
+    error_type = ErrorType.RECORD_LOST
 
 
 class Misconfigured(PermanentError):

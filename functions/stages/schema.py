@@ -27,5 +27,5 @@ def create(attempt: Attempt) -> Output:
     tenant = attempt.job.tenant
     prepared = tenant.prepared
     if prepared is None:
-        prepared = making.make_schema(tenant, secrets.read(str(tenant.secret_arn)))
+        prepared = making.make_schema(tenant, secrets.read(tenant.recorded_secret))
     return attempt.succeed(prepared, QUERIES["record_schema"], version=prepared["version"], prepared=prepared)

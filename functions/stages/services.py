@@ -95,13 +95,15 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
 def deregister(rollback: Rollback, ends_at: float) -> Undone:
     """Remove the registrations that this job declared, and then record that in the control plane.
 
-    The declarations of a tenant that only a register knows are lost, so every service is asked.
+    The control plane may have lost declarations. So once any may have been made, every service that the job wants is
+    asked about a tenant that the register gives to this job, and every service about one that only a register knows.
     """
     if refused := witness.refusals(rollback):
         return Undone([], refused)
-    found, _ = witness.found_in_registers(rollback)
-    for tenant in found:
+    for tenant in witness.found_in_registers(rollback).tenants:
         registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
+    if rollback.has_begun:
+        registrations.record_wanted(rollback.control, rollback.job_id, lambda: witness.named(rollback))
     declared = registrations.of_job(rollback.control, rollback.job_id)
     return Undone(registrations.remove(rollback.control, declared, ends_at))
 
@@ -133,9 +135,12 @@ def _change(
         return attempt.succeed({"services": changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at)})
 
     def undo_with(change: Change, rollback: Rollback) -> Undone:
-        tenant = suspensions.tenant_of(rollback.control, rollback.job_id) if rollback.has_begun else None
-        done = change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else {}
-        return Undone([f"{service} {what}" for service, what in done.items() if what != registrations.KEPT])
+        if not rollback.has_begun:
+            return Undone([])
+        tenant = suspensions.tenant_of(rollback.control, rollback.job_id)
+        changed = [tenant.tenant_id] if tenant is not None else witness.changing(rollback)
+        told = [change(rollback.control, tenant_id, ends_at).items() for tenant_id in changed]
+        return Undone([f"{service} {what}" for done in told for service, what in done if what != registrations.KEPT])
 
     if stage not in DECLARATIONS[event["job_type"]].states:
         return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))

@@ -67,6 +67,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is its creator: the bootstrap
 -- superuser, which has the lowest oid, is the grantor of a creator's membership in its role.
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
+       (SELECT is_changing OR state = 'suspended' FROM register.tenants WHERE tenant_id = {tenant_id}) AS may_be_closed,
        (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
        coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,
        (

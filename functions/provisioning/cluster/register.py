@@ -35,6 +35,8 @@ class Found(NamedTuple):
     administrator: str | None
     """The creator of the owner role, if the role exists."""
     free_creator: str | None
+    may_be_closed: bool | None
+    """Whether a job was changing the access to it before, or has closed it."""
 
     @property
     def database_exists(self) -> bool:

@@ -28,7 +28,7 @@ class Rollback(NamedTuple):
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     has_begun: bool = True
-    """Whether any of the stages has had an attempt, as far as the control plane knows."""
+    """Whether any of the stages may have had an attempt, as far as the control plane and the execution know."""
     is_forgotten: bool = False
     """Whether Step Functions has forgotten the job's execution: then only a register that names the job counts."""
 
@@ -37,7 +37,7 @@ class Rollback(NamedTuple):
 
         Call it before every effect that no other lock guards. Raise ControlPlaneUnavailable.
         """
-        self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key)
+        self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key, failed_stage="")
 
     def finish(self, undone: Undone) -> None:
         """Record that nothing of these stages is left, and what was removed."""
@@ -56,21 +56,30 @@ class Rollback(NamedTuple):
 
 
 def begin(
-    job_id: str, stages: Sequence[Stage], seconds: float, *, tenant_id: str | None = None, is_forgotten: bool = False
+    job_id: str,
+    stages: Sequence[Stage],
+    seconds: float,
+    *,
+    failed_stage: str,
+    tenant_id: str | None = None,
+    is_forgotten: bool = False,
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
+
+    The stage that failed is the last that the execution has reached; none is named by one that was stopped.
 
     Return None if there is nothing to undo: the job has succeeded, and its tenant is live. Raise StageInProgress while
     a forward attempt is in flight and within its time.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
-    job = control_plane.connect().fetch_one(Status, *started, job_id=job_id, stages=_names(stages))
+    facts = {"job_id": job_id, "stages": _names(stages), "failed_stage": failed_stage}
+    job = control_plane.connect().fetch_one(Status, *started, **facts)
     if job is not None and job.status == "succeeded":
         return None
     control = locks.lock([f"{job_id}/{stage}" for stage in stages], seconds)
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
-    is_known, has_begun = (job.is_known, job.has_begun) if job is not None else (False, False)
+    is_known, has_begun = (job.is_known, job.has_begun) if job is not None else (False, True)
     return Rollback(control, stages, job_id, is_known, tenant_id, has_begun, is_forgotten)
 
 

@@ -9,7 +9,7 @@ import psycopg2
 
 from provisioning import postgres
 from provisioning.control_plane import locks
-from provisioning.errors import ProvisioningError, RollbackFailed, UnexpectedFailure
+from provisioning.errors import ProvisioningError, RecordLost, RollbackFailed, UnexpectedFailure
 from provisioning.ledger import attempt as attempts
 from provisioning.ledger import rollback as rollbacks
 from provisioning.ledger.attempt import Attempt, Intent, Recorded, Skipped
@@ -62,8 +62,10 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
                 return action(claim)
         except BaseException as error:
             if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
-                undone = rollbacks.begin(job_id, [stage], _seconds_left(context), tenant_id=event.get("tenant_id"))
-                _undo(undone, compensation)
+                begun = rollbacks.begin(
+                    job_id, [stage], _seconds_left(context), failed_stage=stage, tenant_id=event.get("tenant_id")
+                )
+                _undo(begun, compensation)
             locks.release(claim.control)
             raise
 
@@ -81,6 +83,7 @@ def run_compensation(
             job_id,
             stages,
             _seconds_left(context),
+            failed_stage=next(iter(event["failure"]), ""),
             tenant_id=event.get("tenant_id"),
             is_forgotten=event.get("forgotten") is True,
         )
@@ -119,7 +122,10 @@ def _undo(rollback: Rollback | None, compensation: Compensation) -> Undone:
     if rollback is None:
         return Undone([])
     try:
-        undone = compensation(rollback)
+        try:
+            undone = compensation(rollback)
+        except RecordLost as error:
+            undone = Undone([], [str(error)])
         rollback.finish(undone)
         return undone
     except Exception as error:

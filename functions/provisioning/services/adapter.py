@@ -62,11 +62,8 @@ class ServiceTenant:
 
     @property
     def secret_arn(self) -> str:
-        """Raise Misconfigured when the tenant has no secret."""
-        arn = self.job.tenant.secret_arn
-        if not arn:
-            raise Misconfigured("the tenant has no secret")
-        return arn
+        """Raise RecordLost when the control plane knows none."""
+        return self.job.tenant.recorded_secret
 
     @property
     def username(self) -> str:

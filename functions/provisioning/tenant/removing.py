@@ -64,20 +64,24 @@ def remove(
     if not found.is_ours:
         holding.record_disputed(control, tenant)
         return Removal([], f"the register gives tenant {tenant.tenant_id} to somebody else")
-    removed += remove_secrets(tenant)
+    removed += remove_secrets(tenant.names, tenant.job_id, removed_before=tenant.removed_at is not None)
     holding.record_removed(control, tenant.tenant_id, found=bool(removed))
     return Removal(removed)
 
 
-def remove_secrets(tenant: Tenant) -> list[str]:
+def remove_secrets(names: TenantNames, job_id: str | None, *, removed_before: bool = False) -> list[str]:
     """Remove the secrets of the tenant and of its job's API keys, verify that, and return the names of those removed.
 
     Raise SecretsUnavailable.
     """
-    names = [tenant.names.secret]
-    if tenant.job_id is not None:
-        names.append(tenant.names.api_keys_secret(tenant.job_id))
-    return [name for name in names if secrets.remove(name, removed_before=tenant.removed_at is not None)]
+    secret_names = [names.secret, *([names.api_keys_secret(job_id)] if job_id is not None else [])]
+    return [name for name in secret_names if secrets.remove(name, removed_before=removed_before)]
+
+
+def find_left(session: Connection, names: TenantNames) -> list[str]:
+    """Return which of the tenant's database and roles exist on the cluster. Raise psycopg2.Error."""
+    found = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
+    return [one.name for one in found]
 
 
 def forget(control: ControlPlane, tenant: Tenant) -> None:
@@ -103,8 +107,7 @@ def _drop(session: Connection, names: TenantNames, found: Found) -> list[str]:
         if found.roles:
             dropped = composed(names, QUERIES["drop_roles"])
             cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
-    left = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
-    if left:
-        raise RollbackFailed(f"still there: {', '.join(one.name for one in left)}")
+    if left := find_left(session, names):
+        raise RollbackFailed(f"still there: {', '.join(left)}")
     database = [names.database] if found.database_is_invalid is not None else []
     return [*database, *([names.login_role, names.owner_role] if found.roles else [])]

@@ -69,7 +69,7 @@ def open_again(attempt: Attempt) -> Output:
 
 def open_as_before(rollback: Rollback) -> Undone:
     """Open the tenant that this job has closed, or has begun to close."""
-    tenant, refused = _changed(rollback, needs_record=True)
+    tenant, refused = _changed(rollback, "suspended")
     if tenant is None:
         return Undone([], refused)
     access.open_again(rollback.control, tenant, rollback.job_id, rollback.check)
@@ -79,7 +79,7 @@ def open_as_before(rollback: Rollback) -> Undone:
 
 def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
     """Close the tenant that this job has opened, or has begun to open, before the monotonic time ends_at."""
-    tenant, refused = _changed(rollback, needs_record=False)
+    tenant, refused = _changed(rollback, "active")
     if tenant is None:
         return Undone([], refused)
     access.close(rollback.control, tenant, rollback.job_id, rollback.check, ends_at)
@@ -87,23 +87,24 @@ def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
     return Undone([f"resumption of tenant {tenant.tenant_id}"])
 
 
-def _changed(rollback: Rollback, *, needs_record: bool) -> tuple[Tenant | None, list[str]]:
+def _changed(rollback: Rollback, done: str) -> tuple[Tenant | None, list[str]]:
     """Return the tenant whose access this job was the last to change, or None and what is unknown, if anything.
 
-    If the control plane has no record of this job's change, it may have lost it, and the register is asked.
+    The job changes it to the state `done`. If the control plane has no record of that, it may have lost it, and the
+    register is asked. A tenant that is open can be closed again without such a record.
     """
     control, job_id = rollback.control, rollback.job_id
     tenant = suspensions.tenant_of(control, job_id)
     kept = suspensions.find(control, tenant.tenant_id) if tenant is not None else None
     if tenant is not None and kept is not None and kept.job_id == job_id:
-        if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback):
+        if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback, done):
             return None, [f"the register does not say that this job is changing tenant {tenant.tenant_id}"]
         return tenant, []
     if not rollback.has_begun:
         return None, []
-    if tenant is not None and not needs_record and tenant.tenant_id in witness.changing(rollback):
+    if tenant is not None and done == "active" and tenant.tenant_id in witness.changing(rollback, done):
         return tenant, []
-    return None, witness.changed_in_registers(rollback)
+    return None, witness.changed_in_registers(rollback, done)
 
 
 def _record_state(rollback: Rollback, tenant: Tenant, state: str) -> None:

@@ -134,21 +134,24 @@ def _change(
     def act(attempt: Attempt) -> Output:
         return attempt.succeed({"services": changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at)})
 
-    def undo_with(change: Change, rollback: Rollback) -> Undone:
+    def undo_with(change: Change, undone: Stage, rollback: Rollback) -> Undone:
+        done = "suspended" if undone is Stage.SUSPENDING_SERVICES else "active"
         if not rollback.has_begun:
             return Undone([])
         tenant = suspensions.tenant_of(rollback.control, rollback.job_id)
-        changed = [tenant.tenant_id] if tenant is not None else witness.changing(rollback)
+        changed = [tenant.tenant_id] if tenant is not None else witness.changing(rollback, done)
         told = [change(rollback.control, tenant_id, ends_at).items() for tenant_id in changed]
         return Undone([f"{service} {what}" for done in told for service, what in done if what != registrations.KEPT])
 
     if stage not in DECLARATIONS[event["job_type"]].states:
-        return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))
+        return run_compensation(
+            [opposite], event, context, compensation=lambda back: undo_with(changes[0], opposite, back)
+        )
     return run_stage(
         stage,
         event,
         context,
         action=act,
-        compensation=lambda rollback: undo_with(changes[1], rollback),
+        compensation=lambda rollback: undo_with(changes[1], stage, rollback),
         failure=ServiceRegistrationFailed,
     )

@@ -69,7 +69,9 @@ class Judge:
             return self._problems_of_live(world, "FAILED")
         for _ in range(LOOKS):
             look_last(self._stack, self._project_id)
-        return problems_of_gone(look(self._stack, self._project_id))
+        problems = problems_of_gone(look(self._stack, self._project_id))
+        # A job whose opening is lost is rolled back where it would be "failed" if it had never been opened.
+        return [one for one in problems if one != "the job is rolled_back"]
 
     def _problems_of_repair(self) -> list[str]:
         """Of what an ending names, upkeep or a rollback by hand repairs what anybody knows; the rest stays named."""

@@ -24,6 +24,8 @@ CASES = {
     "the access while it is closed": Case("suspend_project", CONTROL_PLANE, "SuspendAccessFunction", "UPDATE", None),
     "an opened login": Case("resume_project", CLUSTER, "FinalizeFunction", "connect to provisioner_register", 3),
     "a closed login": Case("resume_project rolled back", CLUSTER, "SuspendAccessFunction", "UPDATE register", 4),
+    "a finished resumption": Case("resume_project", CONTROL_PLANE, "FinalizeFunction", "SET plan", 5),
+    "a whole resumption": Case("resume_project rolled back", CONTROL_PLANE, "RecordFailureFunction", "BEGIN", None),
     "a claim": Case("provision_project", CLUSTER, "FinalizeFunction", "UPDATE register", None),
 }
 

@@ -88,7 +88,7 @@ WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job
 RETURNING tenant_id;
 
 -- name: find_registered
-SELECT tenant_id, job_id, project_id, state, CASE WHEN is_changing THEN access_job_id END AS changing_job_id
+SELECT tenant_id, job_id, project_id, state, access_job_id, is_changing
 FROM register.tenants
 WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR {job_id} IN (job_id, access_job_id))
 ORDER BY tenant_id;

@@ -51,8 +51,10 @@ class Registered(NamedTuple):
     job_id: str | None
     project_id: str | None
     state: str
-    changing_job_id: str | None
-    """The job that is changing the access to it."""
+    access_job_id: str | None
+    """The job that was the last to change the access to it."""
+    is_changing: bool
+    """Whether that job is still doing so."""
 
     @property
     def is_live(self) -> bool:

@@ -93,19 +93,26 @@ def _is_on_a_cluster(rollback: Rollback, names: TenantNames) -> bool:
     return any(sessions.on(cluster, lambda session: removing.find_left(session, names))[1] for cluster in clusters)
 
 
-def changing(rollback: Rollback) -> list[str]:
-    """Return the tenants whose access this job is changing, according to the registers. Raise psycopg2.Error."""
+def changing(rollback: Rollback, done: str) -> list[str]:
+    """Return the tenants whose access this job is changing, or has changed to the state `done`, says their register.
+
+    A job that Step Functions has forgotten may have succeeded, so only a change that has not ended counts. Raise
+    psycopg2.Error.
+    """
     identity, job_id = rollback.control.identity(), rollback.job_id
     found: list[str] = []
     for cluster in rollback.control.clusters():
         _, rows = sessions.on(cluster, lambda session: register.find(session, identity, rollback.tenant_id, job_id))
-        found += [row.tenant_id for row in rows if row.changing_job_id == job_id]
+        latest = [row for row in rows if row.access_job_id == job_id]
+        found += [
+            row.tenant_id for row in latest if row.is_changing or (row.state == done and not rollback.is_forgotten)
+        ]
     return found
 
 
-def changed_in_registers(rollback: Rollback) -> list[str]:
+def changed_in_registers(rollback: Rollback, done: str) -> list[str]:
     """Describe what a job has changed whose former state the control plane has lost."""
     return [
         f"tenant {tenant_id}: the control plane does not know the access that it had before this job changed it"
-        for tenant_id in changing(rollback)
+        for tenant_id in changing(rollback, done)
     ]

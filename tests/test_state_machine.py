@@ -107,7 +107,10 @@ def test_a_task_is_given_what_its_kind_of_function_takes(job_type: JobType, name
     of_the_job = {"job_id.$": "$.job_id", "execution_arn.$": "$.execution_arn", "payload.$": "$.payload"}
     expected = {
         FIRST: of_the_job,
-        **{name: {"job_type.$": "$.job_type", "forgotten.$": "$.forgotten"} for name in rollback(job_type)[:-1]},
+        **{
+            compensation: {"job_type.$": "$.job_type", "forgotten.$": "$.forgotten", "failure.$": "$.failure"}
+            for compensation in rollback(job_type)[:-1]
+        },
         CLOSING: of_the_job | {"failure.$": "$.failure"},
     }.get(name, {})
     if name != FIRST:

@@ -30,6 +30,8 @@ class Ending(NamedTuple):
     is_opened: bool
     is_rolled_back: bool
     """Whether a rollback has begun."""
+    is_compensated: bool
+    """Whether the ledger has the record of any compensation."""
     error_type: str | None
     message: str | None
     """The first cause."""
@@ -123,10 +125,15 @@ def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object)
     ending = cast("Ending", control.fetch_one(Ending, *sent, QUERIES["find_ending"], job_id=job_id, **parameters))
     if ending.leftovers or not ending.begun or ending.job_type is None:
         return ending
+    with_effect = undoable(ending.job_type)
+    return ending._replace(unknown=[f"{stage} was not undone" for stage in ending.begun if stage in with_effect])
+
+
+def undoable(job_type: "JobType") -> list[str]:
+    """Return the stages of a type that have a compensation."""
     from provisioning.jobs.registry import DECLARATIONS
 
-    with_effect = {str(step.stage) for step in DECLARATIONS[ending.job_type].steps if step.undone_by is not None}
-    return ending._replace(unknown=[f"{stage} was not undone" for stage in ending.begun if stage in with_effect])
+    return [str(step.stage) for step in DECLARATIONS[job_type].steps if step.undone_by is not None]
 
 
 def find_told(control: ControlPlane, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending:

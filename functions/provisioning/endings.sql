@@ -8,7 +8,7 @@ WITH leftovers (leftover, is_known) AS (
     FROM control_plane.tenants
     WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
     UNION ALL
-    SELECT service || ' registration of ' || tenant_id, true
+    SELECT service || ' registration of ' || tenant_id, status = 'registered'
     FROM control_plane.service_registrations WHERE job_id = %(job_id)s AND status <> 'removed'
     UNION ALL
     SELECT count(*) || ' API keys of ' || tenant_id, true
@@ -25,9 +25,18 @@ WITH leftovers (leftover, is_known) AS (
         WHERE job_id = %(job_id)s AND action = 'compensated'
         ORDER BY details -> 'stages', id DESC
     ) AS latest, jsonb_array_elements_text(latest.details -> 'unknown') AS unknown
+    UNION ALL
+    -- The records of this job were lost, and so were those of its compensations.
+    SELECT jsonb_array_elements_text(leftovers), false
+    FROM control_plane.jobs
+    WHERE job_id = %(job_id)s AND payload IS NULL AND status = 'rollback_incomplete'
+        AND NOT EXISTS (SELECT FROM control_plane.audit_log WHERE job_id = %(job_id)s AND action = 'compensated')
 )
 SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.status AS outcome,
        jobs.payload IS NOT NULL AS is_opened, jobs.rollback_started_at IS NOT NULL AS is_rolled_back,
+       EXISTS (
+           SELECT FROM control_plane.audit_log
+           WHERE audit_log.job_id = asked.job_id AND action = 'compensated') AS is_compensated,
        jobs.last_error_type AS error_type, jobs.last_error_message AS message, jobs.failed_stage AS stage, step.attempt,
        step.error_message AS stage_message,
        ARRAY(

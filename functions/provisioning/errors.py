@@ -18,6 +18,7 @@ class ErrorType(StrEnum):
     RESOURCE_CONFLICT = "RESOURCE_CONFLICT"
     JOB_CLOSED = "JOB_CLOSED"
     EXECUTION_STOPPED = "EXECUTION_STOPPED"
+    RECORD_LOST = "RECORD_LOST"
     MISCONFIGURED = "MISCONFIGURED"
     DATABASE_CREATION_FAILED = "DATABASE_CREATION_FAILED"
     SCHEMA_CREATION_FAILED = "SCHEMA_CREATION_FAILED"
@@ -119,6 +120,12 @@ class JobClosed(PermanentError):
     """This attempt is superseded: the job has ended or is rolling back, or a later attempt has taken over the stage."""
 
     error_type = ErrorType.JOB_CLOSED
+
+
+class RecordLost(PermanentError):
+    """The control plane was failed over or restored, and has lost a record that no later attempt can make again."""
+
+    error_type = ErrorType.RECORD_LOST
 
 
 class Misconfigured(PermanentError):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from provisioning import configuration
 from provisioning.control_plane.records import Cluster
+from provisioning.errors import RecordLost
 
 LENGTH = 20
 
@@ -65,6 +66,13 @@ class Tenant(NamedTuple):
     """What "Create tenant schema" returns once the schema exists."""
     created_at: datetime
     removed_at: datetime | None = None
+
+    @property
+    def recorded_secret(self) -> str:
+        """The ARN of its secret, for a stage after "Create tenant database", which records it. Raise RecordLost."""
+        if self.secret_arn is None:
+            raise RecordLost(f"the control plane has lost the record of tenant {self.tenant_id}'s secret")
+        return self.secret_arn
 
     @property
     def names(self) -> TenantNames:

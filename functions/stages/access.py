@@ -69,7 +69,7 @@ def open_again(attempt: Attempt) -> Output:
 
 def open_as_before(rollback: Rollback) -> Undone:
     """Open the tenant that this job has closed, or has begun to close."""
-    tenant, refused = _changed(rollback)
+    tenant, refused = _changed(rollback, "suspended")
     if tenant is None:
         return Undone([], refused)
     access.open_again(rollback.control, tenant, rollback.job_id, rollback.check)
@@ -80,7 +80,7 @@ def open_as_before(rollback: Rollback) -> Undone:
 
 def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
     """Close the tenant that this job has opened, or has begun to open, before the monotonic time ends_at."""
-    tenant, refused = _changed(rollback)
+    tenant, refused = _changed(rollback, "active")
     if tenant is None:
         return Undone([], refused)
     access.close(rollback.control, tenant, rollback.job_id, rollback.check, ends_at)
@@ -89,18 +89,26 @@ def close_as_before(rollback: Rollback, ends_at: float) -> Undone:
     return Undone(rollback.removed)
 
 
-def _changed(rollback: Rollback) -> tuple[Tenant | None, list[str]]:
-    """Return the tenant whose access this job was the last to change, or None and what is unknown, if anything."""
+def _changed(rollback: Rollback, done: str) -> tuple[Tenant | None, list[str]]:
+    """Return the tenant whose access this job was the last to change, or None and what is unknown, if anything.
+
+    The job changes it to the state `done`. If the control plane has no record of that, it may have lost it, and the
+    register is asked. A tenant that is open can be closed again without such a record.
+    """
     control, job_id = rollback.control, rollback.job_id
     tenant = suspensions.tenant_of(control, job_id)
     kept = suspensions.find(control, tenant.tenant_id) if tenant is not None else None
-    if tenant is None or kept is None or kept.job_id != job_id:
-        return None, [] if rollback.is_known else witness.changed_in_registers(rollback)
-    if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback, [tenant.cluster]):
-        return None, [f"the register does not say that this job is changing tenant {tenant.tenant_id}"]
-    return tenant, []
+    if tenant is not None and kept is not None and kept.job_id == job_id:
+        if rollback.is_forgotten and tenant.tenant_id not in witness.changing(rollback, done):
+            return None, [f"the register does not say that this job is changing tenant {tenant.tenant_id}"]
+        return tenant, []
+    if not rollback.has_begun:
+        return None, []
+    if tenant is not None and done == "active" and tenant.tenant_id in witness.changing(rollback, done):
+        return tenant, []
+    return None, witness.changed_in_registers(rollback, done)
 
 
 def _record_state(rollback: Rollback, tenant: Tenant, state: str) -> None:
     holder = register.holder_of(rollback.control, rollback.job_id, tenant.project_id)
-    sessions.on(tenant.cluster, lambda session: register.record_state(session, tenant.names, holder, state))
+    register.record_state(sessions.kept(tenant.cluster), tenant.names, holder, state)

@@ -34,16 +34,26 @@ def finalize(event: Event, context: LambdaContext) -> Output:
         Stage.FINALIZING,
         event,
         context,
-        action=lambda attempt: prove(attempt, ends_at),
+        action=lambda attempt: prove_all(attempt, ends_at),
         failure=FinalizationFailed,
     )
+
+
+def prove_all(attempt: Attempt, ends_at: float) -> Output:
+    """Prove that the job's work holds. Of a job whose ledger has lost a stage, that is the reason for its failure."""
+    try:
+        return prove(attempt, ends_at)
+    except FinalizationFailed:
+        attempt.check_ledger()
+        raise
 
 
 def prove(attempt: Attempt, ends_at: float) -> Output:
     """Record the job's success and its project's declared status, once every proof has passed.
 
     In one transaction. The register is updated before: it is the witness of the tenant's state if the control plane
-    loses its last commit. Raise FinalizationFailed, naming the proof, if one does not pass.
+    loses its last commit. Raise FinalizationFailed, naming the proof, if one does not pass, and RecordLost if the
+    control plane has lost what an earlier stage recorded.
     """
     job, declared = attempt.job, DECLARATIONS[attempt.job.job_type]
     if declared.on_success is not ProjectStatus.ACTIVE:
@@ -51,15 +61,14 @@ def prove(attempt: Attempt, ends_at: float) -> Output:
         return attempt.complete()
     makes_keys = Stage.GENERATING_API_KEYS in declared.states
     of_keys = {job.tenant.names.api_keys_secret(job.job_id): API_KEYS} if makes_keys else {}
-    credentials, *raw_keys = secrets.read_all_recorded({str(job.tenant.secret_arn): CREDENTIALS, **of_keys})
+    credentials, *raw_keys = secrets.read_all_recorded({job.tenant.recorded_secret: CREDENTIALS, **of_keys})
     at_least = schema.newest_version() if makes_keys else int((job.tenant.prepared or {}).get("version", 0))
-    prove_database(credentials, at_least)
     prove_services(job, ends_at)
     if not makes_keys:
-        record_changed(attempt, "active")
+        record_changed(attempt, "active", lambda _session, _tenant: prove_database(credentials, at_least))
         return attempt.complete()
     prove_api_keys(attempt, raw_keys[0])
-    record_state(attempt, "active")
+    record_state(attempt, "active", lambda _session: prove_database(credentials, at_least))
     return attempt.complete(QUERIES["record_provisioned"], database=job.tenant.names.database, schema=schema.SCHEMA)
 
 
@@ -113,9 +122,7 @@ def prove_api_keys(attempt: Attempt, document: dict[str, Any]) -> None:
         raise FinalizationFailed(f"{len(proven)} of {job.payload.api_key_count} API keys match their hashes")
 
 
-def record_changed(
-    attempt: Attempt, state: str, proof: Callable[[Connection, Tenant], None] = lambda _session, _tenant: None
-) -> None:
+def record_changed(attempt: Attempt, state: str, proof: Callable[[Connection, Tenant], None]) -> None:
     """Record in the register the new state of a live tenant, once the proof on the cluster has passed.
 
     Under the tenant's lock, so that an attempt that resumes after its job's rollback overwrites nothing.
@@ -130,10 +137,12 @@ def record_changed(
     sessions.release(record_state(attempt, state, check))
 
 
-def record_state(
-    attempt: Attempt, state: str, check: Callable[[Connection], None] = lambda _session: None
-) -> Connection:
-    """Record in the register that this job is done with its tenant, and return the session that was checked."""
+def record_state(attempt: Attempt, state: str, check: Callable[[Connection], None]) -> Connection:
+    """Record in the register that this job is done with its tenant, and return the session that was checked.
+
+    What is checked and the record go over one session. If that is lost, the cluster may have lost commits with it, and
+    the check is repeated over a new one.
+    """
     tenant = attempt.job.tenant
     holder = register.holder_of(attempt.control, attempt.job.job_id, attempt.job.project_id)
 

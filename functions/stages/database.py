@@ -58,15 +58,23 @@ def create(attempt: Attempt) -> Output:
 def drop(rollback: Rollback) -> Undone:
     """Remove every tenant that the control plane holds for this job, and the one in the execution's state.
 
-    A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job.
+    A tenant whose row is gone is looked for in the registers, and removed only where one gives it to this job. Where no
+    register and no cluster has any trace of it, only its secrets are looked for.
     """
     if refused := witness.refusals(rollback):
         return Undone([], refused)
-    unknown: list[str] = []
     held = holding.held_by(rollback.control, rollback.job_id)
-    found, unclaimed = witness.found_in_registers(rollback)
-    unknown += unclaimed
-    for tenant in [*held, *(one for one in found if one not in held)]:
+    found = witness.found_in_registers(rollback)
+    unknown = [*found.unknown]
+    if found.nowhere is not None:
+        rollback.removed.extend(removing.remove_secrets(found.nowhere, rollback.job_id))
+    for tenant in found.tenants:
+        # Imported here, because only a lost job needs it. What another compensation recorded of registrations may be
+        # lost, too, so reconcile asks the services again.
+        from provisioning.services import registrations
+
+        registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
+    for tenant in [*held, *(one for one in found.tenants if one not in held)]:
         removal = removing.remove(
             rollback.control,
             tenant,

@@ -67,8 +67,10 @@ def close(control: ControlPlane, event: Event) -> Output:
         if job is not None and (answer := _refusal(job, caught, event) or _success(job)):
             control.execute(COMMIT)
             return answer
-        # A job that reached no cluster holds nothing that has to be removed.
-        before = endings.find(control, job_id, holding.QUERIES["record_unused"])
+        # A job that reached no cluster holds nothing that has to be removed. That is only known of one that failed in
+        # its first stage: the ledger may have lost that another stage has begun.
+        unused = [holding.QUERIES["record_unused"]] if caught.stage == Stage.INITIALIZING else []
+        before = _with_lost_records(endings.find(control, job_id, *unused), caught, event["tenant_id"])
         failure = _first_failure(control, before, caught)
         outcome = _outcome(before)
         ending = endings.find(
@@ -85,6 +87,7 @@ def close(control: ControlPlane, event: Event) -> Output:
             error_type=str(failure.error_type),
             error_message=failure.message,
             leftovers=json.dumps(before.leftovers),
+            undoable=endings.undoable(event["job_type"]),
         )
     return {"outcome": outcome, "error": caught.error, "cause": ending.text, "result": {}}
 
@@ -120,6 +123,19 @@ def _success(job: _Job) -> Output | None:
 
 def _refused(error: str, cause: str) -> Output:
     return {"outcome": "refused", "error": error, "cause": cause, "result": {}}
+
+
+def _with_lost_records(before: endings.Ending, caught: Failure, tenant_id: str | None) -> endings.Ending:
+    """Return the ending with what the control plane has lost.
+
+    A job that failed after it was opened has run its compensations: without any record of them nobody knows what they
+    did.
+    """
+    is_lost = tenant_id is not None and caught.stage != Stage.INITIALIZING
+    if before.is_opened or before.is_compensated or not is_lost:
+        return before
+    lost = f"tenant {tenant_id}: the control plane has lost the records of this job"
+    return before._replace(unknown=sorted({*before.unknown, lost}))
 
 
 def _first_failure(control: ControlPlane, before: endings.Ending, caught: Failure) -> Failure:

@@ -40,6 +40,14 @@ ON CONFLICT (job_id) DO UPDATE
         completed_at = coalesce(job.completed_at, EXCLUDED.completed_at)
     WHERE job.status <> 'succeeded' AND job.job_type = EXCLUDED.job_type;
 
+-- Nothing is left of a job that is rolled back, although the record of a compensation may be lost.
+UPDATE control_plane.provisioning_steps AS step
+SET status = 'compensated', completed_at = clock_timestamp()
+FROM control_plane.jobs
+WHERE step.job_id = %(job_id)s AND %(status)s = 'rolled_back' AND step.stage = ANY (%(undoable)s)
+    AND step.status IN ('running', 'succeeded', 'failed')
+    AND jobs.job_id = step.job_id AND jobs.job_type = %(job_type)s;
+
 UPDATE control_plane.provisioning_steps AS step
 SET status = 'failed', completed_at = clock_timestamp(), error_type = %(error_type)s, error_message = %(error_message)s
 FROM control_plane.jobs

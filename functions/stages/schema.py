@@ -28,5 +28,5 @@ def create(attempt: Attempt) -> Output:
     tenant = attempt.job.tenant
     prepared = tenant.prepared
     if prepared is None:
-        prepared = making.make_schema(tenant, secrets.read_recorded(str(tenant.secret_arn), CREDENTIALS))
+        prepared = making.make_schema(tenant, secrets.read_recorded(tenant.recorded_secret, CREDENTIALS))
     return attempt.succeed(prepared, QUERIES["record_schema"], version=prepared["version"], prepared=prepared)

@@ -98,13 +98,15 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
 def deregister(rollback: Rollback, ends_at: float) -> Undone:
     """Remove the registrations that this job declared, and then record that in the control plane.
 
-    The declarations of a tenant that only a register knows are lost, so every service is asked.
+    The control plane may have lost declarations. So once any may have been made, every service that the job wants is
+    asked about a tenant that the register gives to this job, and every service about one that only a register knows.
     """
     if refused := witness.refusals(rollback):
         return Undone([], refused)
-    found, _ = witness.found_in_registers(rollback)
-    for tenant in found:
+    for tenant in witness.found_in_registers(rollback).tenants:
         registrations.record_possible(rollback.control, tenant.tenant_id, rollback.job_id)
+    if rollback.has_begun:
+        registrations.record_wanted(rollback.control, rollback.job_id, lambda: witness.named(rollback))
     declared = registrations.of_job(rollback.control, rollback.job_id)
     left = [one.service for one in declared]
     for one, existed in registrations.remove(rollback.control, declared, ends_at):
@@ -140,19 +142,25 @@ def _change(
     def act(attempt: Attempt) -> Output:
         return attempt.succeed({"services": dict(changes[0](attempt.control, attempt.job.tenant.tenant_id, ends_at))})
 
-    def undo_with(change: Change, rollback: Rollback) -> Undone:
-        tenant = suspensions.tenant_of(rollback.control, rollback.job_id) if rollback.has_begun else None
-        for service, what in change(rollback.control, tenant.tenant_id, ends_at) if tenant is not None else ():
-            rollback.removed.extend([f"{service} {what}"] if what != registrations.KEPT else [])
+    def undo_with(change: Change, undone: Stage, rollback: Rollback) -> Undone:
+        if not rollback.has_begun:
+            return Undone([])
+        done = "suspended" if undone is Stage.SUSPENDING_SERVICES else "active"
+        tenant = suspensions.tenant_of(rollback.control, rollback.job_id)
+        for tenant_id in [tenant.tenant_id] if tenant is not None else witness.changing(rollback, done):
+            for service, what in change(rollback.control, tenant_id, ends_at):
+                rollback.removed.extend([f"{service} {what}"] if what != registrations.KEPT else [])
         return Undone(rollback.removed)
 
     if stage not in DECLARATIONS[event["job_type"]].states:
-        return run_compensation([opposite], event, context, compensation=lambda back: undo_with(changes[0], back))
+        return run_compensation(
+            [opposite], event, context, compensation=lambda back: undo_with(changes[0], opposite, back)
+        )
     return run_stage(
         stage,
         event,
         context,
         action=act,
-        compensation=lambda rollback: undo_with(changes[1], rollback),
+        compensation=lambda rollback: undo_with(changes[1], stage, rollback),
         failure=ServiceRegistrationFailed,
     )

@@ -38,6 +38,8 @@ class Point:
     function: str
     number: int
     what: str
+    database: str = ""
+    """The database that it goes to; empty for what is not PostgreSQL."""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -107,6 +109,7 @@ class Boundary:
                 f"connect to {'tenant' if arguments['dbname'].startswith('tenant_') else arguments['dbname']}",
                 lambda: connect(connection_factory=_Connection, **arguments),
                 lambda: psycopg2.OperationalError("could not connect"),
+                arguments["dbname"],
             )
 
         def request_watched(pool: Any, method: str, url: str, **arguments: Any) -> Any:
@@ -158,13 +161,13 @@ class Boundary:
             self._active[job_id] -= 1
             self._lock.notify_all()
 
-    def _operate(self, what: str, effect: Callable[[], Any], lose: Callable[[], Exception]) -> Any:
+    def _operate(self, what: str, effect: Callable[[], Any], lose: Callable[[], Exception], database: str = "") -> Any:
         invocation = cast("Invocation | None", getattr(_current, "invocation", None))
         intercept = self._intercepts.get(invocation.job_id) if invocation is not None else None
         if invocation is None or intercept is None:
             return effect()
         invocation.operations += 1
-        point = Point(invocation.function, invocation.operations, what)
+        point = Point(invocation.function, invocation.operations, what, database)
         return intercept(invocation, point, Operation(what, effect, lose))
 
 
@@ -199,7 +202,7 @@ def _operate_on(connection: Connection, what: str, effect: Callable[[], Any]) ->
 
     # A warm environment keeps its connection after the watch has ended.
     operate = vars(_Connection).get("operate")
-    return operate.__func__(what, effect, lose) if operate is not None else effect()
+    return operate.__func__(what, effect, lose, connection.info.dbname) if operate is not None else effect()
 
 
 _classes: dict[type, type] = {}

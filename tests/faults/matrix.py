@@ -27,7 +27,7 @@ from tests.faults.boundary import Boundary
 from tests.faults.cells import Cell, Laboratory, Verdict
 from tests.faults.faults import Fault
 from tests.faults.kinds import JOBS, SIZE_WITHOUT_POOL
-from tests.faults.sampling import sample
+from tests.faults.sampling import One, sample
 
 TIME_SCALE = 1 / 1500
 TIMEOUT_SCALE = 1 / 15
@@ -48,7 +48,7 @@ class Choice:
     seed: int
     only: str
 
-    def of(self, cells: list[Cell]) -> list[Cell]:
+    def of(self, cells: list[One]) -> list[One]:
         """Return the chosen cells; the same ones in every process."""
         chosen = [cell for cell in cells if self.only in cell.name]
         return chosen if self.sample is None else sample(chosen, self.sample, self.seed)

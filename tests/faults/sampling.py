@@ -1,13 +1,24 @@
 """The choice of a sample of the matrix's cells."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Protocol, TypeVar
 
-from tests.faults.cells import Cell
+
+class Choosable(Protocol):
+    """What a sample is taken of."""
+
+    @property
+    def kind(self) -> Hashable: ...
+    @property
+    def name(self) -> str: ...
 
 
-def sample(cells: Sequence[Cell], at_most: int, seed: int) -> list[Cell]:
-    """Return a seeded sample that has a cell of every kind (job type, stage and fault), in the order of the cells.
+One = TypeVar("One", bound=Choosable)
+
+
+def sample(cells: Sequence[One], at_most: int, seed: int) -> list[One]:
+    """Return a seeded sample that has a cell of every kind, in the order of the cells.
 
     The sample is the same in every process. Raise ValueError if there are more kinds than cells in the sample.
     """

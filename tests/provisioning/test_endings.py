@@ -18,6 +18,7 @@ ROLLED_BACK = Ending(
     outcome="rolled_back",
     is_opened=True,
     is_rolled_back=True,
+    is_compensated=True,
     error_type="TIMEOUT",
     message="the disk is full",
     stage="creating_schema",

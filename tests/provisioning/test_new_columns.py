@@ -53,7 +53,7 @@ VALUES: dict[str, object] = {
     ),
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
     **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
-    **{name: [name] for name in ("removed", "unknown", "stages", "undone", "keys", "logins")},
+    **{name: [name] for name in ("removed", "unknown", "stages", "services", "undone", "undoable", "keys", "logins")},
     "job_type": "provision_project",
     "cluster_id": "c-1",
     "region": "us-east-1",

@@ -72,7 +72,9 @@ def roll_back(job: StagedJob) -> None:
 def refuse_compensations(job: StagedJob) -> None:
     """Begin every compensation of a job, and let each fail before it has undone anything."""
     for stages in DECLARATIONS[job.job_type].compensations.values():
-        begun = rollbacks.begin(job.job_id, job.job_type, stages, 60, tenant_id=job.tenant_id)
+        begun = rollbacks.begin(
+            job.job_id, job.job_type, stages, 60, failed_stage="finalizing", tenant_id=job.tenant_id
+        )
         assert begun is not None
         begun.fail(RollbackFailed("refused"))
         locks.release(begun.control)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -69,6 +69,8 @@ class StagedJob:
     payload: dict[str, Any]
     tenant_id: str | None = None
     job_type: JobType = PROVISION_PROJECT.job_type
+    failure: dict[str, Any] = field(default_factory=dict)
+    """Empty, as that of an execution that was stopped."""
 
     @property
     def project_id(self) -> str:
@@ -82,7 +84,8 @@ class StagedJob:
 
     def run(self, handler: Handler, **event: Any) -> Output:
         """Invoke a handler for this job. A tenant_id in its answer replaces the one in the state."""
-        state = {"job_type": self.job_type, "job_id": self.job_id, "tenant_id": self.tenant_id, "forgotten": False}
+        state: dict[str, Any] = {"job_type": self.job_type, "job_id": self.job_id, "tenant_id": self.tenant_id}
+        state |= {"forgotten": False, "failure": self.failure}
         answer = handler({**state, **event}, Context())
         self.tenant_id = answer.get("tenant_id", self.tenant_id)
         return answer

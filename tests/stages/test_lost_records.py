@@ -84,6 +84,7 @@ def lost(stack: Stack, project_id: str) -> StagedJob:
 
 
 def test_the_tenant_of_the_state_is_found_in_the_register_and_removed(stack: Stack, lost: StagedJob) -> None:
+    lost.run(deregister_services)
     assert lost.run(drop_database) == {
         "removed": [lost.names.database, lost.names.login_role, lost.names.owner_role, lost.names.secret],
         "unknown": [],

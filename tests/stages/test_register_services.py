@@ -30,6 +30,14 @@ def job(project_id: str) -> StagedJob:
 
 
 @pytest.fixture
+def of_auth(project_id: str) -> StagedJob:
+    """A job that wants only one service."""
+    job = open_job(project_id, "auth")
+    job.run(create_database)
+    return job
+
+
+@pytest.fixture
 def programmable(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
     """Every service, as one with configured answers."""
     with ProgrammableService() as service:
@@ -95,13 +103,13 @@ def test_a_registration_is_a_put_with_its_key_and_the_services_own_token(
     }
 
 
-def test_the_removal_is_a_delete_with_the_same_key(job: StagedJob, programmable: ProgrammableService) -> None:
+def test_the_removal_is_a_delete_with_the_same_key(of_auth: StagedJob, programmable: ProgrammableService) -> None:
     programmable.will(answer(201, TENANT), answer(204))
-    job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
+    of_auth.run(register_auth)
+    assert of_auth.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
     _, request = programmable.requests
-    assert (request.method, request.path) == ("DELETE", f"/auth/tenants/{job.tenant_id}")
-    assert request.headers["Idempotency-Key"] == key_of(job, "auth")
+    assert (request.method, request.path) == ("DELETE", f"/auth/tenants/{of_auth.tenant_id}")
+    assert request.headers["Idempotency-Key"] == key_of(of_auth, "auth")
 
 
 def test_a_second_delivery_returns_what_was_recorded_and_asks_nobody(
@@ -155,7 +163,8 @@ def test_a_time_that_is_none_is_the_services_fault_and_in_no_row(
     assert (row["status"], row["registered_at"]) == ("intended", None)
 
 
-def test_a_registration_that_somebody_else_made_is_a_conflict_and_stays(stack: Stack, job: StagedJob) -> None:
+def test_a_registration_that_somebody_else_made_is_a_conflict_and_stays(stack: Stack, of_auth: StagedJob) -> None:
+    job = of_auth
     stack.services.store.register("auth", str(job.tenant_id), job.project_id, "somebody-elses-key", "http://auth")
     before = look(stack, job.project_id).registrations
     with pytest.raises(ResourceConflict, match="another registration of this tenant"):
@@ -203,19 +212,39 @@ def test_removing_twice_or_before_anything_was_made_is_fine(job: StagedJob) -> N
 
 
 def test_a_service_that_knows_nothing_of_the_tenant_counts_as_done(
-    stack: Stack, job: StagedJob, programmable: ProgrammableService
+    stack: Stack, of_auth: StagedJob, programmable: ProgrammableService
 ) -> None:
     programmable.will(answer(201, TENANT), answer(404))
-    job.run(register_auth)
-    assert job.run(deregister_services) == {"removed": [], "unknown": []}
-    assert statuses(look(stack, job.project_id)) == {"auth": "removed"}
+    of_auth.run(register_auth)
+    assert of_auth.run(deregister_services) == {"removed": [], "unknown": []}
+    assert statuses(look(stack, of_auth.project_id)) == {"auth": "removed"}
 
 
-def test_only_what_was_declared_is_asked_for_its_removal(job: StagedJob, programmable: ProgrammableService) -> None:
+def test_only_services_that_the_job_wants_are_asked_for_its_removal(
+    of_auth: StagedJob, programmable: ProgrammableService
+) -> None:
     programmable.will(answer(201, TENANT), answer(204))
-    job.run(REGISTER["storage"])
-    job.run(deregister_services)
-    assert [request.path.split("/")[1] for request in programmable.requests] == ["storage", "storage"]
+    of_auth.run(register_auth)
+    of_auth.run(deregister_services)
+    assert [request.path.split("/")[1] for request in programmable.requests] == ["auth", "auth"]
+
+
+def test_no_service_is_asked_by_a_job_that_failed_before_any_registration(
+    job: StagedJob, programmable: ProgrammableService
+) -> None:
+    job.failure = {"creating_schema": {"Error": "SchemaCreationFailed", "Cause": "{}"}}
+    assert job.run(deregister_services) == {"removed": [], "unknown": []}
+    assert programmable.requests == []
+
+
+def test_every_wanted_service_is_asked_once_the_execution_has_reached_any(
+    job: StagedJob, programmable: ProgrammableService
+) -> None:
+    """The ledger may have lost what the registrations declared."""
+    programmable.will(*[answer(204)] * len(SERVICES))
+    job.failure = {"generating_api_keys": {"Error": "StageCrashed", "Cause": "{}"}}
+    assert sorted(job.run(deregister_services)["removed"]) == [f"{name} registration" for name in sorted(SERVICES)]
+    assert {request.method for request in programmable.requests} == {"DELETE"}
 
 
 def test_one_service_that_does_not_answer_keeps_no_other_from_being_asked(stack: Stack, job: StagedJob) -> None:

@@ -71,6 +71,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is its creator: the bootstrap
 -- superuser, which has the lowest oid, is the grantor of a creator's membership in its role.
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
+       (SELECT is_changing OR state = 'suspended' FROM register.tenants WHERE tenant_id = {tenant_id}) AS may_be_closed,
        (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
        coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,
        (
@@ -91,7 +92,7 @@ WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND {job
 RETURNING tenant_id;
 
 -- name: find_registered
-SELECT tenant_id, job_id, project_id, state, CASE WHEN is_changing THEN access_job_id END AS changing_job_id
+SELECT tenant_id, job_id, project_id, state, access_job_id, is_changing
 FROM register.tenants
 WHERE control_plane_id = {control_plane_id} AND (tenant_id = {tenant_id} OR {job_id} IN (job_id, access_job_id))
 ORDER BY tenant_id;

@@ -36,6 +36,8 @@ class Found(NamedTuple):
     administrator: str | None
     """The creator of the owner role, if the role exists."""
     free_creator: str | None
+    may_be_closed: bool | None
+    """Whether a job was changing the access to it before, or has closed it."""
 
     @property
     def database_exists(self) -> bool:
@@ -50,8 +52,10 @@ class Registered(NamedTuple):
     job_id: str | None
     project_id: str | None
     state: str
-    changing_job_id: str | None
-    """The job that is changing the access to it."""
+    access_job_id: str | None
+    """The job that was the last to change the access to it."""
+    is_changing: bool
+    """Whether that job is still doing so."""
 
     @property
     def is_live(self) -> bool:

@@ -59,6 +59,18 @@ def on(cluster: Cluster, first: Callable[[Connection], Answer]) -> tuple[Connect
         raise
 
 
+def kept(cluster: Cluster) -> Connection:
+    """Return this environment's session on the cluster, to continue what an earlier round trip began.
+
+    Over a new session nothing would prove that the cluster still has it. Raise psycopg2.OperationalError if the session
+    is lost.
+    """
+    session = cast("dict[str, Connection]", _environment.__dict__.get("sessions", {})).get(cluster.cluster_id)
+    if session is None or session.closed:
+        raise psycopg2.OperationalError("the session on the cluster is lost")
+    return session
+
+
 def release(session: Connection) -> None:
     """Release every lock of the session; a lost session holds none. Raise psycopg2.Error."""
     if not session.closed:

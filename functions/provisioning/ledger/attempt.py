@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane, locks
-from provisioning.errors import JobClosed, ProvisioningError, StageInProgress
+from provisioning.errors import JobClosed, ProvisioningError, RecordLost, StageInProgress
 from provisioning.identity import tenant_from
 from provisioning.ledger.job import Job
 from provisioning.queries import Query
@@ -74,13 +74,17 @@ class Status(NamedTuple):
     is_rolling_back: bool
     is_known: bool
     has_begun: bool
-    """Whether any of the stages asked for has had an attempt."""
+    """Whether any of the stages asked for may have had an attempt."""
     is_old: bool
     """Whether Step Functions may have forgotten the job's execution, and describe another one of its name."""
 
 
 class _Current(NamedTuple):
     attempt: int
+
+
+class _Missing(NamedTuple):
+    stages: str
 
 
 class _Finished(NamedTuple):
@@ -116,12 +120,24 @@ class Attempt(NamedTuple):
     def complete(self, result: Query = QUERIES["record_result"], **parameters: object) -> dict[str, Any]:
         """Record the success of the last stage and of the job, and give its project the declared status.
 
-        Return the job's result, which the query composes: by default from the outputs of its stages. Raise JobClosed,
-        with nothing recorded, if the job is rolling back.
+        Return the job's result, which the query composes: by default from the outputs of its stages. With nothing
+        recorded, raise JobClosed if the job is rolling back, and RecordLost if the ledger does not have every other
+        stage as succeeded or skipped.
         """
         records = [QUERIES[name] for name in COMPLETION]
-        finished = self._finish((result, QUERIES["record_success"], *records), output=None, **parameters)
+        sent = (QUERIES["record_missing"], result, QUERIES["record_success"], *records)
+        try:
+            finished = self._finish(sent, output=None, **parameters)
+        except JobClosed:
+            self.check_ledger()
+            raise
         return cast("dict[str, Any]", finished.result)
+
+    def check_ledger(self) -> None:
+        """Raise RecordLost if the ledger of a running job lacks the success of any other stage: for the last one."""
+        missing = self.control.fetch_one(_Missing, QUERIES["record_missing"], **self._key)
+        if missing is not None and missing.stages:
+            raise RecordLost(f"the control plane has lost the record of {missing.stages}")
 
     def fail(self, error: ProvisioningError) -> None:
         """Record the error, unless a later attempt has superseded this one."""
@@ -180,5 +196,7 @@ def begin(job_id: str, stage: Stage, seconds: float, intent: Intent | None) -> A
 
 def was_rolled_back(job_id: str) -> bool:
     """Return whether the job was rolled back or is being rolled back. Call it only after the attempt is over."""
-    job = control_plane.connect().fetch_one(Status, QUERIES["find_job_status"], job_id=job_id, stages=[])
+    job = control_plane.connect().fetch_one(
+        Status, QUERIES["find_job_status"], job_id=job_id, stages=[], failed_stage=""
+    )
     return job is not None and job.status != "succeeded" and job.is_rolling_back

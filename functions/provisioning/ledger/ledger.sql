@@ -5,6 +5,7 @@
 --
 --   provisioner.held      whether the session holds the locks that lock_keys has asked for    until it is set again
 --   provisioner.attempt   the number of the attempt that claim_stage has begun, or ''           until the transaction ends
+--   provisioner.missing   the stages that record_missing has found, or ''                     until the transaction ends
 --   provisioner.recorded  whether record_success has recorded the outcome: what follows in the  until it is set again
 --                         same transaction records its work only then
 --   provisioner.result    the job's result, as text that keeps the order of its fields          until it is set again
@@ -57,6 +58,15 @@ JOIN control_plane.jobs USING (job_id)
 WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s AND step.status = 'running'
     AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL;
 
+-- name: record_missing (job_id text, stage text)
+-- The stages of a running job, apart from this one, that have neither succeeded nor been skipped. The state machine gets
+-- to the last stage only when every other has succeeded, so the control plane has lost their records.
+SELECT set_config('provisioner.missing', coalesce(string_agg(step.stage, ', ' ORDER BY step.position), ''), true) AS stages
+FROM control_plane.provisioning_steps AS step
+JOIN control_plane.jobs USING (job_id)
+WHERE step.job_id = %(job_id)s AND step.stage <> %(stage)s AND step.status NOT IN ('succeeded', 'skipped')
+    AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL;
+
 -- name: record_success (job_id text, stage text, attempt integer, output jsonb)
 WITH succeeded AS (
     UPDATE control_plane.provisioning_steps AS step
@@ -66,7 +76,7 @@ WITH succeeded AS (
     JOIN control_plane.projects ON projects.project_id = jobs.project_id AND projects.job_id = jobs.job_id
         AND projects.status = jobs.status_while_running
     WHERE step.job_id = %(job_id)s AND step.stage = %(stage)s AND step.attempt = %(attempt)s
-        AND step.status = 'running'
+        AND step.status = 'running' AND coalesce(current_setting('provisioner.missing', true), '') = ''
         AND jobs.job_id = step.job_id AND jobs.status = 'running' AND jobs.rollback_started_at IS NULL
     RETURNING step.attempt
 ), recorded AS (
@@ -183,12 +193,21 @@ WHERE step.job_id = %(job_id)s AND step.status = 'running'
 -- The row of a job that never opened comes from its incomplete rollback or from the end of its execution, so such a job
 -- does not count as known. 90 days after its end Step Functions has forgotten an execution, and then describes another
 -- one of the same name.
+-- A stage may have begun if the job has reached it or a later one, according to the ledger or to the execution, which
+-- names the stage that failed: the ledger may have lost that it began. An execution that names none of the job's stages
+-- may have reached any.
 SELECT job_type, status, rollback_started_at IS NOT NULL AS is_rolling_back,
        payload IS NOT NULL OR status NOT IN ('stopped', 'rollback_incomplete') AS is_known,
-       EXISTS (
-           SELECT FROM control_plane.provisioning_steps AS step
-           WHERE step.job_id = jobs.job_id AND step.stage = ANY (%(stages)s) AND step.attempt > 0)
-           OR payload ->> 'retries' IS NOT NULL AS has_begun,
+       payload ->> 'retries' IS NOT NULL
+           OR NOT EXISTS (
+               SELECT FROM control_plane.provisioning_steps AS failed
+               WHERE failed.job_id = jobs.job_id AND failed.stage = %(failed_stage)s)
+           OR EXISTS (
+               SELECT FROM control_plane.provisioning_steps AS reached
+               WHERE reached.job_id = jobs.job_id AND (reached.attempt > 0 OR reached.stage = %(failed_stage)s)
+                   AND reached.position >= (
+                       SELECT min(position) FROM control_plane.provisioning_steps AS undone
+                       WHERE undone.job_id = jobs.job_id AND undone.stage = ANY (%(stages)s))) AS has_begun,
        coalesce(started_at < now() - interval '89 days', false) AS is_old
 FROM control_plane.jobs
 WHERE job_id = %(job_id)s;

@@ -35,7 +35,7 @@ class Rollback(NamedTuple):
     tenant_id: str | None = None
     """The tenant in the execution's state."""
     has_begun: bool = True
-    """Whether any of the stages has had an attempt, as far as the control plane knows."""
+    """Whether any of the stages may have had an attempt, as far as the control plane and the execution know."""
     is_forgotten: bool = False
     """Whether Step Functions has forgotten the job's execution, or may have: then only a register that names the job
     counts.
@@ -46,7 +46,7 @@ class Rollback(NamedTuple):
 
         Call it before every effect that no other lock guards. Raise ControlPlaneUnavailable.
         """
-        self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key)
+        self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key, failed_stage="")
 
     def finish(self, undone: Undone) -> None:
         """Record that nothing of these stages is left, and what was removed."""
@@ -71,17 +71,20 @@ def begin(
     stages: Sequence[Stage],
     seconds: float,
     *,
+    failed_stage: str,
     tenant_id: str | None = None,
     is_forgotten: bool = False,
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
+
+    The stage that failed is the last that the execution has reached; none is named by one that was stopped.
 
     Return None if there is nothing to undo: the job has succeeded, and its tenant is live. Raise StageInProgress while
     a forward attempt is in flight and within its time, and JobClosed, with nothing changed, for a job of another type:
     execution names are unique only within a state machine.
     """
     started = (QUERIES["record_rollback_started"], QUERIES["find_job_status"])
-    facts = {"job_id": job_id, "job_type": job_type, "stages": _names(stages)}
+    facts = {"job_id": job_id, "job_type": job_type, "stages": _names(stages), "failed_stage": failed_stage}
     job = control_plane.connect().fetch_one(Status, *started, **facts)
     if job is not None and job.job_type != job_type:
         raise JobClosed(f"the job is of type {job.job_type}: its own state machine rolls it back")
@@ -91,7 +94,7 @@ def begin(
     if control is None:
         raise StageInProgress(f"another attempt at {', '.join(stages)} is still running")
     if job is None:
-        return Rollback(control, stages, job_id, False, [], [], tenant_id, False, is_forgotten)
+        return Rollback(control, stages, job_id, False, [], [], tenant_id, True, is_forgotten)
     is_forgotten = is_forgotten or job.is_old
     return Rollback(control, stages, job_id, job.is_known, [], [], tenant_id, job.has_begun, is_forgotten)
 

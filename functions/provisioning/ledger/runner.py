@@ -9,7 +9,7 @@ import psycopg2
 
 from provisioning import postgres
 from provisioning.control_plane import locks
-from provisioning.errors import ProvisioningError, RollbackFailed, UnexpectedFailure
+from provisioning.errors import ProvisioningError, RecordLost, RollbackFailed, UnexpectedFailure
 from provisioning.ledger import attempt as attempts
 from provisioning.ledger import rollback as rollbacks
 from provisioning.ledger.attempt import Attempt, Intent, Recorded, Skipped
@@ -63,9 +63,15 @@ def run_stage(  # noqa: PLR0913 (each is a fact of the stage, by name)
         except BaseException as error:
             try:
                 if isinstance(error, Exception) and compensation is not None and attempts.was_rolled_back(job_id):
-                    seconds, tenant_id = _seconds_left(context), event.get("tenant_id")
-                    undone = rollbacks.begin(job_id, claim.job.job_type, [stage], seconds, tenant_id=tenant_id)
-                    _undo(undone, compensation)
+                    begun = rollbacks.begin(
+                        job_id,
+                        claim.job.job_type,
+                        [stage],
+                        _seconds_left(context),
+                        failed_stage=stage,
+                        tenant_id=event.get("tenant_id"),
+                    )
+                    _undo(begun, compensation)
             finally:
                 locks.release(claim.control)
             raise
@@ -86,6 +92,7 @@ def run_compensation(
             event["job_type"],
             stages,
             _seconds_left(context),
+            failed_stage=next(iter(event["failure"]), ""),
             tenant_id=event.get("tenant_id"),
             is_forgotten=event.get("forgotten") is True,
         )
@@ -124,7 +131,10 @@ def _undo(rollback: Rollback | None, compensation: Compensation) -> Undone:
     if rollback is None:
         return Undone([])
     try:
-        undone = compensation(rollback)
+        try:
+            undone = compensation(rollback)
+        except RecordLost as error:
+            undone = Undone([], [str(error)])
         rollback.finish(undone)
         return undone
     except Exception as error:

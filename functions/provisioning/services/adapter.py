@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import configuration, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import TENANT
-from provisioning.errors import Misconfigured, ServiceRegistrationFailed
+from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
@@ -65,11 +65,8 @@ class ServiceTenant:
 
     @property
     def secret_arn(self) -> str:
-        """Raise Misconfigured when the tenant has no secret."""
-        arn = self.job.tenant.secret_arn
-        if not arn:
-            raise Misconfigured("the tenant has no secret")
-        return arn
+        """Raise RecordLost when the control plane knows none."""
+        return self.job.tenant.recorded_secret
 
     @property
     def username(self) -> str:

@@ -41,6 +41,18 @@ def record_possible(control: ControlPlane, tenant_id: str, job_id: str) -> None:
             control.execute(QUERIES["record_possible_registration"], **facts)
 
 
+def record_wanted(control: ControlPlane, job_id: str, find_named: Callable[[], list[str]]) -> None:
+    """Record that the job's unfinished tenants may be registered with every service that the job wants.
+
+    If anything of that is not recorded yet, only for the tenants that `find_named` returns.
+    """
+    names = {"services": [str(one) for one in Service], "stages": [str(one.stage) for one in Service]}
+    undeclared = control.fetch_all(Registered, QUERIES["find_undeclared_registrations"], job_id=job_id, **names)
+    named = find_named() if undeclared else []
+    for one in (one for one in undeclared if one.tenant_id in named):
+        control.execute(QUERIES["record_possible_registration"], job_id=job_id, **one._asdict())
+
+
 def remove(control: ControlPlane, declared: Sequence[Registered], ends_at: float) -> Iterator[tuple[Registered, bool]]:
     """Remove registrations by that monotonic time, and yield each that is removed, with whether the service had it.
 

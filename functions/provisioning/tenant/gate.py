@@ -15,7 +15,7 @@ from provisioning.cluster import acting, register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ResourceConflict
+from provisioning.errors import RecordLost, ResourceConflict
 from provisioning.identity import Tenant
 from provisioning.queries import Query
 from provisioning.tenant.making import composed
@@ -151,16 +151,22 @@ def held(
 
     `check` runs once the lock is held, and raises if the attempt is superseded. `intend` records what is about to
     change, so that a compensation finds it: it gets the logins that can log in and the present access, and returns what
-    is recorded. Raise ResourceConflict if the register does not have the tenant as live, and psycopg2.Error.
+    is recorded. Raise ResourceConflict if the register does not have the tenant as live, RecordLost if the control
+    plane has lost the access that the tenant had, and psycopg2.Error.
     """
     names = tenant.names
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
     try:
         check()
-        kept = intend(find_logins(session, tenant), find_way_in(session, tenant))
+        way_in = find_way_in(session, tenant)
+        kept = intend(find_logins(session, tenant), way_in)
         found = register.claim_access(session, names, register.holder_of(control, job_id, tenant.project_id))
         if not found.is_ours:
             raise ResourceConflict(f"the register does not have tenant {tenant.tenant_id} as live")
+        # An earlier attempt has closed what can be closed, and what it had recorded before is gone.
+        let_in = {one.grantee for one in way_in.grants if one.privilege == "CONNECT"} - {session.info.user}
+        if found.may_be_closed and kept.way_in is None and not (kept.logins and let_in):
+            raise RecordLost(f"the control plane has lost the access that tenant {tenant.tenant_id} had before")
         with acting.joined(session, [names.owner_role, names.login_role]) as actors:
             yield Gate(session, tenant, kept, actors[names.owner_role])
         sessions.release(session)

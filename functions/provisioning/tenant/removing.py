@@ -81,23 +81,26 @@ def _remove(
     if not found.is_ours:
         holding.record_disputed(control, tenant)
         return f"the register gives tenant {tenant.tenant_id} to somebody else"
-    for secret in remove_secrets(tenant):
+    for secret in remove_secrets(tenant.names, tenant.job_id, removed_before=tenant.removed_at is not None):
         removed.append(secret)  # noqa: PERF402 (each at once, because the next may fail)
     holding.record_removed(control, tenant.tenant_id, found=bool(removed))
     return ""
 
 
-def remove_secrets(tenant: Tenant) -> Iterator[str]:
+def remove_secrets(names: TenantNames, job_id: str | None, *, removed_before: bool = False) -> Iterator[str]:
     """Remove the secrets of the tenant and of its job's API keys, verify that, and yield the names of those removed.
 
     Raise SecretsUnavailable.
     """
-    names = [tenant.names.secret]
-    if tenant.job_id is not None:
-        names.append(tenant.names.api_keys_secret(tenant.job_id))
-    for name in names:
-        if secrets.remove(name, removed_before=tenant.removed_at is not None):
+    for name in (names.secret, *([names.api_keys_secret(job_id)] if job_id is not None else [])):
+        if secrets.remove(name, removed_before=removed_before):
             yield name
+
+
+def find_left(session: Connection, names: TenantNames) -> list[str]:
+    """Return which of the tenant's database and roles exist on the cluster. Raise psycopg2.Error."""
+    found = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
+    return [one.name for one in found]
 
 
 def forget(control: ControlPlane, tenant: Tenant) -> None:
@@ -129,6 +132,5 @@ def _drop(session: Connection, names: TenantNames, found: Found, removed: list[s
             dropped = composed(names, QUERIES["drop_roles"], **existing)
             cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
             removed += roles
-    left = sessions.fetch_composed(session, _Name, composed(names, QUERIES["find_leftovers"]))
-    if left:
-        raise RollbackFailed(f"still there: {', '.join(one.name for one in left)}")
+    if left := find_left(session, names):
+        raise RollbackFailed(f"still there: {', '.join(left)}")

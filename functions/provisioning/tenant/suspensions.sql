@@ -2,7 +2,8 @@
 
 -- name: record_closing
 -- Before the first change. A tenant whose logins can log in is open, so what was recorded of an earlier suspension is
--- outdated. A tenant that this or an earlier attempt has begun to close keeps what was recorded first.
+-- outdated. A tenant that this or an earlier attempt has begun to close keeps what was recorded first, and so does one
+-- that this job has opened and is closing again.
 INSERT INTO control_plane.suspensions AS known (tenant_id, job_id, logins, connection_limit, allow_connections)
 SELECT %(tenant_id)s, %(job_id)s, %(logins)s, %(connection_limit)s, %(allow_connections)s
 FROM control_plane.projects WHERE projects.job_id = %(job_id)s
@@ -10,10 +11,11 @@ ON CONFLICT (tenant_id) DO UPDATE
     SET job_id = EXCLUDED.job_id, recorded_at = now(), restored_at = NULL,
         (logins, grants, connection_limit, allow_connections) = (
             SELECT EXCLUDED.logins, NULL::jsonb, EXCLUDED.connection_limit, EXCLUDED.allow_connections
-            WHERE EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL
+            WHERE EXCLUDED.logins <> '{}' OR (known.restored_at IS NOT NULL AND known.job_id <> EXCLUDED.job_id)
             UNION ALL
             SELECT known.logins, known.grants, known.connection_limit, known.allow_connections
-            WHERE NOT (EXCLUDED.logins <> '{}' OR known.restored_at IS NOT NULL));
+            WHERE NOT (
+                EXCLUDED.logins <> '{}' OR (known.restored_at IS NOT NULL AND known.job_id <> EXCLUDED.job_id)));
 
 -- name: find_suspension
 SELECT job_id, logins, grants, connection_limit, allow_connections

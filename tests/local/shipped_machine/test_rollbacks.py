@@ -66,7 +66,8 @@ def test_a_job_that_ended_badly_is_rolled_back(
 ) -> None:
     ended = rollback(status)
     assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Stopped", "Nothing is left.")
-    given = {"job_type": "provision_project", "job_id": job, "tenant_id": None, "forgotten": False}
+    given: dict[str, object] = {"job_type": "provision_project", "job_id": job, "tenant_id": None}
+    given |= {"forgotten": False, "failure": {}}
     closing = {
         "job_id": job,
         "execution_arn": arn_of(machine, job),
@@ -102,7 +103,8 @@ def test_a_job_is_asked_for_by_its_own_execution_while_that_really_runs(machine:
 def test_an_execution_that_is_forgotten_is_said_to_be_after_three_looks(machine: Machine, job: str, toys: Toys) -> None:
     assert roll_back(machine, job)["error"] == "Stopped"
     assert machine.clock.seconds(execution=f"{job}-again", state="Look at its execution") == [5, 5]
-    given = {"job_type": "provision_project", "job_id": job, "tenant_id": None, "forgotten": True}
+    given: dict[str, object] = {"job_type": "provision_project", "job_id": job, "tenant_id": None}
+    given |= {"forgotten": True, "failure": {}}
     assert toys.events(*COMPENSATIONS) == [given] * 3
     (recorded,) = toys.events("RecordFailureFunction")
     assert (recorded["job_id"], recorded["failure"]) == (job, {})

@@ -63,10 +63,12 @@ def test_a_failed_stage_is_rolled_back_with_the_tenant_that_the_job_had(
     ended = machine.run(json.dumps(PAYLOAD), job)
     assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Stopped", "Nothing is left.")
     assert toys.called[-4:] == [*COMPENSATIONS, "RecordFailureFunction"]
-    given = {"job_type": "provision_project", "job_id": job, "tenant_id": tenant_id, "forgotten": False}
-    assert toys.events(*COMPENSATIONS) == [given] * 3
     (recorded,) = toys.events("RecordFailureFunction")
-    assert recorded.pop("failure")[stage]["Error"] == "InvalidPayload"
+    failure = recorded.pop("failure")
+    assert failure[stage]["Error"] == "InvalidPayload"
+    of_the_job = {"job_type": "provision_project", "job_id": job, "tenant_id": tenant_id}
+    given = of_the_job | {"forgotten": False, "failure": failure}
+    assert toys.events(*COMPENSATIONS) == [given] * 3
     expected: dict[str, object] = {
         "job_type": "provision_project",
         "job_id": job,

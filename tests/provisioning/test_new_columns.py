@@ -53,7 +53,7 @@ VALUES: dict[str, object] = {
     ),
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
     **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
-    **{name: [name] for name in ("removed", "unknown", "stages", "services", "undone", "undoable", "keys", "logins")},
+    **{name: [name] for name in ("removed", "unknown", "stages", "undone", "undoable", "keys", "logins")},
     "job_type": "provision_project",
     "cluster_id": "c-1",
     "region": "us-east-1",
@@ -67,6 +67,7 @@ OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
     "find_ready": {"lag": 120},
+    "find_undeclared_registrations": {"services": ["pooler"], "stages": ["creating_schema"]},
 }
 SETTINGS = """
     SELECT set_config('provisioner.held', 'true', true), set_config('provisioner.attempt', '1', true),
@@ -218,7 +219,7 @@ def test_a_register_with_a_new_column_is_read_as_before(database: Connection) ->
         }
 
     register.lock(database, names)
-    register.claim(database, names, holder)
+    read()
     before = read()
     widen(database, "register")
     assert read() == before

@@ -36,7 +36,7 @@ def test_a_statement_is_prepared_once(control: ControlPlane) -> None:
 
 
 def test_a_statement_without_typed_parameters_is_not_prepared(control: ControlPlane) -> None:
-    control.execute(QUERIES["find_job_status"], stages=[], **KEY)
+    control.execute(QUERIES["find_job_status"], stages=[], failed_stage="", **KEY)
     assert prepared(control) == []
 
 

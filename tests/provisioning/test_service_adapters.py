@@ -14,7 +14,9 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from local.services import RegistrationServices
-from provisioning.errors import Misconfigured, ResourceConflict
+from provisioning.control_plane import Cluster
+from provisioning.errors import Misconfigured, RecordLost, ResourceConflict
+from provisioning.identity import Tenant
 from provisioning.ledger.job import Job
 from provisioning.services import adapter_for
 from provisioning.services import client as service_client
@@ -38,10 +40,7 @@ DOCUMENT = {"host": "db.internal", "port": 5432, "dbname": f"tenant_{TENANT_ID}"
 
 def a_tenant(secret_arn: str | None = ABSENT_SECRET, job_id: str = "job-1") -> ServiceTenant:
     cluster = SimpleNamespace(region=REGION, host="db.internal", port=5432)
-    names = SimpleNamespace(database=f"tenant_{TENANT_ID}")
-    tenant = SimpleNamespace(
-        tenant_id=TENANT_ID, cluster=cluster, names=names, secret_arn=secret_arn, created_at=MADE_AT
-    )
+    tenant = Tenant(TENANT_ID, cast("Cluster", cluster), "claimed", job_id, None, secret_arn, None, MADE_AT)
     known = {"project_id": "realtime-demo", "organization_id": "org", "owner_id": "owner"}
     return ServiceTenant(cast("Job", SimpleNamespace(job_id=job_id, cluster=cluster, tenant=tenant, **known)))
 
@@ -96,7 +95,7 @@ def test_every_job_of_a_tenant_has_the_same_key(service: ProgrammableService, cl
 
 
 def test_a_tenant_without_a_secret_is_not_registered(service: ProgrammableService, client: Generic) -> None:
-    with pytest.raises(Misconfigured, match="the tenant has no secret"):
+    with pytest.raises(RecordLost, match="lost the record of tenant [a-z]{20}'s secret"):
         client.register(a_tenant(secret_arn=None))
     assert service.requests == []
 

@@ -12,7 +12,7 @@ from provisioning.tenant import holding, schema
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import look
-from tests.stages.jobs import STOPPED, Died, StagedJob, dying, execute, open_job, refilled
+from tests.stages.jobs import Died, StagedJob, dying, execute, open_job, refilled
 from tests.stages.test_create_database import NOTHING, resources, secret_of
 
 
@@ -83,5 +83,5 @@ def test_a_tenant_of_the_pool_that_its_job_never_touched_is_ready_for_the_next(
 ) -> None:
     with refilled(stack):
         job = open_job(new_project())
-        job.record_failure(STOPPED)
+        job.record_failure({"initializing": {"Error": "States.Timeout", "Cause": ""}})
         assert open_job(new_project()).tenant_id == job.tenant_id

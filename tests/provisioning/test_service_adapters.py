@@ -95,7 +95,7 @@ def test_every_job_of_a_tenant_has_the_same_key(service: ProgrammableService, cl
 
 
 def test_a_tenant_without_a_secret_is_not_registered(service: ProgrammableService, client: Generic) -> None:
-    with pytest.raises(RecordLost, match="lost the record of tenant [a-z]{20}'s secret"):
+    with pytest.raises(RecordLost, match=r"lost the record of tenant [a-z]{20}'s secret"):
         client.register(a_tenant(secret_arn=None))
     assert service.requests == []
 

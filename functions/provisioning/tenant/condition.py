@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import queries
 from provisioning.aws import secrets, secrets_manager
 from provisioning.cluster import session as sessions
-from provisioning.errors import Misconfigured, SecretsUnavailable
+from provisioning.errors import InsufficientPermissions, ProvisioningError
 from provisioning.identity import Tenant, TenantNames
 
 QUERIES = queries.load(__file__)
@@ -79,14 +79,12 @@ def of_secret(tenant: Tenant) -> str:
     """
     try:
         document = secrets.read_if_exists(tenant.secret_arn or tenant.names.secret)
-    except (Misconfigured, KeyError):
-        # A binary secret has no SecretString.
-        return "its secret is of another form"
-    except SecretsUnavailable:
-        # A secret that somebody has deleted exists for some days and cannot be read (API reference, DeleteSecret).
-        if not _is_scheduled_for_deletion(tenant.names.secret):
+    except ProvisioningError as error:
+        if not error.permanent or isinstance(error, InsufficientPermissions):
             raise
-        return "its secret is scheduled for deletion"
+        # A secret that somebody has deleted exists for some days and cannot be read (API reference, DeleteSecret).
+        is_leaving = _is_scheduled_for_deletion(tenant.names.secret)
+        return "its secret is scheduled for deletion" if is_leaving else "its secret is of another form"
     if document is None:
         return MISSING
     own = (tenant.names.database, tenant.names.login_role)

@@ -10,6 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 from moto.stepfunctions.exceptions import InvalidExecutionInput
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -34,12 +36,14 @@ class Executions:
 
     def install(self) -> ExitStack:
         """Until the result is closed: name executions without a name, refuse invalid JSON with AWS's error name, make
-        two starts under one name aware of each other, and keep the reason of a stop.
+        two starts under one name aware of each other, keep the reason of a stop, and let nothing replace a stop.
         """
         undo = ExitStack()
         undo.enter_context(patch.object(StepFunctionsParserBackend, "start_execution", self._start_once()))
         undo.enter_context(patch.object(StepFunctionResponse, "stop_execution", self._stop_with_reason()))
         undo.enter_context(patch.object(BaseExecutionWorkerCommunication, "terminated", self._tell_of_end()))
+        for name in ("set_error", "set_timed_out"):
+            undo.enter_context(patch.object(Environment, name, _unless_stopped(vars(Environment)[name])))
         return undo
 
     def ended(self, arn: str) -> bool:
@@ -112,6 +116,19 @@ class Executions:
                     self._ending.notify_all()
 
         return terminated
+
+
+def _unless_stopped(end: Callable[..., None]) -> Callable[..., None]:
+    """Return a way for a program to end that a stopped one does not take.
+
+    moto takes a failure after the stop, such as that of a branch that a stop has met between two steps, for the end.
+    """
+
+    def end_unless_stopped(environment: Environment, **why: Any) -> None:
+        if not isinstance(environment.program_state(), ProgramStopped):
+            end(environment, **why)
+
+    return end_unless_stopped
 
 
 def _event_of(execution: Any) -> dict[str, Any]:

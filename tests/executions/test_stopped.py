@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from cli import progress_view
 from cli.administration import print_status
 from cli.connection import of_stack
 from cli.terminal import console
+from local.aws import ACCOUNT
+from local.aws_client import REGION
 from local.lambda_environment import Handler
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -90,9 +93,7 @@ def test_a_stop_during_an_attempt_is_recorded_when_the_execution_has_ended(
         assert begun.wait(30)
         stop(stack, arn)
         over.set()
-        # moto's interpreter may end a stop within a branch of a Parallel as FAILED; AWS's always ends it as ABORTED.
-        in_branch = stage.stage.startswith("registering_")
-        assert ended(stack, arn).status in ({"ABORTED", "FAILED"} if in_branch else {"ABORTED"})
+        assert ended(stack, arn).status == "ABORTED"
     if stage.stage == "finalizing":
         assert ending_of(job_id).outcome == "succeeded", "its commit was first"
         return
@@ -165,3 +166,23 @@ def test_a_stopped_job_leaves_its_project_to_its_rollback(stack: Stack, project_
     assert roll_back(stack, job_id).error == "ExecutionStopped"
     assert look(stack, project_id).jobs[0]["status"] == "rolled_back"
     assert run(stack, payload_for(project_id)).status == "SUCCEEDED"
+
+
+def test_a_stopped_execution_stays_aborted_whatever_fails_afterwards(stack: Stack, project_id: str) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def wait(handler: Handler, event: Any, context: Any) -> Any:
+        begun.set()
+        over.wait(30)
+        return handler(event, context)
+
+    with replaced(stack, "CreateDatabaseFunction", wait):
+        arn = stack.start_execution(payload_for(project_id), new_job())
+        assert begun.wait(30)
+        stop(stack, arn)
+        execution: Any = stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
+        environment = execution.exec_worker.env
+        environment.set_error(error={"error": "Late", "cause": "an attempt that ended after the stop"})
+        environment.set_timed_out()
+        over.set()
+        assert ended(stack, arn).status == "ABORTED"

@@ -46,7 +46,7 @@ def shape(value: Any) -> Any:
 
 def facts(ran: Ran) -> tuple[str, str | None, str]:
     """Return what is the same for every project: the end, its error, and its cause without the names in it."""
-    names = r"(tenant_\w+|API key [0-9a-f-]+|provisioner/tenants/\S+|due at \S+)"
+    names = rf"(tenant_\w+|API key [0-9a-f-]+|provisioner/tenants/\S+|due at \S+|{re.escape(ran.job_id)})"
     return ran.status, ran.error, re.sub(names, "...", ran.cause)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from cli.app import app
 from local.stack import Stack
@@ -60,8 +61,11 @@ def test_the_largest_payload_that_is_sent_keeps_its_execution_within_the_quota(s
     assert PAYLOAD_MAXIMUM_BYTES <= max(passed_on) <= LARGEST_INPUT - 32 * 1024, "room for what is caught"
 
 
-def test_the_largest_input_of_step_functions_ends_an_execution_before_its_job_is_opened(stack: Stack) -> None:
+def test_an_execution_that_dies_of_its_size_opens_no_job_and_is_recorded_as_stopped(stack: Stack) -> None:
     """A payload that opens a job is far smaller: every field that it may have is bounded."""
     ran = run(stack, of_bytes(LARGEST_INPUT))
     assert (ran.status, ran.error, ran.waits) == ("FAILED", "States.DataLimitExceeded", [])
-    assert execute(stack, f"SELECT FROM control_plane.jobs WHERE job_id = '{ran.job_id}'", "control_plane") == []
+    stack.wait(ran.arn)
+    asked = sql.SQL("SELECT status, payload, last_error_message FROM control_plane.jobs WHERE job_id = {}")
+    recorded = execute(stack, asked.format(sql.Literal(ran.job_id)), "control_plane")
+    assert recorded == [("stopped", None, "its execution ended with States.DataLimitExceeded")]

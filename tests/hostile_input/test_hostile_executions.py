@@ -15,7 +15,8 @@ from local.aws_client import REGION
 from local.stack import Stack
 from tests.conftest import NewProject
 from tests.executions.running import SERVICES, Ran, ended, execute, run
-from tests.hostile_payloads import HARMLESS_PROJECT_IDS, HOSTILE, Hostile, sent
+from tests.field_values import HARMLESS_PROJECT_IDS
+from tests.hostile_payloads import HOSTILE, Hostile, sent
 
 AT_ONCE = 6
 LARGEST_INPUT = 262_144

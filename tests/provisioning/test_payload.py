@@ -11,7 +11,8 @@ from provisioning.errors import InvalidPayload
 from provisioning.jobs.payload import parse_payload, parse_project_payload, payload_from_record
 from provisioning.jobs.rules import METADATA_MAXIMUM_BYTES, METADATA_MAXIMUM_DEPTH
 from provisioning.stage import Service
-from tests.hostile_payloads import DEEPEST_METADATA, HARMLESS_PROJECT_IDS, HOSTILE, METADATA_BYTES, Hostile, nested
+from tests.field_values import DEEPEST_METADATA, HARMLESS_PROJECT_IDS, METADATA_BYTES, nested
+from tests.hostile_payloads import HOSTILE, Hostile
 from tests.provisioning.test_payload_schemas import ONLY_TO_PROVISION
 
 Parse = Callable[[object], Any]

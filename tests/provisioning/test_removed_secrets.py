@@ -6,8 +6,8 @@ import pytest
 
 from provisioning.aws import secrets, secrets_manager
 from provisioning.errors import SecretsUnavailable
+from tests.provisioning.created_secrets import DOCUMENT, NAME, create, noted
 from tests.provisioning.failing_secrets_manager import answering, refusing
-from tests.provisioning.test_secrets import DOCUMENT, NAME, create, noted
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -2,28 +2,18 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.stub import Stubber
 
 from provisioning.aws import secrets, secrets_manager
 from provisioning.errors import InsufficientPermissions, Misconfigured, SecretsUnavailable
+from tests.provisioning.created_secrets import DOCUMENT, NAME, OTHER_DOCUMENT, create
 from tests.provisioning.failing_secrets_manager import UNREACHABLE, answering, refusing
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-NAME = "provisioner/tenants/abcdefghijklmnopqrst"
-DOCUMENT = {"password": "raw-password"}
-OTHER_DOCUMENT = {"password": "another-password"}
-
-
-def create(document: dict[str, Any]) -> secrets.Secret:
-    return secrets.create(NAME, document, description="Made by a test.", tags={"tenant_id": "a", "stack": "local"})
-
 
 CALLS: dict[str, Callable[[], object]] = {
     "read": lambda: secrets.read(NAME),
@@ -38,22 +28,6 @@ PASSING = [
 
 pytestmark = pytest.mark.usefixtures("secrets_manager")
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-
-
-@contextmanager
-def noted() -> Iterator[list[str]]:
-    """The operations that Secrets Manager gets, in order."""
-    asked: list[str] = []
-
-    def note(model: Any, **_: object) -> None:
-        asked.append(model.name)
-
-    events = secrets_manager.client().meta.events
-    events.register("before-call.secrets-manager", note)
-    try:
-        yield asked
-    finally:
-        events.unregister("before-call.secrets-manager", note)
 
 
 @every_call
@@ -81,47 +55,6 @@ def test_an_answer_that_denies_access_is_permanent_and_names_nobody(call: Callab
 def test_a_secret_that_does_not_exist_is_a_mistake_in_the_settings() -> None:
     with pytest.raises(Misconfigured, match=NAME):
         secrets.read(NAME)
-
-
-def test_several_secrets_are_read_in_one_request_in_the_order_asked(secrets_manager: "SecretsManagerClient") -> None:
-    made = create(DOCUMENT)
-    secrets_manager.create_secret(Name="other", SecretString=json.dumps(OTHER_DOCUMENT))
-    with noted() as asked:
-        assert secrets.read_all_recorded({made.arn: {}, "other": {}}) == [DOCUMENT, OTHER_DOCUMENT]
-        assert secrets.read_all_recorded({"other": {}, NAME: {}}) == [OTHER_DOCUMENT, DOCUMENT]
-    assert asked == ["BatchGetSecretValue"] * 2
-
-
-@pytest.mark.parametrize(
-    ("code", "raised"),
-    [
-        ("ResourceNotFoundException", SecretsUnavailable),
-        ("AccessDeniedException", InsufficientPermissions),
-        ("InvalidParameterException", Misconfigured),
-        ("DecryptionFailure", SecretsUnavailable),
-    ],
-)
-def test_an_error_of_one_of_several_secrets_is_the_same_as_for_a_single_one(code: str, raised: type[Exception]) -> None:
-    create(DOCUMENT)
-    answer = {"SecretValues": [], "Errors": [{"SecretId": NAME, "ErrorCode": code, "Message": "raw-password"}]}
-    with Stubber(secrets_manager.client()) as stubber:
-        stubber.add_response("batch_get_secret_value", answer, {"SecretIdList": [NAME]})
-        with pytest.raises(raised) as refused:
-            secrets.read_all_recorded({NAME: {}})
-    assert "raw-password" not in repr(refused.value)
-
-
-def test_one_of_several_secrets_that_is_not_found_is_named() -> None:
-    create(DOCUMENT)
-    with pytest.raises(SecretsUnavailable, match="the secret nowhere was made and is not found"):
-        secrets.read_all_recorded({NAME: {}, "nowhere": {}})
-
-
-def test_an_answer_without_one_of_several_secrets_is_transient() -> None:
-    with Stubber(secrets_manager.client()) as stubber:
-        stubber.add_response("batch_get_secret_value", {"SecretValues": [], "Errors": []}, {"SecretIdList": [NAME]})
-        with pytest.raises(SecretsUnavailable, match=NAME):
-            secrets.read_all_recorded({NAME: {}})
 
 
 def test_a_secret_on_record_that_is_not_found_is_transient() -> None:

@@ -1,13 +1,14 @@
-"""Who may invoke functions, use tenants' and clusters' secrets, and ask about executions."""
+"""Who may invoke functions, use secrets and keys, and ask about executions; every wide grant has its reason."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
-from tests.grants import FUNCTIONS, RESOURCES, STAGES, granted, role_of, written
+from tests.grants import FUNCTIONS, RESOURCES, STAGES, Grant, granted, role_of, written
 
 # What each function does with the secrets under the tenants' prefix. A function not listed has no right to them.
 CREATE = {"CreateSecret", "TagResource", "DescribeSecret"}
@@ -54,6 +55,54 @@ INVOKED = {
     "DeploymentStepRole": ["MigrateFunction"],
 }
 
+# Grants that no statement can narrow, with the reason: action, and the resource that it is allowed on.
+WIDE = {
+    ("xray:PutTraceSegments", "*"): "X-Ray has no resources",
+    ("xray:PutTelemetryRecords", "*"): "X-Ray has no resources",
+    ("xray:GetSamplingRules", "*"): "X-Ray has no resources",
+    ("xray:GetSamplingTargets", "*"): "X-Ray has no resources",
+    ("logs:CreateLogDelivery", "*"): "log deliveries have no resources",
+    ("logs:GetLogDelivery", "*"): "log deliveries have no resources",
+    ("logs:UpdateLogDelivery", "*"): "log deliveries have no resources",
+    ("logs:DeleteLogDelivery", "*"): "log deliveries have no resources",
+    ("logs:ListLogDeliveries", "*"): "log deliveries have no resources",
+    ("logs:PutResourcePolicy", "*"): "log resource policies belong to the account",
+    ("logs:DescribeResourcePolicies", "*"): "log resource policies belong to the account",
+    ("logs:DescribeLogGroups", "*"): "it lists",
+    ("ec2:CreateNetworkInterface", "*"): "Lambda makes it before it has an ARN",
+    ("ec2:DescribeNetworkInterfaces", "*"): "it lists",
+    ("ec2:DescribeSubnets", "*"): "it lists",
+    ("ec2:DeleteNetworkInterface", "*"): "Lambda made it and its ARN is not known here",
+    ("ec2:AssignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
+    ("ec2:UnassignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
+    ("secretsmanager:BatchGetSecretValue", "*"): "it has no resources: each secret takes GetSecretValue besides",
+    ("secretsmanager:GetSecretValue", "secret:${ClusterSecretPrefix}/*"): "clusters are added without a deployment",
+    ("secretsmanager:CreateSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant, and AWS ends their ARNs itself",
+    ("secretsmanager:TagResource", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:DescribeSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("secretsmanager:*", "secret:*"): "the endpoint serves the whole VPC, for this account's secrets and principals",
+    ("kms:Decrypt", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
+    ("kms:GenerateDataKey", "key/*"): "the endpoint serves the whole VPC, for this account's keys and principals",
+} | {
+    (
+        "states:DescribeExecution",
+        f"execution:${{AWS::StackName}}-{job_type.replace('_', '-')}:*",
+    ): "any job may have to be rolled back"
+    for job_type in DECLARATIONS
+}
+NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
+
+
+def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
+    """What is granted on more than one resource, or several actions at once, except for versions of one function."""
+    return {
+        (action, written(on))
+        for who, action, on in grants
+        if ("*" in action or "*" in written(on)) and who != "EncryptionKey" and action != "lambda:InvokeFunction"
+    }
+
 
 @pytest.mark.parametrize(("role", "functions"), INVOKED.items(), ids=INVOKED)
 def test_who_invokes_functions_may_invoke_exactly_these(role: str, functions: list[str]) -> None:
@@ -90,13 +139,13 @@ def test_the_endpoint_lets_through_what_has_no_resources_to_name() -> None:
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
     """
-    wide = {
+    without_resources = {
         action
         for who, action, on in granted()
         if on == "*" and action.startswith("secretsmanager:") and who != "SecretsManagerEndpoint"
     }
     let_through = {action for who, action, on in granted() if (who, on) == ("SecretsManagerEndpoint", "*")}
-    assert wide == let_through == {"secretsmanager:BatchGetSecretValue"}
+    assert without_resources == let_through == {"secretsmanager:BatchGetSecretValue"}
 
 
 def test_who_works_on_clusters_reads_their_admins_secrets_and_nobody_else_does() -> None:
@@ -125,3 +174,50 @@ def test_a_state_machine_may_ask_about_its_own_executions_and_no_others(job_type
     assert set(asking) == {f"{shipped.resource_stem(name)}Role" for name in DECLARATIONS}
     own = f":execution:{shipped.state_machine(job_type)['StateMachineName']['Fn::Sub']}:*"
     assert asking[role]["Fn::Sub"].endswith(own)
+
+
+def test_what_is_wide_is_on_the_list_with_its_reason() -> None:
+    assert wide(granted()) == set(WIDE)
+
+
+def test_the_check_sees_a_wildcard_that_is_not_on_the_list() -> None:
+    secret = {"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:*"}
+    grants = [("A", "s3:*", "one"), ("B", "s3:GetObject", "*"), ("C", "secretsmanager:GetSecretValue", secret)]
+    assert len(wide(iter(grants)) - set(WIDE)) == len(grants)
+
+
+def test_only_the_key_itself_is_everything_in_the_keys_policy() -> None:
+    for statement in shipped.statements(shipped.made("AWS::KMS::Key")["EncryptionKey"]["KeyPolicy"]):
+        assert statement["Resource"] == "*"
+        assert "Condition" in statement or statement["Principal"].keys() == {"AWS"}
+
+
+def test_no_policy_of_aws_is_attached() -> None:
+    own = shipped.made("AWS::IAM::ManagedPolicy")
+    for role in shipped.made("AWS::IAM::Role").values():
+        assert all(set(policy) == {"Ref"} and policy["Ref"] in own for policy in role.get("ManagedPolicyArns", []))
+
+
+def test_what_lambda_needs_for_its_network_is_denied_to_the_code_in_it() -> None:
+    policy = shipped.made("AWS::IAM::ManagedPolicy")["EveryStagePolicy"]["PolicyDocument"]
+    (denied,) = (one for one in shipped.statements(policy) if one["Effect"] == "Deny")
+    assert set(denied["Action"]) == NETWORK
+    assert denied["Condition"] == {"Null": {"lambda:SourceFunctionArn": False}}
+
+
+@pytest.mark.parametrize("job_type", DECLARATIONS)
+def test_the_state_machine_may_use_the_key_only_for_itself(job_type: JobType) -> None:
+    role = shipped.made("AWS::IAM::Role")[f"{shipped.resource_stem(job_type)}Role"]
+    (policy,) = role["Policies"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "EveryStateMachinePolicy"}]
+    shared = shipped.made("AWS::IAM::ManagedPolicy")["EveryStateMachinePolicy"]
+    uses = [
+        one
+        for document in (policy["PolicyDocument"], shared["PolicyDocument"])
+        for one in shipped.statements(document)
+        if "kms:GenerateDataKey" in shipped.listed(one["Action"])
+    ]
+    contexts = [context for one in uses for context in one["Condition"]["StringEquals"].items()]
+    own_arn, logs = (value["Fn::Sub"] for _, value in contexts)
+    assert own_arn.endswith(":stateMachine:" + shipped.state_machine(job_type)["StateMachineName"]["Fn::Sub"])
+    assert logs.endswith(":${AWS::AccountId}:*")

@@ -35,12 +35,13 @@ def found(tenant: Tenant) -> list[Finding]:
     return [one for one in found if WITHOUT_FSYNC not in one.fact]
 
 
-def run(server: PostgresServer, tenant: Tenant, *statements: str) -> None:
-    """Run statements as superuser; {a} is the admin, {o} and {l} are the tenant's roles."""
+def run(server: PostgresServer, tenant: Tenant, *statements: str, **parts: sql.Composable) -> None:
+    """Run statements as superuser: in them, {a} is the admin, {o} and {l} are the tenant's roles, others the parts."""
     names = {"a": ADMIN, "o": tenant.names.owner_role, "l": tenant.names.login_role}
+    known = {key: sql.Identifier(name) for key, name in names.items()} | parts
     with closing(server.connect(REGISTER)) as superuser, superuser.cursor() as cursor:
         for statement in statements:
-            cursor.execute(sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()}))
+            cursor.execute(sql.SQL(statement).format(**known))
 
 
 def mend(server: PostgresServer, finding: Finding) -> None:
@@ -72,10 +73,12 @@ def test_an_admin_whose_name_needs_quotes_is_examined_like_any_other(tenant: Ten
 def test_what_the_admin_may_grant_through_a_role_counts_if_it_inherits_from_it(
     server: PostgresServer, tenant: Tenant, inherits: bool
 ) -> None:
-    is_older = version(server) == "15"
-    option = "" if is_older else f" WITH INHERIT {inherits}"
     run(server, tenant, "REVOKE anon FROM {a} CASCADE", "GRANT anon TO readers WITH ADMIN OPTION")
-    run(server, tenant, f'GRANT "Ops" TO {{a}}{option}', f"ALTER ROLE {{a}} {'INHERIT' if inherits else 'NOINHERIT'}")
+    if version(server) == "15":
+        run(server, tenant, 'GRANT "Ops" TO {a}')
+    else:
+        run(server, tenant, 'GRANT "Ops" TO {a} WITH INHERIT {inherits}', inherits=sql.Literal(inherits))
+    run(server, tenant, "ALTER ROLE {a} INHERIT" if inherits else "ALTER ROLE {a} NOINHERIT")
     withheld = [one.fact for one in found(tenant) if "may not grant" in one.fact]
     run(server, tenant, "ALTER ROLE {a} INHERIT", "REVOKE anon FROM readers")
     assert withheld == ([] if inherits else [f"{ADMIN} may not grant anon"])
@@ -152,7 +155,7 @@ def test_a_tenants_login_with_an_attribute(server: PostgresServer, tenant: Tenan
 def test_a_shared_role_that_may_connect_to_a_database_of_the_platform(
     server: PostgresServer, tenant: Tenant, database: str
 ) -> None:
-    run(server, tenant, f"GRANT CONNECT ON DATABASE {database} TO anon")
+    run(server, tenant, "GRANT CONNECT ON DATABASE {database} TO anon", database=sql.Identifier(database))
     (told,) = found(tenant)
     assert told.fact == f"a tenant's login, as anon, may connect to the database {database}"
     mend(server, told)
@@ -165,6 +168,7 @@ def test_a_creator_that_may_grant_by_two_grantors_is_usable(server: PostgresServ
     with closing(server.connect(REGISTER)) as superuser, superuser.cursor() as cursor:
         cursor.execute("SELECT name FROM register.creators ORDER BY name")
         names = [name for (name,) in cursor.fetchall()]
-        cursor.execute(f"GRANT anon TO {names[0]} WITH ADMIN OPTION GRANTED BY postgres")
+    granted = "GRANT anon TO {creator} WITH ADMIN OPTION GRANTED BY postgres"
+    run(server, tenant, granted, creator=sql.Identifier(names[0]))
     assert creators.is_creator(names[0])
     assert found(tenant) == []

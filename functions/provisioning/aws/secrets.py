@@ -120,18 +120,22 @@ def remove(name: str, *, removed_before: bool) -> bool:
 
     Raise SecretsUnavailable if the secret still exists afterwards.
     """
-    found = _describe(name)
+    found = describe(name)
     if removed_before and (found is None or found.get("DeletedDate") is not None):
         return False
     with suppress(NotFound):
         call(name, lambda: secrets_manager.client().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
-    left = _describe(name)
+    left = describe(name)
     if left is not None and left.get("DeletedDate") is None:
         raise SecretsUnavailable(f"the secret {name} is still there after its deletion")
     return found is not None
 
 
-def _describe(name: str) -> Mapping[str, Any] | None:
+def describe(name: str) -> Mapping[str, Any] | None:
+    """Return what DescribeSecret answers, with the date of a scheduled deletion, or None when there is no such secret.
+
+    Raise SecretsUnavailable if a retry may help, Misconfigured and InsufficientPermissions.
+    """
     try:
         return call(name, lambda: secrets_manager.client().describe_secret(SecretId=name))
     except NotFound:

@@ -7,9 +7,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import queries
-from provisioning.aws import secrets, secrets_manager
+from provisioning.aws import secrets
 from provisioning.cluster import session as sessions
-from provisioning.errors import InsufficientPermissions, ProvisioningError
+from provisioning.errors import Misconfigured
 from provisioning.identity import Tenant, TenantNames
 
 QUERIES = queries.load(__file__)
@@ -79,11 +79,10 @@ def of_secret(tenant: Tenant) -> str:
     """
     try:
         document = secrets.read_if_exists(tenant.secret_arn or tenant.names.secret)
-    except ProvisioningError as error:
-        if not error.permanent or isinstance(error, InsufficientPermissions):
-            raise
+    except Misconfigured:
         # A secret that somebody has deleted exists for some days and cannot be read (API reference, DeleteSecret).
-        is_leaving = _is_scheduled_for_deletion(tenant.names.secret)
+        found = secrets.describe(tenant.names.secret)
+        is_leaving = found is not None and found.get("DeletedDate") is not None
         return "its secret is scheduled for deletion" if is_leaving else "its secret is of another form"
     if document is None:
         return MISSING
@@ -91,12 +90,3 @@ def of_secret(tenant: Tenant) -> str:
     if (document.get("dbname"), document.get("username")) != own or not document.get("password"):
         return "its secret does not have its credentials"
     return ""
-
-
-def _is_scheduled_for_deletion(name: str) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return "DeletedDate" in secrets_manager.client().describe_secret(SecretId=name)
-    except (BotoCoreError, ClientError):
-        return False

@@ -34,7 +34,7 @@ class Found(NamedTuple):
     """None: there is no database. An interrupted removal leaves an invalid one."""
     roles: list[str]
     administrator: str | None
-    """The creator of the owner role, if the role exists."""
+    """The creator of the roles, if any exists."""
     free_creator: str | None
     may_be_closed: bool | None
     """Whether a job was changing the access to it before, or has closed it."""

@@ -7,12 +7,10 @@ privileges. A creator whose tenants' roles somebody else has dropped would count
 
 from typing import NamedTuple
 
-from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812
-
-from provisioning import postgres, queries
-from provisioning.cluster import creators
+from provisioning import queries
+from provisioning.cluster import acting
 from provisioning.cluster import session as sessions
+from provisioning.cluster.acting import Actor
 from provisioning.control_plane import Cluster
 
 QUERIES = queries.load(__file__)
@@ -38,9 +36,9 @@ def repair(cluster: Cluster) -> list[str]:
     repaired: list[str] = []
     try:
         for tenant_id, role, member in left.memberships:
-            (lock,) = sessions.fetch(session, _Lock, QUERIES["lock_if_free"], tenant_id=tenant_id)
+            (lock,) = sessions.fetch(session, _Lock, sessions.QUERIES["lock_tenant"], tenant_id=tenant_id)
             if lock.held:
-                _leave(session, role, member)
+                acting.send(session, acting.leaving(Actor(role, administrator=member)))
                 repaired.append(f"membership of {member} in {role}")
                 sessions.release(session)
         if left.is_miscounted:
@@ -51,9 +49,3 @@ def repair(cluster: Cluster) -> list[str]:
         session.close()
         raise
     return repaired
-
-
-def _leave(session: Connection, role: str, member: str) -> None:
-    left = postgres.composed(QUERIES["leave_role_of_tenant"], role=sql.Identifier(role))
-    with session.cursor() as cursor:
-        cursor.execute(sql.Composed([creators.becoming(creators.of_role(member)), left, creators.ADMIN_AGAIN]))

@@ -1,5 +1,5 @@
 -- What is repaired on a cluster outside jobs. Over the admin's session in the register's database.
--- Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
+-- Composed by psycopg2.sql, so braces are doubled.
 
 -- name: find_left
 -- Memberships that the admin or a creator has granted itself in a tenant's role. Those that come with the creation of a
@@ -21,12 +21,6 @@ SELECT ARRAY(
                FROM pg_auth_members JOIN pg_roles AS role ON role.oid = roleid
                WHERE member = to_regrole(quote_ident(name))::oid AND role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$')
        ) AS is_miscounted;
-
--- name: lock_if_free
-SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
-
--- name: leave_role_of_tenant
-REVOKE {role} FROM CURRENT_USER;
 
 -- name: lock_creators
 -- Whoever makes or drops a tenant's roles changes its creator's row in the same transaction.

@@ -49,7 +49,7 @@ def close(control: ControlPlane, tenant: Tenant, job_id: str, check: Callable[[]
         ended, looks, before = Ended(), 0, held.look()
         while True:
             is_closed, is_revoked, way_in = held.close_logins(), True, held.find_way_in()
-            let_in |= way_in.let_in
+            let_in |= {name for name in way_in.let_in(held.session.info.user) if name is not None}
             entering = emptying.empty(held, sorted(let_in))
             # An owner's grants are recorded only once it cannot change them any more.
             if is_closed and (is_kept or not (before.of_its_login or entering)):

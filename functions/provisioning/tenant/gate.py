@@ -93,9 +93,8 @@ class Gate(NamedTuple):
 
     def revoke_connect(self, way_in: WayIn) -> bool:
         """Let nobody but the admin connect; return False while a lock blocks that."""
-        admin = self.session.info.user
-        may = {grant.grantee for grant in way_in.grants if grant.privilege == "CONNECT" and grant.grantee != admin}
-        revoked = [self.composed(QUERIES["revoke_connect"], grantee=grantee(name)) for name in sorted(may, key=str)]
+        may = sorted(way_in.let_in(self.session.info.user), key=str)
+        revoked = [self.composed(QUERIES["revoke_connect"], grantee=grantee(name)) for name in may]
         return self.send(sql.Composed(revoked)) if revoked else True
 
     def send(self, change: sql.Composable) -> bool:
@@ -164,8 +163,8 @@ def held(
         if not found.is_ours:
             raise ResourceConflict(f"the register does not have tenant {tenant.tenant_id} as live")
         # An earlier attempt has closed what can be closed, and what it had recorded before is gone.
-        let_in = {one.grantee for one in way_in.grants if one.privilege == "CONNECT"} - {session.info.user}
-        if found.may_be_closed and kept.way_in is None and not (kept.logins and let_in):
+        can_enter = kept.logins and way_in.let_in(session.info.user)
+        if found.may_be_closed and kept.way_in is None and not can_enter:
             raise RecordLost(f"the control plane has lost the access that tenant {tenant.tenant_id} had before")
         with acting.joined(session, [names.owner_role, names.login_role]) as actors:
             yield Gate(session, tenant, kept, actors[names.owner_role])

@@ -37,10 +37,9 @@ class WayIn(NamedTuple):
         """How many may connect, and whether anybody may."""
         return self.connection_limit, self.allow_connections
 
-    @property
-    def let_in(self) -> set[str]:
-        """The roles that may connect."""
-        return {one.grantee for one in self.grants if one.grantee is not None and one.privilege == "CONNECT"}
+    def let_in(self, admin: str) -> set[str | None]:
+        """Return who may connect, apart from the admin; None is PUBLIC."""
+        return {one.grantee for one in self.grants if one.privilege == "CONNECT"} - {admin}
 
 
 class Suspension(NamedTuple):

@@ -66,7 +66,7 @@ class _Refused(Exception):
 
 
 def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> _Pending | None:
-    """Return what an earlier rotation has left to be finished; withdraw a pending version that is of no use."""
+    """Return what an earlier rotation has left to be finished; withdraw a pending version without a new password."""
     described = call(secret_id, lambda: client.describe_secret(SecretId=secret_id))
     stages = described.get("VersionIdsToStages", {})
     version = next((version for version in stages if "AWSPENDING" in stages[version]), None)

@@ -121,7 +121,7 @@ class Executions:
 def _unless_stopped(end: Callable[..., None]) -> Callable[..., None]:
     """Return a way for a program to end that a stopped one does not take.
 
-    moto takes a failure after the stop, such as that of a branch that a stop has met between two steps, for the end.
+    moto lets a failure that comes after the stop replace it, such as that of a branch that was between two steps.
     """
 
     def end_unless_stopped(environment: Environment, **why: Any) -> None:

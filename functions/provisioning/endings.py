@@ -66,7 +66,7 @@ class Ending(NamedTuple):
         return f"{self.outcome}: {' '.join(self._sentences())} Next: {self._next()}."
 
     def told(self, status: str, error: str | None, cause: str | None) -> "Ending":
-        """Return the ending of a job that the ledger calls unfinished, according to its own execution."""
+        """Return the ending with the execution's word for it, if the ledger calls the job unfinished."""
         if status == "RUNNING" or self.outcome not in UNFINISHED:
             return self
         if status == "SUCCEEDED":
@@ -137,7 +137,7 @@ def undoable(job_type: "JobType") -> list[str]:
 
 
 def find_told(control: ControlPlane, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending:
-    """Return a job's ending; about a job that the ledger calls unfinished, its execution is asked once.
+    """Return a job's ending. Ask the execution once if the ledger calls the job unfinished.
 
     `describe` gets the execution's ARN and returns DescribeExecution's answer, or None if there is none. Raise
     ControlPlaneUnavailable.

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 LONGEST_MESSAGE = 300
-"""Of the characters of an error's message, those that a job's ending repeats."""
+"""How many characters of an error's message a job's ending repeats."""
 
 
 class ErrorType(StrEnum):
@@ -57,7 +57,7 @@ class TransientError(ProvisioningError):
 
 
 class InvalidPayload(PermanentError):
-    """The payload breaks a rule; the message names the field and the rule, never the value."""
+    """The payload breaks rules; the message names each field and its rule, never a value."""
 
     error_type = ErrorType.INVALID_PAYLOAD
 
@@ -117,7 +117,9 @@ class StatementRejected(PermanentError):
 
 
 class JobClosed(PermanentError):
-    """This attempt is superseded: the job has ended or is rolling back, or a later attempt has taken over the stage."""
+    """The job takes nothing from this attempt: it has ended or is rolling back, a later attempt has the stage, or the
+    execution only has the job's name.
+    """
 
     error_type = ErrorType.JOB_CLOSED
 
@@ -141,7 +143,7 @@ class ControlPlaneUnavailable(TransientError):
 
 
 class SecretsUnavailable(TransientError):
-    """Secrets Manager did not answer, or asked to try again."""
+    """Secrets Manager did not answer, asked to try again, or does not find a secret that was made."""
 
     error_type = ErrorType.NETWORK_ERROR
 

@@ -34,7 +34,7 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
 
 
 def revoke_api_keys(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Revoke API keys". Take {job_type, job_id, tenant_id, forgotten}.
+    """Lambda handler of "Revoke API keys". Take {job_type, job_id, tenant_id, forgotten, failure}.
 
     Return {removed, unknown}.
     """

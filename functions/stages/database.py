@@ -24,7 +24,7 @@ def create_database(event: Event, context: LambdaContext) -> Output:
 
 
 def drop_database(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Drop tenant database". Take {job_type, job_id, tenant_id, forgotten}.
+    """Lambda handler of "Drop tenant database". Take {job_type, job_id, tenant_id, forgotten, failure}.
 
     Return {removed, unknown}.
     """

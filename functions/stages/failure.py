@@ -27,13 +27,13 @@ class Failure(NamedTuple):
 
 
 def record_failure(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Take {job_type, job_id, execution_arn, payload, failure: {stage: {Error, Cause}}}.
+    """Lambda handler. Take {job_type, job_id, execution_arn, payload, tenant_id, failure}.
 
-    An empty failure means that the execution was stopped.
+    `failure` is {stage: {Error, Cause}}; an empty one means that the execution was stopped.
 
-    Return {outcome, error, cause, result}; the outcome is rolled_back, rollback_incomplete, failed, or succeeded if the
-    job had succeeded before the failure, and then the result is its result. It is refused, with nothing touched, if the
-    execution has the name of another's job.
+    Return {outcome, error, cause, result}. The outcome is rolled_back, rollback_incomplete or failed; succeeded, with
+    the job's result, if the job had succeeded before the failure; or refused, with nothing touched, if the execution
+    only has the name of another job.
     """
     del context
     with reporting(str(Ending.FAILED), str(event["job_id"]), ControlPlaneUnavailable):

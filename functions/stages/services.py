@@ -42,7 +42,7 @@ def register_pooler(event: Event, context: LambdaContext) -> Output:
 
 
 def deregister_services(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler of "Deregister services". Take {job_type, job_id, tenant_id, forgotten}.
+    """Lambda handler of "Deregister services". Take {job_type, job_id, tenant_id, forgotten, failure}.
 
     Return {removed, unknown}.
     """

@@ -26,10 +26,10 @@ class _Stopped(NamedTuple):
 def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take the event and return {stopped}: the job if this event stopped it.
 
-    A job that has ended stays as it is, whenever the event arrives; a job that a rollback closes is closed by that. So
-    does a job of another type, or of 89 days before, that has the execution's name.
-    Attempts that are still in flight can record nothing any more. An execution whose job the control plane does not
-    know gets a row too, so that a first stage in flight cannot open the job. Raise ControlPlaneUnavailable.
+    Whenever the event arrives, a job that has ended stays as it is, and a rollback closes its job. A job of another
+    type, or of 89 days before, that has the execution's name stays as it is, too. Attempts that are still in flight can
+    record nothing any more. An execution whose job the control plane does not know gets a row too, so that a first
+    stage in flight cannot open the job. Raise ControlPlaneUnavailable.
     """
     del context
     detail = event["detail"]

@@ -11,7 +11,7 @@ Form = Mapping[str, Callable[[object], bool]]
 
 
 def is_text(value: object) -> bool:
-    """Return whether the value is a string with something in it, and without the NUL that PostgreSQL cannot take."""
+    """Return whether the value is a string that is not empty and has no NUL, which PostgreSQL does not accept."""
     return isinstance(value, str) and value != "" and "\0" not in value
 
 

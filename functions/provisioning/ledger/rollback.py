@@ -49,7 +49,7 @@ class Rollback(NamedTuple):
         self.control.fetch_one(Status, QUERIES["find_job_status"], **self._key, failed_stage="")
 
     def finish(self, undone: Undone) -> None:
-        """Record that nothing of these stages is left, and what was removed."""
+        """Record what was removed, and that nothing of these stages is left unless something is unknown."""
         facts = {"removed": list(undone.removed), "unknown": list(undone.unknown)}
         self.control.execute(QUERIES["record_compensation"], **self._key, undone=_names(self.stages), **facts)
 
@@ -77,7 +77,7 @@ def begin(
 ) -> Rollback | None:
     """Close the job to every forward attempt and claim the stages for their compensation.
 
-    The stage that failed is the last that the execution has reached; none is named by one that was stopped.
+    The stage that failed is the last that the execution has reached; it is '' for an execution that was stopped.
 
     Return None if there is nothing to undo: the job has succeeded, and its tenant is live. Raise StageInProgress while
     a forward attempt is in flight and within its time, and JobClosed, with nothing changed, for a job of another type:

@@ -38,7 +38,10 @@ def refusals(rollback: Rollback) -> list[str]:
 
 
 def named(rollback: Rollback) -> list[str]:
-    """Return which of the tenants that the job holds its register gives to it, too. Raise psycopg2.Error."""
+    """Return which of the tenants that the control plane gives to the job a register gives to it, too.
+
+    Raise psycopg2.Error.
+    """
     control, job_id = rollback.control, rollback.job_id
     return [
         tenant.tenant_id
@@ -94,7 +97,7 @@ def _is_on_a_cluster(rollback: Rollback, names: TenantNames) -> bool:
 
 
 def changing(rollback: Rollback, done: str) -> list[str]:
-    """Return the tenants whose access this job is changing, or has changed to the state `done`, says their register.
+    """Return the tenants whose register says that this job is changing their access, or has changed it to state `done`.
 
     A job that Step Functions has forgotten may have succeeded, so only a change that has not ended counts. Raise
     psycopg2.Error.

@@ -105,7 +105,7 @@ def pool(retries: urllib3.Retry) -> urllib3.PoolManager:
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """Return what makes a socket a timed one with TLS, which verifies the other side with the system's roots."""
+    """Return the TLS context of timed sockets, which verifies the other side with the system's roots."""
     context = ssl.create_default_context()
     context.sslsocket_class = TimedTlsSocket
     return context
@@ -129,7 +129,10 @@ def _connected(host: str, port: int, seconds: float | None) -> TimedSocket:
 
 
 def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
-    """Return the host's addresses. The resolver has no timeout, so a thread waits for it, which the deadline leaves."""
+    """Return the host's addresses. Raise TimeoutError at the deadline.
+
+    The resolver has no timeout, so it runs in a thread, which is then abandoned.
+    """
     found: list[tuple[Any, ...]] = []
 
     def resolve() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
-from psycopg2 import errors
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli import doctor_roles, doctor_tenants
@@ -35,6 +35,7 @@ class _Admin(NamedTuple):
 class _Open(NamedTuple):
     database: str
     let_in: list[str]
+    """Each quoted for a statement."""
 
 
 class _Role(NamedTuple):
@@ -131,8 +132,10 @@ def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Ite
         yield f"the register belongs to {admin.register_owner}, not to {name}", remedy
     for one in sessions.fetch(session, _Open, QUERIES["find_open"], register=sessions.REGISTER, **SHARED):
         who = "every tenant's login" if "PUBLIC" in one.let_in else f"a tenant's login, as {', '.join(one.let_in)},"
-        remedy = f"as its owner: REVOKE ALL ON DATABASE {one.database} FROM {', '.join(one.let_in)};"
-        yield f"{who} may connect to the database {one.database}", remedy
+        revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM {};")
+        # The server has quoted the grantees.
+        statement = revoke.format(sql.Identifier(one.database), sql.SQL(", ".join(one.let_in))).as_string(session)
+        yield f"{who} may connect to the database {one.database}", f"as its owner: {statement}"
     if str(admin.version) != cluster.version:
         remedy = "run provision cluster add for it again, which records the server's version"
         yield f"the server is PostgreSQL {admin.version}, registered as {cluster.version}", remedy

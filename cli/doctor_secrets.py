@@ -58,10 +58,7 @@ def _compare(known: Known, before: list[KnownTenant], listed: Listed) -> Iterato
 
 
 def _lost(one: KnownTenant, listed: Listed, described: "_Described") -> Iterator[Finding]:
-    names, mending = (
-        TenantNames(one.tenant_id),
-        REFILL if one.state == "ready" else "see A lost secret in docs/operations.md",
-    )
+    names, mending = TenantNames(one.tenant_id), REFILL if one.state == "ready" else LOST
     keys = {names.api_keys_secret(job_id): "API keys" for job_id in one.unrevealed if one.state in LIVE}
     for name, what in ({names.secret: "credentials"} | keys).items():
         if listed.get(name):

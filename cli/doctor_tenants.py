@@ -174,6 +174,7 @@ def _facts_of_known(session: Connection, one: KnownTenant, view: View) -> Iterat
             *(["its login can log in"] if found.can_log_in else []),
             *(f"{role} may connect" for role in found.let_in),
         ]
+        # The server has quoted them.
         let_in = sql.SQL(", ".join(dict.fromkeys([*found.let_in, "PUBLIC"])))
         yield f"{name} is suspended, but {', '.join(who)}", _printed(session, found, "close_access", let_in=let_in)
     elif one.state != "suspended" and found.closed:
@@ -233,6 +234,8 @@ def _roles(found: Condition) -> dict[str, bool]:
 def _printed(session: Connection, found: Condition, *named: str, **values: object) -> str:
     """Return statements for an operator, on one line."""
     becoming = creators.becoming(creators.of_role(found.administrator))
-    message = composed(TenantNames(found.tenant_id), *(QUERIES[name] for name in named), becoming=becoming, **values)
-    statements = " ".join(message.as_string(session).split())
+    # Joined before names and values are in them, which may have white space of their own.
+    lines = [query._replace(text=" ".join(query.text.split())) for query in (QUERIES[name] for name in named)]
+    message = composed(TenantNames(found.tenant_id), *lines, becoming=becoming, **values)
+    statements = sql.SQL(" ").join(message).as_string(session).strip()
     return f"in the cluster's database {sessions.REGISTER}, as its admin: {statements}"

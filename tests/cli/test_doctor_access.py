@@ -72,14 +72,15 @@ OPEN = {
     "ALTER ROLE {l} LOGIN": "its login can log in",
     "SET ROLE {o}; GRANT CONNECT ON DATABASE {d} TO PUBLIC": "PUBLIC may connect",
     'SET ROLE {o}; GRANT CONNECT ON DATABASE {d} TO "Somebody.Else"': '"Somebody.Else" may connect',
+    'SET ROLE {o}; GRANT CONNECT ON DATABASE {d} TO "Two  spaces"': '"Two  spaces" may connect',
 }
 
 
 @pytest.fixture
 def somebody(stack: Stack) -> Iterator[None]:
-    execute(stack, 'CREATE ROLE "Somebody.Else"')
+    execute(stack, 'CREATE ROLE "Somebody.Else"; CREATE ROLE "Two  spaces"')
     yield
-    execute(stack, 'DROP ROLE "Somebody.Else"')
+    execute(stack, 'DROP ROLE "Somebody.Else", "Two  spaces"')
 
 
 @pytest.mark.usefixtures("somebody")

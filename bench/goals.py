@@ -5,14 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench import imports, processor
+from bench import processor
 from bench.boundaries import PYTHON
 from bench.comparison import FLOOR, handlers, to_floor
 from bench.environment import NOTHING, POOL
 
 Results = dict[str, Any]
-SLOWEST_IMPORT = f"slowest stage's import ÷ {imports.FLOOR}"
-RUN = "run"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def judge(results: Results) -> list[dict[str, Any]]:
     """
     rows = []
     for goal in GOALS:
-        found = results if goal.part == RUN else results.get(goal.part)
+        found = results.get(goal.part)
         value = goal.of(found) if found else None
         rows.append(
             {
@@ -60,19 +58,6 @@ def judge(results: Results) -> list[dict[str, Any]]:
 def passed(goals: list[dict[str, Any]]) -> bool:
     """Return whether every goal that gates was measured and is met."""
     return all(row["met"] for row in goals if row["gates"])
-
-
-def title(figure: str, results: Results) -> str:
-    """Return a figure's name, and where it leaves that open, of what it was."""
-    return f"{figure} ({slowest_import(results)})" if figure == SLOWEST_IMPORT else figure
-
-
-def slowest_import(results: Results) -> str:
-    """Return the module of the stage that takes longest to import; none of them makes an AWS client at import."""
-    found: dict[str, float] = {
-        name: units["ms"]["p50"] for name, units in results["imports"].items() if name.startswith("stages.")
-    }
-    return max(found, key=found.__getitem__)
 
 
 def of_the_bound(found: Results) -> float | None:
@@ -100,11 +85,6 @@ def _growth(mode: str) -> Callable[[Results], float | None]:
     return ratio
 
 
-def _slowest_import(results: Results) -> float | None:
-    found = results["imports"]
-    return float(found[slowest_import(results)]["ms"]["p50"] / found[imports.FLOOR]["ms"]["p50"])
-
-
 GOALS = (
     Goal(f"{handlers(POOL)} ÷ {FLOOR}", 2.3, lambda part: to_floor(part, handlers(POOL))),
     Goal(f"{handlers(NOTHING)} ÷ {FLOOR}", 4.6, lambda part: to_floor(part, handlers(NOTHING))),
@@ -112,6 +92,5 @@ GOALS = (
     Goal("2 at once: jobs per second ÷ (2 ÷ CPU seconds per job)", 0.8, _two_at_once, at_least=True),
     Goal("p50 beside the most tenants ÷ beside none, from the pool", 1.1, _growth(POOL), part="disk"),
     Goal("p50 beside the most tenants ÷ beside none, from nothing", 1.3, _growth(NOTHING), part="disk"),
-    Goal(SLOWEST_IMPORT, 1.25, _slowest_import, part=RUN),
 )
 """Why these: ADR 10 (a job beside its floor) and ADR 17 (two at once)."""

@@ -60,8 +60,8 @@ def goals_table(results: Results) -> str:
     """Return the goals, and whether each is met."""
     rows = [
         [
-            goals.title(row["figure"], results),
-            "-" if row["where"] == goals.RUN else row["where"],
+            row["figure"],
+            row["where"],
             row["goal"],
             "not measured" if row["measured"] is None else f"{row['measured']:.2f}",
             "yes" if row["met"] else "**no**",

@@ -128,9 +128,3 @@ def test_the_bound_of_two_at_once_is_met_by_as_many_jobs_as_two_cores_can_make()
     spent = {JOBS: 0.4, "a group of older results": 0.2, IDLE: 0.5}
     assert goals.of_the_bound(burst(spent, 10, 30.0)) == pytest.approx(0.9)
     assert goals.of_the_bound(burst({}, 10, 30.0)) is None
-
-
-def test_the_goal_of_the_slowest_import_names_it() -> None:
-    imports = {"stages.activation": {"ms": figures(50.0)}, "stages.project": {"ms": figures(40.0)}}
-    results = {"imports": imports | {"upkeep.migrate": {"ms": figures(60.0)}}}
-    assert goals.title(goals.SLOWEST_IMPORT, results).endswith("(stages.activation)")

@@ -1,10 +1,8 @@
 """The losses of the matrix: every statement of a job, times the last 1, 2, 5 and all of its commits."""
 
-import argparse
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,9 +18,10 @@ from rich.table import Table
 from local.stack import Stack
 from local.template import read_template
 from tests.faults.boundary import Boundary
+from tests.faults.choosing import Choice, run_asked
 from tests.faults.kinds import JOBS
 from tests.faults.losses import Laboratory, Loser, Loss, Verdict
-from tests.faults.matrix import TIME_SCALE, Choice, make_room
+from tests.faults.matrix import TIME_SCALE, make_room
 from tests.faults.recovery import apart
 
 TIMEOUT_SCALE = 1 / 3
@@ -120,21 +119,5 @@ def _described(verdict: Verdict) -> str:
     return "\n    ".join([f"- {verdict.loss.name} ({ending})", *verdict.problems])
 
 
-def main() -> int:
-    """Run the losses, or a seeded sample of them, and return 0 if every one survived."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="how many losses, instead of all")
-    parser.add_argument("--seed", type=int, default=1, help="which sample")
-    parser.add_argument("--only", default="", help="only losses whose name holds this")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many, each with its own stack")
-    asked = parser.parse_args()
-    console = Console(width=160)
-    started = time.monotonic()
-    verdicts = run(Choice(asked.sample, asked.seed, asked.only), asked.processes)
-    report(verdicts, console)
-    console.print(f"{time.monotonic() - started:.0f} s")
-    return 1 if any(verdict.problems for verdict in verdicts) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_asked(__doc__, run, report))

@@ -1,15 +1,12 @@
 """The fault matrix: every I/O point of a run, times every kind of fault. `make matrix` runs all of it."""
 
-import argparse
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,9 +22,9 @@ from provisioning.cluster import session as sessions
 from tests.executions.running import execute
 from tests.faults.boundary import Boundary
 from tests.faults.cells import Cell, Laboratory, Verdict
+from tests.faults.choosing import Choice, run_asked
 from tests.faults.faults import Fault
 from tests.faults.kinds import JOBS, SIZE_WITHOUT_POOL
-from tests.faults.sampling import One, sample
 
 TIME_SCALE = 1 / 1500
 TIMEOUT_SCALE = 1 / 15
@@ -35,23 +32,8 @@ TIMEOUT_SCALE = 1 / 15
 
 AT_ONCE = 6
 
-
 CREATORS = 40
 """Enough for every tenant of a whole matrix: making one would be an I/O point that only some jobs meet."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which cells to run: those whose name holds a text, and of them a seeded sample, or all."""
-
-    sample: int | None
-    seed: int
-    only: str
-
-    def of(self, cells: list[One]) -> list[One]:
-        """Return the chosen cells; the same ones in every process."""
-        chosen = [cell for cell in cells if self.only in cell.name]
-        return chosen if self.sample is None else sample(chosen, self.sample, self.seed)
 
 
 @contextmanager
@@ -124,6 +106,7 @@ def report(verdicts: list[Verdict], console: Console) -> None:
     failed = sum(1 for verdict in verdicts if verdict.problems)
     console.print(table)
     console.print(f"{len(verdicts)} cells, {len(verdicts) - failed} survived, {failed} not survived")
+    console.print(f"{len({verdict.cell.kind for verdict in verdicts})} kinds (job type, stage, fault)")
     for verdict in verdicts:
         if verdict.problems:
             console.print(f"- {verdict.cell.name} ({verdict.status})")
@@ -131,23 +114,5 @@ def report(verdicts: list[Verdict], console: Console) -> None:
                 console.print(f"    {problem}")
 
 
-def main() -> int:
-    """Run the matrix, or a seeded sample of it, and return 0 if every cell survived."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="how many cells, instead of all")
-    parser.add_argument("--seed", type=int, default=1, help="which sample")
-    parser.add_argument("--only", default="", help="only cells whose name holds this")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many, each with its own stack")
-    asked = parser.parse_args()
-    console = Console(width=160)
-    started = time.monotonic()
-    verdicts = run(Choice(asked.sample, asked.seed, asked.only), asked.processes)
-    report(verdicts, console)
-    kinds = len({verdict.cell.kind for verdict in verdicts})
-    sampled = f", a sample with seed {asked.seed}" if asked.sample is not None else ""
-    console.print(f"{kinds} kinds (job type, stage, fault){sampled}: {time.monotonic() - started:.0f} s")
-    return 1 if any(verdict.problems for verdict in verdicts) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_asked(__doc__, run, report))

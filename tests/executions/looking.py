@@ -88,6 +88,12 @@ class World:
         return found
 
     @property
+    def given(self) -> dict[str, list[Row] | dict[str, Row]]:
+        """What the project has been given, without the ledgers of jobs."""
+        kept = ("databases", "roles", "tables", "secrets", "registrations", "registered", "api_keys", "tenants")
+        return {name: getattr(self, name) for name in kept}
+
+    @property
     def credentials(self) -> list[Row]:
         """The tenants' own secrets."""
         return [secret for secret in self.secrets if "/api-keys/" not in secret["name"]]

@@ -1,6 +1,5 @@
 """Every connection has the settings that it relies on, whatever the server, the database or the role says."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -8,10 +7,11 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from local.postgres import PostgresServer
 from provisioning import postgres
+from tests.provisioning.role_of_a_test import ROLE, document
 
-ROLE, PASSWORD = "pinned", "s3cr3t-value"
+__all__ = ["document"]
+
 RELIED_ON = {
     "default_transaction_isolation": ("serializable", "read committed"),
     "default_transaction_read_only": ("on", "off"),
@@ -33,19 +33,6 @@ PLACES = {
 }
 
 
-@pytest.fixture
-def made(server: PostgresServer, superuser: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The secret of a role with a database of its own."""
-    monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
-    name = sql.Identifier(ROLE)
-    with superuser.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(PASSWORD)))
-        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-        yield {"host": "127.0.0.1", "port": server.port, "dbname": ROLE, "username": ROLE, "password": PASSWORD}
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-        cursor.execute(sql.SQL("DROP ROLE {}").format(name))
-
-
 def settings(document: dict[str, Any]) -> dict[str, str]:
     with closing(postgres.connect(document, statement_timeout_seconds=5)) as session, session.cursor() as cursor:
         cursor.execute("SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)", (list(RELIED_ON),))
@@ -54,25 +41,27 @@ def settings(document: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_no_role_and_no_database_changes_what_a_session_relies_on(
-    superuser: Connection, made: dict[str, Any], place: str
+    superuser: Connection, document: dict[str, Any], place: str
 ) -> None:
     with superuser.cursor() as cursor:
         for name, (value, _) in RELIED_ON.items():
             names = {"role": sql.Identifier(ROLE), "setting": sql.Identifier(name), "value": sql.Literal(value)}
             cursor.execute(sql.SQL(place).format(**names))
     for _ in range(2):
-        assert settings(made) == {name: pinned for name, (_, pinned) in RELIED_ON.items()}
+        assert settings(document) == {name: pinned for name, (_, pinned) in RELIED_ON.items()}
 
 
-def test_a_session_can_write_where_a_role_is_read_only(superuser: Connection, made: dict[str, Any]) -> None:
+def test_a_session_can_write_where_a_role_is_read_only(superuser: Connection, document: dict[str, Any]) -> None:
     with superuser.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(ROLE)))
-    with closing(postgres.connect(made, statement_timeout_seconds=5)) as session, session.cursor() as cursor:
+    with closing(postgres.connect(document, statement_timeout_seconds=5)) as session, session.cursor() as cursor:
         cursor.execute("CREATE TABLE public.written ()")
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
-def test_letters_beyond_ascii_arrive_as_they_are(superuser: Connection, made: dict[str, Any], encoding: str) -> None:
+def test_letters_beyond_ascii_arrive_as_they_are(
+    superuser: Connection, document: dict[str, Any], encoding: str
+) -> None:
     name = sql.Identifier(ROLE)
     with superuser.cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE {}").format(name))
@@ -81,7 +70,7 @@ def test_letters_beyond_ascii_arrive_as_they_are(superuser: Connection, made: di
                 "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LOCALE_PROVIDER libc LOCALE 'C'"
             ).format(name, name, sql.Literal(encoding))
         )
-    with closing(postgres.connect(made, statement_timeout_seconds=5)) as session, session.cursor() as cursor:
+    with closing(postgres.connect(document, statement_timeout_seconds=5)) as session, session.cursor() as cursor:
         cursor.execute("CREATE TABLE public.written AS SELECT %s AS word", ("é",))
         cursor.execute("SELECT word FROM public.written")
         assert cursor.fetchone() == ("é",)

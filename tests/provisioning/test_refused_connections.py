@@ -12,26 +12,11 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from local.postgres import PostgresServer
 from provisioning import postgres
 from provisioning.errors import ControlPlaneUnavailable, InsufficientPermissions
+from tests.provisioning.role_of_a_test import PASSWORD, ROLE, document
 
-ROLE, PASSWORD = "role-of-a-test", "s3cr3t-value"
-
-
-@pytest.fixture
-def document(
-    server: PostgresServer, superuser: Connection, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dict[str, Any]]:
-    """The secret of a role that may connect to a database of its own."""
-    monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
-    name = sql.Identifier(ROLE)
-    with superuser.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(PASSWORD)))
-        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-        yield {"host": "127.0.0.1", "port": server.port, "dbname": ROLE, "username": ROLE, "password": PASSWORD}
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-        cursor.execute(sql.SQL("DROP ROLE {}").format(name))
+__all__ = ["document"]
 
 
 def refusal(document: dict[str, Any]) -> psycopg2.Error:

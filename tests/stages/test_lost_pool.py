@@ -23,23 +23,15 @@ from provisioning.identity import TenantNames
 from provisioning.tenant import inspection
 from tests.conftest import NewProject
 from tests.provisioning.failing_secrets_manager import answering
-from tests.stages.jobs import StagedJob, execute, lambda_environment, open_job, outdate_pool
-from tests.stages.jobs import refill as bring_to
-from tests.stages.test_pool import on_cluster, ready, refill, unfinished
+from tests.stages.jobs import StagedJob, execute, lambda_environment, open_job
+from tests.stages.test_pool import emptied, on_cluster, ready, refill, unfinished
+
+__all__ = ["emptied"]
 
 pytestmark = pytest.mark.slow
 
 STATE = "SELECT state FROM control_plane.tenants WHERE tenant_id = %s"
 SECRETS = "provisioner/tenants/"
-
-
-@pytest.fixture(autouse=True)
-def emptied(stack: Stack) -> Iterator[None]:
-    """Two tenants per cluster, and an empty pool afterwards."""
-    with patch.dict(os.environ, {"POOL_SIZE": "2"}):
-        yield
-    outdate_pool(stack)
-    bring_to(0)
 
 
 def on_server(*statements: str, dbname: str = "postgres") -> Callable[[Stack, str], None]:

@@ -8,11 +8,13 @@ import pytest
 from local.stack import Stack
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import supavisor
-from stages.database import create_database
 from stages.services import register_pooler
-from tests.stages.jobs import StagedJob, open_job
+from tests.stages.jobs import StagedJob
+from tests.stages.registering import job
 from tests.stages.supavisor_api import SupavisorApi
 from tests.stages.tenant_apis import native_service
+
+__all__ = ["job"]
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -23,13 +25,6 @@ def pooler(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[SupavisorA
     monkeypatch.setattr(supavisor, "tls_enforced", lambda: True)
     with native_service(stack, monkeypatch, "pooler", "supavisor", SupavisorApi) as served:
         yield served
-
-
-@pytest.fixture
-def job(project_id: str) -> StagedJob:
-    job = open_job(project_id)
-    job.run(create_database)
-    return job
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """However slow a service is, a stage ends before Lambda ends it, with a typed error in the ledger."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from local.stack import Stack
 from provisioning.errors import ServiceRegistrationFailed
-from stages.database import create_database
 from stages.services import deregister_services, register_realtime
 from tests.executions.looking import look
 from tests.executions.running import SERVICES
@@ -20,7 +18,10 @@ from tests.provisioning.programmable_service import (
     drip_headers,
     hang,
 )
-from tests.stages.jobs import REGISTER, StagedJob, open_job
+from tests.stages.jobs import REGISTER, StagedJob
+from tests.stages.registering import job, programmable
+
+__all__ = ["job", "programmable"]
 
 SECONDS = 1.0
 ONE_ANSWER_SECONDS = 8.0
@@ -36,20 +37,10 @@ class ShortContext:
 
 
 @pytest.fixture
-def job(project_id: str) -> StagedJob:
-    job = open_job(project_id)
-    job.run(create_database)
-    return job
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgrammableService]:
+def slow(programmable: ProgrammableService, monkeypatch: pytest.MonkeyPatch) -> ProgrammableService:
     """Every service as a slow one; realtime as Supabase's, which gets several requests per stage."""
-    with ProgrammableService() as service:
-        for name in SERVICES:
-            monkeypatch.setenv(f"{name.upper()}_SERVICE_URL", f"{service.url}/{name}")
-        monkeypatch.setenv("REALTIME_SERVICE_ADAPTER", "supabase-realtime")
-        yield service
+    monkeypatch.setenv("REALTIME_SERVICE_ADAPTER", "supabase-realtime")
+    return programmable
 
 
 def test_a_registration_of_several_requests_ends_in_time_with_its_error_recorded(

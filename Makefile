@@ -3,7 +3,7 @@
 # make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 1,300 jobs, each with a look at what it left; SAMPLE=400 SEED=7 runs so many of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
+# make matrix every kind of fault at every point of a job: some 3,300 jobs, each with a look at what it left; SAMPLE=400 SEED=7 runs so many of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README

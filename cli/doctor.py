@@ -131,7 +131,7 @@ def examine_control_plane() -> Iterator[Finding]:
         encoding = migrate.encoding_of(control.connection)
         kept = control.fetch_one(_Durability, control_plane.QUERIES["find_durability"])
     if encoding != migrate.ENCODING:
-        remedy = f"restore it into a database that was created with ENCODING '{migrate.ENCODING}'"
+        remedy = f"restore it into: createdb --template template0 --encoding {migrate.ENCODING} --locale C.UTF-8"
         yield Finding("control plane", f"the database on {where} is encoded as {encoding}", remedy)
     if kept is not None and not kept.is_durable:
         yield Finding("control plane", f"the server on {where} runs with fsync off", SET_FSYNC)
@@ -156,7 +156,11 @@ def examine_clusters(read: list[Known]) -> Iterator[Finding]:
     known = Known(identity, rooms, _find_tenants)
     read.append(known)
     if not clusters:
-        yield Finding("clusters", "there is none, so no project can be provisioned", "run provision cluster add")
+        yield Finding(
+            "clusters",
+            "there is none, so no project can be provisioned",
+            "run provision cluster add CLUSTER --secret NAME --capacity DATABASES",
+        )
     for cluster in clusters:
         yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
 

@@ -1,8 +1,9 @@
 """Examine a cluster: its admin, register and creators; then its roles and its tenants. Every session is read-only."""
 
+import shlex
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -18,8 +19,7 @@ from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
 
 QUERIES = queries.load(__file__)
-PREPARE = "run provision cluster add for it again, which makes and grants what is missing"
-SET_FSYNC = "set fsync = on for the server: without it, a crash can lose or corrupt what was committed"
+SET_FSYNC = "on the server, as a superuser: ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();"
 SHARED = {"shared_roles": list(creators.SHARED_ROLES)}
 
 
@@ -79,7 +79,11 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
         known.examined.add(cluster.cluster_id)
     room = known.rooms[cluster.cluster_id]
     if room <= 0:
-        yield Finding(subject, f"all {cluster.capacity} places are taken", "add a cluster, or raise its capacity")
+        yield Finding(
+            subject,
+            f"all {cluster.capacity} places are taken",
+            f"add a cluster, or raise its capacity: {_adding(cluster, 'MORE')}",
+        )
     others = sum(one.control_plane_id != known.control_plane_id for one in registered or [])
     shared_with = f"; {others} tenants of other control planes" if others else ""
     told = f"room for {max(room, 0)} of {cluster.capacity} databases"
@@ -104,12 +108,14 @@ def _examine_register(
             registered = registered_tenants(session)
             made = sessions.fetch(session, _Creator, QUERIES["find_creators"], **SHARED)
         except (errors.UndefinedTable, errors.InsufficientPrivilege):
-            yield Finding(subject, f"{admin.name} finds no tables in the register", PREPARE)
+            yield Finding(subject, f"{admin.name} finds no tables in the register", _preparing(cluster))
             return None
     usable = sum(creator.is_usable for creator in made)
     wanted = max(len(made), preparation.FIRST_CREATORS) if admin.version >= creators.SINCE // 10000 else 0
     if usable < wanted:
-        yield Finding(subject, f"{admin.name} can use {usable} of {wanted} creators of tenants' roles", PREPARE)
+        yield Finding(
+            subject, f"{admin.name} can use {usable} of {wanted} creators of tenants' roles", _preparing(cluster)
+        )
     return registered
 
 
@@ -119,17 +125,21 @@ def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Ite
         yield f"the server on {cluster.host}:{cluster.port} runs with fsync off", SET_FSYNC
     withheld = [row.role for row in sessions.fetch(session, _Role, QUERIES["find_withheld_roles"], **SHARED)]
     if admin.is_superuser:
-        remedy = "put another admin into its secret: CREATEROLE and CREATEDB are enough"
+        changed = shlex.join(["aws", "secretsmanager", "put-secret-value", "--secret-id", cluster.admin_secret_id])
+        remedy = f"make an admin with CREATEROLE and CREATEDB: {changed} --secret-string file://admin.json"
         yield f"{name} is a superuser on {cluster.host}:{cluster.port}", remedy
     if not (admin.may_create or admin.is_superuser):
-        yield f"{name} may not create roles and databases", f"give {name} CREATEROLE and CREATEDB"
+        altering = _statement(session, "ALTER ROLE {} CREATEROLE CREATEDB;", name)
+        yield f"{name} may not create roles and databases", f"{doctor_roles.SUPERUSER}: {altering}"
     if withheld and not admin.is_superuser:
-        yield f"{name} may not grant {', '.join(withheld)}", PREPARE
+        granting = [_statement(session, "GRANT {} TO {} WITH ADMIN OPTION;", role, name) for role in withheld]
+        yield f"{name} may not grant {', '.join(withheld)}", f"{doctor_roles.SUPERUSER}: {' '.join(granting)}"
     if admin.register_owner is None:
-        yield f"it has no register, the database {sessions.REGISTER}", PREPARE
+        yield f"it has no register, the database {sessions.REGISTER}", _preparing(cluster)
     elif admin.register_owner != name:
-        remedy = f"make {name} the owner of the database {sessions.REGISTER}, as a superuser"
-        yield f"the register belongs to {admin.register_owner}, not to {name}", remedy
+        giving = _statement(session, "ALTER DATABASE {} OWNER TO {};", sessions.REGISTER, name)
+        fact = f"the register belongs to {admin.register_owner}, not to {name}"
+        yield fact, f"{doctor_roles.SUPERUSER}: {giving}"
     for one in sessions.fetch(session, _Open, QUERIES["find_open"], register=sessions.REGISTER, **SHARED):
         who = "every tenant's login" if "PUBLIC" in one.let_in else f"a tenant's login, as {', '.join(one.let_in)},"
         revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM {};")
@@ -137,5 +147,24 @@ def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Ite
         statement = revoke.format(sql.Identifier(one.database), sql.SQL(", ".join(one.let_in))).as_string(session)
         yield f"{who} may connect to the database {one.database}", f"as its owner: {statement}"
     if str(admin.version) != cluster.version:
-        remedy = "run provision cluster add for it again, which records the server's version"
+        remedy = f"run {_adding(cluster)}, which records the server's version"
         yield f"the server is PostgreSQL {admin.version}, registered as {cluster.version}", remedy
+
+
+def _preparing(cluster: Cluster) -> str:
+    return f"run {_adding(cluster)}, which makes and grants what is missing"
+
+
+def _adding(cluster: Cluster, capacity: object = None) -> str:
+    options = {
+        "--secret": cluster.admin_secret_id,
+        "--capacity": cluster.capacity if capacity is None else capacity,
+        "--size": cluster.size,
+        "--region": cluster.region,
+    }
+    added = [part for option, value in options.items() for part in (option, str(value))]
+    return shlex.join(["provision", "cluster", "add", cluster.cluster_id, *added])
+
+
+def _statement(session: Connection, text: LiteralString, *names: str) -> str:
+    return sql.SQL(text).format(*map(sql.Identifier, names)).as_string(session)

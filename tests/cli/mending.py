@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import closing
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from cli.administration import add_cluster
 from cli.findings import Finding
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
@@ -16,10 +18,17 @@ from tests.cli.examining import ADMIN
 AS_ADMIN = f"in the cluster's database {REGISTER}, as its admin: "
 AS_SUPERUSER = "on the cluster, as a superuser: "
 AS_OWNER = "as its owner: "
+ADD = "run provision cluster add "
 
 
 def mend(stack: Stack, finding: Finding) -> None:
-    """Send the statements of a finding's remedy to the stack's cluster."""
+    """Send the statements of a finding's remedy to the stack's cluster, or prepare it as the remedy says."""
+    if finding.remedy.startswith(ADD):
+        cluster_id, *options = shlex.split(finding.remedy.removeprefix(ADD).partition(", which")[0])
+        asked = dict(zip(options[::2], options[1::2], strict=True))
+        capacity, size, region = int(asked["--capacity"]), asked["--size"], asked["--region"]
+        add_cluster(cluster_id, asked["--secret"], capacity, size=size, region=region)
+        return
 
     def admin() -> Connection:
         secret = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=ADMIN)["SecretString"])

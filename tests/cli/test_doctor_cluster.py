@@ -26,6 +26,7 @@ from tests.cli.examining import (
     rename,
     wrong,
 )
+from tests.cli.mending import mend
 from tests.executions.running import execute, payload_for, replaced, run
 
 VIEWED = "SELECT room FROM control_plane.cluster_room WHERE cluster_id = 'local'"
@@ -59,7 +60,10 @@ def test_an_admin_that_is_a_superuser(stack: Stack) -> None:
 def test_an_admin_that_may_not_create_databases(stack: Stack) -> None:
     execute(stack, "ALTER ROLE provisioner_admin NOCREATEDB")
     try:
-        assert "may not create" in found().fact
+        told = found()
+        assert "may not create" in told.fact
+        mend(stack, told)
+        assert "cluster local" not in wrong()
     finally:
         execute(stack, "ALTER ROLE provisioner_admin CREATEDB")
 
@@ -92,27 +96,31 @@ def members(stack: Stack) -> Iterator[None]:
         ),
     ],
 )
-def test_a_cluster_that_is_not_prepared_is_by_preparing_it_again(
+def test_a_cluster_that_is_not_prepared_is_mended_by_what_doctor_prints(
     stack: Stack, members: None, breaking: str, fact: str
 ) -> None:
     creators = execute(stack, "SELECT name FROM register.creators ORDER BY name", REGISTER)
     execute(stack, sql.SQL(breaking).format(creator=sql.Identifier(creators[0][0])))
     try:
-        facts = [one.fact for one in examined() if one.remedy]
+        expected = fact.format(fewer=len(creators) - 1, all=len(creators))
+        told = [one for one in examined() if one.remedy]
+        assert any(expected in one.fact for one in told)
+        for one in told:
+            mend(stack, one)
+        assert "cluster local" not in wrong()
     finally:
         prepare_cluster(stack.postgres.connect, ADMIN_ROLE)
-    expected = fact.format(fewer=len(creators) - 1, all=len(creators))
-    assert any(expected in one for one in facts)
-    assert "cluster local" not in wrong()
 
 
 def test_a_creator_that_is_not_there_is_forgotten_by_preparing_the_cluster_again(stack: Stack) -> None:
     execute(stack, "INSERT INTO register.creators VALUES ('provisioner_creator_lost', 0)", REGISTER)
     try:
-        assert "creators of tenants' roles" in found().fact
+        told = found()
+        assert "creators of tenants' roles" in told.fact
+        mend(stack, told)
+        assert "cluster local" not in wrong()
     finally:
         prepare_cluster(stack.postgres.connect, ADMIN_ROLE)
-    assert "cluster local" not in wrong()
 
 
 def test_a_cluster_without_a_register(stack: Stack) -> None:
@@ -127,10 +135,12 @@ def test_a_cluster_without_a_register(stack: Stack) -> None:
 def test_a_register_that_is_not_the_admins(stack: Stack) -> None:
     execute(stack, "ALTER DATABASE provisioner_register OWNER TO postgres")
     try:
-        facts = [one.fact for one in examined() if one.remedy]
+        told = found()
+        assert told.fact == "the register belongs to postgres, not to provisioner_admin"
+        mend(stack, told)
+        assert "cluster local" not in wrong()
     finally:
         execute(stack, "ALTER DATABASE provisioner_register OWNER TO provisioner_admin")
-    assert facts == ["the register belongs to postgres, not to provisioner_admin"]
 
 
 def test_a_register_without_tables(stack: Stack) -> None:

@@ -31,12 +31,12 @@ DANGLING = """
         OR classoid = 'pg_database'::regclass AND objoid NOT IN (SELECT oid FROM pg_database)
 """
 MISCOUNTED = """
-    SELECT format('creator %%s has %%s tenants and counts %%s', name, count(DISTINCT owner.oid), tenants) AS what
+    SELECT format('creator %%s has %%s tenants and counts %%s', name, count(DISTINCT roleid), tenants) AS what
     FROM register.creators
     LEFT JOIN pg_auth_members ON member = to_regrole(name) AND admin_option
-    LEFT JOIN pg_authid AS owner ON owner.oid = roleid AND owner.rolname ~ '^tenant_[a-z]{20}_owner$'
+        AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{20}_owner$'
     GROUP BY name, tenants
-    HAVING count(DISTINCT owner.oid) <> tenants
+    HAVING count(DISTINCT roleid) <> tenants
 """
 LOCKS = """
     SELECT key AS what FROM unnest(%(keys)s) AS key CROSS JOIN LATERAL (SELECT hashtextextended(key, 0) AS value) AS _

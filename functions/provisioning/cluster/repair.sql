@@ -4,7 +4,7 @@
 -- name: find_left
 -- Memberships that the admin or a creator has granted itself in a tenant's role. Those that come with the creation of a
 -- role are granted by the bootstrap superuser, whose oid is 10 on every server. And whether a creator's count differs
--- from the tenants whose roles it has created.
+-- from the tenants whose roles it has created. A join with pg_roles would go through every role for every creator.
 SELECT ARRAY(
            SELECT ARRAY[substring(role.rolname FROM 8 FOR 20), role.rolname::text, member.rolname::text]
            FROM pg_auth_members AS membership
@@ -17,9 +17,9 @@ SELECT ARRAY(
        EXISTS (
            SELECT FROM register.creators
            WHERE tenants <> (
-               SELECT count(DISTINCT substring(role.rolname FROM 8 FOR 20))
-               FROM pg_auth_members JOIN pg_roles AS role ON role.oid = roleid
-               WHERE member = to_regrole(quote_ident(name))::oid AND role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$')
+               SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
+               WHERE member = to_regrole(quote_ident(name))::oid
+                   AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$')
        ) AS is_miscounted;
 
 -- name: lock_creators
@@ -28,6 +28,6 @@ SELECT name FROM register.creators ORDER BY name FOR UPDATE;
 
 -- name: record_counts
 UPDATE register.creators SET tenants = (
-    SELECT count(DISTINCT substring(role.rolname FROM 8 FOR 20))
-    FROM pg_auth_members JOIN pg_roles AS role ON role.oid = roleid
-    WHERE member = to_regrole(quote_ident(name))::oid AND role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$');
+    SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
+    WHERE member = to_regrole(quote_ident(name))::oid
+        AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$');

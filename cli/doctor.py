@@ -131,7 +131,7 @@ def examine_control_plane() -> Iterator[Finding]:
         encoding = migrate.encoding_of(control.connection)
         kept = control.fetch_one(_Durability, control_plane.QUERIES["find_durability"])
     if encoding != migrate.ENCODING:
-        remedy = f"restore it into: createdb --template template0 --encoding {migrate.ENCODING} --locale C.UTF-8"
+        remedy = f"restore it into what createdb --template template0 --encoding {migrate.ENCODING} makes"
         yield Finding("control plane", f"the database on {where} is encoded as {encoding}", remedy)
     if kept is not None and not kept.is_durable:
         yield Finding("control plane", f"the server on {where} runs with fsync off", SET_FSYNC)

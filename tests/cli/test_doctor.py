@@ -99,7 +99,8 @@ def test_a_control_plane_that_does_not_take_every_letter(stack: Stack, encoding:
 def test_servers_that_lose_commits_in_a_crash(stack: Stack) -> None:
     found = [one for one in doctor.examine() if WITHOUT_FSYNC in one.fact]
     assert [one.subject for one in found] == ["control plane", "cluster local"]
-    assert all("ALTER SYSTEM SET fsync = on;" in one.remedy for one in found)
+    statements = "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();"
+    assert {one.remedy for one in found} == {f"on the server, as a superuser: {statements}"}
 
 
 def test_a_service_that_does_not_know_its_token(stack: Stack) -> None:

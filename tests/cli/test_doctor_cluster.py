@@ -135,7 +135,7 @@ def test_a_cluster_without_a_register(stack: Stack) -> None:
 def test_a_register_that_is_not_the_admins(stack: Stack) -> None:
     execute(stack, "ALTER DATABASE provisioner_register OWNER TO postgres")
     try:
-        told = found()
+        (told,) = [one for one in examined() if one.remedy]
         assert told.fact == "the register belongs to postgres, not to provisioner_admin"
         mend(stack, told)
         assert "cluster local" not in wrong()

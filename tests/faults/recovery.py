@@ -118,7 +118,7 @@ class Snapshot(NamedTuple):
     control: Path
     cluster: Path
     secrets: dict[str, Any]
-    registrations: dict[str, list[tuple[Any, ...]]]
+    registrations: sqlite3.Connection
 
 
 @contextmanager
@@ -150,7 +150,8 @@ def take(stack: Stack, servers: Servers, to: Path) -> Snapshot:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(Server.copy, (servers.control, servers.cluster), (to / "control", to / "cluster")))
     with _registrations(stack) as store:
-        kept = {table: store.execute(f"SELECT * FROM {table}").fetchall() for table in ("tenants", "closed_keys")}
+        kept = sqlite3.connect(":memory:", check_same_thread=False)
+        store.backup(kept)
     return Snapshot(to / "control", to / "cluster", deepcopy(dict(_secrets())), kept)
 
 
@@ -160,11 +161,8 @@ def set_back(stack: Stack, servers: Servers, snapshot: Snapshot) -> None:
         list(pool.map(Server.set_back, (servers.control, servers.cluster), (snapshot.control, snapshot.cluster)))
     _secrets().clear()
     _secrets().update(deepcopy(snapshot.secrets))
-    with _registrations(stack) as store, store:
-        for table, rows in snapshot.registrations.items():
-            store.execute(f"DELETE FROM {table}")
-            for row in rows:
-                store.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    with _registrations(stack) as store:
+        snapshot.registrations.backup(store)
 
 
 def _secrets() -> dict[str, Any]:

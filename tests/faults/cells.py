@@ -42,6 +42,7 @@ QUIET_SECONDS = 20.0
 LOOKS = 3
 ORGANIZATION = "org-faults"
 LAST_STAGE = ("FinalizeFunction", 1)
+NOT_RUN = "not run"
 SLOW = (Fault.SLOW, Fault.SLOW_EVERY_ATTEMPT)
 
 
@@ -108,7 +109,7 @@ class Laboratory:
         try:
             return self._judge(cell, number)
         except NotPreparedError as error:
-            return Verdict(cell, "not run", struck=False, problems=[str(error)])
+            return Verdict(cell, NOT_RUN, struck=False, problems=[str(error)])
 
     def _judge(self, cell: Cell, number: int) -> Verdict:
         faults = {cell.point.place: cell.fault}

@@ -21,7 +21,7 @@ from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from tests.executions.running import execute
 from tests.faults.boundary import Boundary
-from tests.faults.cells import Cell, Laboratory, Verdict
+from tests.faults.cells import NOT_RUN, Cell, Laboratory, Verdict
 from tests.faults.choosing import Choice, run_asked
 from tests.faults.faults import Fault
 from tests.faults.kinds import JOBS, SIZE_WITHOUT_POOL
@@ -96,12 +96,13 @@ def make_room(stack: Stack) -> None:
 
 def report(verdicts: list[Verdict], console: Console) -> None:
     """Print the matrix as a table, and each cell that did not survive."""
-    table = Table("fault", "points", "struck", "succeeded", "rolled back", "survived", "not survived")
+    table = Table("fault", "points", "struck", "succeeded", "rolled back", "not run", "survived", "not survived")
     for fault in Fault:
         row = [verdict for verdict in verdicts if verdict.cell.fault is fault]
         status = Counter(verdict.status for verdict in row)
         failed = sum(1 for verdict in row if verdict.problems)
-        numbers = (len(row), sum(verdict.struck for verdict in row), status["SUCCEEDED"], status["FAILED"])
+        endings = (status["SUCCEEDED"], status["FAILED"], status[NOT_RUN])
+        numbers = (len(row), sum(verdict.struck for verdict in row), *endings)
         table.add_row(str(fault), *map(str, (*numbers, len(row) - failed, failed)))
     failed = sum(1 for verdict in verdicts if verdict.problems)
     console.print(table)

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli.doctor_tenants import Fact, View
 from provisioning import queries
-from provisioning.cluster import creators
+from provisioning.cluster import creators, shared_roles
 from provisioning.cluster import session as sessions
 
 QUERIES = queries.load(__file__)
@@ -48,7 +48,9 @@ def facts(session: Connection, view: View, *, admin_is_superuser: bool) -> Itera
     for one in (one for one in reached if one.is_admin and not admin_is_superuser):
         if one.is_superuser or one.reached_tenant_id in steady:
             yield _fact_of_admin(session, one)
-    for found in sessions.fetch(session, _Attributes, QUERIES["find_attributes"], **shared):
+    for held in shared_roles.find_powers(session, session.info.user):
+        yield f"{held.role}, which every tenant may become, has {held.power}", f"{SUPERUSER}: {held.remedy}"
+    for found in sessions.fetch(session, _Attributes, QUERIES["find_attributes"]):
         lacking = " ".join(f"NO{attribute}" for attribute in found.attributes)
         statement = sql.SQL("ALTER ROLE {} {};").format(sql.Identifier(found.role), sql.SQL(lacking))
         fact = f"{_subject(found.tenant_id)}{found.role} has {' and '.join(found.attributes)}"

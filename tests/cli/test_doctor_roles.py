@@ -21,6 +21,7 @@ from tests.cli.examining import WITHOUT_FSYNC
 from tests.cli.mending import send
 from tests.provisioning.conftest import secrets_manager
 from tests.provisioning.odd_cluster import ADMIN, REFILL, die_joined, server, tenant, version
+from tests.provisioning.shared_role_powers import POWERS
 
 __all__ = ["secrets_manager", "server", "tenant"]
 pytestmark = pytest.mark.slow
@@ -110,7 +111,7 @@ def test_a_membership_without_any_option_gives_nothing(server: PostgresServer, t
 def test_what_a_shared_role_may_is_told_once_and_not_for_every_login(server: PostgresServer, tenant: Tenant) -> None:
     run(server, tenant, "GRANT pg_read_all_data TO anon")
     (told,) = found(tenant)
-    assert told.fact == "anon may use pg_read_all_data"
+    assert told.fact == "anon, which every tenant may become, has membership in pg_read_all_data"
     mend(server, told)
     assert found(tenant) == []
 
@@ -147,6 +148,15 @@ def test_a_tenants_login_with_an_attribute(server: PostgresServer, tenant: Tenan
     run(server, tenant, "ALTER ROLE {l} CREATEDB REPLICATION")
     (told,) = found(tenant)
     assert told.fact.endswith(f"{tenant.names.login_role} has CREATEDB and REPLICATION")
+    mend(server, told)
+    assert found(tenant) == []
+
+
+@pytest.mark.parametrize(("granting", "power"), POWERS)
+def test_a_shared_role_with_a_power(server: PostgresServer, tenant: Tenant, granting: str, power: str) -> None:
+    run(server, tenant, granting)
+    (told,) = [one for one in found(tenant) if one.fact.startswith("service_role")]
+    assert told.fact == f"service_role, which every tenant may become, has {power}"
     mend(server, told)
     assert found(tenant) == []
 

@@ -164,13 +164,6 @@ UPDATE register.creators SET tenants = tenants + 1 WHERE name = {name};
 -- name: record_creator_freed
 UPDATE register.creators SET tenants = tenants - 1 WHERE name = {name};
 
--- name: find_shared_role
-SELECT to_regrole({role}) IS NOT NULL AS is_there,
-       coalesce(pg_has_role({admin}, to_regrole({role})::oid, {option}), false) AS may_be_acted_as, EXISTS (
-    SELECT FROM pg_auth_members
-    WHERE roleid = to_regrole({role})::oid AND member = to_regrole(quote_ident({admin}))::oid AND admin_option
-) AS may_be_granted;
-
 -- name: find_maintenance_databases
 -- Those that this role may close: both for a superuser or the master user of RDS, none for another admin.
 SELECT datname FROM pg_database

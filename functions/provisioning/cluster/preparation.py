@@ -7,18 +7,12 @@ from typing import NamedTuple
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning.cluster import creators
+from provisioning.cluster import creators, shared_roles
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES, REGISTER
 
 FIRST_CREATORS = 4
 """Several, so that concurrent jobs do not wait for one creator's count of tenants."""
-
-
-class _SharedRole(NamedTuple):
-    is_there: bool
-    may_be_acted_as: bool
-    may_be_granted: bool
 
 
 class _Database(NamedTuple):
@@ -34,12 +28,11 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
 
     `connect` opens a connection to a database of the server, as the admin itself or as a superuser. Afterwards the
     admin may grant the shared roles, and owns the register and the creators. Only their owner can close the maintenance
-    databases. Raise psycopg2.Error.
+    databases. Raise Misconfigured, before anything is changed, if a shared role has powers, and psycopg2.Error.
     """
     admin = sql.Identifier(admin_role)
     with closing(connect("postgres")) as session:
-        for role in creators.SHARED_ROLES:
-            _ensure_shared_role(session, role, admin_role)
+        shared_roles.prepare(session, admin_role)
         for (database,) in sessions.fetch(session, _Database, QUERIES["find_maintenance_databases"]):
             _close(session, database, admin)
         with session.cursor() as cursor:
@@ -59,24 +52,6 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
                 creators.grant(session, name)
             for _ in range(FIRST_CREATORS - len(existing)):
                 creators.make(session)
-
-
-def _ensure_shared_role(session: Connection, role: str, admin_role: str) -> None:
-    names = sql.Identifier(role), sql.Identifier(admin_role)
-    has_options = session.server_version >= creators.SINCE
-    asked = {"role": role, "admin": admin_role, "option": "SET" if has_options else "MEMBER"}
-    (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], **asked)
-    with session.cursor() as cursor:
-        if not found.is_there:
-            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(names[0]))
-            (found,) = sessions.fetch(session, _SharedRole, QUERIES["find_shared_role"], **asked)
-        if not found.may_be_granted:
-            cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(*names))
-        elif not found.may_be_acted_as:
-            # Only the shared role can roll back a transaction that a tenant prepared as that role. An admin that
-            # created the role may grant it, but may not become it yet.
-            options = sql.SQL(" WITH INHERIT FALSE, SET TRUE" if has_options else "")
-            cursor.execute(sql.Composed([sql.SQL("GRANT {} TO {}").format(*names), options]))
 
 
 def _close(session: Connection, database: str, admin: sql.Identifier) -> None:

@@ -1,0 +1,37 @@
+-- The roles that every tenant's login may take. Over a session of the cluster's admin or of a superuser.
+-- Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
+
+-- name: find_powers
+-- What every tenant could do through a shared role, beyond what is granted in its own database, each with the statement
+-- that takes it away. Before PostgreSQL 16 a membership has one grantor, who need not exist any more.
+WITH shared AS (SELECT * FROM pg_roles WHERE rolname = ANY ({shared_roles}))
+SELECT rolname::text AS role, attribute AS power, format('ALTER ROLE %I NO%s;', rolname, attribute) AS remedy
+FROM shared, LATERAL (VALUES
+    ('SUPERUSER', rolsuper), ('BYPASSRLS', rolbypassrls), ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb),
+    ('REPLICATION', rolreplication), ('LOGIN', rolcanlogin)) AS held (attribute, is_held)
+WHERE is_held
+UNION ALL
+SELECT shared.rolname, 'membership in ' || granted.rolname, format('REVOKE %I FROM %I%s;', granted.rolname,
+           shared.rolname, CASE WHEN {has_grantors} THEN format(' GRANTED BY %I', pg_get_userbyid(grantor)) END)
+FROM shared
+JOIN pg_auth_members ON member = shared.oid
+JOIN pg_roles AS granted ON granted.oid = roleid
+UNION ALL
+SELECT rolname, 'the database ' || datname, format('ALTER DATABASE %I OWNER TO %I;', datname, {admin})
+FROM shared JOIN pg_database ON datdba = shared.oid
+UNION ALL
+SELECT rolname, 'the tablespace ' || spcname, format('ALTER TABLESPACE %I OWNER TO %I;', spcname, {admin})
+FROM shared JOIN pg_tablespace ON spcowner = shared.oid
+UNION ALL
+SELECT rolname, format('%s on the parameter %s', privilege_type, parname),
+       format('REVOKE %s ON PARAMETER %s FROM %I;', privilege_type, parname, rolname)
+FROM shared, pg_parameter_acl, LATERAL aclexplode(paracl)
+WHERE grantee = shared.oid
+ORDER BY role, power;
+
+-- name: find_shared_role
+SELECT to_regrole({role}) IS NOT NULL AS is_there,
+       coalesce(pg_has_role({admin}, to_regrole({role})::oid, {option}), false) AS may_be_acted_as, EXISTS (
+    SELECT FROM pg_auth_members
+    WHERE roleid = to_regrole({role})::oid AND member = to_regrole(quote_ident({admin}))::oid AND admin_option
+) AS may_be_granted;

@@ -74,22 +74,6 @@ def test_a_new_revision_publishes_new_versions_even_when_only_parameters_changed
 
 
 @every_job_type
-def test_traffic_shifts_to_a_new_version_and_back_when_the_alarms_go_off(job_type: JobType) -> None:
-    stem = shipped.resource_stem(job_type)
-    alias = shipped.made("AWS::StepFunctions::StateMachineAlias")[f"{stem}Alias"]
-    assert alias["Name"] == "live"
-    preference = alias["DeploymentPreference"]
-    assert preference["StateMachineVersionArn"] == {"Ref": f"{stem}Version"}
-    assert (preference["Type"], preference["Percentage"], preference["Interval"]) == ("CANARY", 10, 10)
-    assert preference["Alarms"] == [
-        {"Ref": f"{stem}{name}"} for name in ("FailedExecutionsAlarm", "RollbackIncompleteAlarm")
-    ]
-    version = RESOURCES[f"{stem}Version"]
-    assert version["Properties"]["StateMachineArn"] == {"Ref": f"{stem}StateMachine"}
-    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
-
-
-@every_job_type
 def test_the_alias_of_a_job_type_is_an_output_of_the_stack(job_type: JobType) -> None:
     stem = shipped.resource_stem(job_type)
     assert shipped.template()["Outputs"][f"{stem}StateMachineArn"]["Value"] == {"Ref": f"{stem}Alias"}

@@ -44,6 +44,8 @@ class ProvisioningError(Exception):
 
     error_type: ClassVar[ErrorType] = ErrorType.UNKNOWN_ERROR
     permanent: ClassVar[bool] = False
+    is_fault: ClassVar[bool] = True
+    """Whether it may be the fault of the code or of what it needs. If not, no other version could have done better."""
 
 
 class PermanentError(ProvisioningError):
@@ -60,36 +62,42 @@ class InvalidPayload(PermanentError):
     """The payload breaks rules; the message names each field and its rule, never a value."""
 
     error_type = ErrorType.INVALID_PAYLOAD
+    is_fault = False
 
 
 class ProjectNotFound(PermanentError):
     """No such project, or it belongs to another organization or owner: the caller cannot tell which."""
 
     error_type = ErrorType.PROJECT_NOT_FOUND
+    is_fault = False
 
 
 class ProjectNotEligible(PermanentError):
     """No job of this type opens in the project's status; the message names the status and what can be done."""
 
     error_type = ErrorType.PROJECT_NOT_ELIGIBLE
+    is_fault = False
 
 
 class JobInProgress(PermanentError):
     """Another job of this project is running."""
 
     error_type = ErrorType.JOB_IN_PROGRESS
+    is_fault = False
 
 
 class RegionNotAvailable(PermanentError):
     """No cluster serves this region, engine, version and size."""
 
     error_type = ErrorType.REGION_NOT_AVAILABLE
+    is_fault = False
 
 
 class QuotaExceeded(PermanentError):
     """Every matching cluster is full."""
 
     error_type = ErrorType.QUOTA_EXCEEDED
+    is_fault = False
 
 
 class ResourceConflict(PermanentError):
@@ -122,6 +130,7 @@ class JobClosed(PermanentError):
     """
 
     error_type = ErrorType.JOB_CLOSED
+    is_fault = False
 
 
 class RecordLost(PermanentError):
@@ -194,6 +203,7 @@ class SuspendInProgress(TransientError):
     """The project is being suspended: the job cannot open yet, and tries again at its next attempt."""
 
     error_type = ErrorType.SUSPEND_IN_PROGRESS
+    is_fault = False
 
 
 class SuspensionFailed(TransientError):
@@ -210,3 +220,11 @@ class ResumptionFailed(TransientError):
 
 class UnexpectedFailure(TransientError):
     """An unexpected exception was raised; the log has the place, the message only the exception's name."""
+
+
+def is_fault(name: str) -> bool:
+    """Return whether an error of that name, one of these classes or another, may be the fault of the code or of what it
+    needs, and not of the caller.
+    """
+    known = globals().get(name)
+    return not (isinstance(known, type) and issubclass(known, ProvisioningError)) or known.is_fault

@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -49,6 +49,19 @@ def count_stage(stage: str, outcome: str, seconds: float) -> None:
     metrics.add_dimensions(service=str(metrics.service), outcome=outcome)
     metrics.add_metric(name="Attempts", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
+    metrics.flush_metrics()
+
+
+def count_fault(kind: Literal["attempt", "job"]) -> None:
+    """Count an attempt or a job that has failed through no fault of the caller, by the revision of this version.
+
+    The alarms on it decide whether a new version keeps its share of the traffic, so it must not count what an older
+    version, a payload or an operator is to blame for.
+    """
+    metrics = EphemeralMetrics()
+    metrics.add_dimension(name="revision", value=configuration.optional("REVISION", "none"))
+    metrics.add_dimension(name="kind", value=kind)
+    metrics.add_metric(name="Faults", unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()
 
 

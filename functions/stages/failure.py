@@ -7,7 +7,7 @@ from provisioning import control_plane, endings, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
-from provisioning.observability import count_failed_job
+from provisioning.observability import count_failed_job, count_fault
 from provisioning.stage import Ending, Stage
 from provisioning.tenant import holding
 
@@ -40,6 +40,9 @@ def record_failure(event: Event, context: LambdaContext) -> Output:
         closed = close(control_plane.connect(), event)
     if closed["outcome"] != "succeeded":
         count_failed_job(event["job_type"], closed["outcome"])
+        # A rollback of a stopped job closes what another version may have left.
+        if closed["error"] != EXECUTION_STOPPED and errors.is_fault(closed["error"]):
+            count_fault("job")
     return closed
 
 

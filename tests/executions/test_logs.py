@@ -22,6 +22,7 @@ DIMENSIONS = {
     "Attempts": [["stage", "outcome", "service"], ["service", "outcome"]],
     "Duration": [["stage", "outcome", "service"], ["service", "outcome"]],
     "FailedJobs": [["job_type", "outcome", "service"]],
+    "Faults": [["revision", "kind", "service"]],
     "ClusterRoom": [["service"]],
 }
 
@@ -126,6 +127,14 @@ def test_every_failed_job_is_counted_with_its_outcome(written: Written) -> None:
     assert len(outcomes) == len(written.failed)
     assert outcomes.count("failed") == len([name for name in written.failed if name.startswith("initializing")])
     assert set(outcomes) == {"failed", "rolled_back"}
+
+
+def test_what_no_caller_is_to_blame_for_is_counted_by_revision(written: Written) -> None:
+    """A Lambda that died has counted nothing itself, so its job is counted when it is closed."""
+    attempts = [fact for fact in written.facts if "error" in fact]
+    kinds = [metric["kind"] for metric in written.metrics("Faults")]
+    assert (kinds.count("attempt"), kinds.count("job")) == (len(attempts), len(written.failed))
+    assert {metric["revision"] for metric in written.metrics("Faults")} == {"none"}
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)

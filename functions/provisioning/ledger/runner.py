@@ -14,7 +14,7 @@ from provisioning.ledger import attempt as attempts
 from provisioning.ledger import rollback as rollbacks
 from provisioning.ledger.attempt import Attempt, Intent, Recorded, Skipped
 from provisioning.ledger.rollback import Rollback, Undone
-from provisioning.observability import count_stage, describe_exception, logger
+from provisioning.observability import count_fault, count_stage, describe_exception, logger
 from provisioning.stage import Stage
 
 Event = dict[str, Any]
@@ -113,6 +113,8 @@ def reporting(stage: str, job_id: str, failure: type[ProvisioningError]) -> Iter
         typed = typed_error(error, failure)
         log.warning(str(typed), stage=stage, error=type(typed).__name__, raised=describe_exception(error))
         count_stage(stage, "failed", time.monotonic() - started)
+        if typed.is_fault:
+            count_fault("attempt")
         raise typed from None
     log.info("attempt succeeded", stage=stage, seconds=round(time.monotonic() - started, 3))
     count_stage(stage, "succeeded", time.monotonic() - started)

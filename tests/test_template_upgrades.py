@@ -1,0 +1,95 @@
+"""What a deployment replaces, keeps and asks before it, in the template as CloudFormation sees it."""
+
+import pytest
+
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS
+from tests import shipped
+
+RESOURCES = shipped.transformed()["Resources"]
+ALARMS = shipped.made("AWS::CloudWatch::Alarm")
+CANARY = ("FaultyAttemptsAlarm", "FaultyJobsAlarm")
+
+every_job_type = pytest.mark.parametrize("job_type", DECLARATIONS)
+
+
+@pytest.mark.parametrize("kind", ["AWS::Lambda::Version", "AWS::StepFunctions::StateMachineVersion"])
+def test_a_version_is_kept_when_another_takes_its_place_under_the_same_name(kind: str) -> None:
+    """An execution uses the versions that it began with.
+
+    Any change of AWS::Lambda::Version replaces it: "Update requires: Replacement" in CloudFormation's reference. SAM
+    names it by a hash of code and environment, in which a parameter is only its name (samtranslator 1.115.0,
+    sam_resources.py, _construct_version), so another Revision replaces it under the same name. DeletionPolicy is for
+    resources that leave the template, and UpdateReplacePolicy for those that are replaced:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatereplacepolicy.html
+    """
+    versions = [found for found in RESOURCES.values() if found["Type"] == kind]
+    assert len(versions) == len(shipped.functions() if kind == "AWS::Lambda::Version" else DECLARATIONS)
+    assert {(found["DeletionPolicy"], found["UpdateReplacePolicy"]) for found in versions} == {("Retain", "Retain")}
+
+
+def test_a_function_itself_goes_with_its_stack() -> None:
+    assert {RESOURCES[name].get("DeletionPolicy") for name in shipped.functions()} == {None}
+
+
+@every_job_type
+def test_a_new_version_gets_a_tenth_of_the_executions_and_is_taken_back_by_its_faults(job_type: JobType) -> None:
+    stem = shipped.resource_stem(job_type)
+    alias = shipped.made("AWS::StepFunctions::StateMachineAlias")[f"{stem}Alias"]
+    assert alias["Name"] == "live"
+    preference = alias["DeploymentPreference"]
+    assert preference["StateMachineVersionArn"] == {"Ref": f"{stem}Version"}
+    assert preference["Percentage"] == 10
+    assert preference["Alarms"] == [{"Ref": name} for name in CANARY]
+    assert RESOURCES[f"{stem}Version"]["Properties"]["StateMachineArn"] == {"Ref": f"{stem}StateMachine"}
+
+
+@every_job_type
+def test_a_canary_waits_for_two_jobs_in_turn_to_fail_and_for_the_alarm(job_type: JobType) -> None:
+    """The alarm on failed jobs looks at periods of five minutes, and CloudWatch may need one more for its data."""
+    longest = 0
+    for task in shipped.tasks(job_type).values():
+        retry = task["Retry"][-1]
+        assert (retry["ErrorEquals"], retry["BackoffRate"]) == (["States.ALL"], 1.0)
+        attempts = retry["MaxAttempts"] + 1
+        longest = max(longest, attempts * task["TimeoutSeconds"] + retry["MaxAttempts"] * retry["IntervalSeconds"])
+    stem = shipped.resource_stem(job_type)
+    alias = shipped.made("AWS::StepFunctions::StateMachineAlias")[f"{stem}Alias"]
+    interval = 60 * alias["DeploymentPreference"]["Interval"]
+    assert longest == 780
+    assert interval >= 2 * longest
+    assert interval >= longest + 2 * max(ALARMS[name]["Period"] for name in ("FaultyJobsAlarm",))
+
+
+def test_three_attempts_of_one_job_put_two_faults_into_one_period() -> None:
+    alarm = ALARMS["FaultyAttemptsAlarm"]
+    assert (alarm["Threshold"], alarm["Statistic"], alarm["EvaluationPeriods"]) == (2, "Sum", 1)
+    assert alarm["Period"] > 2 * 300 + 3 * 60
+
+
+@pytest.mark.parametrize(("name", "kind"), [*zip(CANARY, ("attempt", "job"), strict=True)])
+def test_what_takes_a_version_back_sees_only_the_faults_of_its_revision(name: str, kind: str) -> None:
+    """Otherwise what an outage or the last version did would keep its repair from being deployed.
+
+    "When you update an existing alarm, its state is left unchanged" (API reference, PutMetricAlarm), so another
+    revision has an alarm of another name, which begins without a state. The deployment asks for alarms in the state
+    ALARM by their names: TrafficShiftingUtils.getActiveAlarms in
+    https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions at 3df87f8.
+    """
+    alarm = ALARMS[name]
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert dimensions == {"service": "provisioner", "revision": {"Ref": "Revision"}, "kind": kind}
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Provisioner", "Faults")
+    assert "${Revision}" in alarm["AlarmName"]["Fn::Sub"]
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_a_parameter_deploys_a_repair_to_all_executions_at_once() -> None:
+    """ALL_AT_ONCE reads no alarm, and ignores percentage and interval: UpdateHandler.handleAllAtOnceUpdate and
+    ResourceModelUtils.validateDeploymentPreference in
+    https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions at 3df87f8.
+    """
+    parameter = shipped.template()["Parameters"]["DeploymentType"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("CANARY", ["CANARY", "ALL_AT_ONCE"])
+    for alias in shipped.made("AWS::StepFunctions::StateMachineAlias").values():
+        assert alias["DeploymentPreference"]["Type"] == {"Ref": "DeploymentType"}

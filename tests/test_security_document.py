@@ -6,6 +6,7 @@ import re
 import pytest
 
 from local.template import REPOSITORY
+from tests.isolation.attack_lists import GROUPS, attacks
 
 PAGE = (REPOSITORY / "SECURITY.md").read_text()
 CANNOT = [
@@ -13,6 +14,12 @@ CANNOT = [
     for table in re.findall(r"^\| [^|\n]*cannot[^|\n]* \| shown by \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     for row in table.splitlines()
 ]
+TENANTS = {
+    heading: [row for row in part.splitlines() if re.match(r"\| (?!a tenant can|---)", row.replace("|---", "| ---"))]
+    for heading, part in re.findall(r"^## (Tenant to \w+)\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL)
+}
+"""Every row of what one tenant can and cannot do to others and to the platform."""
+
 TESTS = sorted(set(re.findall(r"\]\((tests/[\w/]+\.py)\)", PAGE)))
 
 
@@ -26,6 +33,21 @@ def test_what_cannot_be_done_names_who_shows_it(row: str) -> None:
     claim, shown_by = (cell.strip() for cell in row.strip("|").split(" | "))
     assert claim
     assert re.fullmatch(r"\[[^\]]+\]\((tests|docs)/[\w/.#-]+\)(, \[[^\]]+\]\((tests|docs)/[\w/.#-]+\))*", shown_by)
+
+
+@pytest.mark.parametrize("row", [row for rows in TENANTS.values() for row in rows], ids=lambda row: row[2:60])
+def test_a_row_about_tenants_names_its_group_of_attacks(row: str) -> None:
+    assert len(groups_of(row)) == 1
+    assert attacks(*groups_of(row)) != []
+
+
+def test_each_group_of_attacks_belongs_to_one_row() -> None:
+    assert list(TENANTS) == ["Tenant to tenant", "Tenant to platform"]
+    assert sorted(group for rows in TENANTS.values() for row in rows for group in groups_of(row)) == GROUPS
+
+
+def groups_of(row: str) -> list[str]:
+    return re.findall(r"\]\(tests/isolation/attacks/(\w+)\.sql\)", row)
 
 
 @pytest.mark.parametrize("file", TESTS)

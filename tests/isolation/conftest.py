@@ -1,4 +1,4 @@
-"""Two provisioned tenants, one of which attacks the other with only its issued credentials."""
+"""Three provisioned tenants, two of which attack the third with only their issued credentials."""
 
 import json
 from collections.abc import Iterator
@@ -65,6 +65,12 @@ def tenant_of(stack: Stack, ran: Ran) -> Tenant:
 
 @pytest.fixture(scope="package")
 def attacker(stack: Stack, new_project: NewProject) -> Tenant:
+    return tenant_of(stack, run(stack, payload_for(new_project())))
+
+
+@pytest.fixture(scope="package")
+def ally(stack: Stack, new_project: NewProject) -> Tenant:
+    """Another tenant on the attacker's side."""
     return tenant_of(stack, run(stack, payload_for(new_project())))
 
 

@@ -6,7 +6,6 @@ from contextlib import closing
 import psycopg2
 import pytest
 from psycopg2 import sql
-from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.bootstrap import ADMIN, CONTROL_PLANE_OWNER
@@ -17,24 +16,11 @@ from stages.activation import finalize
 from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.running import execute
+from tests.isolation.attack_lists import Attack, parameters
+from tests.isolation.attackers import Attacker, names_of, names_of_the_platform
 from tests.isolation.conftest import Tenant, query
 from tests.stages.jobs import lambda_environment, open_job, refilled
 
-STATEMENTS = (
-    "ALTER ROLE CURRENT_USER IN DATABASE {pooled} SET work_mem = '4MB'",
-    "SET ROLE NONE; ALTER ROLE SESSION_USER IN DATABASE {pooled} SET work_mem = '4MB'",
-    "ALTER ROLE CURRENT_USER IN DATABASE {pooled} RESET ALL",
-    "ALTER ROLE CURRENT_USER IN DATABASE {register} SET work_mem = '4MB'",
-    "ALTER ROLE CURRENT_USER IN DATABASE template0 SET work_mem = '4MB'",
-    "ALTER ROLE CURRENT_USER SET work_mem = '4MB'",
-    "ALTER DATABASE {own} SET work_mem = '4MB'",
-    "COMMENT ON DATABASE {own} IS 'mine'",
-    "GRANT SELECT ON tenant.users TO {pooled_login}, {pooled_owner}, anon, {admin}",
-    "GRANT CONNECT ON DATABASE {own} TO {pooled_login}, {pooled_owner}, anon, {admin}",
-    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {pooled_login}, {pooled_owner}, anon, {admin}",
-    "CREATE POLICY theirs ON tenant.users TO {pooled_login}, {pooled_owner}, anon, {admin}",
-    "LOCK TABLE pg_database, pg_roles, pg_db_role_setting, pg_shdescription, pg_auth_members IN ACCESS SHARE MODE",
-)
 LOCK_TIMEOUT = sql.SQL("ALTER ROLE {} {}")
 
 
@@ -49,38 +35,20 @@ def impatient(stack: Stack) -> Iterator[None]:
         execute(stack, LOCK_TIMEOUT.format(sql.Identifier(role), sql.SQL("RESET lock_timeout")))
 
 
-@pytest.fixture
-def transaction(attacker: Tenant) -> Iterator[Connection]:
-    """A session of the attacker's whose statements open a transaction that nobody ends."""
-    with closing(attacker.connect()) as connection:
-        connection.autocommit = False
-        yield connection
-        connection.rollback()
-
-
-@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("attack", parameters("claims"))
 def test_no_open_transaction_of_a_tenant_delays_a_claim_from_the_pool(
-    stack: Stack, attacker: Tenant, transaction: Connection, new_project: NewProject, statement: str
+    stack: Stack, attacker: Tenant, new_project: NewProject, attack: Attack
 ) -> None:
     with refilled(stack):
-        ((pooled,),) = execute(
-            stack, "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready'", "control_plane"
-        )
-        named = {
-            "pooled": TenantNames(pooled).database,
-            "pooled_login": TenantNames(pooled).login_role,
-            "pooled_owner": TenantNames(pooled).owner_role,
-            "own": attacker.names.database,
-            "register": REGISTER,
-            "admin": ADMIN,
-        }
-        identifiers = {name: sql.Identifier(value) for name, value in named.items()}
-        query(transaction, sql.SQL(statement).format(**identifiers))
-        job = open_job(new_project())
-        job.run_until(finalize)
-        assert job.tenant_id == pooled
-        assert transaction.info.transaction_status == TRANSACTION_STATUS_INTRANS
-        assert query(transaction, "SELECT 1") == [(1,)]
+        ready = "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready'"
+        ((pooled,),) = execute(stack, ready, "control_plane")
+        names = names_of_the_platform(stack) | names_of("victim", TenantNames(pooled))
+        with closing(Attacker(attacker, names)) as attacking:
+            assert attacking.send(attack) == "open"
+            job = open_job(new_project())
+            job.run_until(finalize)
+            assert job.tenant_id == pooled
+            assert attacking.is_in_a_transaction()
 
 
 def test_the_locks_of_the_register_are_out_of_a_tenants_reach(

@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-import psycopg2
 import pytest
 from psycopg2 import sql
-from psycopg2.errors import InsufficientPrivilege
-from psycopg2.extensions import connection as Connection  # noqa: N812
-from psycopg2.extras import LogicalReplicationConnection, PhysicalReplicationConnection
 
 from local.stack import Stack
 from tests.executions.running import execute
@@ -26,40 +22,6 @@ def slot(stack: Stack, victim: Tenant) -> Iterator[str]:
     yield SLOT
     drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {}"
     execute(stack, sql.SQL(drop).format(slot))
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')",
-        "SELECT pg_create_logical_replication_slot('mine', 'pgoutput', true)",
-        "SELECT pg_create_physical_replication_slot('mine', true)",
-        f"SELECT pg_drop_replication_slot('{SLOT}')",
-        f"SELECT pg_replication_slot_advance('{SLOT}', pg_current_wal_lsn())",
-        "SELECT pg_logical_slot_get_changes('mine', NULL, NULL)",
-        "ALTER ROLE SESSION_USER REPLICATION",
-    ],
-)
-@pytest.mark.usefixtures("slot")
-def test_it_makes_drops_moves_and_reads_no_slot(session: Connection, statement: str) -> None:
-    with pytest.raises(InsufficientPrivilege):
-        query(session, statement)
-
-
-@pytest.mark.parametrize("kind", [LogicalReplicationConnection, PhysicalReplicationConnection])
-def test_it_opens_no_replication_connection(
-    attacker: Tenant, kind: type[LogicalReplicationConnection | PhysicalReplicationConnection]
-) -> None:
-    secret = attacker.secret
-    with pytest.raises(psycopg2.OperationalError, match=r"permission denied|no pg_hba.conf entry"):
-        psycopg2.connect(
-            host=secret["host"],
-            port=secret["port"],
-            dbname=secret["dbname"],
-            user=secret["username"],
-            password=secret["password"],
-            connection_factory=kind,
-        )
 
 
 def test_a_login_with_replication_would_drop_the_slot_of_another_tenant(

@@ -1,0 +1,23 @@
+CREATE DATABASE mine TEMPLATE {victim}; -- 42501
+CREATE DATABASE mine TEMPLATE {victim} STRATEGY file_copy; -- 42501
+CREATE DATABASE mine OWNER {victim_owner}; -- 42501
+ALTER DATABASE {victim} IS_TEMPLATE true; -- 42501
+ALTER DATABASE {victim} ALLOW_CONNECTIONS false; -- 42501
+ALTER DATABASE {victim} CONNECTION LIMIT 0; -- 42501
+ALTER DATABASE {victim} SET default_transaction_read_only = on; -- 42501
+ALTER DATABASE {victim} RESET ALL; -- 42501
+ALTER DATABASE {victim} OWNER TO {own_owner}; -- 42501
+ALTER DATABASE {own} OWNER TO {victim_owner}; -- 42501
+ALTER DATABASE {victim} RENAME TO mine; -- 42501
+ALTER DATABASE {own} RENAME TO mine; -- 42501
+ALTER DATABASE {victim} SET TABLESPACE pg_default; -- 42501
+ALTER DATABASE {victim} REFRESH COLLATION VERSION; -- 42501
+COMMENT ON DATABASE {victim} IS 'mine'; -- 42501
+SECURITY LABEL ON DATABASE {victim} IS 'mine'; -- 22023
+GRANT CONNECT ON DATABASE {victim} TO {own_login}; -- 42501
+GRANT ALL ON DATABASE {victim} TO PUBLIC; -- 42501
+REVOKE CONNECT ON DATABASE {victim} FROM {victim_login}; -- 42501
+DROP DATABASE {victim}; -- 42501
+DROP DATABASE {victim} WITH (FORCE); -- 42501
+SELECT * FROM {victim}.tenant.users; -- 0A000
+SELECT pg_database_size({victim_name}); -- 42501

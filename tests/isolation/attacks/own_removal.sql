@@ -1,0 +1,5 @@
+ALTER DATABASE {own} CONNECTION LIMIT 7; -- open
+ALTER DATABASE {own} ALLOW_CONNECTIONS false; -- 22023
+ALTER DATABASE {own} IS_TEMPLATE true; -- open
+REVOKE CONNECT ON DATABASE {own} FROM {admin}; -- open
+SELECT lo_create(0); -- open

@@ -16,6 +16,8 @@ QUERIES = queries.load(__file__)
 SUPERUSER = "on the cluster, as a superuser"
 RECONCILE = "Reconcile revokes it within a minute; if it does not, read that function's log"
 
+RESET = "Reconcile resets them within a minute; if it does not, read that function's log, and"
+
 
 class _Reached(NamedTuple):
     path: list[str]
@@ -50,6 +52,10 @@ def facts(session: Connection, view: View, *, admin_is_superuser: bool) -> Itera
             yield _fact_of_admin(session, one)
     for held in shared_roles.find_powers(session, session.info.user):
         yield f"{held.role}, which every tenant may become, has {held.power}", f"{SUPERUSER}: {held.remedy}"
+    for setting in shared_roles.find_settings(session):
+        within = f" in the database {setting.database}" if setting.database is not None else ""
+        fact = f"{setting.role}, which every tenant may become, has settings{within}: {', '.join(setting.names)}"
+        yield fact, f"{RESET} {SUPERUSER}: {shared_roles.resetting(setting).as_string(session)}"
     for found in sessions.fetch(session, _Attributes, QUERIES["find_attributes"]):
         lacking = " ".join(f"NO{attribute}" for attribute in found.attributes)
         statement = sql.SQL("ALTER ROLE {} {};").format(sql.Identifier(found.role), sql.SQL(lacking))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from provisioning import control_plane
-from provisioning.cluster import repair
+from provisioning.cluster import repair, shared_roles
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.identity import Tenant
@@ -41,7 +41,7 @@ class _Task(NamedTuple):
 
 def reconcile(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Return {finished, found, repaired, failed}: tenants that are gone, what a last look found, what
-    was repaired in the roles of clusters, and failures.
+    was repaired or reset in the roles of clusters, and failures.
 
     A tenant, a secret of revealed keys or a cluster that fails does not hold up the others, and is looked at again
     later. What a last look finds is removed and reported. Raise the first failure at the end.
@@ -80,6 +80,7 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
     for cluster in control.clusters():
         yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
+        yield _Task(f"shared roles of {cluster.cluster_id}", functools.partial(_reset, cluster))
 
 
 def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> Done:
@@ -93,6 +94,10 @@ def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
 
 def _repair(cluster: Cluster) -> Done:
     return {"repaired": repair.repair(cluster)}
+
+
+def _reset(cluster: Cluster) -> Done:
+    return {"repaired": shared_roles.reset(cluster)}
 
 
 def finish(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> None:

@@ -19,12 +19,17 @@ def test_a_membership_that_a_suspension_left_when_it_died_is_ended_and_reported(
     with dying(Gate, "close_logins", after=False), pytest.raises(Died):
         job.run(suspend_access)
     assert memberships(tenant) != before
-    repaired = look_again(stack)["repaired"]
-    assert [tenant.names.database in one for one in repaired] == [True, True]
+    assert len(repaired(stack, tenant)) == 2
     assert memberships(tenant) == before
     job.run(suspend_access)
     assert roll_back(job, resume_services, restore_access) == "rolled_back"
-    assert look_again(stack)["repaired"] == []
+    assert repaired(stack, tenant) == []
+
+
+def repaired(stack: Stack, tenant: Tenant) -> list[str]:
+    """Which of the tenant's memberships reconcile ends: other tests leave something of others' in this server."""
+    ended = look_again(stack)["repaired"]
+    return [one for one in ended if one.startswith("membership of") and tenant.names.database in one]
 
 
 def memberships(tenant: Tenant) -> list[tuple[object, ...]]:

@@ -2,19 +2,34 @@
 
 Whatever such a role may do, every tenant of the server may do. A role that was there before and may do more than what
 is granted to it in the tenants' databases is therefore not adopted.
+
+A tenant that has become such a role can change its settings and its password, on the whole server, and PostgreSQL has
+no privilege that prevents that (AlterRoleSet in user.c: "unless you're just trying to change your own settings").
+PostgREST applies these settings to the requests of every tenant. So upkeep resets them. A password is of no use to a
+role that cannot log in, and nobody but a superuser can see whether there is one.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import queries
-from provisioning.cluster import creators
+from provisioning import postgres, queries
+from provisioning.cluster import acting, creators
 from provisioning.cluster import session as sessions
+from provisioning.control_plane import Cluster
 from provisioning.errors import Misconfigured
 
 QUERIES = queries.load(__file__)
+LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
+"""How long a reset waits for a tenant's open transaction."""
+
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
+"""A lock that is held, a deadlock, and a row of a catalog that two change at once."""
+
+ATTEMPTS = 3
 
 
 class _SharedRole(NamedTuple):
@@ -31,6 +46,33 @@ class Power(NamedTuple):
     remedy: str
 
 
+class Setting(NamedTuple):
+    """Settings of a shared role, by name."""
+
+    role: str
+    database: str | None
+    """None is every database of the server."""
+    names: Sequence[str]
+
+    @property
+    def reset(self) -> sql.Composable:
+        """The statements that reset those that the current user may set."""
+        # Nobody but a superuser may reset a setting of a language that is not loaded.
+        ours = any(name.startswith("plpgsql.") for name in self.names)
+        loading = sql.SQL("DO LANGUAGE plpgsql 'BEGIN END';" if ours else "")
+        return sql.Composed([loading, resetting(self)])
+
+
+class _Changing(NamedTuple):
+    pid: int
+    login: str
+    tenant_id: str
+
+
+class _Lock(NamedTuple):
+    held: bool
+
+
 def prepare(session: Connection, admin_role: str) -> None:
     """Make the shared roles that are missing, and let the admin grant them and act as them.
 
@@ -42,6 +84,11 @@ def prepare(session: Connection, admin_role: str) -> None:
         raise Misconfigured(f"every tenant could use what a shared role has: {held}. As a superuser: {statements}")
     for role in creators.SHARED_ROLES:
         _prepare(session, role, admin_role)
+    # What an open transaction holds up is left to upkeep.
+    with suppress(*IN_THE_WAY):
+        _send(session, _without_passwords())
+        for setting in find_settings(session):
+            _send(session, setting.reset)
 
 
 def find_powers(session: Connection, admin_role: str) -> list[Power]:
@@ -52,6 +99,39 @@ def find_powers(session: Connection, admin_role: str) -> list[Power]:
     has_grantors = session.server_version >= creators.SINCE
     asked = {"shared_roles": list(creators.SHARED_ROLES), "admin": admin_role, "has_grantors": has_grantors}
     return sessions.fetch(session, Power, QUERIES["find_powers"], **asked)
+
+
+def find_settings(session: Connection) -> list[Setting]:
+    """Return the settings that the shared roles have, and none of which they should have. Raise psycopg2.Error."""
+    return sessions.fetch(session, Setting, QUERIES["find_settings"], shared_roles=list(creators.SHARED_ROLES))
+
+
+def resetting(setting: Setting) -> sql.Composed:
+    """Return the statement that resets what the current user may set."""
+    within = sql.SQL(" IN DATABASE {}").format(sql.Identifier(setting.database)) if setting.database else sql.SQL("")
+    return sql.SQL("ALTER ROLE {}{} RESET ALL;").format(sql.Identifier(setting.role), within)
+
+
+def reset(cluster: Cluster) -> list[str]:
+    """Reset the passwords and the settings of the shared roles, and return which settings were reset.
+
+    A tenant's open transaction that has changed one delays this by 500 ms; then its session is ended. What only a
+    superuser may reset stays: settings that a superuser made, and those of an extension that is not loaded here. Raise
+    psycopg2.Error.
+    """
+    session, before = sessions.on(cluster, find_settings)
+    try:
+        _persist(session, _without_passwords())
+        for setting in before:
+            # A database may have been dropped since.
+            with suppress(errors.InvalidCatalogName):
+                _persist(session, setting.reset)
+        left = set(_named(find_settings(session))) if before else set()
+    except BaseException:
+        # The session may still be acting as a creator.
+        session.close()
+        raise
+    return [name for name in _named(before) if name not in left]
 
 
 def _prepare(session: Connection, role: str, admin_role: str) -> None:
@@ -70,3 +150,39 @@ def _prepare(session: Connection, role: str, admin_role: str) -> None:
             # created the role may grant it, but may not become it yet.
             options = sql.SQL(" WITH INHERIT FALSE, SET TRUE" if has_options else "")
             cursor.execute(sql.Composed([sql.SQL("GRANT {} TO {}").format(*names), options]))
+
+
+def _named(settings: Sequence[Setting]) -> Iterator[str]:
+    for one in settings:
+        within = f" in {one.database}" if one.database is not None else ""
+        yield from (f"setting {name} of {one.role}{within}" for name in one.names)
+
+
+def _without_passwords() -> sql.Composed:
+    cleared = sql.SQL("ALTER ROLE {} PASSWORD NULL;")
+    return sql.Composed([cleared.format(sql.Identifier(role)) for role in creators.SHARED_ROLES])
+
+
+def _send(session: Connection, change: sql.Composable) -> None:
+    acting.send(session, sql.Composed([LOCK_TIMEOUT, change]))
+
+
+def _persist(session: Connection, change: sql.Composable) -> None:
+    """Send a change, and end the sessions of tenants that are in its way."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _send(session, change)
+        except IN_THE_WAY:
+            for changing in sessions.fetch(session, _Changing, QUERIES["find_changing"]):
+                _end(session, changing)
+    return _send(session, change)
+
+
+def _end(session: Connection, changing: _Changing) -> None:
+    """End a tenant's session; one of a tenant that somebody works on is left to that work."""
+    (lock,) = sessions.fetch(session, _Lock, sessions.QUERIES["lock_tenant"], tenant_id=changing.tenant_id)
+    if lock.held:
+        ended = postgres.composed(QUERIES["end_sessions_of_changing"], pid=changing.pid)
+        for actor in acting.find(session, [changing.login]).values():
+            acting.send(session, sql.Composed([LOCK_TIMEOUT, acting.within(actor, ended)]))
+        sessions.release(session)

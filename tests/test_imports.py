@@ -67,7 +67,7 @@ ALLOWED = {
     | REMOVING
     | REGISTRATIONS
     | of("tenant", "key_delivery")
-    | of("cluster", "acting", "repair")
+    | of("cluster", "acting", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},

@@ -32,7 +32,8 @@ POSTGRES = of("aws", "documents", "secrets", "secrets_manager") | {
 CONTROL_PLANE = of("control_plane", "connection", "locks", "prepared_statements", "records")
 LEDGER = CONTROL_PLANE | of("ledger", "attempt", "job", "rollback", "runner")
 LEDGER |= {"provisioning.identity", "provisioning.stage"}
-EVERY_STAGE = LOGGING | POSTGRES | LEDGER
+EVERY_ATTEMPT = LOGGING | POSTGRES | LEDGER
+EVERY_STAGE = EVERY_ATTEMPT | {"provisioning.handler", "provisioning.needs"}
 SCHEMA = of("cluster", "creators", "session") | of("tenant", "extensions", "schema")
 MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
@@ -63,14 +64,14 @@ ALLOWED = {
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "reused_names"),
-    "upkeep.reconcile": EVERY_STAGE
+    "upkeep.reconcile": EVERY_ATTEMPT
     | REMOVING
     | REGISTRATIONS
     | of("tenant", "key_delivery")
     | of("cluster", "acting", "repair", "shared_roles")
     | {"dataclasses"},
-    "upkeep.stopped_executions": EVERY_STAGE | DECLARATIONS | {"provisioning.endings"},
-    "upkeep.refill_pools": EVERY_STAGE | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
+    "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | {"provisioning.endings"},
+    "upkeep.refill_pools": EVERY_ATTEMPT | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}
 """Modules of Python's own library that take a millisecond or more to import and are not in the floor

@@ -1,10 +1,16 @@
 """What a deployment replaces, keeps and asks before it, in the template as CloudFormation sees it."""
 
+from importlib import import_module
+
 import pytest
 
+from provisioning.handler import needs_of
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS
+from provisioning.needs import Need
+from provisioning.stage import Service
 from tests import shipped
+from tests.grants import STAGES, granted, role_of, written
 
 RESOURCES = shipped.transformed()["Resources"]
 ALARMS = shipped.made("AWS::CloudWatch::Alarm")
@@ -93,3 +99,46 @@ def test_a_parameter_deploys_a_repair_to_all_executions_at_once() -> None:
     assert (parameter["Default"], parameter["AllowedValues"]) == ("CANARY", ["CANARY", "ALL_AT_ONCE"])
     for alias in shipped.made("AWS::StepFunctions::StateMachineAlias").values():
         assert alias["DeploymentPreference"]["Type"] == {"Ref": "DeploymentType"}
+
+
+NEW_VERSIONS = RESOURCES["NewVersions"]["Properties"]
+GRANTED = {
+    Need.CLUSTERS: "secretsmanager:GetSecretValue on secret:${ClusterSecretPrefix}/*",
+    Need.TENANT_SECRETS: "secretsmanager:GetSecretValue on secret:${TenantSecretPrefix}/*",
+    Need.REALTIME_DATABASE: "secretsmanager:GetSecretValue on RealtimeDatabaseSecretArn",
+    Need.SEVERAL_SECRETS: "secretsmanager:BatchGetSecretValue on *",
+}
+TOKENS = "secretsmanager:GetSecretValue on ServiceTokensSecretArn"
+
+
+def rights(role: str) -> set[str]:
+    """What a role may read, in a text for each right."""
+    attached = {role} | {policy["Ref"] for policy in RESOURCES[role]["Properties"].get("ManagedPolicyArns", [])}
+    return {
+        f"{action} on {on['Ref'] if isinstance(on, dict) and 'Ref' in on else written(on)}"
+        for who, action, on in granted()
+        if who in attached
+    }
+
+
+def test_every_version_is_probed_before_any_alias_moves() -> None:
+    for alias in shipped.made("AWS::StepFunctions::StateMachineAlias"):
+        assert RESOURCES[alias]["DependsOn"] == "NewVersions"
+    probed = [RESOURCES[one["Ref"]]["Properties"]["FunctionName"]["Ref"] for one in NEW_VERSIONS["Functions"]]
+    assert sorted(probed) == sorted(STAGES)
+    assert {RESOURCES[one["Ref"]]["Type"] for one in NEW_VERSIONS["Functions"]} == {"AWS::Lambda::Version"}
+
+
+def test_every_alias_is_compared_with_the_version_that_it_was_given() -> None:
+    assert NEW_VERSIONS["Versions"] == [{"Ref": f"{shipped.resource_stem(name)}Version"} for name in DECLARATIONS]
+    asked = [on["Fn::Sub"] for who, action, on in granted() if action == "states:DescribeStateMachineAlias"]
+    assert asked == [f"${{{shipped.resource_stem(name)}StateMachine}}:live" for name in DECLARATIONS]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_probe_checks_what_its_functions_role_may_read(name: str) -> None:
+    path = STAGES[name]["Handler"]
+    import_module(path.rpartition(".")[0])
+    needs, may = needs_of(path), rights(role_of(STAGES[name]))
+    assert {need for need in Need if need in needs} == {need for need, right in GRANTED.items() if right in may}
+    assert any(service in needs for service in Service) == (TOKENS in may)

@@ -3,17 +3,20 @@
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.errors import ResumptionFailed, SuspensionFailed
+from provisioning.handler import handler
 from provisioning.identity import Tenant
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger import witness
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.needs import Need
 from provisioning.services.client import deadline
 from provisioning.stage import Stage
 from provisioning.tenant import access, suspensions
 
 
+@handler(Need.CLUSTERS)
 def suspend_access(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, tenant_id} and return {sessions, prepared_transactions, slots}.
 
@@ -36,6 +39,7 @@ def suspend_access(event: Event, context: LambdaContext) -> Output:
     )
 
 
+@handler(Need.CLUSTERS)
 def restore_access(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, tenant_id} and return {logins}: how many of them can log in again.
 

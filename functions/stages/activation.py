@@ -13,12 +13,14 @@ from provisioning.aws.documents import API_KEYS, CREDENTIALS
 from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.errors import FinalizationFailed
+from provisioning.handler import handler
 from provisioning.identity import Tenant
 from provisioning.jobs.declaration import ProjectStatus
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.job import Job
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
+from provisioning.needs import ANY_SERVICE, Need
 from provisioning.services import adapter_for
 from provisioning.services.client import deadline
 from provisioning.stage import Stage
@@ -27,6 +29,7 @@ from provisioning.tenant import api_keys, schema
 QUERIES = queries.load(__file__)
 
 
+@handler(Need.CLUSTERS, Need.TENANT_SECRETS, Need.SEVERAL_SECRETS, *ANY_SERVICE)
 def finalize(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, tenant_id} and return the job's result (provisioning.jobs.result)."""
     ends_at = deadline(context.get_remaining_time_in_millis())

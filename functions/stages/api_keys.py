@@ -7,10 +7,12 @@ from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import API_KEYS
 from provisioning.errors import ApiKeyGenerationFailed
+from provisioning.handler import handler
 from provisioning.identity import TenantNames
 from provisioning.ledger.attempt import Attempt, Intent
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.needs import Need
 from provisioning.stage import Stage
 from provisioning.tenant import api_keys
 from provisioning.tenant import secret as tenant_secret
@@ -20,6 +22,7 @@ QUERIES = queries.load(__file__)
 DESCRIPTION = "A tenant's API keys, until they have been revealed. Made by Provisioner."
 
 
+@handler(Need.TENANT_SECRETS)
 def generate_api_keys(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_id, tenant_id} and return {api_keys: [{key_id, kind, hint}]}: never a key."""
     return run_stage(
@@ -33,6 +36,7 @@ def generate_api_keys(event: Event, context: LambdaContext) -> Output:
     )
 
 
+@handler(Need.CLUSTERS)
 def revoke_api_keys(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Revoke API keys". Take {job_type, job_id, tenant_id, forgotten, failure}.
 

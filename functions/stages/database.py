@@ -3,16 +3,19 @@
 from provisioning import queries
 from provisioning.cluster import register
 from provisioning.errors import DatabaseCreationFailed
+from provisioning.handler import handler
 from provisioning.ledger import witness
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.needs import Need
 from provisioning.stage import Stage
 from provisioning.tenant import holding, making, removing
 
 QUERIES = queries.load(__file__)
 
 
+@handler(Need.CLUSTERS, Need.TENANT_SECRETS)
 def create_database(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_id, tenant_id} and return {tenant_id, name, host, port, secret_arn}.
 
@@ -23,6 +26,7 @@ def create_database(event: Event, context: LambdaContext) -> Output:
     )
 
 
+@handler(Need.CLUSTERS)
 def drop_database(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Drop tenant database". Take {job_type, job_id, tenant_id, forgotten, failure}.
 

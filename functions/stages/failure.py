@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from provisioning import control_plane, endings, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
+from provisioning.handler import handler
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job, count_fault
 from provisioning.stage import Ending, Stage
@@ -26,6 +27,7 @@ class Failure(NamedTuple):
     message: str
 
 
+@handler()
 def record_failure(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, execution_arn, payload, tenant_id, failure}.
 

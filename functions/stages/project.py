@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT
 from provisioning.errors import ControlPlaneUnavailable, JobClosed, QuotaExceeded, RegionNotAvailable
+from provisioning.handler import handler
 from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
 from provisioning.jobs.eligibility import check_eligible
 from provisioning.jobs.payload import Placement
@@ -35,6 +36,7 @@ class _Opened(NamedTuple):
     output: dict[str, Any]
 
 
+@handler()
 def verify_project(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, execution_arn, payload} and return {job_id, project_id, tenant_id}."""
     del context

@@ -7,14 +7,17 @@ from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.errors import SchemaCreationFailed
+from provisioning.handler import handler
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
+from provisioning.needs import Need
 from provisioning.stage import Stage
 from provisioning.tenant import making
 
 QUERIES = queries.load(__file__)
 
 
+@handler(Need.CLUSTERS, Need.TENANT_SECRETS)
 def create_schema(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_id, tenant_id} and return {schema, version, extensions}."""
     return run_stage(Stage.CREATING_SCHEMA, event, context, action=create, failure=SchemaCreationFailed)

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import ServiceRegistrationFailed
+from provisioning.handler import handler
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger import witness
 from provisioning.ledger.attempt import Attempt, Intent
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
+from provisioning.needs import ANY_SERVICE, Need
 from provisioning.services import adapter_for, registrations
 from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import deadline
@@ -21,26 +23,31 @@ Change = Callable[[ControlPlane, str, float], Iterator[tuple[str, str]]]
 UNWANTED: Output = {"service": None, "external_id": None, "endpoint": None}
 
 
+@handler(Service.AUTH)
 def register_auth(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register auth". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.AUTH, event, context)
 
 
+@handler(Service.REALTIME, Need.TENANT_SECRETS, Need.REALTIME_DATABASE)
 def register_realtime(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register realtime". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.REALTIME, event, context)
 
 
+@handler(Service.STORAGE, Need.TENANT_SECRETS)
 def register_storage(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register storage". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.STORAGE, event, context)
 
 
+@handler(Service.POOLER, Need.TENANT_SECRETS)
 def register_pooler(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register pooler". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.POOLER, event, context)
 
 
+@handler(Need.CLUSTERS, *ANY_SERVICE)
 def deregister_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Deregister services". Take {job_type, job_id, tenant_id, forgotten, failure}.
 
@@ -51,6 +58,7 @@ def deregister_services(event: Event, context: LambdaContext) -> Output:
     return run_compensation(stages, event, context, compensation=lambda rollback: deregister(rollback, ends_at))
 
 
+@handler(*ANY_SERVICE)
 def suspend_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, tenant_id} and return {services}: by service whether it was suspended.
 
@@ -65,6 +73,7 @@ def suspend_services(event: Event, context: LambdaContext) -> Output:
     )
 
 
+@handler(*ANY_SERVICE)
 def resume_services(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take {job_type, job_id, tenant_id} and return {services}: by service whether it was resumed.
 

@@ -1,4 +1,4 @@
-"""Steps of a deployment that CloudFormation has no resource for: the migrations, and the stack's own protection.
+"""Steps of a deployment that CloudFormation has no resource for: migrations, probes, and the stack's own protection.
 
 Each is a custom resource, and fails the deployment when it fails. They run outside the VPC and invoke the function
 inside it for the migrations. So the database's network needs no route to CloudFormation's address, and CloudFormation
@@ -7,7 +7,7 @@ gets an answer even if a timeout ends the migrations.
 
 import json
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import urllib3
 
@@ -19,7 +19,7 @@ LONGEST_REASON = 1000
 
 
 class CustomResourceEvent(TypedDict):
-    """What CloudFormation sends."""
+    """What CloudFormation sends. An update has the properties of before it, too."""
 
     RequestType: str
     ResponseURL: str
@@ -28,6 +28,7 @@ class CustomResourceEvent(TypedDict):
     LogicalResourceId: str
     ResourceType: str
     ResourceProperties: dict[str, Any]
+    OldResourceProperties: NotRequired[dict[str, Any]]
 
 
 def deployment_step(event: CustomResourceEvent, context: object) -> None:
@@ -62,6 +63,13 @@ def _migrate(event: CustomResourceEvent) -> str:
     return ""
 
 
+def _examine(event: CustomResourceEvent) -> str:
+    """Return why the new versions must not get traffic, or nothing."""
+    from provisioning.aws import new_versions
+
+    return new_versions.examine(event)
+
+
 def _protect(event: CustomResourceEvent) -> str:
     """Set whether the stack can be deleted, and return why it could not, or nothing.
 
@@ -84,6 +92,7 @@ def _protect(event: CustomResourceEvent) -> str:
 
 STEPS: dict[str, Callable[[CustomResourceEvent], str]] = {
     "Custom::ControlPlaneMigration": _migrate,
+    "Custom::NewVersions": _examine,
     "Custom::TerminationProtection": _protect,
 }
 """The step for each type of resource, which returns why it failed, or nothing."""

@@ -21,6 +21,10 @@ def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
     text = text.replace(_block(text, f"{last}Role"), f"{_block(text, f'{last}Role')}\n{function}{role}")
     # What the alarms and the widgets of all functions read.
     text = text.replace(f"!Ref {last}Function]]", f"!Ref {last}Function, !Ref {stem}Function]]")
+    # What is probed before it gets traffic, and may be.
+    text = text.replace(f"!Ref {last}Function.Version]", f"!Ref {last}Function.Version, !Ref {stem}Function.Version]")
+    probed = f'!Sub "${{{last}Function.Arn}}:*"'
+    text = text.replace(f"{probed}]", f"{probed},\n                  {probed.replace(last, stem)}]")
     more = re.sub(r"up to (\d+) times", lambda found: f"up to {int(found[1]) + 1} times", text, count=1)
     tree.write(TEMPLATE, more)
 
@@ -60,6 +64,9 @@ def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str
     text = text.replace(
         "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
     )
+    asked = '!Sub "${ResumeProjectStateMachine}:live"'
+    text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ResumeProject', stem)}]")
+    text = text.replace("!Ref ResumeProjectVersion]", f"!Ref ResumeProjectVersion, !Ref {stem}Version]")
     told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
     text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")
     tree.write(TEMPLATE, text.replace("\nOutputs:\n", f"\nOutputs:\n{output}"))

@@ -7,6 +7,7 @@ STAGE = '''"""Notes that a job came by the tenant. There is nothing to compensat
 
 from provisioning import queries
 from provisioning.errors import UnexpectedFailure
+from provisioning.handler import handler
 from provisioning.ledger.attempt import Attempt
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_stage
 from provisioning.stage import Stage
@@ -14,6 +15,7 @@ from provisioning.stage import Stage
 QUERIES = queries.load(__file__)
 
 
+@handler()
 def touch_tenant(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Takes {job_id, tenant_id}, returns {touched}."""
     return run_stage(Stage.TOUCHING, event, context, action=touch, failure=UnexpectedFailure)
@@ -25,6 +27,7 @@ def touch(attempt: Attempt) -> Output:
 '''
 FINISH = '''
 
+@handler()
 def finish_touching(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Takes {job_id, tenant_id}, returns the job's result.
 

@@ -21,7 +21,7 @@ from tests.executions.running import execute, invoke
 from tests.executions.suspended import problems_of_open
 from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
 from tests.sam.conftest import sam_environment
-from tests.upkeep.test_deployment_step import waiting
+from tests.upkeep.cloudformation import waiting
 
 EVENTS = REPOSITORY / "events" / "functions"
 FORWARD = [shipped.resource_name(shipped.stem(state)) for state in PROVISION_PROJECT.states.values()]

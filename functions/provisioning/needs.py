@@ -1,0 +1,20 @@
+"""What a stage's handler may need, which a probe of its version checks, and the event that asks for a probe."""
+
+from enum import StrEnum
+from typing import Any
+
+from provisioning.stage import Service
+
+PROBE: dict[str, Any] = {"probe": True}
+"""No execution sends it: each of their events has a job_id."""
+
+ANY_SERVICE = tuple(Service)
+
+
+class Need(StrEnum):
+    """What a stage uses besides the control plane, which all use, and the services."""
+
+    CLUSTERS = "clusters"
+    TENANT_SECRETS = "tenants' secrets"
+    REALTIME_DATABASE = "realtime's database secret"
+    SEVERAL_SECRETS = "several secrets at once"

@@ -2,7 +2,7 @@
 
 import string
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from provisioning import configuration
 from provisioning.control_plane.records import Cluster
@@ -37,6 +37,11 @@ class TenantNames(NamedTuple):
     def login_role(self) -> str:
         """The role whose credentials are issued; it acts as the owner."""
         return f"{self.database}_login"
+
+    @classmethod
+    def of_login(cls, login_role: str) -> Self:
+        """Return the names of the tenant whose login this is."""
+        return cls(login_role.removeprefix("tenant_").removesuffix("_login"))
 
     @property
     def secret(self) -> str:

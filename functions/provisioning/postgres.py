@@ -16,6 +16,7 @@ QUERIES = queries.load(__file__)
 CONNECT_TIMEOUT_SECONDS = 5
 PINNED = {
     "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
     "synchronous_commit": "on",
     "lock_timeout": "0",
     # A client that freezes in a transaction holds locks that other tenants wait for; ours never pauses in one.
@@ -23,6 +24,22 @@ PINNED = {
     "idle_session_timeout": "0",
     # No function of a tenant can replace one of PostgreSQL's own (CVE-2018-1058).
     "search_path": "pg_catalog",
+    # The role that RESET ROLE returns to. Off would raise where a policy hides a row.
+    "role": "none",
+    "row_security": "on",
+    "exit_on_error": "off",
+    # What a statement means, and what its answer looks like.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    # What a new table is made of, and where.
+    "default_table_access_method": "heap",
+    "default_tablespace": "",
+    "temp_tablespaces": "",
     "local_preload_libraries": "",
     "client_min_messages": "warning",
 }
@@ -86,14 +103,17 @@ def composed(*queries: Query, **values: object) -> sql.Composed:
     return sql.Composed([sql.SQL(query.text).format(**filled) for query in queries])
 
 
-def connect(document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None) -> Connection:
+def connect(
+    document: Mapping[str, Any], *, statement_timeout_seconds: int, dbname: str | None = None, role: str = "none"
+) -> Connection:
     """Open a connection in autocommit mode from a secret document {host, port, dbname, username, password}.
 
+    It acts as `role`, of which the user is a member, and as the user itself without one, whatever anybody has set.
     Of several hosts, one that can be written to is used. A dead peer is noticed within about 25 seconds, below the 50
     seconds a Lambda has. Raise Refused, with its reason, and psycopg2.Error.
     """
     server = (document["host"], document["port"])
-    settings = {"statement_timeout": f"{statement_timeout_seconds}s"}
+    settings = {"statement_timeout": f"{statement_timeout_seconds}s", "role": role}
     if server in _with_transaction_timeout:
         settings["transaction_timeout"] = "0"
     opened = _open(

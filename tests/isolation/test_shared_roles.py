@@ -13,6 +13,7 @@ from cli.findings import Finding
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.cluster import creators
+from provisioning.tenant import schema
 from tests.cli.mending import mend
 from tests.conftest import NewProject
 from tests.executions.running import execute, payload_for, run
@@ -90,6 +91,20 @@ def test_a_session_that_becomes_a_shared_role_keeps_its_own_settings(victim: Ten
         before = {name: query(session, "SELECT current_setting(%s)", name) for name in SETTINGS if name != "role"}
         query(session, "SET ROLE anon")
         assert {name: query(session, "SELECT current_setting(%s)", name) for name in before} == before
+
+
+def test_the_platforms_session_acts_as_the_owner_whatever_its_login_has_set(attacker: Tenant) -> None:
+    database, owner = sql.Identifier(attacker.names.database), sql.Identifier(attacker.names.owner_role)
+    change = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET role = {}")
+    with closing(attacker.connect()) as session:
+        query(session, "SET ROLE NONE")
+        try:
+            query(session, change.format(database, sql.Identifier("anon")))
+            with closing(schema.connect(attacker.secret)) as own:
+                assert query(own, "SELECT current_user::text") == [(attacker.names.owner_role,)]
+                assert schema.current_version(own) == schema.newest_version()
+        finally:
+            query(session, change.format(database, owner))
 
 
 @pytest.mark.usefixtures("hostile")

@@ -23,6 +23,19 @@ RELIED_ON = {
     "statement_timeout": ("90s", "5s"),
     "client_encoding": ("LATIN1", "UTF8"),
     "search_path": ("nowhere", "pg_catalog"),
+    "row_security": ("off", "on"),
+    "exit_on_error": ("on", "off"),
+    "default_transaction_deferrable": ("on", "off"),
+    "standard_conforming_strings": ("off", "on"),
+    "transform_null_equals": ("on", "off"),
+    "array_nulls": ("off", "on"),
+    "quote_all_identifiers": ("on", "off"),
+    "DateStyle": ("German, DMY", "ISO, MDY"),
+    "IntervalStyle": ("iso_8601", "postgres"),
+    "TimeZone": ("Asia/Tokyo", "UTC"),
+    "default_table_access_method": ("nowhere", "heap"),
+    "default_tablespace": ("pg_global", ""),
+    "temp_tablespaces": ("pg_global", ""),
 }
 """What somebody set, and what a session then has."""
 
@@ -49,6 +62,24 @@ def test_no_role_and_no_database_changes_what_a_session_relies_on(
             cursor.execute(sql.SQL(place).format(**names))
     for _ in range(2):
         assert settings(document) == {name: pinned for name, (_, pinned) in RELIED_ON.items()}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_session_acts_as_the_role_that_it_is_asked_for(
+    superuser: Connection, document: dict[str, Any], place: str
+) -> None:
+    role, setting, value = sql.Identifier(ROLE), sql.Identifier("role"), sql.Literal("pg_monitor")
+    with superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("GRANT pg_monitor, pg_read_all_stats TO {}").format(role))
+        cursor.execute(sql.SQL(place).format(role=role, setting=setting, value=value))
+    asked: list[dict[str, str]] = [{}, {"role": "pg_read_all_stats"}]
+    for arguments, acting in zip(asked, (ROLE, "pg_read_all_stats"), strict=True):
+        opened = postgres.connect(document, statement_timeout_seconds=5, **arguments)
+        with closing(opened) as session, session.cursor() as cursor:
+            for statement in ("SELECT 1", "SET ROLE pg_monitor", "RESET ROLE"):
+                cursor.execute(statement)
+            cursor.execute("SELECT current_user")
+            assert cursor.fetchone() == (acting,)
 
 
 def test_a_session_can_write_where_a_role_is_read_only(superuser: Connection, document: dict[str, Any]) -> None:

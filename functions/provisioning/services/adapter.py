@@ -89,8 +89,9 @@ class ServiceTenant:
         return f"postgresql://{user}:{password}@{cluster.host}:{cluster.port}/{self.database}{query}"
 
     def connect(self) -> Connection:
-        """Open a connection with the issued credentials. Raise psycopg2.Error."""
-        return postgres.connect(self._document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+        """Open a connection with the issued credentials, as the tenant's owner. Raise psycopg2.Error."""
+        owner = self.job.tenant.names.owner_role
+        return postgres.connect(self._document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, role=owner)
 
     def key(self, role: str) -> str:
         """Return the JWT of a role, `anon` or `service_role`, issued when the tenant was made; a secret."""

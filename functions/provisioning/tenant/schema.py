@@ -14,6 +14,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import postgres, queries
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
+from provisioning.identity import TenantNames
 from provisioning.tenant import extensions
 
 SCHEMA = "tenant"
@@ -33,8 +34,9 @@ class _Version(NamedTuple):
 
 
 def connect(document: dict[str, object]) -> Connection:
-    """Open a connection with a tenant's issued credentials. Raise psycopg2.Error."""
-    return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+    """Open a connection with a tenant's issued credentials, as its owner. Raise psycopg2.Error."""
+    owner = TenantNames.of_login(str(document["username"])).owner_role
+    return postgres.connect(document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, role=owner)
 
 
 def newest_version() -> int:

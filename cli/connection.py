@@ -52,16 +52,16 @@ def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *
     """Serve the page until it is interrupted. Raise HumanError when NiceGUI is missing or the port is taken."""
     if importlib.util.find_spec("nicegui") is None:
         raise HumanError("the console needs NiceGUI: pip install 'provisioner[console]'")
-    from console import server
+    from console import guard, server
     from console.frame import Setting
 
-    loopback = host in server.LOOPBACK
+    loopback = host in guard.LOOPBACK
     try:
         server.serve(
             Setting(shown, where, read_only),
             host,
             port,
-            None if loopback else token or server.new_token(),
+            None if loopback else token or guard.new_token(),
             lambda address: print(f"The console: {address}", flush=True),
         )
     except ConsoleError as error:

@@ -5,6 +5,7 @@ stack's or those of deployed functions.
 """
 
 import functools
+import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -142,7 +143,9 @@ def examine_control_plane() -> Iterator[Finding]:
     with _control_plane() as control:
         yield Finding("control plane", f"{_identity(control)}, reached on {where}, its schema is the newest")
         for job in control.fetch_all(_StoppedJob, QUERIES["find_stopped_jobs"]):
-            yield Finding("jobs", f"the job {job.job_id} was stopped", f"run provision rollback {job.job_id}")
+            yield Finding(
+                "jobs", f"the job {job.job_id} was stopped", f"run provision rollback {shlex.quote(job.job_id)}"
+            )
 
 
 def examine_clusters(read: list[Known]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ What is being changed while doctor looks is no finding: a tenant counts only if 
 and after the server was read, and no job of it is running.
 """
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -135,7 +136,7 @@ def facts(session: Connection, view: View) -> Iterator[Fact]:
         if one.state in IN_USE and one.tenant_id in view.conditions:
             yield from _facts_of_known(session, one, view)
         if one.state in ("claimed", "making") and one.job_id is not None:
-            yield f"tenant {one.tenant_id} is left of job {one.job_id}", f"provision rollback {one.job_id}"
+            yield f"tenant {one.tenant_id} is left of job {one.job_id}", f"provision rollback {shlex.quote(one.job_id)}"
         elif one.state == "making" and not one.is_new:
             yield f"tenant {one.tenant_id} is left of a refill", REFILL
     known = {one.tenant_id for one in (*view.before, *view.after)}
@@ -209,7 +210,7 @@ def _facts_of_unknown(session: Connection, tenant_id: str, view: View) -> Iterat
     holder = f" ({registered.holder})" if registered is not None else ""
     roles = [role for role, there in _roles(found).items() if there]
     if registered is not None and registered.job_id is not None:
-        mending = f"provision rollback {registered.job_id} removes it unless that job succeeded; {RESTORE}"
+        mending = f"provision rollback {shlex.quote(registered.job_id)} removes it unless that job succeeded; {RESTORE}"
     elif found.connection_limit is not None:
         mending = RESTORE
     else:

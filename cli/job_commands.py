@@ -1,5 +1,6 @@
 """The commands that start jobs: run, suspend, resume, retry and rollback. Each follows what it has started."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +54,7 @@ def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: St
     ending = sources.ending(job)
     status = str(ending.outcome) if ending is not None else known.status
     if status in REFUSED:
-        raise HumanError(f"the job {job} is {status}: {REFUSED[status].format(job=job)}")
+        raise HumanError(f"the job {job} is {status}: {REFUSED[status].format(job=shlex.quote(job))}")
     if known.payload is None:
         raise HumanError(f"the job {job} was never opened, so its payload is not stored: start it again as before")
     _run(sources, known.job_type, payload_of_retry(known.payload, job, status))

@@ -8,8 +8,9 @@ from nicegui import ui
 from starlette.exceptions import HTTPException
 
 from console import actions, formatting
+from console.addresses import execution_link
 from console.errors import ConsoleError
-from console.frame import Section, Setting, button, confirm, execution_link, frame, html, panel
+from console.frame import Section, Setting, button, confirm, frame, html, panel
 from console.gantt import gantt
 from console.graph import Mark, mermaid, node_ids, taken_edges
 from console.history import details_of

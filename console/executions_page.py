@@ -6,10 +6,11 @@ from dataclasses import replace
 from nicegui import ui
 
 from console import formatting
+from console.addresses import execution_link
 from console.errors import ConsoleError
 from console.execution_list import STATUSES, Page, Query
 from console.executions import PAGE
-from console.frame import Section, Setting, execution_link, frame, html
+from console.frame import Section, Setting, frame, html
 
 POLL_SECONDS = 2.0
 

@@ -43,6 +43,11 @@ SIGNS = {
 """So that no status is shown by colour only."""
 
 
+def legible(text: str) -> str:
+    """Return a text that UTF-8 can encode: JSON may contain half a character, which is shown as a question mark."""
+    return text.encode(errors="replace").decode()
+
+
 def status_word(status: str) -> str:
     """Return a status of Step Functions or of the ledger in words."""
     return STATUS_WORDS.get(status, status.replace("_", " ").lower())

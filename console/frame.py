@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from console.errors import ConsoleError
+from console.formatting import legible
 from console.job_view import Sources
 from console.render import render
 from provisioning.jobs.registry import job_type_of
@@ -32,15 +33,10 @@ class Setting:
         return not self.read_only and job_type_of(self.sources.executions.state_machine_arn) is not None
 
 
-def execution_link(machine: str, name: str) -> str:
-    """Return the address of an execution's page. Neither name needs escaping in an address."""
-    return f"/executions/{machine}/{name}"
-
-
 @contextmanager
 def frame(setting: Setting, title: str) -> Iterator[None]:
     """Lay out a page around the block's elements."""
-    ui.page_title(f"{title} · Provisioner")
+    ui.page_title(f"{legible(title)} · Provisioner")
     version = max(int(file.stat().st_mtime) for file in STATIC.iterdir())
     ui.add_head_html(
         f'<link rel="stylesheet" href="{STATIC_URL}/console.css?{version}">'

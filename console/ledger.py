@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from console.formatting import legible
 from provisioning import control_plane, endings
 from provisioning.endings import Ending
 from provisioning.errors import ProvisioningError
@@ -41,6 +42,8 @@ class Ledger:
         """Return what is known of a job; an unknown job has no progress."""
         if not self.connected:
             return Record(problem=NOT_CONNECTED)
+        if not _can_be_stored(job_id):
+            return Record()
         try:
             progress = self._ask(lambda: get_progress(job_id))
             resources = self._ask(lambda: get_resources(job_id)) if progress else None
@@ -53,7 +56,7 @@ class Ledger:
 
         `describe` is asked about the execution of a job that the ledger calls unfinished.
         """
-        if not self.connected:
+        if not self.connected or not _can_be_stored(job_id):
             return None
         try:
             found = self._ask(lambda: endings.find_told(control_plane.connect(), job_id, describe))
@@ -63,12 +66,18 @@ class Ledger:
 
     def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
         """Return those of the jobs that the ledger knows; none while it cannot be reached."""
-        if not self.connected or not job_ids:
+        asked = list(filter(_can_be_stored, job_ids))
+        if not self.connected or not asked:
             return {}
         try:
-            return self._ask(lambda: get_summaries(job_ids))
+            return self._ask(lambda: get_summaries(asked))
         except ProvisioningError:
             return {}
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         return self._thread.submit(question).result()
+
+
+def _can_be_stored(job_id: str) -> bool:
+    """Return whether the ledger can hold a job of that name: PostgreSQL's text has no NUL and no lone surrogates."""
+    return "\0" not in job_id and legible(job_id) == job_id

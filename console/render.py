@@ -1,6 +1,7 @@
 """Fill the templates of the page. Names chosen by others are escaped."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ LONGEST_SUMMARY = 120
 
 def render(template: str, **context: Any) -> str:
     """Return templates/{template}.html filled with the context. Raise jinja2.UndefinedError if a value is missing."""
-    return _templates.get_template(f"{template}.html").render(**context)
+    return formatting.legible(_templates.get_template(f"{template}.html").render(**context))
 
 
 def pretty(text: str) -> str:
@@ -76,6 +77,7 @@ _templates.filters.update(
     status_word=formatting.status_word,
     status_class=formatting.status_class,
     pretty=pretty,
+    shell=shlex.quote,
     redacted=redact_text,
 )
 _templates.globals.update(signs=formatting.SIGNS, step_seconds=formatting.step_seconds)

@@ -1,90 +1,30 @@
 """Serve the console over HTTP: on loopback to this machine only, elsewhere to holders of the token."""
 
-import hmac
 import json
-import secrets
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
-from http.cookies import SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import PlainTextResponse, Response
 from nicegui import app as pages
 from nicegui import ui
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console import render
+from console.addresses import name_in
 from console.errors import ConsoleError
 from console.execution_page import execution_page
 from console.executions_page import executions_page
+from console.formatting import legible
 from console.frame import STATIC, STATIC_URL, Setting
+from console.guard import Guard
 from console.start_page import start_page
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS, validate_required_handlers
-
-COOKIE = "provisioner_console"
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
-def new_token() -> str:
-    """Return a token of 256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-class Guard:
-    """Refuse requests without the token, and those of other sites' pages: neither DNS rebinding nor a WebSocket, which
-    browsers open across sites, gets through.
-    """
-
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self._app = app
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"}:
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await refusal(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get("host", "")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return PlainTextResponse("Pages of other sites may not use the console.", HTTPStatus.FORBIDDEN)
-        if self._token is None:
-            if urlsplit(f"//{host}").hostname in LOOPBACK:
-                return None
-            return PlainTextResponse("The console is for this machine only.", HTTPStatus.MISDIRECTED_REQUEST)
-        if self._is_token(_cookie(headers)):
-            return None
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["type"] == "http" and self._is_token(given):
-            # The token stays neither in the address bar nor in the browser's history.
-            answer = Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": scope["path"]})
-            answer.set_cookie(COOKIE, given, httponly=True, samesite="strict")
-            return answer
-        return PlainTextResponse(
-            "The console needs its token: open the address that `provision console` printed.", HTTPStatus.UNAUTHORIZED
-        )
-
-    def _is_token(self, given: str) -> bool:
-        return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
-
-
-def _cookie(headers: dict[str, str]) -> str:
-    found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    return found.value if found else ""
 
 
 def serve(setting: Setting, host: str, port: int, token: str | None, ready: Callable[[str], None]) -> None:
@@ -104,12 +44,13 @@ def serve(setting: Setting, host: str, port: int, token: str | None, ready: Call
         tailwind=False,
         language="en-US",
         show_welcome_message=False,
+        gzip_middleware_factory=None,  # the guard reads the pages; they are compressed on their way out of it
         reconnect_timeout=10,
     )
     shown_host = f"[{host}]" if ":" in host else host
     address = f"http://{shown_host}:{listening.getsockname()[1]}/"
     ready(f"{address}?token={token}" if token else address)
-    config = uvicorn.Config(Guard(site, token), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(GZipMiddleware(Guard(site, token)), log_level="warning", timeout_graceful_shutdown=1)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -135,11 +76,11 @@ def _routes(site: FastAPI, setting: Setting) -> None:
 
     @ui.page("/executions/{name}")
     async def _job(name: str) -> None:
-        await execution_page(setting, name)
+        await execution_page(setting, name_in(name))
 
     @ui.page("/executions/{machine}/{name}")
     async def _execution(machine: str, name: str) -> None:
-        await execution_page(setting, name, machine)
+        await execution_page(setting, name_in(name), name_in(machine))
 
     if setting.starts_jobs:
         _forms(setting)
@@ -165,8 +106,9 @@ def _documents(site: FastAPI, setting: Setting) -> None:
         execution = _read(setting, machine, name)
         if isinstance(execution, Response):
             return execution
-        text = json.dumps(render.history_document(execution.events), indent=2, ensure_ascii=False)
-        headers = {"content-disposition": f'attachment; filename="{execution.name}.json"'}
+        text = legible(json.dumps(render.history_document(execution.events), indent=2, ensure_ascii=False))
+        file = quote(legible(execution.name), safe="")
+        headers = {"content-disposition": f"attachment; filename*=UTF-8''{file}.json"}
         return Response(text, media_type="application/json", headers=headers)
 
     @site.get("/executions/{machine}/{name}/events/{number}")
@@ -177,12 +119,12 @@ def _documents(site: FastAPI, setting: Setting) -> None:
         found = [event for event in execution.events if event["id"] == number]
         if not found:
             return PlainTextResponse("no such event", HTTPStatus.NOT_FOUND)
-        return PlainTextResponse(json.dumps(render.event_document(found[0]), indent=2, ensure_ascii=False))
+        return PlainTextResponse(legible(json.dumps(render.event_document(found[0]), indent=2, ensure_ascii=False)))
 
 
 def _read(setting: Setting, machine: str, name: str):  # type: ignore[no-untyped-def]
     try:
-        execution = setting.sources.executions.read(name, machine)
+        execution = setting.sources.executions.read(name_in(name), name_in(machine))
     except ConsoleError as error:
         return PlainTextResponse(str(error), HTTPStatus.BAD_GATEWAY)
     return execution or PlainTextResponse("no such execution", HTTPStatus.NOT_FOUND)

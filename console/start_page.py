@@ -9,7 +9,8 @@ from nicegui import ui
 
 from console import actions, formatting
 from console.actions import RefusedPayload
-from console.frame import Section, Setting, button, confirm, execution_link, frame, html
+from console.addresses import execution_link
+from console.frame import Section, Setting, button, confirm, frame, html
 from console.payload_fields import Field, Kind, document_of, fields_of
 from console.render import render
 from console.state_machines import machine_of

@@ -1,5 +1,6 @@
 """How a job ended, in one line that every view shows: made from the ledger, and from nothing else that a job says."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -104,7 +105,9 @@ class Ending(NamedTuple):
         return f"{self.stage} failed {attempt}: {self.message}"
 
     def _next(self) -> str:
-        rollback, retry = f"provision rollback {self.job_id}", f"provision retry {self.job_id}"
+        # moto accepts names of executions that a shell would interpret, and AWS some of them.
+        job = shlex.quote(self.job_id)
+        rollback, retry = f"provision rollback {job}", f"provision retry {job}"
         if self.outcome == "stopped":
             return rollback
         if self.outcome == "rollback_incomplete":

@@ -59,6 +59,11 @@ def test_what_is_left_and_what_nobody_knows_is_named_with_both_commands() -> Non
     )
 
 
+def test_a_job_whose_name_a_shell_would_interpret_is_quoted_in_the_commands() -> None:
+    assert ROLLED_BACK._replace(job_id="$(id)").text.endswith("provision retry '$(id)'.")
+    assert STOPPED._replace(job_id="a'b").text.endswith("""Next: provision rollback 'a'"'"'b'.""")
+
+
 def test_a_job_that_never_opened_is_started_by_its_own_command() -> None:
     refused = ROLLED_BACK._replace(outcome="failed", is_opened=False, stage="initializing", attempt=None, undone=[])
     assert refused.text == (

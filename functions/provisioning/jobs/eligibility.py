@@ -1,5 +1,6 @@
 """Whether a job of a type may open in a project's present status, according to the declarations."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,14 +55,14 @@ def _check_retry(declared: Declaration, payload: JobPayload, latest: Mapping[str
     if latest["status"] == "stopped":
         # An attempt of it may still be in flight, and only a rollback waits for that.
         raise ProjectNotEligible(
-            f"the job {job} of the project {payload.project_id} was stopped: run provision rollback {job}"
+            f"the job {job} of the project {payload.project_id} was stopped: run provision rollback {shlex.quote(job)}"
         )
     if (payload.retries, declared.job_type) == (job, latest["job_type"]):
         return str(latest["status_on_failure"])
     left = ", ".join(latest["leftovers"]) or "something"
     raise ProjectNotEligible(
         f"the job {job} of the project {payload.project_id} has left {left}:"
-        f" run provision rollback {job} or provision retry {job}"
+        f" run provision rollback {shlex.quote(job)} or provision retry {shlex.quote(job)}"
     )
 
 

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 from rich.table import Table
 
-from cli import lookup
+from cli import doctor_server, lookup
 from cli.doctor_cluster import credentials, registered_tenants
 from cli.doctor_tenants import RegisteredTenant
 from cli.lookup_view import revealed
@@ -20,6 +20,7 @@ from local.errors import HumanError
 from provisioning import configuration, control_plane, endings, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
+from provisioning.cluster import connections
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
@@ -93,8 +94,8 @@ def add_project(project_id: str, organization_id: str, owner_id: str, region: st
 
 
 def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:
-    """Prepare a server for tenants, as the admin in the secret, record it, and return a message about it and its
-    register.
+    """Prepare a server for tenants, as the admin in the secret, record it, and return a message about it, its
+    connections and its register.
 
     Raise HumanError if the server cannot be reached, or the admin may not prepare it.
     """
@@ -109,6 +110,10 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
         with closing(connect(REGISTER)) as session:
             version = str(session.server_version // 10000)
             registered = registered_tenants(session)
+            server = connections.find(session)
+            warnings = [
+                f"{fact}: {mend}." for fact, mend in doctor_server.facts_of_connections(session, server, capacity)
+            ]
     except psycopg2.Error as error:
         raise HumanError(f"{where} cannot be prepared: {postgres.describe(error)}") from None
     control = control_plane.connect()
@@ -117,7 +122,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
     )
     control.record_cluster(cluster)
     said = f"Cluster {cluster_id} takes {capacity} databases: PostgreSQL {version} on {where}."
-    return " ".join([said, *_strangers(control, registered)])
+    return " ".join([said, f"It has {doctor_server.told(server)}.", *warnings, *_strangers(control, registered)])
 
 
 def _strangers(control: ControlPlane, registered: Sequence[RegisteredTenant]) -> Iterator[str]:

@@ -8,13 +8,13 @@ from typing import Any, LiteralString, NamedTuple
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from cli import doctor_roles, doctor_tenants
+from cli import doctor_roles, doctor_server, doctor_tenants
 from cli.doctor_tenants import Known, RegisteredTenant
 from cli.findings import Finding
 from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS, LOGIN
-from provisioning.cluster import creators, preparation
+from provisioning.cluster import connections, creators, preparation
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
 
@@ -69,6 +69,9 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
     with _reading(cluster, dbname) as session:
         (admin,) = sessions.fetch(session, _Admin, QUERIES["find_admin"], register=sessions.REGISTER)
         yield from (Finding(subject, *fact) for fact in _facts_of_admin(session, cluster, admin))
+        server = connections.find(session)
+        for fact in doctor_server.facts_of_connections(session, server, cluster.capacity):
+            yield Finding(subject, *fact)
         registered = yield from _examine_register(subject, cluster, admin)
         view = doctor_tenants.look(session, cluster, known, before, registered)
         known.seen |= set(view.conditions)
@@ -87,7 +90,7 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
     others = sum(one.control_plane_id != known.control_plane_id for one in registered or [])
     shared_with = f"; {others} tenants of other control planes" if others else ""
     told = f"room for {max(room, 0)} of {cluster.capacity} databases"
-    yield Finding(subject, f"reached on {where} as {admin.name}, {told}{shared_with}")
+    yield Finding(subject, f"reached on {where} as {admin.name}, {told}{shared_with}; {doctor_server.told(server)}")
 
 
 @contextmanager

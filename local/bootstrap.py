@@ -70,12 +70,15 @@ class Secrets:
 
 def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret) -> None:
     """Create the roles, set their passwords from the secrets, and create the control plane's database."""
+    from provisioning.cluster import connections
     from provisioning.cluster.preparation import prepare_cluster
 
     superuser = server.connect()
     try:
         _ensure_role(superuser, control_plane, "NOCREATEROLE NOCREATEDB")
         _ensure_role(superuser, admin, "CREATEROLE CREATEDB REPLICATION")
+        # Tenants share this server with the control plane.
+        connections.grant(superuser, CONTROL_PLANE_OWNER)
         with superuser.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (CONTROL_PLANE,))
             if cursor.fetchone() is None:

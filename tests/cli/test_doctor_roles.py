@@ -12,8 +12,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from cli.doctor_cluster import examine_cluster
 from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding
-from local.postgres import PostgresServer
-from provisioning.cluster import creators, repair
+from local.postgres import RESERVED_CONNECTIONS, PostgresServer
+from provisioning.cluster import connections, creators, repair, session
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.identity import Tenant
@@ -182,3 +182,12 @@ def test_a_creator_that_may_grant_by_two_grantors_is_usable(server: PostgresServ
     run(server, tenant, granted, creator=sql.Identifier(names[0]))
     assert creators.is_creator(names[0])
     assert found(tenant) == []
+
+
+def test_connections_are_kept_where_the_server_can_keep_some(server: PostgresServer, tenant: Tenant) -> None:
+    kept = 0 if version(server) == "15" else RESERVED_CONNECTIONS
+    with closing(session.connect(tenant.cluster)) as admin:
+        assert connections.find(admin).kept == kept
+    one = tenant._replace(cluster=tenant.cluster._replace(capacity=9))
+    told = [one.remedy for one in found(one)]
+    assert told == ([] if kept else ["upgrade the server to PostgreSQL 16, or lower the cluster's capacity to 8"])

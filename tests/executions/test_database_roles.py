@@ -23,14 +23,14 @@ def test_the_control_planes_role_owns_its_database_and_is_nothing_more(stack: St
     assert powers == [(True, False, False, False, False, False)]
 
 
-def test_neither_is_a_member_of_a_role_that_may_more(stack: Stack) -> None:
+def test_both_may_use_the_connections_that_are_kept_and_no_other_role_that_may_more(stack: Stack) -> None:
     predefined = execute(
         stack,
-        "SELECT roleid::regrole::text FROM pg_auth_members"
+        "SELECT DISTINCT member::regrole::text, roleid::regrole::text FROM pg_auth_members"
         f" WHERE member IN ('{ADMIN}'::regrole, '{CONTROL_PLANE_OWNER}'::regrole)"
-        " AND (roleid::regrole::text LIKE 'pg\\_%' OR roleid IN (SELECT oid FROM pg_roles WHERE rolsuper))",
+        " AND (roleid::regrole::text LIKE 'pg\\_%' OR roleid IN (SELECT oid FROM pg_roles WHERE rolsuper)) ORDER BY 1",
     )
-    assert predefined == []
+    assert predefined == [(role, "pg_use_reserved_connections") for role in (CONTROL_PLANE_OWNER, ADMIN)]
 
 
 def test_the_credentials_that_the_functions_are_given_are_theirs(stack: Stack) -> None:

@@ -56,7 +56,7 @@ def tenant(
     secrets_manager.create_secret(Name="admin", SecretString=json.dumps(admin))
     monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
     monkeypatch.setattr(session, "_environment", threading.local())
-    cluster = Cluster("c-1", "us-east-1", "postgresql", version(server), "small", "127.0.0.1", server.port, "admin", 10)
+    cluster = Cluster("c-1", "us-east-1", "postgresql", version(server), "small", "127.0.0.1", server.port, "admin", 8)
     made = make_tenant(new_tenant_id())._replace(cluster=cluster)
     making.make_database(made, REFILL, lambda: None)
     yield made

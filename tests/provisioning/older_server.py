@@ -11,7 +11,9 @@ from local.postgres import PostgresServer
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 """Where Debian's package has them; PGDG's are the same."""
 
-LATER = re.compile(r"-c \S*extension_control_path=\S+ ?|^--locale-provider=.*$|^--builtin-locale=.*$")
+LATER = re.compile(
+    r"-c \S*(?:extension_control_path|reserved_connections)=\S+ ?|^--locale-provider=.*$|^--builtin-locale=.*$"
+)
 """What came with later versions."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning.cluster import creators, shared_roles
+from provisioning.cluster import connections, creators, shared_roles
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES, REGISTER
 
@@ -27,12 +27,14 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
     """Make a server ready for tenants; repeating it makes and grants what is missing.
 
     `connect` opens a connection to a database of the server, as the admin itself or as a superuser. Afterwards the
-    admin may grant the shared roles, and owns the register and the creators. Only their owner can close the maintenance
-    databases. Raise Misconfigured, before anything is changed, if a shared role has powers, and psycopg2.Error.
+    admin may grant the shared roles, and owns the register and the creators. It may use the connections that the server
+    keeps, if whoever connects may grant that. Only their owner can close the maintenance databases. Raise
+    Misconfigured, before anything is changed, if a shared role has powers, and psycopg2.Error.
     """
     admin = sql.Identifier(admin_role)
     with closing(connect("postgres")) as session:
         shared_roles.prepare(session, admin_role)
+        connections.grant(session, admin_role)
         for (database,) in sessions.fetch(session, _Database, QUERIES["find_maintenance_databases"]):
             _close(session, database, admin)
         with session.cursor() as cursor:

@@ -1,0 +1,97 @@
+"""provision doctor and cluster add tell whether a server's tenants together can stop the platform."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from cli import doctor, doctor_server
+from cli.administration import add_cluster
+from cli.findings import Finding
+from local.postgres import MAX_CONNECTIONS, RESERVED_CONNECTIONS
+from local.stack import Stack
+from local.template import REPOSITORY
+from provisioning.cluster.connections import Connections
+from provisioning.tenant.making import CONNECTION_LIMIT
+from tests.cli.examining import ADMIN, changed_cluster, examined, wrong
+from tests.cli.mending import mend
+from tests.executions.running import execute
+
+ORDINARY = MAX_CONNECTIONS - RESERVED_CONNECTIONS - 3
+
+
+@pytest.fixture
+def capacity(stack: Stack) -> Iterator[None]:
+    """The cluster's own capacity afterwards."""
+    query = "SELECT capacity FROM control_plane.clusters"
+    ((before,),) = execute(stack, query, "control_plane")
+    yield
+    add_cluster("local", ADMIN, before, size="db.t3.micro", region="us-east-1")
+
+
+@pytest.fixture
+def superuser(stack: Stack) -> Iterator[Connection]:
+    with closing(stack.postgres.connect()) as opened:
+        yield opened
+
+
+def of_connections() -> list[Finding]:
+    return [one for one in examined() if one.remedy and "connections" in one.fact]
+
+
+def test_connections_are_kept_for_the_admin_of_a_cluster_that_was_added(stack: Stack) -> None:
+    (told,) = [one.fact for one in examined() if one.subject == "cluster local"]
+    assert told.endswith(f"; {ORDINARY} of {MAX_CONNECTIONS} connections for tenants, 40 kept for the admin")
+    assert of_connections() == []
+
+
+def test_an_admin_that_may_not_use_the_connections_that_are_kept(stack: Stack) -> None:
+    execute(stack, "REVOKE pg_use_reserved_connections FROM provisioner_admin")
+    (told,) = of_connections()
+    assert told.fact == (
+        "none of 500 connections is kept for the admin: 8 tenants with 60 each stop every job and every rollback"
+    )
+    mend(stack, told)
+    assert "cluster local" not in wrong()
+
+
+@pytest.mark.usefixtures("capacity")
+def test_adding_a_cluster_lets_its_admin_use_them_only_if_it_may_grant_that(stack: Stack) -> None:
+    execute(stack, "REVOKE pg_use_reserved_connections FROM provisioner_admin")
+    try:
+        said = add_cluster("local", ADMIN, 7, size="db.t3.micro", region="us-east-1")
+        assert said.endswith(
+            "databases: PostgreSQL 18 on 127.0.0.1:"
+            f"{stack.postgres.port}. It has 457 of 500 connections for tenants, 0 kept for the admin."
+        )
+        said = add_cluster("local", ADMIN, 8, size="db.t3.micro", region="us-east-1")
+        assert "8 tenants with 60 each stop every job" in said
+        assert 'GRANT "pg_use_reserved_connections" TO "provisioner_admin" WITH INHERIT TRUE;' in said
+    finally:
+        execute(stack, "GRANT pg_use_reserved_connections TO provisioner_admin")
+
+
+def test_more_databases_than_connections(stack: Stack) -> None:
+    with changed_cluster(stack, capacity=ORDINARY + 1):
+        (told,) = [one for one in doctor.examine() if "not every tenant can have one" in one.fact]
+    assert told.fact == "458 databases share 457 connections, so not every tenant can have one"
+
+
+@pytest.mark.parametrize(
+    ("capacity", "kept", "expected"), [(8, 0, 1), (7, 0, 0), (8, 40, 0), (457, 40, 0), (458, 40, 1), (458, 0, 2)]
+)
+def test_what_is_wrong_is_decided_by_capacity_and_limit(
+    superuser: Connection, capacity: int, kept: int, expected: int
+) -> None:
+    found = Connections(500, 457, 40, kept)
+    assert -(-457 // CONNECTION_LIMIT) == 8
+    assert len(list(doctor_server.facts_of_connections(superuser, found, capacity))) == expected
+
+
+def test_the_laptop_keeps_what_a_deployment_needs() -> None:
+    template = " ".join((REPOSITORY / "template.yaml").read_text().split())
+    stated = re.search(r"MaximumParallelJobs: \{Type: Number, Default: (\d+).*?a cluster up to (\d+) times", template)
+    assert stated is not None
+    assert RESERVED_CONNECTIONS == doctor_server.WANTED == int(stated[1]) * int(stated[2])

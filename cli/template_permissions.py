@@ -106,8 +106,14 @@ class Grants:
         raise NotInTemplate(f"template.yaml has no such {kind}")
 
     def _of_role(self, role: Mapping[str, Any]) -> Iterator[Right]:
-        for policy in role.get("ManagedPolicyArns", []):
-            yield from self._of_policy(self._resources[policy["Ref"]]["Properties"])
+        for attached in role.get("ManagedPolicyArns", []):
+            try:
+                policy = self._values.chosen(attached)
+            except NotTold as missing:
+                yield Untold(str(missing))
+            else:
+                if policy != NO_VALUE:
+                    yield from self._of_policy(self._resources[policy["Ref"]]["Properties"])
         try:
             inline = self._values.chosen(role.get("Policies", []))
         except NotTold as missing:

@@ -40,6 +40,12 @@ def written(resource: Any) -> str:
     return re.sub(r"^arn:\$\{AWS::Partition\}:\w+:\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", text)
 
 
+def attached(role: str) -> list[str]:
+    """The managed policies of a role, each as if its condition holds."""
+    policies = RESOURCES[role]["Properties"].get("ManagedPolicyArns", [])
+    return [str((one["Fn::If"][1] if "Fn::If" in one else one)["Ref"]) for one in policies]
+
+
 def role_of(function: dict[str, Any]) -> str:
     name, attribute = function["Role"]["Fn::GetAtt"]
     assert attribute == "Arn"

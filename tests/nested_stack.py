@@ -43,11 +43,11 @@ def _with_outputs(value: Any, stack: str, outputs: Mapping[str, Any]) -> Any:
 
 def _with_parameters(value: Any, given: Mapping[str, Any]) -> Any:
     """Return a value of the inner template with what the outer one gives it."""
+    if (of_list := _of_list(value, given)) is not None:
+        return of_list
     match value:
         case {"Ref": str(name)} if name in given:
             return given[name]
-        case {"Fn::Join": [str(separator), {"Ref": str(name)}]} if name in given:
-            return separator.join(_text(item) for item in _listed(given[name]))
         case {"Fn::Sub": [str(text), {**own}]}:
             return _with_parameters({"Fn::Sub": text}, {**given, **_with_parameters(own, given)})
         case {"Fn::Sub": str(text)}:
@@ -55,6 +55,16 @@ def _with_parameters(value: Any, given: Mapping[str, Any]) -> Any:
         case {**members}:
             return {name: _with_parameters(member, given) for name, member in members.items()}
     return [_with_parameters(item, given) for item in value] if isinstance(value, list) else value
+
+
+def _of_list(value: Any, given: Mapping[str, Any]) -> Any:
+    """Return what is made of a list that the outer template gives, or None for anything else."""
+    match value:
+        case {"Fn::Select": [number, {"Ref": str(name)}]} if name in given:
+            return _listed(given[name])[int(number)]
+        case {"Fn::Join": [str(separator), {"Ref": str(name)}]} if name in given:
+            return separator.join(_text(item) for item in _listed(given[name]))
+    return None
 
 
 def _listed(value: Any) -> list[Any]:

@@ -90,7 +90,9 @@ def test_every_command_of_aws_exists_with_its_options(command: str) -> None:
     names = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(names[operation]).input_shape
     assert shape is not None
-    options = {word for word in words if word.startswith("--")}
+    switches = {xform_name(name, "-") for name, one in shape.members.items() if one.type_name == "boolean"}
+    off = {f"--no-{switch}": f"--{switch}" for switch in switches}
+    options = {off.get(word, word) for word in words if word.startswith("--")}
     assert options <= {f"--{xform_name(name, '-')}" for name in shape.members}
     assert {f"--{xform_name(name, '-')}" for name in shape.required_members} <= options
 

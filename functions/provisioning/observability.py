@@ -83,12 +83,15 @@ def measure_room(databases: int) -> None:
     metrics.flush_metrics()
 
 
-def measure_pool(databases: int, lost: int) -> None:
+def measure_pool(databases: int | None, empty: int, lost: int) -> None:
     """Record how many databases the emptiest pool still had before its refill, and how many of all pools were lost.
 
-    A failed refill counts as 0.
+    `empty` are the pools that had none although they should: a pool of size 0 and a full cluster's do not count. A
+    failed refill counts as an empty pool. Without a cluster there is no emptiest pool.
     """
     metrics = EphemeralMetrics()
-    metrics.add_metric(name="PoolEntries", unit=MetricUnit.Count, value=databases)
+    if databases is not None:
+        metrics.add_metric(name="PoolEntries", unit=MetricUnit.Count, value=databases)
+    metrics.add_metric(name="EmptyPools", unit=MetricUnit.Count, value=empty)
     metrics.add_metric(name="LostPoolEntries", unit=MetricUnit.Count, value=lost)
     metrics.flush_metrics()

@@ -34,11 +34,17 @@ class CustomResourceEvent(TypedDict):
 def deployment_step(event: CustomResourceEvent, context: object) -> None:
     """Lambda handler. Run the step of a custom resource that is created or updated, and answer CloudFormation.
 
-    The answer is FAILED if the step failed or could not be run. Deleting a resource changes nothing. Raise urllib3's
+    The answer is FAILED if the step failed or could not be run. Deleting the resource of the migrations changes
+    nothing, and deleting that of the protection ends the protection, as far as CloudFormation lets it. Raise urllib3's
     HTTPError if the answer is refused.
     """
     del context
-    reason = "" if event["RequestType"] == "Delete" else STEPS[event["ResourceType"]](event)
+    if event["RequestType"] == "Delete":
+        reason = ""
+        if event["ResourceType"] == PROTECTION:
+            _unprotect(event)
+    else:
+        reason = STEPS[event["ResourceType"]](event)
     log = logger()
     (log.error if reason else log.info)(event["ResourceType"], request=event["RequestType"], reason=reason)
     _answer(event, reason)
@@ -76,11 +82,25 @@ def _protect(event: CustomResourceEvent) -> str:
     CloudFormation also accepts this while the stack is being created or updated (its guide, "Protect CloudFormation
     stacks from being deleted": any status but DELETE_IN_PROGRESS and DELETE_COMPLETE).
     """
+    # CloudFormation makes every property of a custom resource a string.
+    return _set_protection(event, enabled=event["ResourceProperties"]["Enabled"] == "true")
+
+
+def _unprotect(event: CustomResourceEvent) -> None:
+    """Let the stack be deleted, if CloudFormation accepts that.
+
+    It deletes this resource when a first deployment has failed, whose stack can then only be deleted: its guide,
+    "Understand CloudFormation stack creation events", of ROLLBACK_COMPLETE. A stack that is being deleted is not
+    protected, and refuses to be told so.
+    """
+    if reason := _set_protection(event, enabled=False):
+        logger().info("the stack's protection is left as it is", reason=reason)
+
+
+def _set_protection(event: CustomResourceEvent, *, enabled: bool) -> str:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # CloudFormation makes every property of a custom resource a string.
-    enabled = event["ResourceProperties"]["Enabled"] == "true"
     try:
         boto3.client("cloudformation").update_termination_protection(
             StackName=event["StackId"], EnableTerminationProtection=enabled
@@ -90,10 +110,11 @@ def _protect(event: CustomResourceEvent) -> str:
     return ""
 
 
+PROTECTION = "Custom::TerminationProtection"
 STEPS: dict[str, Callable[[CustomResourceEvent], str]] = {
     "Custom::ControlPlaneMigration": _migrate,
     "Custom::NewVersions": _examine,
-    "Custom::TerminationProtection": _protect,
+    PROTECTION: _protect,
 }
 """The step for each type of resource, which returns why it failed, or nothing."""
 

@@ -19,7 +19,8 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
     `lost` are tenants that no job could have used, with what was wrong: others are made in their place. `failed` are
     tenants and clusters that could not be refilled or removed: they do not hold up the others, and the first error is
     raised at the end. A cluster that another refill works on is skipped. The metric PoolEntries is what the emptiest
-    pool still had, and LostPoolEntries how many were lost.
+    pool still had, EmptyPools how many had nothing that should have had something, and LostPoolEntries how many tenants
+    were lost.
     """
     del event
     size = int(configuration.optional("POOL_SIZE", "0"))
@@ -27,6 +28,7 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
     output: Output = {"made": [], "removed": [], "lost": {}, "failed": {}, "busy": []}
     failed: dict[str, Exception] = {}
     ready: list[int] = []
+    empty = 0
     unwanted: list[Tenant] = []
     clusters = control_plane.connect().clusters()
     for number, cluster in enumerate(clusters):
@@ -41,16 +43,17 @@ def refill_pools(event: Event, context: LambdaContext) -> Output:
         except Exception as error:  # noqa: BLE001 no error of one cluster may stop the others
             failed[cluster.cluster_id] = error
             done.ready = 0
+            done.is_empty = size > 0
         output["made"] += done.made
         output["lost"] |= done.lost
         failed |= done.failed
         unwanted += done.unwanted
         ready.append(done.ready)
+        empty += done.is_empty
     output["removed"], left = pool.remove(control_plane.connect(), unwanted, ends_at - REMOVAL_SECONDS)
     failures = {name: typed_error(error, DatabaseCreationFailed) for name, error in (failed | left).items()}
     output["failed"] = {name: str(error) for name, error in failures.items()}
-    if ready:
-        measure_pool(min(ready), len(output["lost"]))
+    measure_pool(min(ready, default=None), empty, len(output["lost"]))
     log = logger()
     (log.warning if output["lost"] or failures else log.info)("pools refilled", **output)
     if failures:

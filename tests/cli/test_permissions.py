@@ -27,6 +27,9 @@ SETTINGS = {
     "REALTIME_DATABASE_SECRET_ID": f"{SECRET}:realtime-Abc123",
     "TENANT_SECRET_PREFIX": "tenants",
     "TENANT_SECRET_KMS_KEY_ID": "own",
+    "REALTIME_SERVICE_ADAPTER": "supabase-realtime",
+    "STORAGE_SERVICE_ADAPTER": "supabase-storage",
+    "POOLER_SERVICE_ADAPTER": "supavisor",
 }
 CLUSTER = Cluster("one", "us-east-1", "postgresql", "18", "small", "db", 5432, f"{SECRET}:elsewhere/one-Abc123", 10)
 THROUGH_SECRETS_MANAGER = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
@@ -197,6 +200,19 @@ def test_without_a_key_of_its_own_nothing_is_asked_of_it(account: None) -> None:
     rights = Grants(DEPLOYMENT, []).of_function("stages.project.verify_project")
     assert "kms:Decrypt" not in {action for action, _ in pairs(rights)}
     assert [one for one in rights if isinstance(one, Untold)] == []
+
+
+@pytest.mark.parametrize("service", ["realtime", "storage", "pooler"])
+def test_only_an_adapter_that_passes_credentials_on_reads_tenants_secrets(account: None, service: str) -> None:
+    deploy(SecretsKmsKeyArn="")
+    asked = []
+    one = FUNCTIONS[f"Register{service.capitalize()}Function"]
+    for adapter in ("generic", SETTINGS[f"{service.upper()}_SERVICE_ADAPTER"]):
+        settings = SETTINGS | {f"{service.upper()}_SERVICE_ADAPTER": adapter}
+        deployment = replace(DEPLOYMENT, functions=(replace(one, settings=settings),))
+        rights = pairs(Grants(deployment, []).of_function(one.handler))
+        asked.append((READ, f"{SECRET}:tenants/any") in rights)
+    assert asked == [False, True]
 
 
 def test_a_login_of_its_own_for_realtime_is_asked_for_where_there_is_one(account: None) -> None:

@@ -27,6 +27,35 @@ def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
     text = text.replace(f"{probed}]", f"{probed},\n                  {probed.replace(last, stem)}]")
     more = re.sub(r"up to (\d+) times", lambda found: f"up to {int(found[1]) + 1} times", text, count=1)
     tree.write(TEMPLATE, more)
+    _watch(tree)
+    _count_connections(tree)
+
+
+def _watch(tree: Tree) -> None:
+    """Add the metrics of the last function in StageFunctions to the last alarms on errors and on throttles."""
+    text = tree.read(MONITORING)
+    metrics = re.findall(r"(?m)^        - {Id: m\d+, .*\n.*\n.*!Ref StageFunctions\]}\]}}}\n", text)
+    for metric in {one for one in metrics if re.search(rf"Id: m{_highest(metrics)},", one)}:
+        new = re.sub(r"(?<=Id: m)\d+|(?<=!Select \[)\d+", str(_highest(metrics) + 1), metric)
+        text = text.replace(metric, metric + new)
+    tree.write(MONITORING, text)
+
+
+def _highest(metrics: list[str]) -> int:
+    return max(int(number) for one in metrics for number in re.findall(r"Id: m(\d+)", one))
+
+
+def _count_connections(tree: Tree) -> None:
+    """Count a stage that keeps a connection to the control plane only, with the default and with the maximum."""
+    text = tree.read("docs/operations.md")
+    more = {r"reserves (\d+)": 5, r"and up to (\d+)": 50, r"at\s+least (\d+)": 5}
+    more |= {r"control plane \| (\d+)": 5, r"control plane \| \d+ \| (\d+)": 10}
+    for pattern, by in more.items():
+        (number,) = re.findall(pattern, text)
+        found = re.search(pattern, text)
+        assert found is not None
+        text = f"{text[: found.start(1)]}{int(number) + by}{text[found.end(1) :]}"
+    tree.write("docs/operations.md", text)
 
 
 def invoke_first(tree: Tree, job_type: str, before: str, stem: str) -> None:

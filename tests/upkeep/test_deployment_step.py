@@ -117,9 +117,21 @@ def test_a_deployment_sets_the_protection_of_its_own_stack(api: Waiting, request
 
 
 @pytest.mark.usefixtures("stack")
-def test_deleting_the_resource_does_not_change_the_protection(api: Waiting) -> None:
-    deployment_step(protection(api, "Delete", "true"), None)
-    assert api.asked == []
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_a_first_deployment_that_fails_takes_the_protection_back(api: Waiting, enabled: str) -> None:
+    deployment_step(protection(api, "Delete", enabled), None)
+    assert [asked["EnableTerminationProtection"] for asked in api.asked] == [["false"]]
+    assert [answer["Status"] for answer in api.answers] == ["SUCCESS"]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_stack_that_is_being_deleted_need_not_give_its_protection_up(api: Waiting) -> None:
+    """UpdateTerminationProtection accepts any status but DELETE_IN_PROGRESS and DELETE_COMPLETE.
+
+    CloudFormation's guide, "Protect CloudFormation stacks from being deleted".
+    """
+    api.refuses = True
+    deployment_step(protection(api, "Delete", "false"), None)
     assert [answer["Status"] for answer in api.answers] == ["SUCCESS"]
 
 

@@ -63,6 +63,8 @@ class Refilled:
     """What a refill found ready for the next jobs, what it made, and what it took out of the pool."""
 
     ready: int = 0
+    is_empty: bool = False
+    """None was ready, of a pool that should have some."""
     made: list[str] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
     """What was wrong with a tenant that counted as ready."""
@@ -91,6 +93,7 @@ class Pool(NamedTuple):
         if found is None:
             return
         self.done.ready = found.ready
+        self.done.is_empty = found.ready == 0 < found.wanted
         failures = 0
         for _ in range(found.wanted):
             if time.monotonic() > until or failures == FAILURES_AT_MOST:

@@ -16,5 +16,7 @@ class Need(StrEnum):
 
     CLUSTERS = "clusters"
     TENANT_SECRETS = "tenants' secrets"
+    SERVICE_CREDENTIALS = "tenants' secrets for a service"
+    """Only if the service's adapter passes credentials on."""
     REALTIME_DATABASE = "realtime's database secret"
     SEVERAL_SECRETS = "several secrets at once"

@@ -70,6 +70,8 @@ def probe(needs: frozenset[Need | Service], context: LambdaContext) -> dict[str,
             found.check(f"cluster {cluster.cluster_id}", functools.partial(enter, cluster))
     if Need.TENANT_SECRETS in needs:
         found.check(str(Need.TENANT_SECRETS), look_for_a_secret)
+    if Need.SERVICE_CREDENTIALS in needs and any(passes_credentials_on(one) for one in Service if one in needs):
+        found.check(str(Need.SERVICE_CREDENTIALS), look_for_a_secret)
     if Need.REALTIME_DATABASE in needs and (login := configuration.optional("REALTIME_DATABASE_SECRET_ID")):
         found.check(str(Need.REALTIME_DATABASE), lambda: secrets.read(login))
     if Need.SEVERAL_SECRETS in needs:
@@ -129,6 +131,14 @@ def enter(cluster: Cluster) -> None:
 def look_for_a_secret() -> None:
     """Read a tenant's secret that does not exist: what is not allowed is refused all the same."""
     secrets.read_if_exists(f"{configuration.required('TENANT_SECRET_PREFIX')}/{new_tenant_id()}")
+
+
+def passes_credentials_on(service: Service) -> bool:
+    """Return whether the service's adapter reads tenants' secrets; of one that does not exist the settings tell."""
+    try:
+        return adapter_for(service).takes_credentials
+    except ProvisioningError:
+        return False
 
 
 def ask(service: Service, ends_at: float) -> None:

@@ -29,19 +29,19 @@ def register_auth(event: Event, context: LambdaContext) -> Output:
     return _register(Service.AUTH, event, context)
 
 
-@handler(Service.REALTIME, Need.TENANT_SECRETS, Need.REALTIME_DATABASE)
+@handler(Service.REALTIME, Need.SERVICE_CREDENTIALS, Need.REALTIME_DATABASE)
 def register_realtime(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register realtime". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.REALTIME, event, context)
 
 
-@handler(Service.STORAGE, Need.TENANT_SECRETS)
+@handler(Service.STORAGE, Need.SERVICE_CREDENTIALS)
 def register_storage(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register storage". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.STORAGE, event, context)
 
 
-@handler(Service.POOLER, Need.TENANT_SECRETS)
+@handler(Service.POOLER, Need.SERVICE_CREDENTIALS)
 def register_pooler(event: Event, context: LambdaContext) -> Output:
     """Lambda handler of "Register pooler". Take {job_id, tenant_id} and return {service, external_id, endpoint}."""
     return _register(Service.POOLER, event, context)

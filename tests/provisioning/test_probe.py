@@ -149,3 +149,13 @@ class _Context:
 def test_what_no_time_is_left_for_is_named(stack: Stack) -> None:
     found = load_handler(STAGES["VerifyProjectFunction"])(PROBE, _Context(-1))["failed"]
     assert set(found) == {"imports", "settings", "control plane"}
+
+
+@pytest.mark.parametrize(("adapter", "looks"), [("generic", False), ("supabase-storage", True)])
+def test_a_registration_looks_for_secrets_only_if_its_adapter_does(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, adapter: str, looks: bool
+) -> None:
+    monkeypatch.setenv("STORAGE_SERVICE_ADAPTER", adapter)
+    with refusing("GetSecretValue", answering("AccessDeniedException")):
+        found = load_handler(STAGES["RegisterStorageFunction"])(PROBE, _Context())["failed"]
+    assert ("tenants' secrets for a service" in found) == looks

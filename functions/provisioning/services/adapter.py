@@ -118,6 +118,9 @@ class Adapter(ABC):
     tenants_path = "/tenants"
     """The path of the service's tenants, below the base URL."""
 
+    takes_credentials = True
+    """Whether a registration passes on what the tenant's secret holds, which the stage's role may then read."""
+
     def __init__(self, client: ServiceClient) -> None:
         self.client = client
 

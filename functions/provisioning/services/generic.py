@@ -22,7 +22,9 @@ from provisioning.tenant.schema import SCHEMA
 
 
 class Generic(Adapter):
-    """Register tenants with a service that keeps the contract above."""
+    """Register tenants with a service that keeps the contract above, which passes on the secret's name only."""
+
+    takes_credentials = False
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:

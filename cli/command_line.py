@@ -5,13 +5,18 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg2
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from cli import deployment as deployments
 from cli.terminal import typed
+from console.errors import ConsoleError
+from console.executions import in_one_line
 from local import daemon
 from local.errors import HumanError
+from provisioning import postgres
 from provisioning.errors import ProvisioningError
 from provisioning.jobs.registry import validate_required_handlers
 
@@ -50,9 +55,18 @@ class OneLineErrors(typer.Typer):
         validate_required_handlers()
         try:
             return super().__call__(*args, **kwargs)
-        except (HumanError, ProvisioningError) as error:
-            print(f"provision: {typed(str(error))}", file=sys.stderr)
-            sys.exit(2)
+        except (HumanError, ProvisioningError, ConsoleError) as error:
+            said = str(error)
+        except (BotoCoreError, ClientError) as error:
+            said = in_one_line(error)
+        except psycopg2.OperationalError as error:
+            said = postgres.describe(error)
+        except UnicodeEncodeError as error:
+            said = f"{error.object[error.start : error.end]!a} is not text in UTF-8"
+        except OSError as error:
+            said = f"{error.filename or 'this machine'}: {error.strerror or error}"
+        print(f"provision: {typed(' '.join(said.split()))}", file=sys.stderr)
+        sys.exit(2)
 
 
 def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:

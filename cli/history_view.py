@@ -79,7 +79,7 @@ def _error(event: dict[str, Any], details: str) -> str:
     cause = found.get("cause", "")
     try:
         cause = json.loads(cause)["errorMessage"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         cause = cause.partition("\n")[0]
     return ": ".join(part for part in (found.get("error", ""), cause) if part)
 

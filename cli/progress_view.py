@@ -102,6 +102,10 @@ def read_event(path: Path) -> Any:
         raise HumanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     except json.JSONDecodeError as error:
         raise HumanError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+    except (RecursionError, ValueError) as error:
+        raise HumanError(
+            f"{path} cannot be read: it is nested too deeply, or has a number with too many digits"
+        ) from error
 
 
 def stage_table(progress: Progress, retries: Retries | None = None) -> Table:

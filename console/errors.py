@@ -12,6 +12,6 @@ def readable_cause(cause: str) -> str:
     try:
         document = json.loads(cause)
         message = document["errorMessage"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = cause.strip().partition("\n")[0]
     return " ".join(str(message).split())

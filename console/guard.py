@@ -1,5 +1,6 @@
 """Who may open the console: this machine's own browser pages on loopback, elsewhere holders of the token."""
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -63,14 +64,15 @@ class Guard:
             here = its_host[1].strip("[]").lower() in LOOPBACK
             said = "The console is for this machine only."
             return None if here else PlainTextResponse(said, HTTPStatus.MISDIRECTED_REQUEST)
-        return None if self._is_token(_cookie(scope)) else self._exchange_token(scope)
+        known = hmac.compare_digest(_cookie(scope).encode(), _digest(self._token).encode())
+        return None if known else self._exchange_token(scope)
 
     def _exchange_token(self, scope: Scope) -> Response:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["type"] == "http" and self._is_token(given):
             # The token stays neither in the address bar nor in the browser's history.
             answer = Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": _here(scope["path"])})
-            answer.set_cookie(COOKIE, given, httponly=True, samesite="strict")
+            answer.set_cookie(COOKIE, _digest(given), httponly=True, samesite="strict")
             return answer
         return PlainTextResponse(
             "The console needs its token: open the address that `provision console` printed.", HTTPStatus.UNAUTHORIZED
@@ -78,6 +80,11 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _digest(token: str) -> str:
+    """Return what a cookie holds in the place of a token, which may have characters that a cookie may not."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _only(scope: Scope, wanted: bytes) -> str | None:

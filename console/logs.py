@@ -93,7 +93,7 @@ def _of_state(
         at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
         try:
             record = json.loads(event["message"])
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
             yield LogLine(at, "", redact_text(event["message"].rstrip()), {})

@@ -62,8 +62,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(address)
         # From here on clients that know the address may connect, and wait until the server accepts them.
         listening.listen()
-    except OSError as error:
-        raise ConsoleError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a host's name"
+        raise ConsoleError(f"cannot listen on {host}:{port}: {reason}") from error
     return listening
 
 

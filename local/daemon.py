@@ -41,7 +41,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
     """
     if state.holder(state_directory) is not None:
         raise HumanError(f"the stack is already running: {connect(state_directory).endpoint_url}")
-    state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.prepare(state_directory)
     log = state_directory / "stack.log"
     arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale)]
     if port is not None:
@@ -109,9 +109,16 @@ def stop(state_directory: Path) -> str:
 
 
 def connect(state_directory: Path) -> RunningStack:
-    """Point this process at the running stack. Raise HumanError if there is none."""
-    recorded = state.read(state_directory)
-    if recorded is None or state.holder(state_directory) is None:
+    """Point this process at the running stack, once it has started. Raise HumanError if there is none."""
+    if state.wait_until_ready(state_directory, START_TIMEOUT_SECONDS):
+        recorded = state.read(state_directory)
+    elif state.holder(state_directory) is not None:
+        raise HumanError(
+            f"the stack is still starting after {START_TIMEOUT_SECONDS} s: see {state_directory}/stack.log"
+        )
+    else:
+        recorded = None
+    if recorded is None:
         raise HumanError("the stack is not running: start it with `provision up`")
     use_environment(recorded["environment"])
     return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])

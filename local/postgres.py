@@ -41,7 +41,7 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
 
-class PostgresFailed(Exception):
+class PostgresFailed(HumanError):
     """initdb or pg_ctl failed; the message ends with the server's log."""
 
 

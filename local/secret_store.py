@@ -8,6 +8,9 @@ from typing import Any
 
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
+from local.errors import HumanError
+
+NEEDED = frozenset({"account_id", "region", "secret_id", "created_date"})
 NOT_KEPT = frozenset({"replicas"})
 READ_ONLY = ("Get", "BatchGet", "Describe", "List", "Validate")
 
@@ -31,8 +34,8 @@ class SecretStore:
             self._file(name).unlink(missing_ok=True)
 
     def restore(self, backend: SecretsManagerBackend) -> None:
-        """Load the secrets from the files into an empty backend."""
-        kept = [json.loads(file.read_text(encoding="utf-8")) for file in self._directory.glob("*.json")]
+        """Load the secrets from the files into an empty backend. Raise HumanError, naming a file that is damaged."""
+        kept = [_read(file) for file in self._directory.glob("*.json")]
         for secret in sorted(kept, key=lambda secret: secret["created_date"] or 0):
             backend.secrets[secret["secret_id"]] = _secret(secret)
 
@@ -69,6 +72,18 @@ def named_secret(backend: SecretsManagerBackend, request: bytes) -> str:
         return ""
     secret = backend.secrets.get(wanted)
     return secret.name if isinstance(secret, FakeSecret) else wanted
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(kept, dict) and kept.keys() >= NEEDED:
+            return kept
+    except (ValueError, RecursionError):
+        pass
+    raise HumanError(
+        f"{file} is not a secret as the stack writes it: restore the file, or remove it to lose the secret"
+    )
 
 
 def _secret(kept: dict[str, Any]) -> FakeSecret:

@@ -13,6 +13,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.serving import WSGIRequestHandler
 
+from local.errors import HumanError
 from local.http_server import HttpServer, listen
 from provisioning.stage import Service
 
@@ -41,6 +42,13 @@ class RegistrationStore:
         self._lock = threading.Lock()
         path.touch(mode=0o600)
         self._database = sqlite3.connect(path, check_same_thread=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise HumanError(f"{path} cannot be used: {error}") from error
+
+    def _prepare(self) -> None:
         # A registration is on disk before the caller gets the answer, with one fsync instead of three.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
@@ -174,7 +182,10 @@ class RegistrationServices:
         return (self._put if request.method == "PUT" else self._delete)(service, tenant_id, key)
 
     def _put(self, service: str, tenant_id: str, key: str) -> Answer:
-        body: Any = request.get_json(silent=True, force=True)
+        try:
+            body: Any = request.get_json(silent=True, force=True)
+        except RecursionError:
+            body = None
         if problem := _problem(body, REQUIRED):
             return _refuse(422, problem)
         if body["tenant_id"] != tenant_id:

@@ -138,7 +138,7 @@ class Stack:
 
     def _start(self) -> None:
         validate_required_handlers()
-        self.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state.prepare(self.state_directory)
         self._undo.enter_context(state.hold(self.state_directory))
         self._undo.enter_context(patch.dict(os.environ))
         use_environment(aws_environment())

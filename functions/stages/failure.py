@@ -186,7 +186,7 @@ def read_failure(caught: dict[str, dict[str, str]]) -> Failure:
 def _message(cause: str) -> str:
     try:
         return endings.one_line(str(json.loads(cause)["errorMessage"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "it gave no message"
 
 

@@ -11,8 +11,16 @@ Form = Mapping[str, Callable[[object], bool]]
 
 
 def is_text(value: object) -> bool:
-    """Return whether the value is a string that is not empty and has no NUL, which PostgreSQL does not accept."""
-    return isinstance(value, str) and value != "" and "\0" not in value
+    """Return whether the value is a string that is not empty and that PostgreSQL accepts: no NUL, no half character."""
+    return isinstance(value, str) and value != "" and "\0" not in value and _is_encodable(value)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_port(value: object) -> bool:

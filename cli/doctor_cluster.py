@@ -72,6 +72,7 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
         server = connections.find(session)
         for fact in doctor_server.facts_of_connections(session, server, cluster.capacity):
             yield Finding(subject, *fact)
+        yield from (Finding(subject, *fact) for fact in doctor_server.facts(doctor_server.find(session)))
         registered = yield from _examine_register(subject, cluster, admin)
         view = doctor_tenants.look(session, cluster, known, before, registered)
         known.seen |= set(view.conditions)

@@ -88,6 +88,8 @@ class PostgresServer:
             "unix_socket_directories": "",
             "max_connections": str(self.max_connections),
             "reserved_connections": str(RESERVED_CONNECTIONS),
+            "temp_file_limit": "1GB",
+            "max_slot_wal_keep_size": "10GB",
             "wal_level": "logical",
             "max_prepared_transactions": "10",
             "password_encryption": "scram-sha-256",

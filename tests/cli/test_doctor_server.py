@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli import doctor, doctor_server
 from cli.administration import add_cluster
+from cli.doctor_server import Server
 from cli.findings import Finding
 from local.postgres import MAX_CONNECTIONS, RESERVED_CONNECTIONS
 from local.stack import Stack
@@ -19,6 +21,10 @@ from tests.cli.examining import ADMIN, changed_cluster, examined, wrong
 from tests.cli.mending import mend
 from tests.executions.running import execute
 
+pytestmark = pytest.mark.slow
+
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text().partition("## Limits of a server")[2].partition("\n## ")[0]
+BENCHMARKS = (REPOSITORY / "docs" / "benchmarks.md").read_text()
 ORDINARY = MAX_CONNECTIONS - RESERVED_CONNECTIONS - 3
 
 
@@ -88,6 +94,71 @@ def test_what_is_wrong_is_decided_by_capacity_and_limit(
     found = Connections(500, 457, 40, kept)
     assert -(-457 // CONNECTION_LIMIT) == 8
     assert len(list(doctor_server.facts_of_connections(superuser, found, capacity))) == expected
+
+
+FINE = Server(True, True, True, 0, True, 60, 600, "tenant_a", 200_000_000, 200_000_000)
+
+
+def test_the_laptops_server_has_limits(superuser: Connection) -> None:
+    found = doctor_server.find(superuser)
+    assert found == FINE._replace(databases=found.databases, oldest=found.oldest, oldest_age=found.oldest_age)
+    assert found.databases > 3
+    assert list(doctor_server.facts(FINE)) == list(doctor_server.facts(found)) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fact", "statement"),
+    [
+        ({"limits_temporary_files": False}, "fill the disk with temporary files", "SET temp_file_limit = '1GB';"),
+        ({"limits_slots": False}, "keeps WAL until the disk is full", "SET max_slot_wal_keep_size = '10GB';"),
+        ({"notifications": 50}, "50 % full", "pg_stat_activity"),
+        ({"vacuums": False}, "autovacuum is off", "SET autovacuum = on;"),
+        ({"databases": 601}, "601 databases are more than", "SET autovacuum_naptime = '121s';"),
+        ({"oldest_age": 300_000_001}, "tenant_a has not been frozen for 300,000,001 transactions", "VACUUM (FREEZE)"),
+    ],
+)
+def test_what_one_tenant_can_use_up_for_all_is_named_with_what_mends_it(
+    stack: Stack, changed: dict[str, Any], fact: str, statement: str
+) -> None:
+    ((said, remedy),) = doctor_server.facts(FINE._replace(**changed))
+    assert fact in said
+    assert statement in remedy
+    # A superuser can run what is printed; a setting of the server's command line wins until its next start.
+    for one in re.findall(r"(?:ALTER SYSTEM|SELECT) .*?;", remedy):
+        execute(stack, one)
+    for setting in re.findall(r"ALTER SYSTEM SET (\w+)", remedy):
+        execute(stack, f"ALTER SYSTEM RESET {setting}")
+        execute(stack, "SELECT pg_reload_conf()")
+
+
+def test_slots_that_nobody_can_have_keep_nothing() -> None:
+    assert list(doctor_server.facts(FINE._replace(limits_slots=False, may_have_slots=False))) == []
+
+
+def test_doctor_looks_at_the_server_of_each_cluster(stack: Stack) -> None:
+    execute(stack, "ALTER ROLE provisioner_admin SET temp_file_limit = -1")
+    try:
+        assert "temporary files" in wrong()["cluster local"].fact
+    finally:
+        execute(stack, "ALTER ROLE provisioner_admin RESET temp_file_limit")
+
+
+def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
+    rows = {
+        name: cells.split(" | ")
+        for name, cells in re.findall(r"^\| ([^|]+?) \| ([^|]+ \| [^|]+ \| [^|]+) \|$", PAGE, re.MULTILINE)
+    }
+    fleets = (100, 1000, 3000)
+    megabytes = re.search(r"of ([\d.]+) MB of disk each", BENCHMARKS)
+    assert megabytes is not None
+    _, together, taking, disk, visited, nap = rows.values()
+    assert together == [f"{CONNECTION_LIMIT * tenants:,}" for tenants in fleets]
+    assert taking == [str(-(-ORDINARY // CONNECTION_LIMIT))] * 3
+    assert f"{ORDINARY} ordinary connections of `max_connections = {MAX_CONNECTIONS}`" in PAGE
+    assert disk == [f"{float(megabytes[1]) * tenants / 1000:.1f} GB" for tenants in fleets]
+    assert visited == [f"{tenants // doctor_server.VISITS_PER_SECOND} s" for tenants in fleets]
+    assert nap == [f"{doctor_server.nap_seconds(tenants)} s" for tenants in fleets]
+    assert f"more than {60 * doctor_server.VISITS_PER_SECOND} databases" in " ".join(PAGE.split())
 
 
 def test_the_laptop_keeps_what_a_deployment_needs() -> None:

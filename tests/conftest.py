@@ -1,15 +1,20 @@
 """The stack that the tests of whole executions, stages and faults share, and the projects in it."""
 
+import os
 import shutil
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import pytest
 
+from local.postgres import PostgresServer
 from local.stack import Stack
+from tests.other_server import from_programs
 
 # How long one example takes says more about the machine's load than about the code.
 hypothesis.settings.register_profile("provisioner", deadline=None)
@@ -45,9 +50,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack in which 300 seconds between attempts take 0.03, and whose server logs every statement."""
+    """A running stack in which 300 seconds between attempts take 0.03, and whose server logs every statement.
+
+    POSTGRES=DIRECTORY chooses the programs of its server, of any major version since 15.
+    """
     directory = tmp_path_factory.mktemp("stack")
-    with Stack(directory, time_scale=TIME_SCALE, fsync=False) as running:
+    programs = os.environ.get("POSTGRES")
+    server = from_programs(Path(programs)) if programs else PostgresServer
+    with (
+        patch("local.stack.PostgresServer", server),
+        Stack(directory, time_scale=TIME_SCALE, fsync=False) as running,
+    ):
         with closing(running.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
             cursor.execute("ALTER SYSTEM SET log_statement = 'all'")
             cursor.execute("SELECT pg_reload_conf()")

@@ -17,7 +17,7 @@ GRANT pg_write_all_data TO SESSION_USER; -- 42501
 GRANT pg_signal_backend TO SESSION_USER; -- 42501
 GRANT pg_monitor TO SESSION_USER; -- 42501
 GRANT pg_execute_server_program TO SESSION_USER; -- 42501
-GRANT pg_database_owner TO SESSION_USER; -- 0A000
+GRANT pg_database_owner TO SESSION_USER; -- 0A000 (15: 42501; 16: XX000; 17: XX000)
 GRANT anon TO {own_owner}; -- 42501
 SET ROLE anon; GRANT anon TO {own_owner}; -- 42501
 SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'pg_') AND pg_has_role(session_user, oid, 'MEMBER') AND rolname <> 'pg_database_owner'; -- no row

@@ -16,7 +16,7 @@ GRANT {victim_login} TO CURRENT_USER; -- 42501
 GRANT {own_owner} TO {victim_login}; -- 42501
 GRANT service_role TO {victim_owner}; -- 42501
 SET ROLE NONE; GRANT {victim_owner} TO CURRENT_USER WITH ADMIN OPTION; -- 42501
-SET ROLE NONE; GRANT {own_login} TO {victim_login}; -- 42501 (15: harmless)
+SET ROLE NONE; GRANT {own_login} TO {victim_login}; -- 42501
 REVOKE {victim_owner} FROM {victim_login}; -- 42501
 CREATE ROLE mine IN ROLE {victim_owner}; -- 42501
 -- Change it

@@ -31,7 +31,9 @@ class OtherServer(PostgresServer):
 
     def _unknown(self) -> list[str]:
         version = major_version(self.programs)
-        return [option for since, option in ((16, SINCE_16), (17, SINCE_17), (18, SINCE_18)) if version < since] or ["(?!)"]
+        return [option for since, option in ((16, SINCE_16), (17, SINCE_17), (18, SINCE_18)) if version < since] or [
+            "(?!)"
+        ]
 
 
 def from_programs(directory: Path) -> type[PostgresServer]:

@@ -170,8 +170,11 @@ def _opened(arguments: dict[str, Any], session_attributes: str) -> Connection:
     try:
         opened: Connection = psycopg2.connect(**arguments, target_session_attrs=session_attributes)
     except psycopg2.OperationalError as error:
-        _with_transaction_timeout.discard((arguments["host"], arguments["port"]))
-        raise _refusal(error) from None
+        refusal = _refusal(error)
+        if not isinstance(refusal, Refused):
+            # It may be an older server by now. A reason that is known says nothing about that.
+            _with_transaction_timeout.discard((arguments["host"], arguments["port"]))
+        raise refusal from None
     opened.autocommit = True
     return opened
 

@@ -72,6 +72,12 @@ def names_of_the_platform(stack: Stack) -> Names:
     }
 
 
+def version_of(stack: Stack) -> int:
+    """Return the server's major version."""
+    ((number,),) = execute(stack, "SELECT current_setting('server_version_num')::integer / 10000")
+    return int(number)
+
+
 class Attacker:
     """A tenant that sends what attack_lists.py says, over one session as long as it lives."""
 

@@ -13,7 +13,7 @@ from psycopg2 import sql
 from local.stack import Stack
 from tests.executions.running import execute
 from tests.isolation.attack_lists import GROUPS, SUCCESSES, Attack, parameters
-from tests.isolation.attackers import LONGEST_ROUND_SECONDS, Attacker, Work, names_of, names_of_the_platform
+from tests.isolation.attackers import LONGEST_ROUND_SECONDS, Attacker, Work, names_of, names_of_the_platform, version_of
 from tests.isolation.conftest import Tenant, query
 
 SLOT = "of_the_victim"
@@ -50,9 +50,7 @@ def attackers(stack: Stack, attacker: Tenant, ally: Tenant, victim: Tenant, work
 
 @pytest.fixture(scope="module")
 def version(stack: Stack) -> int:
-    """The server's major version."""
-    ((number,),) = execute(stack, "SELECT current_setting('server_version_num')::integer / 10000")
-    return int(number)
+    return version_of(stack)
 
 
 @pytest.mark.parametrize("attack", parameters(*GROUPS))

@@ -89,6 +89,18 @@ def test_a_session_can_write_where_a_role_is_read_only(superuser: Connection, do
         cursor.execute("CREATE TABLE public.written ()")
 
 
+def test_a_session_lasts_where_a_database_is_read_only_and_ends_transactions_at_once(
+    superuser: Connection, document: dict[str, Any]
+) -> None:
+    """Of a server that is known, the refusal of a read-only session does not say that it is another by now."""
+    with superuser.cursor() as cursor:
+        for setting in ("default_transaction_read_only = on", "transaction_timeout = '1ms'"):
+            postgres.connect(document, statement_timeout_seconds=5).close()
+            cursor.execute(sql.SQL("ALTER DATABASE {} SET {}").format(sql.Identifier(ROLE), sql.SQL(setting)))
+    for _ in range(3):
+        postgres.connect(document, statement_timeout_seconds=5).close()
+
+
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
 def test_letters_beyond_ascii_arrive_as_they_are(
     superuser: Connection, document: dict[str, Any], encoding: str

@@ -1,0 +1,97 @@
+"""Everything that the platform does with a tenant, a line for each: what test_traps.py does to tenants with traps."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from cli import doctor
+from cli.rotation import rotate
+from local.bootstrap import ADMIN
+from local.stack import Stack
+from provisioning import control_plane
+from provisioning.cluster.preparation import prepare_cluster
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import extensions, holding, making, schema
+from stages.access import restore_access, suspend_access
+from stages.activation import finalize
+from stages.api_keys import generate_api_keys
+from tests.stages.jobs import REGISTER, STOPPED, Context, StagedJob, look_again, refilled
+from tests.stages.suspending import Tenant, opened
+from upkeep.reconcile import reconcile
+
+MIGRATION = Path(__file__).with_name("a_later_migration.sql")
+
+OF_A_SUPERUSER = "pageinspect"
+"""An extension that the wheel has, and that no tenant can make."""
+
+
+@dataclass(frozen=True)
+class Trapped:
+    """Two tenants that have set traps: one whose job goes on, and one whose job is rolled back."""
+
+    stack: Stack
+    job: StagedJob
+    rolled_back: StagedJob
+    document: dict[str, Any]
+    """The credentials of the first."""
+
+    @property
+    def live(self) -> Tenant:
+        """The first, once its job has finished it."""
+        return Tenant(self.stack, self.job, self.job.names, self.document)
+
+    def make_schema(self) -> None:
+        """Bring the schema to a version that is still to come, and make an extension that only the admin may make."""
+        tenant = holding.find(control_plane.connect(), self.job.names.tenant_id)
+        assert tenant is not None
+        newer = schema._migrations() | {schema.newest_version() + 1: MIGRATION}
+        with (
+            patch.object(schema, "_migrations", lambda: newer),
+            patch.object(extensions, "_makes_any_extension", lambda _: True),
+            patch.dict(os.environ, {"TENANT_EXTENSIONS": f"{OF_A_SUPERUSER},citext"}),
+        ):
+            made = making.make_schema(tenant, self.document)
+        assert made["version"] == max(newer)
+
+    def suspend(self) -> None:
+        """Suspend it while it has a prepared transaction, which is rolled back in a session in its database."""
+        assert self.live.suspend()["prepared_transactions"] == 1
+
+    def fail_to_suspend(self) -> None:
+        """Close the access and open it again."""
+        opened(self.live, self.live.job(SUSPEND_PROJECT), suspend_access).run(restore_access)
+
+    def roll_back(self) -> None:
+        assert self.rolled_back.names.database in self.rolled_back.compensate()
+        self.rolled_back.record_failure(STOPPED)
+
+    def refill(self) -> None:
+        with refilled(self.stack):
+            pass
+
+
+OPERATIONS: dict[str, Callable[[Trapped], object]] = {
+    "make its schema and extensions": Trapped.make_schema,
+    "register it with Auth": lambda trapped: trapped.job.run(REGISTER["auth"]),
+    "register it with Realtime": lambda trapped: trapped.job.run(REGISTER["realtime"]),
+    "register it with Storage": lambda trapped: trapped.job.run(REGISTER["storage"]),
+    "register it with the pooler": lambda trapped: trapped.job.run(REGISTER["pooler"]),
+    "make its API keys": lambda trapped: trapped.job.run(generate_api_keys),
+    "finish its job": lambda trapped: trapped.job.run(finalize),
+    "suspend it": Trapped.suspend,
+    "resume it": lambda trapped: trapped.live.resume(),
+    "fail to suspend it": Trapped.fail_to_suspend,
+    "examine it": lambda _: list(doctor.examine()),
+    "prepare its cluster": lambda trapped: prepare_cluster(trapped.stack.postgres.connect, ADMIN),
+    "rotate its cluster's admin": lambda trapped: rotate(
+        trapped.stack.client("secretsmanager"), "provisioner/clusters/local"
+    ),
+    "refill its pool": Trapped.refill,
+    "roll its job back": Trapped.roll_back,
+    "look for what is left of it": lambda trapped: look_again(trapped.stack, trapped.rolled_back.tenant_id),
+    "reconcile its cluster": lambda _: reconcile({}, Context()),
+}
+"""In the order in which they are done."""

@@ -20,6 +20,9 @@ from provisioning.stage import Service
 TENANT_ID = re.compile(r"[a-z]{20}")
 PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+CURSOR = re.compile(r"[\x21-\x7e]{1,512}")
+PAGE = 1000
+"""Of a list of tenants, as many as the contract allows."""
 MAXIMUM_BODY_BYTES = 64 * 1024
 LARGEST_PORT = 65535
 REQUIRED = {
@@ -110,6 +113,15 @@ class RegistrationStore:
             )
             return {tenant_id: _registration(*answer) for tenant_id, *answer in rows}
 
+    def page(self, service: str, after: str) -> list[str]:
+        """Return the first tenant_ids of a service after that one, a page of them."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT tenant_id FROM tenants WHERE service = ? AND tenant_id > ? ORDER BY tenant_id LIMIT ?",
+                (service, after, PAGE),
+            )
+            return [tenant_id for (tenant_id,) in rows]
+
     def close(self) -> None:
         with self._lock:
             self._database.close()
@@ -162,17 +174,33 @@ class RegistrationServices:
         application = Flask(__name__)
         application.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
         application.register_error_handler(HTTPException, _as_json)
+        application.add_url_rule("/<service>/tenants", view_func=self._tenants, methods=["GET"])
         application.add_url_rule(
             "/<service>/tenants/<tenant_id>", view_func=self._tenant, methods=["PUT", "GET", "DELETE"]
         )
         return application
 
-    def _tenant(self, service: str, tenant_id: str) -> Answer:
-        if service not in set(Service) or not TENANT_ID.fullmatch(tenant_id):
+    def _refusal(self, service: str) -> Answer | None:
+        if service not in set(Service):
             return _refuse(404, "not found")
         expected = f"Bearer {self._tokens[service]}".encode()
-        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
-            return _refuse(401, "bad token")
+        is_meant = hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected)
+        return None if is_meant else _refuse(401, "bad token")
+
+    def _tenants(self, service: str) -> Answer:
+        if refusal := self._refusal(service):
+            return refusal
+        cursor = request.args.get("cursor", "")
+        if list(request.args.items(multi=True)) != ([("cursor", cursor)] if CURSOR.fullmatch(cursor) else []):
+            return _refuse(422, "the query must be a cursor of this list, or nothing")
+        page = self.store.page(service, cursor)
+        return jsonify({"tenant_ids": page} | ({"next": page[-1]} if len(page) == PAGE else {})), 200
+
+    def _tenant(self, service: str, tenant_id: str) -> Answer:
+        if not TENANT_ID.fullmatch(tenant_id):
+            return _refuse(404, "not found")
+        if refusal := self._refusal(service):
+            return refusal
         if request.method == "GET":
             found = self.store.find(service, tenant_id)
             return (jsonify(found[0]), 200) if found else _refuse(404, "not registered")

@@ -129,11 +129,29 @@ def test_the_token_of_another_service_is_refused(services: RegistrationServices)
     assert Caller(services, token=TOKENS["storage"])("GET")[0] == 401
 
 
+def test_a_service_lists_its_tenants_and_no_others(call: Caller, services: RegistrationServices) -> None:
+    assert call("GET", path="/tenants") == (200, {"tenant_ids": []})
+    call("PUT")
+    Caller(services, "storage")("PUT", body=BODY | {"tenant_id": ANOTHER}, path=f"/tenants/{ANOTHER}")
+    assert call("GET", path="/tenants") == (200, {"tenant_ids": [TENANT_ID]})
+    assert call("GET", path=f"/tenants?cursor={TENANT_ID}") == (200, {"tenant_ids": []})
+
+
+def test_a_list_needs_the_token_of_its_service(services: RegistrationServices) -> None:
+    assert Caller(services, token="wrong")("GET", path="/tenants") == (401, {"error": "bad token"})
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=", "cursor=%20", f"cursor={'x' * 513}", "limit=1", "cursor=a&cursor=b", "=0"]
+)
+def test_a_query_that_the_contract_does_not_have_is_refused(call: Caller, query: str) -> None:
+    assert call("GET", path=f"/tenants?{query}")[0] == 422
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "",
-        "/tenants",
         "/tenants/",
         "/tenants/p-1",
         f"/tenants/{TENANT_ID[:-1]}",

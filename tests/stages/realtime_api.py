@@ -35,6 +35,10 @@ class RealtimeApi(TenantApi):
             keep = self.update if external_id in self.tenants else self.create
             return keep(external_id, request.get_json()["tenant"])
 
+        @application.get("/api/tenants")
+        def index() -> Any:
+            return jsonify(data=[{"external_id": one, "name": one, "extensions": []} for one in self.tenants])
+
         @application.get("/api/tenants/<external_id>")
         def show(external_id: str) -> Any:
             found = external_id in self.tenants

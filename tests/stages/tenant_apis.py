@@ -123,6 +123,11 @@ class StorageApi(TenantApi):
         def authorize() -> Response | None:
             return Response(status=401) if request.headers.get("apikey") != self.secret else None
 
+        @application.get("/tenants")
+        def index() -> Any:
+            """With every tenant's secrets, as without the setting that keeps them back."""
+            return jsonify([{"id": tenant_id, **tenant} for tenant_id, tenant in self.tenants.items()])
+
         @application.put("/tenants/<tenant_id>")
         def put(tenant_id: str) -> Any:
             tenant = request.get_json()

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 MIGRATION_SECONDS = 30.0
 """The time limit of a request in which a service migrates the tenant database; an attempt has some 40 s in all."""
 
+LIST_SECONDS = 30.0
+"""The time limit of a request that a service answers with every tenant that it has."""
+
+LARGEST_LIST_BYTES = 32 * 1024 * 1024
+"""Of such an answer: some 16,000 tenants, where it describes each in 2 KiB."""
+
+NO_LIST = frozenset({404, 405, 501})
+"""What a service answers that does not know the operation."""
+
 STATEMENT_TIMEOUT_SECONDS = 10
 
 UNKNOWN = "it does not know the tenant"
@@ -143,6 +152,13 @@ class Adapter(ABC):
     @abstractmethod
     def exists(self, tenant_id: str) -> bool:
         """Return whether the service has a registration of the tenant."""
+
+    def tenant_ids(self) -> set[str] | None:
+        """Return the ids of all tenants that the service has, those in the form of a tenant_id, whoever's they are.
+
+        None if its contract has no list. Ids that are added or removed meanwhile may be missing.
+        """
+        return None
 
     @abstractmethod
     def obstacle(self, tenant_id: str) -> str:

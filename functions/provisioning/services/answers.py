@@ -9,12 +9,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from provisioning.errors import ServiceRegistrationFailed
+from provisioning.identity import LENGTH
 from provisioning.stage import Service
 
 LONGEST_TEXT = 512
 MINUTE = r"(?:[01]\d|2[0-3]):[0-5]\d"
 DATE_TIME = re.compile(rf"(\d{{4}}-\d\d-\d\d)[Tt]({MINUTE}):([0-5]\d|60)(\.\d+)?([Zz]|[+-]{MINUTE})", re.ASCII)
 """The production date-time of RFC 3339, section 5.6."""
+TENANT_ID = re.compile(rf"[a-z]{{{LENGTH}}}")
 
 
 def text(service: Service, answer: Mapping[str, object], field: str) -> str:
@@ -42,6 +44,22 @@ def instant(service: Service, answer: Mapping[str, object], field: str) -> datet
             if not is_leap or (parsed.day, parsed.hour, parsed.minute, parsed.second) == (1, 0, 0, 0):
                 return parsed
     raise _unusable(service, field, "a date and time with its offset, as RFC 3339 has them")
+
+
+def tenant_ids(service: Service, listed: object, field: str = "") -> set[str]:
+    """Return the ids in a list that have the form of ours: texts or, with a field, objects that have it.
+
+    A service may serve others too, whose tenants have ids of any form. Raise ServiceRegistrationFailed for anything
+    else than such a list.
+    """
+    ids = set()
+    for item in listed if isinstance(listed, list) else [None]:
+        found = item.get(field) if field and isinstance(item, dict) else None if field else item
+        if not isinstance(found, str):
+            raise _unusable(service, "list of tenants", "a list of their ids")
+        if TENANT_ID.fullmatch(found):
+            ids.add(found)
+    return ids
 
 
 def _unusable(service: Service, field: str, rule: str) -> ServiceRegistrationFailed:

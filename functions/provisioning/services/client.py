@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ QUICK_RETRIES = 2
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_RETRY_AFTER_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 64 * 1024
+UNKNOWN_ANSWER = "answered something its contract does not know"
 TRANSIENT_STATUS = frozenset({408, 425, 429})
 BUSY_STATUS = frozenset({429, 503})
 """Answers after which the same attempt retries."""
@@ -66,7 +68,7 @@ class ServiceClient:
         plain_http = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
         self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"), plain_http=plain_http)
 
-    def request(
+    def request(  # noqa: PLR0913 (each is a fact of one request, by name)
         self,
         method: str,
         path: str,
@@ -76,20 +78,22 @@ class ServiceClient:
         body: object = None,
         unauthorized: int = 401,
         seconds: float | None = None,
+        largest: int = LARGEST_ANSWER_BYTES,
     ) -> tuple[int, bytes]:
         """Return the status and the body of the answer; retry a service that is busy or refuses the connection.
 
         The status `unauthorized` means that the token is wrong: it may have been rotated since this environment read
-        it, so it is read again, once. Raise ServiceRegistrationFailed if there is no answer within the given seconds, 8
-        by default, or before the deadline.
+        it, so it is read again, once. Of a body that has more than `largest` bytes, one byte more than that is read.
+        Raise ServiceRegistrationFailed if there is no answer within the given seconds, 8 by default, or before the
+        deadline.
         """
         sent = {"Accept": "application/json", "Content-Type": "application/json"} | dict(headers or {})
         url = f"{self.base_url}{path}"
         content = json.dumps(body) if body is not None else None
         patience = READ_TIMEOUT_SECONDS if seconds is None else seconds
-        status, answer = self._send(method, url, sent, content, authorize, patience)
+        status, answer = self._send(method, url, sent, content, authorize, patience, largest)
         if status == unauthorized and _environment.__dict__.pop("tokens", None):
-            status, answer = self._send(method, url, sent, content, authorize, patience)
+            status, answer = self._send(method, url, sent, content, authorize, patience, largest)
         return status, answer
 
     def refusal(self, status: int) -> Exception:
@@ -100,15 +104,19 @@ class ServiceClient:
             return ServiceRegistrationFailed(f"{self.service} answered {status}")
         return ServiceRejectedRegistration(f"{self.service} answered {status}")
 
-    def document(self, content: bytes) -> dict[str, Any]:
+    def document(self, content: bytes, largest: int = LARGEST_ANSWER_BYTES) -> dict[str, Any]:
         """Return the JSON object in an answer. Raise ServiceRegistrationFailed if it is not one, or too large."""
-        try:
-            body = json.loads(content) if len(content) <= LARGEST_ANSWER_BYTES else None
-        except (ValueError, RecursionError):
-            body = None
-        if not isinstance(body, dict):
-            raise ServiceRegistrationFailed(f"{self.service} answered something its contract does not know")
-        return body
+        body = self.parsed(content, largest)
+        if isinstance(body, dict):
+            return body
+        raise ServiceRegistrationFailed(f"{self.service} {UNKNOWN_ANSWER}")
+
+    def parsed(self, content: bytes, largest: int) -> Any:
+        """Return the JSON in an answer. Raise ServiceRegistrationFailed if it is not JSON, or too large."""
+        with suppress(ValueError, RecursionError):
+            if len(content) <= largest:
+                return json.loads(content)
+        raise ServiceRegistrationFailed(f"{self.service} {UNKNOWN_ANSWER}")
 
     def _send(
         self,
@@ -118,12 +126,13 @@ class ServiceClient:
         content: str | None,
         authorize: Authorize,
         patience: float,
+        largest: int,
     ) -> tuple[int, bytes]:
         headers = headers | dict(authorize(_token(self.service)))
         attempt = 0
         while True:
             ends_at = min(time.monotonic() + patience, self._ends_at)
-            status, retry_after, answer = self._send_once(method, url, headers, content, ends_at)
+            status, retry_after, answer = self._send_once(method, url, headers, content, ends_at, largest)
             pause = retry_after if retry_after is not None else FIRST_PAUSE_SECONDS * 2**attempt
             if status not in BUSY_STATUS or attempt == QUICK_RETRIES or time.monotonic() + pause > self._ends_at:
                 return status, answer
@@ -131,7 +140,15 @@ class ServiceClient:
             attempt += 1
 
     def _send_once(
-        self, method: str, url: str, headers: dict[str, str], content: str | None, ends_at: float, *, kept: bool = True
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: str | None,
+        ends_at: float,
+        largest: int,
+        *,
+        kept: bool = True,
     ) -> tuple[int, float | None, bytes]:
         # Imported here because botocore, which read the token, has already imported it.
         import urllib3
@@ -151,7 +168,7 @@ class ServiceClient:
                 method, url, body=content, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
             try:
-                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response)
+                return response.status, _retry_after(response.headers.get("Retry-After")), _read(response, largest)
             finally:
                 response.close()
         except HTTPError as error:
@@ -159,16 +176,16 @@ class ServiceClient:
             if isinstance(reason, ProtocolError) and 0 < opened == connections.num_connections:
                 # It went over a kept connection, which may have ended while this environment was frozen: retry once
                 # over a new one. Every request of an adapter may arrive twice.
-                return self._send_once(method, url, headers, content, ends_at, kept=False)
+                return self._send_once(method, url, headers, content, ends_at, largest, kept=False)
             raise ServiceRegistrationFailed(f"{self.service} did not answer ({type(reason).__name__})") from None
 
 
-def _read(response: "urllib3.BaseHTTPResponse") -> bytes:
+def _read(response: "urllib3.BaseHTTPResponse", largest: int) -> bytes:
     """Read no more than is allowed."""
-    content = b""
-    while len(content) <= LARGEST_ANSWER_BYTES and (part := response.read1(LARGEST_ANSWER_BYTES + 1 - len(content))):
+    content = bytearray()
+    while len(content) <= largest and (part := response.read1(largest + 1 - len(content))):
         content += part
-    return content
+    return bytes(content)
 
 
 def _retry_after(header: str | None) -> float | None:

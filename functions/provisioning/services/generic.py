@@ -3,22 +3,27 @@
     PUT    {base}/tenants/{tenant_id}   201 created, 200 already registered under this key, 409 under another one
     GET    {base}/tenants/{tenant_id}   200, or 404
     DELETE {base}/tenants/{tenant_id}   204 removed, 404 absent, 409 registered under another key; closes the key
+    GET    {base}/tenants?cursor=...    200 {"tenant_ids": [...], "next": cursor}; 404, 405 or 501 without a list
 
 Every PUT and DELETE carries an Idempotency-Key. A service answers 409 to a PUT under a key that a DELETE has closed, so
-a late request of a superseded attempt registers nothing.
+a late request of a superseded attempt registers nothing. A service need not have the list.
 """
 
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from typing_extensions import override
 
-from provisioning.errors import ResourceConflict
+from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
 from provisioning.services import answers
-from provisioning.services.adapter import UNKNOWN, Adapter, Registration, ServiceTenant
+from provisioning.services.adapter import NO_LIST, UNKNOWN, Adapter, Registration, ServiceTenant
 from provisioning.stage import Service
 from provisioning.tenant.schema import SCHEMA
+
+MOST_PAGES = 1000
+"""Of a list of tenants. A page has at most 1,000 of them."""
 
 
 class Generic(Adapter):
@@ -63,6 +68,24 @@ class Generic(Adapter):
         return self.find(tenant_id) is not None
 
     @override
+    def tenant_ids(self) -> set[str] | None:
+        found: set[str] = set()
+        query, queries = "", set[str]()
+        while query not in queries and len(queries) < MOST_PAGES:
+            status, body = self._send("GET", f"{self.tenants_path}{query}")
+            if not queries and status in NO_LIST:
+                return None
+            if status != 200:
+                raise self.client.refusal(status)
+            page = self.client.document(body)
+            found |= answers.tenant_ids(self.service, page.get("tenant_ids"))
+            if page.get("next") is None:
+                return found
+            queries.add(query)
+            query = f"?{urlencode({'cursor': answers.text(self.service, page, 'next')})}"
+        raise ServiceRegistrationFailed(f"{self.service} lists its tenants without end")
+
+    @override
     def obstacle(self, tenant_id: str) -> str:
         """In this contract a service that knows the tenant serves it."""
         return "" if self.exists(tenant_id) else UNKNOWN
@@ -89,12 +112,14 @@ class Generic(Adapter):
         return self._registration(tenant_id, body)
 
     def _request(self, method: str, tenant_id: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
+        key = {"Idempotency-Key": idempotency_key(tenant_id, self.service)} if method != "GET" else None
+        return self._send(method, self._path(tenant_id), key, body)
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> tuple[int, bytes]:
         return self.client.request(
-            method,
-            self._path(tenant_id),
-            lambda token: {"Authorization": f"Bearer {token}"},
-            headers={"Idempotency-Key": idempotency_key(tenant_id, self.service)} if method != "GET" else None,
-            body=body,
+            method, path, lambda token: {"Authorization": f"Bearer {token}"}, headers=headers, body=body
         )
 
     def _registration(self, tenant_id: str, content: bytes) -> Registration:

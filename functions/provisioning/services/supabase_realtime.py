@@ -31,6 +31,13 @@ July 2025, and one that repeats it ends nothing: the reload ends what an earlier
 database. Such a PUT of an unknown tenant is answered 500. New clients are answered 403; the next client after a resume
 makes the sessions again. No answer shows `suspend`, and `health` does not look at it. A version before
 e99f9d756edfbb02c670bab268a4fbcdcd0a5330 of October 2023 ignores it, and cannot be told from one that does not.
+
+The list was read there too, in the controller and lib/realtime_web/views/tenant_view.ex:
+
+    GET    {base}/api/tenants   200 {"data": [{"external_id": ..., ...}, ...]}, every tenant in one answer
+
+It is read from a replica, if there is one, and is not divided into pages. In this version it has no password and no
+JWT secret.
 """
 
 from collections.abc import Mapping
@@ -43,15 +50,19 @@ from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import LOGIN
 from provisioning.errors import ServiceRegistrationFailed
-from provisioning.services import json_web_token
+from provisioning.services import answers, json_web_token
 from provisioning.services.adapter import (
+    LARGEST_LIST_BYTES,
+    LIST_SECONDS,
     MIGRATION_SECONDS,
+    NO_LIST,
     UNKNOWN,
     Adapter,
     Registration,
     ServiceTenant,
     tls_enforced,
 )
+from provisioning.services.client import LARGEST_ANSWER_BYTES
 
 QUERIES = queries.load(__file__)
 
@@ -89,6 +100,16 @@ class SupabaseRealtime(Adapter):
         if status not in (200, 404):
             raise self.client.refusal(status)
         return status == 200
+
+    @override
+    def tenant_ids(self) -> set[str] | None:
+        status, body = self._request("GET", self.tenants_path, None, LIST_SECONDS, LARGEST_LIST_BYTES)
+        if status in NO_LIST:
+            return None
+        if status != 200:
+            raise self.client.refusal(status)
+        listed = self.client.document(body, LARGEST_LIST_BYTES).get("data")
+        return answers.tenant_ids(self.service, listed, "external_id")
 
     @override
     def obstacle(self, tenant_id: str) -> str:
@@ -141,9 +162,17 @@ class SupabaseRealtime(Adapter):
         if status not in (204, 404):
             raise self.client.refusal(status)
 
-    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        seconds: float | None = None,
+        largest: int = LARGEST_ANSWER_BYTES,
+    ) -> tuple[int, bytes]:
+        authorize, wrong = json_web_token.bearer, UNAUTHORIZED
         return self.client.request(
-            method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED, seconds=seconds
+            method, path, authorize, body=body, unauthorized=wrong, seconds=seconds, largest=largest
         )
 
 

@@ -15,6 +15,13 @@ Its migrations run with the tenant's own login. The service must have DB_INSTALL
 role of the cluster such as service_role: only a superuser can create roles and be granted postgres. What the migrations
 then omit is done here, over the same login: grants on the schema before they run, and afterwards a policy for
 service_role on every table, because on RDS no role can be created that bypasses row level security.
+
+The list was read there and, for the setting, at 4fa61fba9371c4bd40cbb81509f07bcb3af21683:
+
+    GET    {base}/tenants                          200 [{"id": ..., ...}, ...], every tenant in one answer
+
+Unless the service has ADMIN_RETURN_TENANT_SENSITIVE_DATA=false, added in 4778d471 of May 2026, each entry has all
+secrets of its tenant, and there is no other list. Nothing of it is kept but the ids, and only doctor asks for it.
 """
 
 from contextlib import closing
@@ -24,7 +31,18 @@ from typing_extensions import override
 
 from provisioning import postgres, queries
 from provisioning.cluster import creators
-from provisioning.services.adapter import MIGRATION_SECONDS, UNKNOWN, Adapter, Registration, ServiceTenant
+from provisioning.services import answers
+from provisioning.services.adapter import (
+    LARGEST_LIST_BYTES,
+    LIST_SECONDS,
+    MIGRATION_SECONDS,
+    NO_LIST,
+    UNKNOWN,
+    Adapter,
+    Registration,
+    ServiceTenant,
+)
+from provisioning.services.client import LARGEST_ANSWER_BYTES
 
 QUERIES = queries.load(__file__)
 
@@ -63,6 +81,15 @@ class SupabaseStorage(Adapter):
         return self._asked(f"{self._path(tenant_id)}/migrations") is not None
 
     @override
+    def tenant_ids(self) -> set[str] | None:
+        status, body = self._request("GET", self.tenants_path, None, LIST_SECONDS, LARGEST_LIST_BYTES)
+        if status in NO_LIST:
+            return None
+        if status != 200:
+            raise self.client.refusal(status)
+        return answers.tenant_ids(self.service, self.client.parsed(body, LARGEST_LIST_BYTES), "id")
+
+    @override
     def obstacle(self, tenant_id: str) -> str:
         migrations = self._asked(f"{self._path(tenant_id)}/migrations")
         if migrations is None:
@@ -82,8 +109,18 @@ class SupabaseStorage(Adapter):
             raise self.client.refusal(status)
         return self.client.document(body)
 
-    def _request(self, method: str, path: str, body: object = None, seconds: float | None = None) -> tuple[int, bytes]:
-        return self.client.request(method, path, lambda token: {"apikey": token}, body=body, seconds=seconds)
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        seconds: float | None = None,
+        largest: int = LARGEST_ANSWER_BYTES,
+    ) -> tuple[int, bytes]:
+        def authorize(token: str) -> dict[str, str]:
+            return {"apikey": token}
+
+        return self.client.request(method, path, authorize, body=body, seconds=seconds, largest=largest)
 
 
 def _prepare_schema(tenant: ServiceTenant) -> None:

@@ -23,6 +23,9 @@ A ban refuses the tenant's clients until it is lifted, and tells the pools on ev
 wait for that. A repeated one dates the ban again and ends nothing more. Neither asks the tenant's database. A PUT
 leaves a ban as it is. GET has `banned_at`, null without a ban. Versions before 2.9.0 lack the route, added in
 850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an absent tenant.
+
+It has no list of its tenants: lib/supavisor_web/router.ex has no route for it at that commit, though the controller has
+an action.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from cli.deployment import Deployment, client
 from cli.doctor_cluster import SET_FSYNC, credentials, examine_cluster
-from cli.doctor_registrations import examine_registrations
+from cli.doctor_registrations import examine_listed, examine_registrations
 from cli.doctor_secrets import examine_secrets
 from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding, print_finding, unchecked
@@ -156,7 +156,7 @@ def examine_clusters(read: list[Known]) -> Iterator[Finding]:
     with _control_plane() as control:
         clusters, identity = control.clusters(), _identity(control)
         rooms = {row.cluster_id: row.room for row in control.fetch_all(_Room, QUERIES["find_rooms"])}
-    known = Known(identity, rooms, _find_tenants)
+    known = Known(identity, rooms, _find_tenants, clusters)
     read.append(known)
     if not clusters:
         yield Finding(
@@ -169,14 +169,15 @@ def examine_clusters(read: list[Known]) -> Iterator[Finding]:
 
 
 def examine_service(service: Service, known: Known | None = None) -> Iterator[Finding]:
-    """Yield whether a service answers and accepts its token, and which known tenants it does not know.
+    """Yield whether a service answers and accepts its token, and which tenants only it or only the control plane knows.
 
     The first request is about a tenant that does not exist.
     """
     adapter_for(service).exists(new_tenant_id())
     if known is not None:
         yield from examine_registrations(service, known)
-    yield Finding(f"service {service}", "answers, and accepts its token; it cannot list what else it has")
+        yield from examine_listed(service, known)
+    yield Finding(f"service {service}", "answers, and accepts its token")
 
 
 def _examine_one(service: Service, *known: Known) -> Iterator[Finding]:

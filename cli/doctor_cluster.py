@@ -1,7 +1,7 @@
 """Examine a cluster: its admin, register and creators; then its roles and its tenants. Every session is read-only."""
 
 import shlex
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, LiteralString, NamedTuple
 
@@ -55,6 +55,17 @@ def credentials(secret_id: str) -> dict[str, Any]:
 def registered_tenants(session: Connection) -> list[RegisteredTenant]:
     """Return every tenant in a register, over a session in its database. Raise psycopg2.Error."""
     return sessions.fetch(session, RegisteredTenant, QUERIES["find_registered"])
+
+
+def find_holders(cluster: Cluster, tenant_ids: Collection[str]) -> dict[str, RegisteredTenant | None]:
+    """Return which of the tenants the cluster has, in its register or by the name of a database or a role.
+
+    Each is as the register has it, None without a row there. Raise psycopg2.Error and ProvisioningError.
+    """
+    with _reading(cluster) as session:
+        held: dict[str, RegisteredTenant | None] = dict.fromkeys(doctor_tenants.existing(session))
+        held |= {one.tenant_id: one for one in registered_tenants(session)}
+    return {tenant_id: held[tenant_id] for tenant_id in held.keys() & set(tenant_ids)}
 
 
 def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:

@@ -71,11 +71,12 @@ class RegisteredTenant(NamedTuple):
 
 @dataclass
 class Known:
-    """What the control plane says: its id, the room on each cluster, and a look at all its tenants."""
+    """What the control plane says: its id, the room on each cluster, a look at all its tenants, and its clusters."""
 
     control_plane_id: str
     rooms: dict[str, int]
     find_tenants: Callable[[], list[KnownTenant]]
+    clusters: Sequence[Cluster] = ()
     seen: set[str] = field(default_factory=set)
     """Of which tenants a cluster or its register has anything."""
     examined: set[str] = field(default_factory=set)
@@ -112,6 +113,11 @@ class View(NamedTuple):
         ]
 
 
+def existing(session: Connection) -> list[str]:
+    """Return the ids of which the server has a database or a role. Raise psycopg2.Error."""
+    return [row.tenant_id for row in sessions.fetch(session, _TenantId, QUERIES["find_tenant_ids"])]
+
+
 def look(
     session: Connection,
     cluster: Cluster,
@@ -120,10 +126,9 @@ def look(
     registered: Sequence[RegisteredTenant] | None,
 ) -> View:
     """Read the server, and then the control plane again. Raise psycopg2.Error."""
-    existing = [row.tenant_id for row in sessions.fetch(session, _TenantId, QUERIES["find_tenant_ids"])]
     here = [one.tenant_id for one in before if one.cluster_id == cluster.cluster_id]
     held = {one.tenant_id: one for one in registered or []}
-    conditions = condition.of_tenants(session, list(dict.fromkeys([*existing, *here, *held])))
+    conditions = condition.of_tenants(session, list(dict.fromkeys([*existing(session), *here, *held])))
     after = known.find_tenants()
     return View(cluster, known.control_plane_id, before, after, conditions, held if registered is not None else None)
 

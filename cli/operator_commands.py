@@ -1,16 +1,17 @@
-"""The operator's commands: look up projects and tenants, examine a deployment, rotate, migrate, add."""
+"""The operator's commands: look up projects and tenants, examine a deployment, deregister, rotate, migrate, add."""
 
 from typing import Annotated
 
 import typer
 
-from cli import administration, lookup_view, rotation
+from cli import administration, deregistration, lookup_view, rotation
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.doctor import print_findings
 from cli.terminal import console
 from local.aws_client import make_client
 from local.daemon import connect
+from provisioning.stage import Service
 
 
 def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
@@ -60,6 +61,17 @@ def rotate(
     console().print(rotation.rotate(secrets, secret), soft_wrap=True)
 
 
+def deregister(
+    service: Annotated[Service, typer.Argument(metavar="SERVICE", help=f"One of {', '.join(Service)}.")],
+    tenant_id: Annotated[str, typer.Argument(metavar="TENANT_ID")],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Remove a service's registration of a tenant that neither the control plane nor a cluster has."""
+    use_deployment(state_dir, state_machine)
+    console().print(deregistration.deregister(service, tenant_id), soft_wrap=True)
+
+
 def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Bring the control plane to the newest schema version."""
     connect(state_dir)
@@ -92,4 +104,4 @@ def add_cluster(
     console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 
 
-COMMANDS = (show, whose, keys, doctor, rotate, migrate)
+COMMANDS = (show, whose, keys, doctor, deregister, rotate, migrate)

@@ -87,7 +87,7 @@ def changed_tenant(stack: Stack, known: str, /, **columns: object) -> Any:
     return changed_row(stack, "control_plane.tenants", "control_plane", ("tenant_id", known), **columns)
 
 
-def changed_registered(stack: Stack, tenant_id: str, **columns: object) -> Any:
+def changed_registered(stack: Stack, tenant_id: str, /, **columns: object) -> Any:
     """Change what the cluster's register knows of a tenant."""
     return changed_row(stack, "register.tenants", REGISTER, ("tenant_id", tenant_id), **columns)
 

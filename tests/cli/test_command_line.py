@@ -65,6 +65,7 @@ def one_line(error: str) -> str:
         ["keys", "p", "--reveal"],
         ["show", "p"],
         ["whose", "t"],
+        ["deregister", "auth", "t"],
         ["project", "add", "p", "--organization", "o", "--owner", "u"],
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 import urllib3
 
 from local.errors import HumanError
-from local.services import RegistrationServices, RegistrationStore
+from local.registration_store import RegistrationStore
+from local.services import RegistrationServices
 from provisioning.stage import Service
 
 TOKENS = {service: f"token-of-{service}" for service in map(str, Service)}

@@ -10,12 +10,13 @@
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
 # make bench AGAINST=COMMIT  the work tree against a commit: short runs of both in turn, medians and ratios; five minutes if nothing else runs
 # make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
+# make deploy-check  without an account: what AWS's documents say of a first deployment, an upgrade and permissions, on the template as it is deployed
 # make certificates PARTITION=aws-us-gov  what ships trusts RDS in AWS GovCloud (US); aws-cn in AWS China; aws as it ships, newer
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-3.13 sam-test isolation matrix audit audit-shipped bench screenshots lint format build certificates lock clean
+.PHONY: help run test test-slow test-3.13 sam-test isolation matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
 
 export SAM_CLI_TELEMETRY := 0
 # A file's fixtures are made in one process, and the files keep their order: what shares a stack comes last.
@@ -76,6 +77,12 @@ format: .venv/installed
 
 build: .venv/installed .venv-sam/installed .venv-3.13/installed
 	scripts/build
+
+deploy-check: .venv/installed .venv-sam/installed
+	.venv/bin/cfn-lint template.yaml monitoring.yaml
+	AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam validate --lint
+	.venv/bin/pytest --no-loadscope-reorder tests/deployment tests/test_template.py tests/test_template_operations.py \
+	  tests/test_template_permissions.py tests/test_template_upgrades.py
 
 certificates: .venv/installed
 	@scripts/certificates $(PARTITION)

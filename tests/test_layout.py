@@ -25,6 +25,7 @@ MAY_IMPORT = {
 """What each layer may import apart from itself."""
 
 LONGEST_FILE = 250
+HASH = "    --hash=sha256:"
 # Used by code that runs outside Lambda, or is not deployed.
 NOT_IN_TEMPLATE = {
     "STATE_MACHINE_ARN": "only who starts an execution needs it",
@@ -182,9 +183,21 @@ def test_what_is_imported_is_declared() -> None:
                 assert {canonicalize_name(one) for one in by_module[name]} & declared, (layer, name)
 
 
+def test_every_package_that_ships_is_locked_by_its_hashes() -> None:
+    """pip then takes no other file: its documentation, "Secure installs". scripts/build requires it."""
+    packages = re.split(r"^(?=[a-z])", (shipped.FUNCTIONS / "requirements.txt").read_text(), flags=re.MULTILINE)[1:]
+    assert len(packages) > 5
+    assert all(re.search(rf"^{HASH}[0-9a-f]{{64}}( \\)?$", one, re.MULTILINE) for one in packages)
+    build = (shipped.ROOT / "scripts" / "build").read_text()
+    assert "--require-hashes" in build
+    assert "PIP_NO_INDEX=1" in build
+
+
 @pytest.mark.parametrize("file", ["requirements.lock", "requirements-sam.lock", "functions/requirements.txt"])
 def test_a_lock_pins_everything_and_names_no_place_to_get_it_from(file: str) -> None:
     lines = [
-        line.partition(" ;")[0] for line in (shipped.ROOT / file).read_text().splitlines() if not line.startswith("#")
+        line.removesuffix(" \\").partition(" ;")[0]
+        for line in (shipped.ROOT / file).read_text().splitlines()
+        if not line.startswith(("#", HASH))
     ]
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[A-Za-z0-9.+!]+", line)] == []

@@ -1,0 +1,67 @@
+"""The monthly table of docs/cost.md, computed from the template and the prices that the page names."""
+
+import re
+
+import pytest
+
+from local.template import REPOSITORY
+from tests import shipped
+
+PAGE = (REPOSITORY / "docs" / "cost.md").read_text()
+SECRET, CALLS, ZONE_HOUR, KEY, ALARM_METRIC, CUSTOM_METRIC = 0.40, 0.05 / 10_000, 0.01, 1.00, 0.10, 0.30
+HOURS, DAYS, TENANTS = 730, 30, 3000
+CUSTOM_METRICS = 24
+"""21 that were found in the log of a provision, and those of the pools."""
+
+
+def row(begin: str) -> float:
+    """The sum in the row that begins so."""
+    (found,) = re.findall(rf"^\| {re.escape(begin)}[^|]*\| ([\d,.]+) \|$", PAGE, re.MULTILINE)
+    return float(found.replace(",", ""))
+
+
+def alarm_metrics() -> int:
+    alarms = shipped.made("AWS::CloudWatch::Alarm").values()
+    return sum(len([one for one in alarm.get("Metrics", []) if "MetricStat" in one]) or 1 for alarm in alarms)
+
+
+def refills() -> int:
+    (event,) = (
+        one["Properties"]["Schedule"]
+        for one in shipped.functions()["RefillPoolsFunction"]["Events"].values()
+        if one["Type"] == "Schedule"
+    )
+    (minutes,) = re.findall(r"rate\((\d+) minutes\)", event)
+    return DAYS * 24 * 60 // int(minutes)
+
+
+def of_the_stack() -> dict[str, float]:
+    size = shipped.template()["Parameters"]["PoolSize"]["Default"]
+    return {
+        "the stack: the endpoint": 2 * HOURS * ZONE_HOUR,
+        "the stack: its key": KEY * len(shipped.made("AWS::KMS::Key")),
+        "the stack: its alarms": alarm_metrics() * ALARM_METRIC,
+        f"the stack: {CUSTOM_METRICS} custom metrics": CUSTOM_METRICS * CUSTOM_METRIC,
+        f"the stack: a pool of {size} on one cluster": size * SECRET + size * refills() * CALLS,
+    }
+
+
+@pytest.mark.parametrize("begin", of_the_stack())
+def test_a_row_of_the_stack_is_what_the_template_makes(begin: str) -> None:
+    assert row(begin) == round(of_the_stack()[begin], 2)
+
+
+def test_the_rows_say_what_they_count() -> None:
+    size = shipped.template()["Parameters"]["PoolSize"]["Default"]
+    assert f"its alarms, on {alarm_metrics()} metrics" in PAGE
+    assert f"with {size * refills():,} reads" in PAGE
+
+
+def test_3000_tenants_are_their_secrets_and_the_stack() -> None:
+    assert row("3,000 tenants with revealed keys") == round(TENANTS * SECRET + sum(of_the_stack().values()), 2)
+
+
+def test_a_secret_costs_in_a_month_what_many_provisions_cost() -> None:
+    provision = row("in all") / 1000
+    assert f"what {SECRET / provision:,.0f} provisions cost" in " ".join(PAGE.split())
+    assert f"the 3,000 once costs ${TENANTS * provision:.2f}" in PAGE

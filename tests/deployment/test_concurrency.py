@@ -52,8 +52,9 @@ def test_no_reservation_at_all_is_possible() -> None:
     Lambda's guide, "Lambda quotas"; the error is "decreases account's UnreservedConcurrentExecution below its minimum".
     """
     assert PARAMETER["MinValue"] == 0
+    # The value of a parameter is a text, of a number's too.
     condition: Any = shipped.template()["Conditions"]["ReservesConcurrency"]
-    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "MaximumParallelJobs"}, 0]}]}
+    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "MaximumParallelJobs"}, "0"]}]}
     assert reserved_by_all(0) == 0
 
 

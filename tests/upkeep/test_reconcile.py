@@ -16,7 +16,7 @@ from stages.api_keys import generate_api_keys
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
-from tests.stages.jobs import StagedJob, execute, look_again, open_job, outdate_pool, refill
+from tests.stages.jobs import StagedJob, at_once, execute, look_again, open_job, outdate_pool, refill
 from tests.upkeep.conftest import tenant_of
 from upkeep.reconcile import reconcile
 
@@ -42,6 +42,21 @@ def test_a_last_look_that_finds_nothing_lets_the_tenant_be_gone(stack: Stack, re
     assert tenant_of(stack, removed)["gone_at"] is not None
     assert (world.registered, world.service_registrations, world.api_key_secrets) == ([], [], [])
     assert [row["tenant_id"] for row in world.audited("tenant gone", removed.job_id)] == [removed.tenant_id]
+
+
+def test_two_reconciles_at_once_leave_nothing_that_the_next_does_not_finish(stack: Stack, job: StagedJob) -> None:
+    """Without reserved concurrency (MaximumParallelJobs=0) a long one meets the next, and may end its sessions."""
+    job.run_until(generate_api_keys)
+    with unreachable_cluster(), pytest.raises(RollbackFailed):
+        job.compensate()
+    job.record_failure({})
+    outcomes = at_once(*[lambda: look_again(stack, job.tenant_id)] * 2)
+    assert [one for one in outcomes if not isinstance(one, dict | RollbackFailed)] == []
+    for _ in range(2):
+        look_again(stack, job.tenant_id)
+    world = look(stack, job.project_id)
+    assert (world.databases, world.roles, world.secrets, world.registrations) == ([], [], [], {})
+    assert (job_row(stack, job)["status"], tenant_of(stack, job)["state"]) == ("rolled_back", "gone")
 
 
 def test_before_its_last_look_is_due_nobody_looks(stack: Stack, removed: StagedJob) -> None:

@@ -45,7 +45,7 @@ sam-test: .venv/installed
 	.venv/bin/pytest -m docker tests/sam
 
 isolation: .venv/installed
-	POSTGRES=$(POSTGRES) .venv/bin/pytest tests/isolation/test_attacks.py
+	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_attacks.py tests/isolation/test_traps.py
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %) $(SEED:%=--seed %)

@@ -18,6 +18,7 @@ from provisioning.tenant import extensions, holding, making, schema
 from stages.access import restore_access, suspend_access
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
+from tests.isolation.attackers import version_of
 from tests.stages.jobs import REGISTER, STOPPED, Context, StagedJob, look_again, refilled
 from tests.stages.suspending import Tenant, opened
 from upkeep.reconcile import reconcile
@@ -68,6 +69,11 @@ class Trapped:
         assert self.rolled_back.names.database in self.rolled_back.compensate()
         self.rolled_back.record_failure(STOPPED)
 
+    def rotate(self) -> None:
+        """Change the admin's password. Before PostgreSQL 16 only a superuser changes that of one with REPLICATION."""
+        if version_of(self.stack) >= 16:
+            rotate(self.stack.client("secretsmanager"), "provisioner/clusters/local")
+
     def refill(self) -> None:
         with refilled(self.stack):
             pass
@@ -86,9 +92,7 @@ OPERATIONS: dict[str, Callable[[Trapped], object]] = {
     "fail to suspend it": Trapped.fail_to_suspend,
     "examine it": lambda _: list(doctor.examine()),
     "prepare its cluster": lambda trapped: prepare_cluster(trapped.stack.postgres.connect, ADMIN),
-    "rotate its cluster's admin": lambda trapped: rotate(
-        trapped.stack.client("secretsmanager"), "provisioner/clusters/local"
-    ),
+    "rotate its cluster's admin": Trapped.rotate,
     "refill its pool": Trapped.refill,
     "roll its job back": Trapped.roll_back,
     "look for what is left of it": lambda trapped: look_again(trapped.stack, trapped.rolled_back.tenant_id),

@@ -10,7 +10,7 @@ CREATE SCHEMA IF NOT EXISTS {admin}; GRANT USAGE ON SCHEMA {admin} TO PUBLIC; --
 CREATE SCHEMA IF NOT EXISTS {creator}; GRANT USAGE ON SCHEMA {creator} TO PUBLIC; -- harmless
 GRANT USAGE ON SCHEMA tenant, extensions TO PUBLIC; -- harmless
 CREATE OR REPLACE PROCEDURE traps.shadow(called text, returned text) LANGUAGE plpgsql AS 'DECLARE place text; BEGIN FOR place IN SELECT nspname FROM pg_namespace WHERE nspname !~ ''^(pg_|information_schema|traps)'' LOOP BEGIN EXECUTE pg_catalog.format(''CREATE OR REPLACE FUNCTION %I.%s RETURNS %s LANGUAGE plpgsql AS %L'', place, called, returned, pg_catalog.format(''BEGIN PERFORM traps.spring(%L); RETURN NULL; END'', called)); EXCEPTION WHEN insufficient_privilege THEN NULL; END; END LOOP; END'; -- harmless
-GRANT CREATE, USAGE ON SCHEMA public TO pg_database_owner, PUBLIC; -- harmless (15: 42501)
+GRANT CREATE, USAGE ON SCHEMA public TO pg_database_owner, PUBLIC; -- harmless
 CALL traps.shadow('hashtextextended(text, integer)', 'bigint'); -- open
 CALL traps.shadow('pg_advisory_lock(bigint)', 'text'); -- open
 CALL traps.shadow('pg_advisory_xact_lock(bigint)', 'text'); -- open

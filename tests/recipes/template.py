@@ -48,13 +48,11 @@ def _highest(metrics: list[str]) -> int:
 def _count_connections(tree: Tree) -> None:
     """Count a stage that keeps a connection to the control plane only, with the default and with the maximum."""
     text = tree.read("docs/operations.md")
-    more = {r"reserves (\d+)": 5, r"and up to (\d+)": 50, r"at\s+least (\d+)": 5}
+    more = {r"reserves (\d+) concurrent": 5, r"default and up to (\d+)": 50, r"quota of\s+at\s+least (\d+)": 5}
     more |= {r"control plane \| (\d+)": 5, r"control plane \| \d+ \| (\d+)": 10}
     for pattern, by in more.items():
-        (number,) = re.findall(pattern, text)
-        found = re.search(pattern, text)
-        assert found is not None
-        text = f"{text[: found.start(1)]}{int(number) + by}{text[found.end(1) :]}"
+        (found,) = re.finditer(pattern, text)
+        text = f"{text[: found.start(1)]}{int(found[1]) + by}{text[found.end(1) :]}"
     tree.write("docs/operations.md", text)
 
 

@@ -71,8 +71,8 @@ def test_the_page_says_what_is_reserved_and_which_quota_that_takes() -> None:
     assert int(quota) == reserved_by_all(default) + UNRESERVED
 
 
-def test_the_largest_reservation_fits_an_ordinary_quota() -> None:
-    assert reserved_by_all(PARAMETER["MaxValue"]) + UNRESERVED <= 1000
+def test_the_default_leaves_an_ordinary_quota_of_1000_mostly_free() -> None:
+    assert reserved_by_all(PARAMETER["Default"]) + UNRESERVED <= 500
 
 
 def test_the_page_says_how_many_connections_the_default_takes() -> None:

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from cli.terminal import from_here, sam, typed
 from console.formatting import field_words
-from local.aws_client import ACCESS_KEY, REGION, make_client
+from local.access_key import PROFILE
+from local.aws_client import REGION, make_client
 from local.daemon import RunningStack
 
 TENANT_TABLES = """
@@ -91,12 +92,12 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
     """Print the endpoint and the command that starts an execution from any shell."""
     event = from_here(event)
     command = [
-        *("aws", "stepfunctions", "start-execution"),
+        *("aws", "--profile", PROFILE, "stepfunctions", "start-execution"),
         *("--endpoint-url", stack.endpoint_url, "--region", REGION),
         *("--state-machine-arn", stack.state_machine_arn),
         *("--input", f"file://{event}"),
     ]
-    credentials = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY}"
+    credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(from_here(stack.credentials)))}"
     console.print(f"The stack is up: {stack.endpoint_url}", soft_wrap=True)
     console.print("Start an execution with either of:")
     console.print(f"  {typed('provision run')} {shlex.quote(str(event))}", soft_wrap=True)

@@ -2,8 +2,6 @@
 
 import functools
 import io
-import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -18,23 +16,26 @@ from moto.core import responses
 from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
+from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
-from local import cloudwatch_logs, definition_cache, sdk_integrations
+from local import access_key, cloudwatch_logs, definition_cache, sdk_integrations, signature
 from local.aws_client import REGION, make_client
 from local.executions import Executions
 from local.http_server import HttpServer, listen
 from local.lambda_output import LambdaOutput
+from local.moto_log import log_to
 from local.secret_store import SecretStore, changes_secrets, named_secret
 from local.template import Template
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import job_type_of
 
 ACCOUNT = "123456789012"
+MOTO_API = "/moto-api"
 INTERPRETER_CONNECTIONS = 200
 LONGEST_INVOCATION_SECONDS = 24 * 3600
 FRAMES = 10_000
@@ -61,6 +62,8 @@ class LocalAws:
     ) -> None:
         self._template = template
         self._output = output
+        self.key = access_key.ensure(state)
+        """Every request has to be signed with it."""
         self._secrets = SecretStore(state / "secrets", fsync=fsync)
         self._log = state / "moto.log"
         self._address = address
@@ -89,13 +92,14 @@ class LocalAws:
         """Restore the secrets and serve. Raise HumanError when the port is taken."""
         self._server = HttpServer(self._serve, listen(self._address, self._requested_port), MotoRequestHandler)
         try:
-            self._patches.callback(_log_to(self._log))
+            self._patches.callback(log_to(self._log))
             self._patches.enter_context(
                 patch.dict(
                     default_user_config,
                     {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}},
                 )
             )
+            self._patches.enter_context(patch.object(werkzeug_app, "DISABLE_GLOBAL_CORS", new=True))
             self._patches.enter_context(self._executions.install())
             self._patches.enter_context(definition_cache.install())
             # moto searches its own directory for every request, and the class that answers it.
@@ -140,7 +144,7 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service at this endpoint, ignoring the user's own AWS settings."""
-        return make_client(service, self.endpoint_url)
+        return make_client(service, self.endpoint_url, self.key)
 
     def _started(self) -> HttpServer:
         if self._server is None:
@@ -177,14 +181,27 @@ class LocalAws:
             )
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = get_input_stream(environ).read()
+        environ["wsgi.input"] = io.BytesIO(body)
+        try:
+            signature.check(environ, body, self.key)
+        except signature.Refused as refused:
+            headers, answer = refused.answer()
+            start_response(signature.REFUSED_STATUS, headers)
+            return [answer]
+        if environ["PATH_INFO"].startswith(MOTO_API):
+            # It reads, resets and seeds everything; nothing of the stack uses it.
+            start_response("404 Not Found", [("Content-Length", "0")])
+            return []
+        return self._answer(environ, start_response, body)
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any], body: bytes) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service.startswith("Logs_") and self._output is not None:
             with self._logs_lock:
                 cloudwatch_logs.deliver(self._output, logs_backends[ACCOUNT][REGION])
         if service != "secretsmanager":
             return self._application(environ, start_response)  # type: ignore[no-any-return]
-        body = get_input_stream(environ).read()
-        environ["wsgi.input"] = io.BytesIO(body)
         backend = secretsmanager_backends[ACCOUNT][REGION]
         # moto checks first and changes afterwards: two concurrent creations of one name would both succeed.
         with self._secrets_lock:
@@ -199,6 +216,7 @@ class LocalAws:
         return make_client(
             service,
             self.endpoint_url,
+            self.key,
             parameter_validation=False,
             max_pool_connections=INTERPRETER_CONNECTIONS,
             retries={"max_attempts": 0},
@@ -219,18 +237,3 @@ def _backend(service: Any) -> Any:
     application = create_backend_app(service)
     application.debug = False
     return application
-
-
-def _log_to(path: Path) -> Callable[[], None]:
-    """Send moto's own log to a file instead of the terminal; calling the result undoes it."""
-    moto = logging.getLogger("moto")
-    handler = logging.StreamHandler(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w"))
-    moto.addHandler(handler)
-    moto.propagate = False
-
-    def undo() -> None:
-        moto.removeHandler(handler)
-        moto.propagate = True
-        handler.stream.close()
-
-    return undo

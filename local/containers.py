@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from local import state
 from local.errors import HumanError
 from local.template import REPOSITORY, read_document
 
@@ -31,12 +32,14 @@ def write_container_template(environment: Mapping[str, str], built: Path = BUILT
     """Write laptop.json beside the template that `sam build` made: the same functions with these settings.
 
     SAM passes to a container only the variables that its template declares, and the shipped template does not have
-    AWS_ENDPOINT_URL. Raise HumanError if nothing is built.
+    AWS_ENDPOINT_URL. Only its owner can read the file: the stack's access key is among the settings. Raise HumanError
+    if nothing is built.
     """
     if not built.exists():
         raise HumanError("nothing is built: run make build first")
     document = read_document(built)
     document["Globals"]["Function"]["Environment"]["Variables"] = dict(environment)
     path = built.with_name("laptop.json")
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    with state.create(path) as file:
+        file.write(json.dumps(document, indent=2) + "\n")
     return path

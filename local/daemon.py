@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import state
+from local import access_key, state
 from local.aws_client import use_environment
 from local.containers import bridge_gateway, write_container_template
 from local.errors import HumanError
@@ -32,6 +32,8 @@ class RunningStack:
 
     endpoint_url: str
     state_machine_arn: str
+    credentials: Path
+    """The file with its access key, in the form of the AWS CLI's own."""
 
 
 def start(state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False) -> None:
@@ -48,7 +50,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
         arguments += ["--port", str(port)]
     if containers:
         arguments.append("--containers")
-    with log.open("w") as output:
+    with state.create(log) as output:
         child = subprocess.Popen(  # noqa: S603 (this same program)
             [sys.executable, "-m", "cli.app", "up", "--foreground", *arguments],
             stdin=subprocess.DEVNULL,
@@ -94,7 +96,7 @@ def stop(state_directory: Path) -> str:
     """Stop the stack, or what a killed one left running, and return a message. Raise HumanError if nothing runs."""
     process = state.holder(state_directory)
     if process is None:
-        server = PostgresServer(state_directory.resolve() / "postgres")
+        server = PostgresServer(state_directory.resolve() / state.DATABASE)
         if not server.running():
             raise HumanError(f"no stack is running with its state in {state_directory}")
         server.stop()
@@ -120,8 +122,9 @@ def connect(state_directory: Path) -> RunningStack:
         recorded = None
     if recorded is None:
         raise HumanError("the stack is not running: start it with `provision up`")
-    use_environment(recorded["environment"])
-    return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"])
+    use_environment({**recorded["environment"], **access_key.read(state_directory).environment()})
+    credentials = access_key.credentials_file(state_directory.resolve())
+    return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"], credentials)
 
 
 def write_template_for_containers(state_directory: Path) -> Path:
@@ -133,4 +136,4 @@ def write_template_for_containers(state_directory: Path) -> Path:
     if f"//{LOOPBACK}:" in stack.endpoint_url:
         raise HumanError("the stack listens on loopback only: start it with `provision up --containers`")
     recorded = state.read(state_directory) or {}
-    return write_container_template(recorded["environment"])
+    return write_container_template({**recorded["environment"], **access_key.read(state_directory).environment()})

@@ -1,4 +1,4 @@
-"""A threaded HTTP server for a WSGI application, on an address that is verified to be free."""
+"""A threaded HTTP server for a WSGI application behind the gate, on an address that is verified to be free."""
 
 import io
 import socket
@@ -13,6 +13,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
 from local.errors import HumanError
+from local.gate import Gate
 
 LARGEST_KEPT_BYTES = 8 * 1024 * 1024
 """The largest request after which a connection is kept: more than AWS's own limits for what is served here."""
@@ -34,7 +35,10 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serve an application from start() to stop(), each connection on its own thread, one request after the other."""
+    """Serve an application from start() to stop(), each connection on its own thread, one request after the other.
+
+    The application sees no request of a web page: see local/gate.py.
+    """
 
     def __init__(self, application: Any, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
         self.address: str = listener.getsockname()[0]
@@ -42,7 +46,8 @@ class HttpServer:
         keeping = type("KeepingRequestHandler", (_Keeping, handler), {})
         # The server duplicates the descriptor; werkzeug's own binding would end the process if the port is taken.
         with listener:
-            self._server = _Server(self.address, self.port, application, handler=keeping, fd=listener.fileno())
+            gated = Gate(application, self.address)
+            self._server = _Server(self.address, self.port, gated, handler=keeping, fd=listener.fileno())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="http")
 
     @property

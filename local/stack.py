@@ -17,11 +17,11 @@ from local import bootstrap, state
 from local.aws_client import aws_environment, use_environment
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
+from local.settings import settings_of
 from local.template import REPOSITORY, read_template
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions, get_job_handler, state_machine_of, validate_required_handlers
-from provisioning.stage import Service
 from upkeep.stopped_executions import STOPPED
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Stack:
         ports: Mapping[str, int] = recorded["ports"] if recorded else {}
         addresses = () if self._bind == LOOPBACK else (self._bind,)
         self.postgres = PostgresServer(
-            self.state_directory / "postgres",
+            self.state_directory / state.DATABASE,
             port=ports.get("postgres", 0),
             fsync=self._fsync,
             extra_addresses=addresses,
@@ -222,22 +222,9 @@ class Stack:
         host = LOOPBACK if self._bind in {LOOPBACK, "0.0.0.0"} else self._bind  # noqa: S104 (compared, not bound)
         control_plane = self._secrets.control_plane(host, self.postgres.port)
         admin = self._secrets.cluster_admin(host, self.postgres.port)
-        environment = {
-            **self._template.environment(
-                {
-                    "ControlPlaneSecretArn": control_plane.arn,
-                    "ServiceTokensSecretArn": self._secrets.service_tokens_arn,
-                    **{f"{service.capitalize()}ServiceUrl": self.services.url(service) for service in Service},
-                    "DatabaseSslMode": "disable",
-                    "DatabaseSslRootCert": "",
-                }
-            ),
-            **aws_environment(),
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "STATE_MACHINE_ARN": self.state_machine_arn,
-            "ALLOW_PLAIN_HTTP": "true",
-        }
-        use_environment(environment)
+        arns = {"ControlPlaneSecretArn": control_plane.arn, "ServiceTokensSecretArn": self._secrets.service_tokens_arn}
+        environment = settings_of(self._template, self.aws, self.services, arns)
+        use_environment({**environment, **self.aws.key.environment()})
         if str(self._template.code) not in sys.path:
             sys.path.insert(0, str(self._template.code))
         bootstrap.prepare_server(self.postgres, control_plane, admin)

@@ -7,22 +7,36 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from local.errors import HumanError
 
 READY = "ready"
+DATABASE = "postgres"
+"""The directory of the database in that of the stack."""
+
 RECORDED = frozenset({"endpoint_url", "state_machine_arn", "ports", "environment"})
 POLL_SECONDS = 0.05
 
 
 def prepare(state_directory: Path) -> None:
-    """Create the directory. Raise HumanError if it cannot be one that this user can write to."""
+    """Create the directory, and close it and what is in it to other users.
+
+    Raise HumanError if it cannot be one that this user can write to. The database's own directory is left as it is:
+    PostgreSQL checks it, and may have another user's.
+    """
     try:
         state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close(state_directory)
         _lock_file(state_directory).touch(mode=0o600)
     except OSError as error:
         raise HumanError(f"{state_directory} cannot hold the stack's state: {error.strerror}") from error
+
+
+def create(path: Path) -> TextIO:
+    """Open an empty file that only its owner can read, in the place of one that may be there."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
 
 @contextmanager
@@ -67,7 +81,8 @@ def write(state_directory: Path, **facts: Any) -> None:
     """Replace the record, and say that the stack is ready. Only the holder may."""
     path = _record_file(state_directory)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(facts, indent=2) + "\n")
+    with create(beside) as file:
+        file.write(json.dumps(facts, indent=2) + "\n")
     beside.replace(path)
     with _lock_file(state_directory).open("a") as lock:
         lock.write(f"{READY}\n")
@@ -85,6 +100,21 @@ def read(state_directory: Path) -> dict[str, Any] | None:
     if not isinstance(facts, dict) or not facts.keys() >= RECORDED:
         raise HumanError(f"{path} is damaged: remove it, and the next `provision up` writes it with other ports")
     return facts
+
+
+def _close(directory: Path) -> None:
+    """Take from other users what they may do with a directory and what is below it, except for passing through it.
+
+    The user that runs PostgreSQL for root has to pass through the state directory.
+    """
+    directory.chmod(directory.stat().st_mode & 0o701 | 0o700)
+    for entry in directory.iterdir():
+        if entry.is_symlink() or entry.name == DATABASE:
+            continue
+        if entry.is_dir():
+            _close(entry)
+        elif entry.is_file():
+            entry.chmod(0o600)
 
 
 def _holding(state_directory: Path) -> list[str]:

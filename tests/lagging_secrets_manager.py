@@ -15,9 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from werkzeug.serving import WSGIRequestHandler
 from werkzeug.wsgi import get_input_stream
 
+from local.access_key import AccessKey
+from local.aws_client import REGION
 from local.http_server import HttpServer, listen
 from local.stack import Stack
 
@@ -122,13 +127,14 @@ class LaggingSecretsManager:
         return answer if status == 200 else None
 
     def _forward(self, environ: dict[str, Any], body: bytes) -> Answer:
-        headers = {
-            name[5:].replace("_", "-"): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_") and name not in ("HTTP_HOST", "HTTP_CONNECTION")
-        }
+        # The signature is about the address and the body that were sent here.
+        headers = {"Content-Type": environ.get("CONTENT_TYPE", ""), "X-Amz-Target": environ["HTTP_X_AMZ_TARGET"]}
+        request = AWSRequest("POST", f"http://{self._upstream}{environ['PATH_INFO']}", headers, body)
+        key = AccessKey.of_environment()
+        service = environ["HTTP_AUTHORIZATION"].split("/")[3]
+        SigV4Auth(Credentials(key.key_id, key.secret), service, REGION).add_auth(request)
+        headers = dict(request.headers)
         connection = http.client.HTTPConnection(self._upstream)
-        headers["Content-Type"] = environ.get("CONTENT_TYPE", "")
         try:
             connection.request(environ["REQUEST_METHOD"], environ["PATH_INFO"], body, headers)
             answer = connection.getresponse()

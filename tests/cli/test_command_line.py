@@ -185,18 +185,18 @@ def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(
     state = tmp_path / "stack"
     printed = provision("up", "--port", "0", state=state).stdout
     try:
-        line = next(line for line in printed.splitlines() if " aws stepfunctions " in line)
+        line = next(line for line in printed.splitlines() if " stepfunctions " in line)
         words = shlex.split(line)
-        options = dict(zip(words[5::2], words[6::2], strict=True))
-        assert words[:5] == [
-            *("AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"),
-            *("aws", "stepfunctions", "start-execution"),
+        options = dict(zip(words[6::2], words[7::2], strict=True))
+        assert words[:6] == [
+            f"AWS_SHARED_CREDENTIALS_FILE={state / 'credentials'}",
+            *("aws", "--profile", "laptop", "stepfunctions", "start-execution"),
         ]
         assert Path(options["--input"].removeprefix("file://")).resolve() == EVENT
         short = next(line for line in printed.splitlines() if "provision run" in line)
         ran = subprocess.run(short, shell=True, capture_output=True, text=True, check=False, env=in_state(state))  # noqa: S602
         assert (ran.returncode, "SUCCEEDED" in ran.stdout) == (0, True), ran.stderr
-        job = _start(options)
+        job = _start(options, state)
         provision("down", state=state)
         assert options["--endpoint-url"] in provision("up", state=state).stdout
         assert "this comes from the ledger" in provision("history", job, state=state).stdout
@@ -222,10 +222,11 @@ def outcome(printed: str) -> list[str]:
     return re.sub(CHANGING, "…", ended).split()
 
 
-def _start(options: dict[str, str]) -> str:
+def _start(options: dict[str, str], state: Path) -> str:
+    from local import access_key
     from local.aws_client import make_client
 
-    client = make_client("stepfunctions", options["--endpoint-url"])
+    client = make_client("stepfunctions", options["--endpoint-url"], access_key.read(state))
     arn = client.start_execution(
         stateMachineArn=options["--state-machine-arn"], input=json.dumps(json.loads(EVENT.read_text()))
     )["executionArn"]

@@ -109,7 +109,8 @@ def test_a_client_that_wants_the_end_of_the_connection_gets_it(connection: http.
 
 def test_a_client_that_waits_to_be_told_to_go_on_is_told(server: HttpServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connected:
-        connected.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+        connected.sendall(b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n")
+        connected.sendall(b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
         assert connected.recv(1000).startswith(b"HTTP/1.1 100 ")
         connected.sendall(b"body")
         assert connected.makefile("rb").read().endswith(b"got body")

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -87,8 +88,23 @@ def test_the_environment_is_the_functions_while_it_runs_and_the_users_afterwards
     assert dict(os.environ) == before
 
 
+def test_only_its_owner_can_read_what_a_stack_leaves(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "secrets"):
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o777)
+    with Stack(tmp_path, fsync=False) as stack:
+        stack.run(EVENT)
+        found = {path: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path, *tmp_path.rglob("*")]}
+    own = {path: mode for path, mode in found.items() if path.relative_to(tmp_path).parts[:2] != ("postgres", "data")}
+    assert {"stack.json", "credentials", "lambda.log", "moto.log", "registrations.sqlite3"} <= {one.name for one in own}
+    # Root lets PostgreSQL's user pass through the state directory.
+    assert {oct(mode) for mode in own.values()} <= {"0o600", "0o700", "0o701"}
+    assert found[tmp_path / "postgres" / "data"] == 0o700
+
+
 def test_no_secret_is_in_the_environment_or_the_record(tmp_path: Path) -> None:
     with Stack(tmp_path, fsync=False) as stack:
+        assert stack.aws.key.secret not in (tmp_path / "stack.json").read_text()
         client = stack.client("secretsmanager")
         kept = [
             client.get_secret_value(SecretId=one["ARN"])["SecretString"] for one in client.list_secrets()["SecretList"]

@@ -51,7 +51,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def template(stack: Stack) -> Path:
     """The built template with the stack's settings, and one function with an early timeout."""
-    path = write_container_template((state.read(stack.state_directory) or {})["environment"])
+    settings = (state.read(stack.state_directory) or {})["environment"]
+    path = write_container_template({**settings, **stack.aws.key.environment()})
     document = json.loads(path.read_text())
     document["Resources"]["RegisterStorageFunction"]["Properties"]["Timeout"] = TIMED_OUT_AFTER_SECONDS
     path.write_text(json.dumps(document))

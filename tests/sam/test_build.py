@@ -27,7 +27,8 @@ def packaged(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     stack.client("s3").create_bucket(Bucket=BUCKET)
     written = tmp_path_factory.mktemp("package") / "packaged.yaml"
     command = [str(SAM), "package", "--s3-bucket", BUCKET, "--region", "us-east-1", "--output-template-file"]
-    environment = os.environ | aws_environment() | {"AWS_ENDPOINT_URL": stack.endpoint_url, "SAM_CLI_TELEMETRY": "0"}
+    environment = os.environ | aws_environment() | stack.aws.key.environment()
+    environment |= {"AWS_ENDPOINT_URL": stack.endpoint_url, "SAM_CLI_TELEMETRY": "0"}
     done = subprocess.run(
         [*command, str(written)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )

@@ -47,7 +47,8 @@ DECLARATIONS = of("jobs", "declaration", "payload", "registry", "rules", *map(st
 """The declarations of all job types, for a stage that serves several."""
 
 SUSPENSIONS = of("tenant", "suspensions")
-ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "emptying", "gate", "restoring") | of("cluster", "acting")
+ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "emptying", "gate", "restoring")
+ACCESS |= of("cluster", "acting", "blocking", "entering", "prepared")
 API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {

@@ -4,7 +4,9 @@
 -- One row, also for a job that the control plane does not know. What has a row may still exist, unless it was looked for
 -- and not found; the latest compensations say what they left unknown.
 WITH leftovers (leftover, is_known) AS (
-    SELECT 'database tenant_' || tenant_id || ' with its roles and secret', true
+    SELECT coalesce(
+               'roles of tenant_' || tenant_id || ', which are held up by ' || held_up,
+               'database tenant_' || tenant_id || ' with its roles and secret'), true
     FROM control_plane.tenants
     WHERE job_id = %(job_id)s AND (state IN ('making', 'claimed') OR (state = 'removing' AND removed_at IS NULL))
     UNION ALL

@@ -13,8 +13,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
 from provisioning.identity import TenantNames
+from stages.database import create_database
 from tests.conftest import NewProject
 from tests.executions.running import Ran, payload_for, run
+from tests.stages.jobs import StagedJob, lambda_environment, open_job
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,12 @@ def session(attacker: Tenant) -> Iterator[Connection]:
     """The attacker's session in its own database."""
     with closing(attacker.connect()) as connection:
         yield connection
+
+
+@pytest.fixture
+def leaving(new_project: NewProject) -> Iterator[StagedJob]:
+    """A job with a tenant that is about to be rolled back."""
+    with lambda_environment():
+        job = open_job(new_project())
+        job.run(create_database)
+        yield job

@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from psycopg2 import sql
+
 from cli import doctor
 from cli.rotation import rotate
 from local.bootstrap import ADMIN
 from local.stack import Stack
-from provisioning import control_plane
+from provisioning import control_plane, postgres
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.tenant import extensions, holding, making, schema
@@ -19,7 +22,7 @@ from stages.access import restore_access, suspend_access
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
 from tests.isolation.attackers import version_of
-from tests.stages.jobs import REGISTER, STOPPED, Context, StagedJob, look_again, refilled
+from tests.stages.jobs import REGISTER, STOPPED, Context, StagedJob, execute, look_again, refilled
 from tests.stages.suspending import Tenant, opened
 from upkeep.reconcile import reconcile
 
@@ -66,8 +69,16 @@ class Trapped:
         opened(self.live, self.live.job(SUSPEND_PROJECT), suspend_access).run(restore_access)
 
     def roll_back(self) -> None:
+        """Roll the second back while the first names its role, in a database that it has closed to the admin."""
+        pin = sql.SQL("GRANT SELECT ON tenant.users TO {}").format(sql.Identifier(self.rolled_back.names.login_role))
+        limit, own = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}"), sql.Identifier(self.job.names.database)
+        owner = postgres.connect(self.document, statement_timeout_seconds=10, role=self.job.names.owner_role)
+        with closing(owner), owner.cursor() as cursor:
+            cursor.execute(pin)
+            cursor.execute(limit.format(own, sql.Literal(0)))
         assert self.rolled_back.names.database in self.rolled_back.compensate()
         self.rolled_back.record_failure(STOPPED)
+        execute(self.stack, "postgres", limit.format(own, sql.Literal(60)))
 
     def rotate(self) -> None:
         """Change the admin's password. Before PostgreSQL 16 only a superuser changes that of one with REPLICATION."""

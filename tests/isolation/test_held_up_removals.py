@@ -1,86 +1,93 @@
-"""One tenant can hold up the removal of another until an operator ends its session or revokes its grant."""
+"""What two tenants can still hold up together: two roles that can do nothing, until one of them lets go of them."""
 
 import re
 from collections.abc import Iterator
 from contextlib import closing
 
+import psycopg2
 import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
 from local.template import REPOSITORY
-from provisioning import control_plane
-from provisioning.cluster import session as sessions
-from provisioning.errors import RollbackFailed, StatementRejected
-from stages.database import create_database, drop_database
-from tests.conftest import NewProject
+from provisioning.aws import secrets
+from provisioning.errors import RollbackFailed
+from stages.database import drop_database
+from tests.executions.looking import look
 from tests.executions.running import execute
 from tests.isolation.conftest import Tenant, query
-from tests.stages.jobs import StagedJob, lambda_environment, look_again, open_job
+from tests.isolation.leaving import left_of, naming, privileges
+from tests.stages.jobs import StagedJob, look_again
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
-((SESSIONS, GRANTS),) = re.findall(r"```sql\n(SELECT pid, .*?;)\n(.*?;)\n```", PAGE, re.DOTALL)
-"""The page's queries that show an operator who holds up a removal."""
+((WHAT,),) = (re.findall(r"```sql\n(SELECT pg_describe_object.*?;)\n```", PAGE, re.DOTALL),)
+"""The page's query that shows an operator what holds up a removal."""
 
 
 @pytest.fixture
-def leaving(new_project: NewProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedJob]:
-    """A job with a database, for which no statement on the cluster waits longer than a second."""
-    monkeypatch.setattr(sessions, "STATEMENT_TIMEOUT_SECONDS", 1)
-    with lambda_environment():
-        job = open_job(new_project())
-        job.run(create_database)
-        yield job
-
-
-def test_an_open_transaction_that_names_a_database_holds_up_its_removal(
-    stack: Stack, attacker: Tenant, leaving: StagedJob
-) -> None:
-    setting = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET work_mem = '4MB'")
-    database = leaving.names.database
-    with closing(attacker.connect()) as transaction:
-        transaction.autocommit = False
-        query(transaction, setting.format(sql.Identifier(database)))
-        with pytest.raises(RollbackFailed, match="statement timeout"):
-            leaving.run(drop_database)
-        found = execute(stack, SESSIONS)
-        assert (transaction.info.backend_pid, attacker.names.login_role, database) in found
-        execute(stack, sql.SQL("SELECT pg_terminate_backend({}, 5000)").format(sql.Literal(found[0][0])))
-    assert database in leaving.run(drop_database)["removed"]
-
-
-def test_a_grant_to_a_role_of_another_tenants_holds_up_its_removal(
-    stack: Stack, attacker: Tenant, session: Connection, leaving: StagedJob
-) -> None:
-    role = leaving.names.login_role
-    query(session, sql.SQL("GRANT SELECT ON tenant.users TO {}").format(sql.Identifier(role)))
-    with pytest.raises(StatementRejected, match="cannot be dropped because some objects depend on it"):
-        leaving.run(drop_database)
-    assert leaving.record_failure({})["outcome"] == "rollback_incomplete"
-    assert execute(stack, GRANTS) == [(attacker.names.database, role)]
-    with pytest.raises(StatementRejected, match="cannot be dropped"):
-        look_again(stack, leaving.tenant_id)
-    revoke_as_admin(attacker, role)
-    assert execute(stack, GRANTS) == []
-    look_again(stack, leaving.tenant_id)
-    assert execute(stack, sql.SQL("SELECT FROM pg_roles WHERE rolname = {}").format(sql.Literal(role))) == []
-
-
-def revoke_as_admin(attacker: Tenant, role: str) -> None:
-    """Revoke the grant as the page says: the admin becomes the owner's creator, and then the owner."""
-    (cluster,) = control_plane.connect().clusters()
-    owner = sql.Identifier(attacker.names.owner_role)
-    with closing(sessions.connect(cluster, attacker.names.database)) as admin:
-        ((creator,),) = query(
-            admin,
-            "SELECT pg_get_userbyid(member) FROM pg_auth_members WHERE roleid = %s::regrole AND admin_option",
-            attacker.names.owner_role,
+def held(stack: Stack, attacker: Tenant, session: Connection, leaving: StagedJob) -> Iterator[StagedJob]:
+    """A tenant that was let in has a table there, on which a view of the other depends."""
+    document = secrets.read(leaving.names.secret)
+    query(session, naming("GRANT CONNECT, CREATE ON DATABASE {own} TO {login}", attacker.names, leaving.names))
+    with closing(
+        psycopg2.connect(
+            host=document["host"],
+            port=document["port"],
+            dbname=attacker.names.database,
+            user=document["username"],
+            password=document["password"],
         )
-        become = sql.SQL("SET ROLE {}").format(sql.Identifier(creator))
-        query(admin, become)
-        query(admin, sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
-        query(admin, sql.SQL("SET ROLE {}").format(owner))
-        query(admin, sql.SQL("REVOKE SELECT ON tenant.users FROM {}").format(sql.Identifier(role)))
-        query(admin, become)
-        query(admin, sql.SQL("REVOKE {} FROM CURRENT_USER").format(owner))
+    ) as guest:
+        guest.autocommit = True
+        query(guest, "CREATE SCHEMA theirs; CREATE TABLE theirs.kept ()")
+        query(guest, "GRANT USAGE ON SCHEMA theirs TO PUBLIC; GRANT SELECT ON theirs.kept TO PUBLIC")
+    query(session, "CREATE VIEW tenant.depends AS SELECT * FROM theirs.kept")
+    yield leaving
+    query(session, "DROP VIEW IF EXISTS tenant.depends")
+    execute(stack, "DROP SCHEMA IF EXISTS theirs CASCADE", attacker.names.database)
+    leaving.run(drop_database)
+
+
+def test_roles_that_cannot_be_dropped_are_left_without_any_power(
+    stack: Stack, attacker: Tenant, held: StagedJob
+) -> None:
+    before = privileges(stack, attacker.names)
+    with pytest.raises(RollbackFailed, match=f"are held up by {attacker.names.database}"):
+        held.run(drop_database)
+    assert left_of(stack, held) == [
+        (held.names.login_role, False, False, []),
+        (held.names.owner_role, False, False, []),
+    ]
+    world = look(stack, held.project_id)
+    assert (world.databases, world.secrets) == ([], [])
+    (row,) = world.tenants
+    assert (row["state"], row["held_up"], row["removed_at"]) == ("removing", attacker.names.database, None)
+    assert privileges(stack, attacker.names) == before
+    assert ("schema theirs", held.names.login_role) in execute(stack, WHAT, attacker.names.database)
+
+
+def test_the_jobs_ending_names_the_database_and_reconcile_finishes(
+    stack: Stack, attacker: Tenant, session: Connection, held: StagedJob
+) -> None:
+    with pytest.raises(RollbackFailed):
+        held.run(drop_database)
+    ending = held.record_failure({})
+    assert ending["outcome"] == "rollback_incomplete"
+    assert f"roles of {held.names.database}, which are held up by {attacker.names.database}" in ending["cause"]
+    with pytest.raises(RollbackFailed, match="are held up by"):
+        look_again(stack, held.tenant_id)
+    query(session, "DROP VIEW tenant.depends")
+    look_again(stack, held.tenant_id)
+    assert left_of(stack, held) == []
+    assert held.tenant_id in look_again(stack, held.tenant_id)["finished"]
+    assert [row["held_up"] for row in look(stack, held.project_id).tenants] == [None]
+
+
+def test_a_database_that_is_no_tenants_is_named_and_not_entered(stack: Stack, leaving: StagedJob) -> None:
+    login = sql.Identifier(leaving.names.login_role)
+    execute(stack, sql.SQL("CREATE SCHEMA of_an_operator; GRANT USAGE ON SCHEMA of_an_operator TO {}").format(login))
+    with pytest.raises(RollbackFailed, match="are held up by postgres"):
+        leaving.run(drop_database)
+    execute(stack, "DROP SCHEMA of_an_operator")
+    assert set(leaving.run(drop_database)["removed"]) == {leaving.names.login_role, leaving.names.owner_role}

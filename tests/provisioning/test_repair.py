@@ -90,7 +90,7 @@ def test_an_admin_whose_name_needs_quotes_removes_what_it_made(server: PostgresS
     )
     own, _ = session.on(tenant.cluster, lambda own: register.lock(own, tenant.names))
     removed: list[str] = []
-    removing._drop(own, tenant.names, found, removed)
+    removing._drop(tenant, own, found, removed)
     assert set(removed) == {tenant.names.database, tenant.names.owner_role, tenant.names.login_role}
     assert memberships(server, tenant) == []
 

@@ -11,11 +11,11 @@ from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
-from provisioning.errors import DatabaseCreationFailed, JobClosed
+from provisioning.errors import DatabaseCreationFailed, JobClosed, RollbackFailed
 from provisioning.identity import TenantNames, new_tenant_id
 from provisioning.tenant import pool
 from tests.executions.running import eventually
-from tests.stages.jobs import Context, execute, lambda_environment, outdate_pool
+from tests.stages.jobs import Context, execute, lambda_environment, look_again, outdate_pool
 from tests.stages.jobs import refill as bring_to
 from tests.stages.test_pool import emptied, ready, refill, unfinished
 from upkeep.refill_pools import refill_pools
@@ -76,6 +76,20 @@ def test_every_pool_is_full_while_a_removal_waits_for_a_lock(stack: Stack, twin:
         assert len(ready(stack) - set(old)) == 4
         cursor.execute("ROLLBACK")
         assert set(done.result()["removed"]) == set(old)
+
+
+def test_a_removal_that_is_held_up_stops_neither_the_others_nor_the_next_refill(stack: Stack) -> None:
+    old = refill()["made"]
+    schema, role = sql.Identifier(f"pin_{old[0]}"), sql.Identifier(TenantNames(old[0]).login_role)
+    execute(stack, "postgres", sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(schema, role))
+    outdate_pool(stack)
+    with pytest.raises(RollbackFailed, match="are held up by postgres"):
+        refill()
+    assert (len(ready(stack)), unfinished(stack)) == (2, [old[0]])
+    assert refill()["failed"] == {}
+    execute(stack, "postgres", sql.SQL("DROP SCHEMA {}").format(schema))
+    look_again(stack, old[0])
+    assert old[0] in look_again(stack, old[0])["finished"]
 
 
 def refilled_elsewhere() -> dict[str, Any]:

@@ -12,6 +12,8 @@ from provisioning import postgres, queries
 from provisioning.cluster import acting
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN
+from provisioning.cluster.blocking import Prepared
+from provisioning.cluster.prepared import roll_back_inside
 from provisioning.tenant.gate import Gate
 
 QUERIES = queries.load(__file__)
@@ -23,14 +25,6 @@ class _Role(NamedTuple):
 
 class _Ended(NamedTuple):
     ended: int
-
-
-class Prepared(NamedTuple):
-    """A prepared transaction."""
-
-    gid: str
-    owner: str
-    database: str
 
 
 def empty(gate: Gate, let_in: Sequence[str]) -> int:
@@ -68,16 +62,8 @@ def roll_back(gate: Gate, database: str, prepared: Sequence[Prepared]) -> None:
             inside = sessions.connect(gate.tenant.cluster, dbname=database)
         except psycopg2.OperationalError:
             return
-        with closing(inside), inside.cursor() as cursor:
-            for one in prepared:
-                if one.owner not in (*joined, *gate.own_roles):
-                    continue
-                try:
-                    cursor.execute(acting.as_role(one.owner))
-                    cursor.execute(postgres.composed(QUERIES["rollback_prepared"], gid=one.gid))
-                except (errors.UndefinedObject, errors.ObjectNotInPrerequisiteState):
-                    # Its own session has finished it, or is doing so.
-                    continue
+        with closing(inside):
+            roll_back_inside(inside, [one for one in prepared if one.owner in (*joined, *gate.own_roles)])
 
 
 def _send_if_allowed(session: Connection, message: sql.Composable) -> None:

@@ -62,6 +62,3 @@ ORDER BY database <> {database_name}, prepared, gid;
 ALTER DATABASE {database} ALLOW_CONNECTIONS true;
 ALTER DATABASE {database} CONNECTION LIMIT -1;
 GRANT CONNECT ON DATABASE {database} TO SESSION_USER;
-
--- name: rollback_prepared
-ROLLBACK PREPARED {gid};

@@ -1,19 +1,17 @@
 """The access to a tenant's database, held for one change: how it is inspected, and how it is closed."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
-import psycopg2
-from psycopg2 import errors, sql
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import postgres, queries
+from provisioning import queries
 from provisioning.cluster import acting, register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
+from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import RecordLost, ResourceConflict
 from provisioning.identity import Tenant
@@ -23,11 +21,6 @@ from provisioning.tenant.suspensions import Grant, Suspension, WayIn
 
 QUERIES = queries.load(__file__)
 Intention = Callable[[list[str], WayIn], Suspension]
-LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
-"""How long a change waits for a lock that an open transaction holds, while its blockers are found and ended."""
-
-IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
-"""A lock that is held, a deadlock, and a row of a catalog that two change at once."""
 
 POLL_SECONDS = 0.05
 
@@ -51,11 +44,6 @@ class Entered(NamedTuple):
 
 class _Logins(NamedTuple):
     logins: list[str]
-
-
-class _Blocker(NamedTuple):
-    pid: int
-    role: str
 
 
 class Gate(NamedTuple):
@@ -104,16 +92,9 @@ class Gate(NamedTuple):
         Raise psycopg2.Error.
         """
         message = sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN])
-        if self._sent(message):
-            return True
-        pid = self.session.info.backend_pid
-        with closing(sessions.connect(self.tenant.cluster)) as other, ThreadPoolExecutor(1) as waiting:
-            sent = waiting.submit(self._sent, message)
-            while not sent.done():
-                for blocker in sessions.fetch(other, _Blocker, QUERIES["find_blockers"], pid=pid):
-                    self._end(other, blocker)
-                time.sleep(POLL_SECONDS)
-            return sent.result()
+        return Admin(
+            self.tenant.cluster, self.session, self.own_roles, self.owner.becoming, may_end=lambda _: True
+        ).send(message)
 
     def composed(self, *sent: Query, **values: object) -> sql.Composed:
         """Return queries with the tenant's names in them."""
@@ -122,24 +103,6 @@ class Gate(NamedTuple):
     def others(self, roles: Iterable[str]) -> list[str]:
         """Return which of the roles are not the tenant's own."""
         return sorted(set(roles) - set(self.own_roles))
-
-    def _end(self, session: Connection, blocker: _Blocker) -> None:
-        ended = postgres.composed(QUERIES["end_sessions_of_blocker"], pid=blocker.pid)
-        if blocker.role in self.own_roles:
-            acting.send(session, sql.Composed([self.owner.becoming, ended, ADMIN_AGAIN]))
-            return
-        for actor in acting.find(session, [blocker.role]).values():
-            acting.send(session, acting.within(actor, ended))
-
-    def _sent(self, message: sql.Composable) -> bool:
-        try:
-            with self.session.cursor() as cursor:
-                cursor.execute(message)
-        except psycopg2.Error as error:
-            if not isinstance(error, IN_THE_WAY):
-                raise
-            return False
-        return True
 
 
 @contextmanager

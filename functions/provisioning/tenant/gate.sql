@@ -51,23 +51,6 @@ SELECT (
 -- name: close_login
 ALTER ROLE {login} NOLOGIN;
 
--- name: find_blockers
--- The sessions that a session waits for, and those that they wait for: autovacuum may be among them, and ends by
--- itself. A prepared transaction has no session.
-WITH RECURSIVE blockers (pid) AS (
-    SELECT unnest(pg_blocking_pids({pid}))
-    UNION
-    SELECT unnest(pg_blocking_pids(pid)) FROM blockers
-)
-SELECT pid, rolname::text AS role
-FROM blockers
-JOIN pg_stat_activity USING (pid)
-JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE NOT rolsuper AND rolname <> session_user;
-
--- name: end_sessions_of_blocker
-SELECT pg_terminate_backend({pid});
-
 -- name: revoke_connect
 -- As the owner, from whom every grant derives: CASCADE also revokes what the grantee has granted.
 REVOKE CONNECT ON DATABASE {database} FROM {grantee} CASCADE;

@@ -98,6 +98,11 @@ def record_removed(control: ControlPlane, tenant_id: str, *, found: bool) -> Non
     control.execute(QUERIES["record_removed"], tenant_id=tenant_id, found=found, last_look=LAST_LOOK_SECONDS)
 
 
+def record_held_up(control: ControlPlane, tenant_id: str, held_up: str) -> None:
+    """Record that only roles of the tenant are left, and which databases hold them up."""
+    control.execute(QUERIES["record_held_up"], tenant_id=tenant_id, held_up=held_up)
+
+
 def find_due(control: ControlPlane, limit: int) -> list[Tenant]:
     """Return the tenants whose look is due, the longest due first."""
     return _tenants(control.fetch_all(_Row, QUERIES["find_due"], limit=limit))

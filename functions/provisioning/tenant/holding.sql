@@ -96,8 +96,11 @@ RETURNING tenant_id;
 UPDATE control_plane.tenants
 SET look_again_at = CASE
         WHEN removed_at IS NULL OR %(found)s THEN now() + %(last_look)s * interval '1 second' ELSE look_again_at END,
-    removed_at = coalesce(removed_at, now())
+    removed_at = coalesce(removed_at, now()), held_up = NULL
 WHERE tenant_id = %(tenant_id)s AND state = 'removing';
+
+-- name: record_held_up
+UPDATE control_plane.tenants SET held_up = %(held_up)s WHERE tenant_id = %(tenant_id)s AND state = 'removing';
 
 -- name: find_due
 -- What is to be looked at: left by an unfinished removal, or due for its last look. A running job does so itself.
@@ -189,13 +192,15 @@ WHERE tenant_id = %(tenant_id)s AND state = 'making' AND job_id IS NULL
 RETURNING tenant_id;
 
 -- name: find_outdated
--- In a cluster's pool: what an interrupted refill left, and tenants made from anything else than a new one would be.
+-- In a cluster's pool: what an interrupted refill left, and tenants made from anything else than a new one would be. A
+-- removal that other tenants hold up is left to reconcile.
 SELECT document AS tenant
 FROM control_plane.tenants
 JOIN control_plane.tenant_documents USING (tenant_id)
 WHERE cluster_id = %(cluster_id)s AND tenants.job_id IS NULL
-    AND (tenants.state = 'making' OR (tenants.state = 'removing' AND tenants.removed_at IS NULL) OR (tenants.state = 'ready'
-        AND (fingerprint, server_fingerprint) IS DISTINCT FROM (%(fingerprint)s, %(server_fingerprint)s)))
+    AND (tenants.state = 'making' OR (tenants.state = 'removing' AND tenants.removed_at IS NULL AND held_up IS NULL)
+        OR (tenants.state = 'ready'
+            AND (fingerprint, server_fingerprint) IS DISTINCT FROM (%(fingerprint)s, %(server_fingerprint)s)))
 ORDER BY tenants.created_at, tenant_id;
 
 -- name: find_ready

@@ -7,11 +7,10 @@ anything of it must have ended (upkeep.reconcile).
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning.aws import secrets
-from provisioning.cluster import creators, register
+from provisioning.cluster import register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.register import Found
 from provisioning.control_plane import ControlPlane
@@ -19,6 +18,9 @@ from provisioning.errors import RollbackFailed
 from provisioning.identity import Tenant, TenantNames
 from provisioning.tenant import holding
 from provisioning.tenant.making import QUERIES, composed
+
+NAMED_AT_MOST = 3
+"""How many databases that hold up a removal are named."""
 
 
 class Removal(NamedTuple):
@@ -46,8 +48,10 @@ def remove(
     and nothing is dropped there unless the register agrees: its row names this job, or names nobody or is missing. With
     must_be_named the row has to name the job. A tenant that the register gives to somebody else becomes disputed.
 
-    What was removed is also appended to `noted`, even if the rest fails. Raise psycopg2.Error, SecretsUnavailable, and
-    RollbackFailed when something is still there afterwards.
+    What was removed is also appended to `noted`, even if the rest fails. Roles that another database refers to may
+    resist: they stay without login, password and memberships, everything else is removed, and the control plane has the
+    name of that database. Raise psycopg2.Error, SecretsUnavailable, and RollbackFailed when something is still
+    there afterwards.
     """
     removed: list[str] = []
     try:
@@ -67,12 +71,13 @@ def _remove(
     if not holding.claim_removal(control, tenant.tenant_id, tenant.job_id):
         return f"tenant {tenant.tenant_id} is not this job's to remove"
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, tenant.names))
+    held_up: list[str] = []
     try:
         found = register.claim_removal(
             session, tenant.names, holder, must_be_named=must_be_named, may_be_active=may_be_active
         )
         if found.is_ours:
-            _drop(session, tenant.names, found, removed)
+            held_up = _drop(tenant, session, found, removed)
         sessions.release(session)
     except BaseException:
         # The session may still be acting as a creator.
@@ -83,6 +88,10 @@ def _remove(
         return f"the register gives tenant {tenant.tenant_id} to somebody else"
     for secret in remove_secrets(tenant.names, tenant.job_id, removed_before=tenant.removed_at is not None):
         removed.append(secret)  # noqa: PERF402 (each at once, because the next may fail)
+    if held_up:
+        named = ", ".join(held_up[:NAMED_AT_MOST]) + (" and others" if len(held_up) > NAMED_AT_MOST else "")
+        holding.record_held_up(control, tenant.tenant_id, named)
+        raise RollbackFailed(f"the roles of tenant {tenant.tenant_id} are held up by {named}")
     holding.record_removed(control, tenant.tenant_id, found=bool(removed))
     return ""
 
@@ -110,27 +119,13 @@ def forget(control: ControlPlane, tenant: Tenant) -> None:
     holding.record_gone(control, tenant)
 
 
-def _drop(session: Connection, names: TenantNames, found: Found, removed: list[str]) -> None:
-    creator = creators.of_role(found.administrator)
-    acting = creators.becoming(creator)
-    roles = [role for role in (names.login_role, names.owner_role) if role in found.roles]
-    existing = {"existing_roles": sql.SQL(", ").join(map(sql.Identifier, roles))}
-    with session.cursor() as cursor:
-        if roles:
-            closing = [QUERIES["close_login"]] if names.login_role in roles else []
-            closed = composed(names, QUERIES["join_existing_roles"], *closing, **existing)
-            cursor.execute(sql.Composed([acting, closed]))
-        if found.database_is_invalid is not None:
-            if found.database_exists:
-                cursor.execute(composed(names, QUERIES["close_database"], QUERIES["end_sessions_of_database"]))
-            # Only the admin can end slots, and sessions of logins that are not the tenant's.
-            ended = [QUERIES[name] for name in ("end_sessions_of_database", "end_sessions_of_slots", "drop_slots")]
-            cursor.execute(sql.Composed([creators.ADMIN_AGAIN, composed(names, *ended), acting]))
-            cursor.execute(composed(names, QUERIES["drop_database"]))
-            removed.append(names.database)
-        if roles:
-            dropped = composed(names, QUERIES["drop_roles"], **existing)
-            cursor.execute(sql.Composed([dropped, creators.ADMIN_AGAIN, creators.freed(creator)]))
-            removed += roles
-    if left := find_left(session, names):
+def _drop(tenant: Tenant, session: Connection, found: Found, removed: list[str]) -> list[str]:
+    """Drop what exists on the cluster, and return what holds up the roles."""
+    # Here, because no job that provisions needs it (docs/cost.md).
+    from provisioning.tenant import dropping
+
+    held_up = dropping.drop(tenant, session, found, removed)
+    left = [name for name in find_left(session, tenant.names) if not (held_up and name in found.roles)]
+    if left:
         raise RollbackFailed(f"still there: {', '.join(left)}")
+    return held_up

@@ -48,7 +48,8 @@ GRANT {existing_roles} TO CURRENT_USER;
 ALTER ROLE {login_role} NOLOGIN;
 
 -- name: close_database
-ALTER DATABASE {database} ALLOW_CONNECTIONS false;
+-- An owner can make its database a template, and PostgreSQL drops none.
+ALTER DATABASE {database} ALLOW_CONNECTIONS false IS_TEMPLATE false;
 
 -- name: end_sessions_of_database
 -- Those in the database and those of its login in any other, as far as the current user may end them. DROP DATABASE ends
@@ -68,9 +69,28 @@ WHERE database = {database_name} AND active_pid IS NOT NULL;
 -- The names of slots are cluster-wide: only the database of a slot shows whose it is.
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = {database_name};
 
+-- name: find_in_the_way
+-- Sessions of others whom the owner has let in, and prepared transactions: all in the database, and those of the tenant's
+-- roles in any other. Only a superuser can end those of a dropped role.
+SELECT NULL AS gid, rolname::text AS owner, datname::text AS database
+FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = {database_name} AND NOT rolsuper AND rolname <> session_user
+UNION
+SELECT gid, owner::text, database::text
+FROM pg_prepared_xacts JOIN pg_roles ON rolname = owner
+WHERE (database = {database_name} OR owner IN ({login_role_name}, {owner_role_name})) AND NOT rolsuper
+ORDER BY database, gid;
+
 -- name: drop_roles
 -- Both were made in one transaction, but somebody may have dropped one of them since.
 DROP ROLE {existing_roles};
+
+-- name: close_login_permanently
+ALTER ROLE {login_role} NOLOGIN PASSWORD NULL;
+REVOKE {given_roles} FROM {login_role};
+
+-- name: leave_existing_roles
+REVOKE {existing_roles} FROM CURRENT_USER;
 
 -- name: find_leftovers
 SELECT datname::text AS name FROM pg_database WHERE datname = {database_name}

@@ -1,0 +1,110 @@
+"""Send the admin's statements past open transactions: whoever holds a lock in their way is ended.
+
+A tenant can lock shared objects, its own and others', by naming them in a transaction that it leaves open. Ending its
+session loses nothing that was committed.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, queries
+from provisioning.cluster import acting
+from provisioning.cluster import session as sessions
+from provisioning.cluster.acting import ADMIN_AGAIN
+from provisioning.control_plane import Cluster
+
+QUERIES = queries.load(__file__)
+LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
+"""How long a change waits for a lock that an open transaction holds, while its blockers are found and ended."""
+
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
+"""A lock that is held, a deadlock, and a row of a catalog that two change at once."""
+
+PAUSE_SECONDS = 0.05
+LOGIN_OF_A_TENANT = re.compile("tenant_[a-z]{20}_login")
+
+
+class Prepared(NamedTuple):
+    """A prepared transaction."""
+
+    gid: str
+    owner: str
+    database: str
+
+
+class _Blocker(NamedTuple):
+    pid: int
+    role: str
+
+
+class Admin(NamedTuple):
+    """The admin at work on a tenant whose roles it, or its creator, has joined."""
+
+    cluster: Cluster
+    session: Connection
+    own_roles: Sequence[str]
+    becoming: sql.Composable
+    """The statement that makes the member of those roles the current user."""
+    may_end: Callable[[str], bool]
+    """Whether a session of this role may be ended if it is in the way."""
+    roll_back: "Callable[[Admin, Sequence[Prepared]], None] | None" = None
+    """Rolls prepared transactions back that are in the way."""
+
+    def send(self, message: sql.Composable, over: Connection | None = None) -> bool:
+        """Send a message, over another session of the admin's if one is given; return False while a lock blocks it.
+
+        It is sent twice: the blockers that the first time shows are ended while the second waits. The session's
+        lock_timeout bounds both. Raise psycopg2.Error.
+        """
+        session = over or self.session
+        if _sent(session, message):
+            return True
+        from concurrent.futures import ThreadPoolExecutor
+
+        pid = session.info.backend_pid
+        with closing(sessions.connect(self.cluster)) as other, ThreadPoolExecutor(1) as waiting:
+            sent = waiting.submit(_sent, session, message)
+            while not sent.done():
+                self._replace(session=other).end_blockers(pid)
+                time.sleep(PAUSE_SECONDS)
+            return sent.result()
+
+    def end_as(self, role: str, ended: sql.Composable) -> None:
+        """Send what ends sessions of a role, as that role. Raise psycopg2.Error."""
+        if role in self.own_roles:
+            acting.send(self.session, sql.Composed([self.becoming, ended, ADMIN_AGAIN]))
+            return
+        for actor in acting.find(self.session, [role]).values():
+            acting.send(self.session, acting.within(actor, ended))
+
+    def end_blockers(self, pid: int) -> None:
+        """End, over this session, whoever the session with that pid waits for. Raise psycopg2.Error."""
+        for blocker in sessions.fetch(self.session, _Blocker, QUERIES["find_blockers"], pid=pid):
+            if self.may_end(blocker.role):
+                self.end_as(blocker.role, postgres.composed(QUERIES["end_sessions_of_blocker"], pid=blocker.pid))
+        if self.roll_back is not None:
+            found = sessions.fetch(self.session, Prepared, QUERIES["find_prepared_blockers"], pid=pid)
+            if found:
+                self.roll_back(self._replace(roll_back=None), found)
+
+
+def is_login_of_a_tenant(role: str) -> bool:
+    """Return whether the role is the login of a tenant, of any control plane."""
+    return LOGIN_OF_A_TENANT.fullmatch(role) is not None
+
+
+def _sent(session: Connection, message: sql.Composable) -> bool:
+    try:
+        acting.send(session, message)
+    except psycopg2.Error as error:
+        if not isinstance(error, IN_THE_WAY):
+            raise
+        return False
+    return True

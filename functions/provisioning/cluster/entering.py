@@ -1,0 +1,81 @@
+"""Let the admin into a tenant's database whose owner has closed it, for one session, and close it as it was."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from provisioning import postgres, queries
+from provisioning.cluster import acting
+from provisioning.cluster import session as sessions
+from provisioning.cluster.acting import ADMIN_AGAIN
+from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
+from provisioning.queries import Query
+
+QUERIES = queries.load(__file__)
+DATABASE_OF_A_TENANT = re.compile("tenant_([a-z]{20})")
+INVALID = -2
+"""The connection limit of a database whose removal was interrupted."""
+
+
+class _Access(NamedTuple):
+    owner: str
+    allow_connections: bool
+    connection_limit: int
+    may_connect: bool
+
+
+class _Lock(NamedTuple):
+    held: bool
+
+
+@contextmanager
+def entered(admin: Admin, database: str) -> Iterator[Connection]:
+    """Yield a session of the admin's in a database, also in a tenant's that lets nobody in or is full.
+
+    Then the database is opened as its owner, and closed as it was as soon as the session exists. A process that dies in
+    between leaves it open to the admin, and without its own limit of connections. Raise psycopg2.OperationalError if
+    the admin is not let in, or a job of that tenant is at work.
+    """
+    try:
+        inside = sessions.connect(admin.cluster, database)
+    except psycopg2.OperationalError:
+        tenant = DATABASE_OF_A_TENANT.fullmatch(database)
+        found = sessions.fetch(admin.session, _Access, QUERIES["find_access"], database_name=database)
+        if tenant is None or not found or found[0].connection_limit == INVALID:
+            raise
+        if found[0].owner in admin.own_roles:
+            inside = _connect_to_closed(admin, database, found[0], admin.becoming)
+        else:
+            inside = _connect_to_anothers(admin, database, found[0], tenant[1])
+    with closing(inside):
+        yield inside
+
+
+def _connect_to_anothers(admin: Admin, database: str, found: _Access, tenant_id: str) -> Connection:
+    (lock,) = sessions.fetch(admin.session, _Lock, QUERIES["lock_other_tenant"], tenant_id=tenant_id)
+    if not lock.held:
+        raise postgres.Busy(f"a job of the tenant of {database} is at work")
+    with acting.joined(admin.session, [found.owner]) as actors:
+        if found.owner not in actors:
+            raise postgres.Busy(f"the admin may not act as the owner of {database}")
+        return _connect_to_closed(admin, database, found, actors[found.owner].becoming)
+
+
+def _connect_to_closed(admin: Admin, database: str, found: _Access, becoming: sql.Composable) -> Connection:
+    def changed(*sent: Query) -> bool:
+        values = {"database": sql.Identifier(database)} | found._asdict()
+        return admin.send(sql.Composed([LOCK_TIMEOUT, becoming, postgres.composed(*sent, **values), ADMIN_AGAIN]))
+
+    granted = [] if found.may_connect else [QUERIES["grant_connect_to_the_admin"]]
+    if not changed(QUERIES["open_to_the_admin"], *granted):
+        raise postgres.Busy(f"a lock holds up the admin in {database}")
+    try:
+        return sessions.connect(admin.cluster, database)
+    finally:
+        revoked = [] if found.may_connect else [QUERIES["revoke_connect_from_the_admin"]]
+        changed(QUERIES["close_as_before"], *revoked)

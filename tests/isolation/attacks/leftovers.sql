@@ -1,0 +1,1 @@
+GRANT CONNECT, CREATE ON DATABASE {own} TO {victim_login}; -- open

@@ -71,6 +71,7 @@ ALLOWED = {
     | of("tenant", "key_delivery")
     | of("cluster", "acting", "repair", "shared_roles")
     | {"dataclasses"},
+    "upkeep.old_versions": EVERY_ATTEMPT,
     "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_ATTEMPT | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }

@@ -21,6 +21,7 @@ EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue", "ReservedConcurrentExecutions"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
     "ReconcileFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
+    "RemoveOldVersionsFunction": {"VpcConfig", "ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
     "RecordStoppedExecutionsFunction": {
         *("ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },
@@ -130,7 +131,7 @@ def test_logs_are_encrypted_and_end() -> None:
 def test_every_function_is_traced_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
-        outside = name == "DeploymentStepFunction"
+        outside = name in {"DeploymentStepFunction", "RemoveOldVersionsFunction"}
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
             "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}],

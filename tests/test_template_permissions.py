@@ -52,7 +52,8 @@ SERVICE_TOKENS = {
 }
 INVOKED = {
     **{f"{shipped.resource_stem(job_type)}Role": shipped.functions_of(job_type) for job_type in DECLARATIONS},
-    "DeploymentStepRole": ["MigrateFunction", *STAGES],
+    "DeploymentStepRole": ["MigrateFunction"],
+    "ProbePolicy": list(STAGES),
 }
 
 # Grants that no statement can narrow, with the reason: action, and the resource that it is allowed on.
@@ -90,15 +91,18 @@ WIDE = {
     ): "any job may have to be rolled back"
     for job_type in DECLARATIONS
 }
+VERSIONS = re.compile(r"^\$\{\w+(Function\.Arn|StateMachine)\}:\*$")
 NETWORK = {action for action, _ in WIDE if action.startswith("ec2:")}
 
 
 def wide(grants: Iterator[Grant]) -> set[tuple[str, str]]:
-    """What is granted on more than one resource, or several actions at once, except for versions of one function."""
+    """What is granted on more than one resource, or several actions at once, except for versions of one function or one
+    state machine.
+    """
     return {
         (action, written(on))
         for who, action, on in grants
-        if ("*" in action or "*" in written(on)) and who != "EncryptionKey" and action != "lambda:InvokeFunction"
+        if ("*" in action or "*" in VERSIONS.sub("", written(on))) and who != "EncryptionKey"
     }
 
 

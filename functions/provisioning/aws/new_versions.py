@@ -6,6 +6,7 @@ a way back by hand would give most of the traffic to the version that was left.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,9 @@ ALIAS = "live"
 LONGEST_PROBE_SECONDS = 60
 ATTEMPTS = 3
 """A probe may be repeated, and a function that is busy refuses one."""
+
+PAUSES_SECONDS = (5.0, 10.0, 15.0)
+"""While IAM does not know yet that a function which the deployment has added may be invoked."""
 
 
 def examine(event: Mapping[str, Any]) -> str:
@@ -75,13 +79,24 @@ def _broken(functions: Sequence[str]) -> list[str]:
 def _probed(client: Any, arn: str) -> list[str]:
     name = arn.split(":")[6]
     try:
-        answer = client.invoke(FunctionName=arn, Payload=json.dumps(PROBE))
+        answer = _invoke(client, arn)
         document = json.loads(answer["Payload"].read())
     except (BotoCoreError, ClientError, ValueError) as error:
         return [f"{name}: it could not be probed ({type(error).__name__})"]
     if answer.get("FunctionError"):
         return [f"{name}: {document.get('errorType', 'Unknown')}: {document.get('errorMessage', 'no message')}"]
     return [f"{name}: {what}: {why}" for what, why in document["failed"].items()]
+
+
+def _invoke(client: Any, arn: str) -> Any:
+    for pause in PAUSES_SECONDS:
+        try:
+            return client.invoke(FunctionName=arn, Payload=json.dumps(PROBE))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDeniedException":
+                raise
+            time.sleep(pause)
+    return client.invoke(FunctionName=arn, Payload=json.dumps(PROBE))
 
 
 def _is_rolling_back(stack_id: str) -> bool:

@@ -15,6 +15,8 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from provisioning.errors import UnexpectedFailure
+from tests import shipped
+from tests.sam.artefact import LIMIT_MIB
 from upkeep import old_versions
 from upkeep.old_versions import REDRIVABLE, YOUNG, Execution, Version, in_use, remove_old_versions
 
@@ -236,3 +238,8 @@ def test_the_stacks_machines_and_functions_are_found_on_every_page(monkeypatch: 
             asked = {"StackName": "old"} | ({"NextToken": "next"} if number else {})
             stub.add_response("list_stack_resources", {"StackResourceSummaries": summaries, **more}, asked)
         assert old_versions._resources(client) == (["m"], ["f1"])
+
+
+def test_more_than_350_deployments_fit_into_what_lambda_keeps() -> None:
+    """75 GB of code in a region: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    assert 75 * 1024 / (len(shipped.functions()) * LIMIT_MIB) > 350

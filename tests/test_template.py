@@ -21,7 +21,9 @@ EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue", "ReservedConcurrentExecutions"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
     "ReconcileFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
-    "RemoveOldVersionsFunction": {"VpcConfig", "ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
+    "RemoveOldVersionsFunction": {
+        *("VpcConfig", "ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
+    },
     "RecordStoppedExecutionsFunction": {
         *("ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },

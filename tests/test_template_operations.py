@@ -176,7 +176,7 @@ def test_what_happens_asynchronously_has_somewhere_to_go_when_it_fails() -> None
     assert sorted(sender["Fn::GetAtt"][0] for sender in senders) == sorted(shipped.made("AWS::Events::Rule"))
     kept = {name: one for name, one in shipped.made("AWS::Lambda::Function").items() if "DeadLetterConfig" in one}
     # What a schedule repeats is not kept: tests/deployment/test_alarms.py.
-    assert set(kept) == {"DeploymentStepFunction", "RecordStoppedExecutionsFunction"}
+    assert set(kept) == {"DeploymentStepFunction", "RecordStoppedExecutionsFunction", "RemoveOldVersionsFunction"}
     assert all(one["DeadLetterConfig"] == {"TargetArn": queue} for one in kept.values())
 
 

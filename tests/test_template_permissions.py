@@ -11,7 +11,7 @@ from tests import shipped
 from tests.grants import FUNCTIONS, STAGES, Grant, attached, granted, role_of, written
 
 # What each function does with the secrets under the tenants' prefix. A function not listed has no right to them.
-CREATE = {"CreateSecret", "TagResource", "DescribeSecret"}
+CREATE = {"CreateSecret", "TagResource"}
 READ = {"GetSecretValue"}
 DELETE = {"DescribeSecret", "DeleteSecret"}
 TENANT_SECRETS = {

@@ -143,3 +143,18 @@ def test_a_probe_checks_what_its_functions_role_may_read(name: str) -> None:
         needs = needs - {Need.SERVICE_CREDENTIALS} | {Need.TENANT_SECRETS}
     assert {need for need in Need if need in needs} == {need for need, right in GRANTED.items() if right in may}
     assert any(service in needs for service in Service) == (TOKENS in may)
+
+
+def test_what_removes_old_versions_may_remove_versions_and_no_function() -> None:
+    """A version's ARN restricts an action to that version: Lambda's guide, "Fine-tuning the Resources and Conditions
+    sections of policies".
+    """
+    may = {
+        action: sorted(str(next(iter(on.values()))) for who, named, on in granted() if (who, named) == (policy, action))
+        for policy in ("RemoveOldVersionsPolicy",)
+        for action in ("lambda:DeleteFunction", "lambda:ListAliases", "states:DeleteStateMachineVersion")
+    }
+    functions, machines = shipped.functions(), shipped.state_machines().values()
+    assert may["lambda:DeleteFunction"] == sorted(f"${{{name}.Arn}}:*" for name in functions)
+    assert may["lambda:ListAliases"] == sorted(str([name, "Arn"]) for name in functions)
+    assert may["states:DeleteStateMachineVersion"] == sorted(f"${{{name}}}:*" for name in machines)

@@ -60,7 +60,7 @@ def test_no_reservation_at_all_is_possible() -> None:
 
 def test_nothing_is_reserved_for_what_runs_once() -> None:
     once = {name for name in FUNCTIONS if not reserved(name, 5)}
-    assert once == {"MigrateFunction", "DeploymentStepFunction"}
+    assert once == {"MigrateFunction", "DeploymentStepFunction", "RemoveOldVersionsFunction"}
 
 
 def test_the_page_says_what_is_reserved_and_which_quota_that_takes() -> None:

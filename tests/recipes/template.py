@@ -25,6 +25,7 @@ def add_function(tree: Tree, stem: str, handler: str, description: str) -> None:
     text = text.replace(f"!Ref {last}Function.Version]", f"!Ref {last}Function.Version, !Ref {stem}Function.Version]")
     probed = f'!Sub "${{{last}Function.Arn}}:*"'
     text = text.replace(f"{probed}]", f"{probed},\n                  {probed.replace(last, stem)}]")
+    text = text.replace(f"!GetAtt {last}Function.Arn]", f"!GetAtt {last}Function.Arn, !GetAtt {stem}Function.Arn]")
     more = re.sub(r"up to (\d+) times", lambda found: f"up to {int(found[1]) + 1} times", text, count=1)
     tree.write(TEMPLATE, more)
     _watch(tree)
@@ -88,11 +89,9 @@ def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str
 
     last_role = _block(text, "ResumeProjectRole")
     text = text.replace(last_role, f"{last_role}\n{machine}{alike('Version')}{alike('Alias')}{role}")
-    text = text.replace(
-        "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
-    )
-    asked = '!Sub "${ResumeProjectStateMachine}:live"'
-    text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ResumeProject', stem)}]")
+    text = text.replace("!Ref ResumeProjectStateMachine]", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]")
+    for asked in ('!Sub "${ResumeProjectStateMachine}:live"', '!Sub "${ResumeProjectStateMachine}:*"'):
+        text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ResumeProject', stem)}]")
     text = text.replace("!Ref ResumeProjectVersion]", f"!Ref ResumeProjectVersion, !Ref {stem}Version]")
     told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
     text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")

@@ -20,6 +20,7 @@ def add_stage(tree: Tree) -> None:
     tree.replace(machine, f"{following}Suspend tenant access", f"{following}Touch tenant")
     tree.replace(machine, "  Suspend tenant access:\n", f"{state}  Suspend tenant access:\n")
     template.invoke_first(tree, "SuspendProject", "SuspendAccess", "TouchTenant")
+    tree.write_permissions()
 
 
 def add_job_type(tree: Tree) -> None:
@@ -43,6 +44,7 @@ def add_job_type(tree: Tree) -> None:
     tree.replace("tests/job_pairs.py", waits, f"{files.ROW}{waits}")
     tree.write("tests/executions/test_touch_project.py", files.JOB_TEST)
     tree.write("docs/operations.md", tree.read("docs/operations.md") + files.DOCUMENTATION)
+    tree.write_permissions()
 
 
 def _write_stage(tree: Tree, code: str) -> None:

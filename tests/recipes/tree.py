@@ -59,6 +59,10 @@ class Tree(NamedTuple):
         for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
             self._run([sys.executable, "-m", "ruff", *command, *python])
 
+    def write_permissions(self) -> None:
+        """Write the table of docs/permissions.md, as the recipes say."""
+        self._run([sys.executable, "-B", "-m", "tests.permission_table"])
+
     def run(self, program: str, *arguments: object) -> Any:
         """Run a program with this tree's code and return the last line that it printed, which is JSON."""
         return json.loads(self._run([sys.executable, "-c", program, *map(str, arguments)]).splitlines()[-1])

@@ -8,12 +8,12 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer
+from provisioning import postgres
 from provisioning.aws import secrets
-from provisioning.cluster import creators, register, session, shared_roles
+from provisioning.cluster import creators, shared_roles
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.identity import Tenant
 from provisioning.tenant import schema
-from tests.executions.running import eventually
 from tests.provisioning.conftest import secrets_manager
 from tests.provisioning.odd_cluster import ADMIN, server, tenant
 
@@ -112,17 +112,25 @@ def test_an_open_transaction_of_a_tenant_that_changes_one_is_ended(
         send(as_anon, "COMMIT")
 
 
-def test_an_open_transaction_of_a_tenant_that_somebody_works_on_is_left_to_him(
+def test_a_prepared_transaction_of_a_tenant_that_changes_one_is_rolled_back(
     server: PostgresServer, tenant: Tenant, as_anon: Connection
 ) -> None:
     send(as_anon, "ALTER ROLE anon SET work_mem = '1MB'", "BEGIN", "ALTER ROLE anon SET work_mem = '2MB'")
-    with closing(session.connect(tenant.cluster)) as own:
-        register.lock(own, tenant.names)
-        with pytest.raises(psycopg2.errors.LockNotAvailable):
+    send(as_anon, "PREPARE TRANSACTION 'it''s in the way'")
+    assert shared_roles.reset(tenant.cluster) == ["setting work_mem of anon"]
+    assert settings(server) == []
+    with as_anon.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_xacts")
+        assert cursor.fetchone() == (0,)
+
+
+def test_an_open_transaction_of_somebody_else_is_named_and_left_alone(server: PostgresServer, tenant: Tenant) -> None:
+    with closing(server.connect()) as superuser:
+        send(superuser, "ALTER ROLE anon SET work_mem = '1MB'", "BEGIN", "ALTER ROLE anon SET work_mem = '2MB'")
+        with pytest.raises(postgres.Busy, match="keeps the roles that tenants share from being reset"):
             shared_roles.reset(tenant.cluster)
-    send(as_anon, "COMMIT")
-    # The server releases the lock of a closed session a moment later.
-    assert eventually(lambda: shared_roles.reset(tenant.cluster) == [] and settings(server) == [])
+        send(superuser, "COMMIT")
+    assert shared_roles.reset(tenant.cluster) == ["setting work_mem of anon"]
 
 
 def test_a_prepared_transaction_holds_a_reset_up_until_it_is_rolled_back(

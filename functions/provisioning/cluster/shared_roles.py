@@ -17,19 +17,13 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import postgres, queries
-from provisioning.cluster import acting, creators
+from provisioning.cluster import acting, blocking, creators, prepared
 from provisioning.cluster import session as sessions
+from provisioning.cluster.blocking import IN_THE_WAY, LOCK_TIMEOUT, Admin
 from provisioning.control_plane import Cluster
 from provisioning.errors import Misconfigured
 
 QUERIES = queries.load(__file__)
-LOCK_TIMEOUT = sql.SQL("SET LOCAL lock_timeout = '500ms';")
-"""How long a reset waits for a tenant's open transaction."""
-
-IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalError_)
-"""A lock that is held, a deadlock, and a row of a catalog that two change at once."""
-
-ATTEMPTS = 3
 
 
 class _SharedRole(NamedTuple):
@@ -61,16 +55,6 @@ class Setting(NamedTuple):
         ours = any(name.startswith("plpgsql.") for name in self.names)
         loading = sql.SQL("DO LANGUAGE plpgsql 'BEGIN END';" if ours else "")
         return sql.Composed([loading, resetting(self)])
-
-
-class _Changing(NamedTuple):
-    pid: int
-    login: str
-    tenant_id: str
-
-
-class _Lock(NamedTuple):
-    held: bool
 
 
 def prepare(session: Connection, admin_role: str) -> None:
@@ -115,17 +99,18 @@ def resetting(setting: Setting) -> sql.Composed:
 def reset(cluster: Cluster) -> list[str]:
     """Reset the passwords and the settings of the shared roles, and return which settings were reset.
 
-    A tenant's open transaction that has changed one delays this by 500 ms; then its session is ended. What only a
+    A tenant's open or prepared transaction that has changed one delays this by 500 ms; then it is ended. What only a
     superuser may reset stays: settings that a superuser made, and those of an extension that is not loaded here. Raise
-    psycopg2.Error.
+    psycopg2.Error, and Busy if another's transaction holds it up.
     """
     session, before = sessions.on(cluster, find_settings)
+    admin = Admin(cluster, session, (), sql.SQL(""), blocking.is_login_of_a_tenant, prepared.roll_back)
     try:
-        _persist(session, _without_passwords())
+        _persist(admin, _without_passwords())
         for setting in before:
             # A database may have been dropped since.
             with suppress(errors.InvalidCatalogName):
-                _persist(session, setting.reset)
+                _persist(admin, setting.reset)
         left = set(_named(find_settings(session))) if before else set()
     except BaseException:
         # The session may still be acting as a creator.
@@ -167,22 +152,7 @@ def _send(session: Connection, change: sql.Composable) -> None:
     acting.send(session, sql.Composed([LOCK_TIMEOUT, change]))
 
 
-def _persist(session: Connection, change: sql.Composable) -> None:
-    """Send a change, and end the sessions of tenants that are in its way."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return _send(session, change)
-        except IN_THE_WAY:
-            for changing in sessions.fetch(session, _Changing, QUERIES["find_changing"]):
-                _end(session, changing)
-    return _send(session, change)
-
-
-def _end(session: Connection, changing: _Changing) -> None:
-    """End a tenant's session; one of a tenant that somebody works on is left to that work."""
-    (lock,) = sessions.fetch(session, _Lock, sessions.QUERIES["lock_tenant"], tenant_id=changing.tenant_id)
-    if lock.held:
-        ended = postgres.composed(QUERIES["end_sessions_of_changing"], pid=changing.pid)
-        for actor in acting.find(session, [changing.login]).values():
-            acting.send(session, sql.Composed([LOCK_TIMEOUT, acting.within(actor, ended)]))
-        sessions.release(session)
+def _persist(admin: Admin, change: sql.Composable) -> None:
+    """Send a change past the transactions of tenants. Raise Busy if others are in its way."""
+    if not admin.send(sql.Composed([LOCK_TIMEOUT, change])):
+        raise postgres.Busy("an open or prepared transaction keeps the roles that tenants share from being reset")

@@ -46,14 +46,3 @@ JOIN pg_roles ON pg_roles.oid = setrole
 LEFT JOIN pg_database ON pg_database.oid = setdatabase
 WHERE rolname = ANY ({shared_roles})
 ORDER BY rolname, datname NULLS FIRST;
-
--- name: find_changing
--- Sessions of tenants that have changed a role or its settings in a transaction that is still open: it keeps its lock on
--- the catalog until it ends (AlterRole in PostgreSQL's user.c, AlterSetting in pg_db_role_setting.c).
-SELECT DISTINCT pid, usename::text AS login, substring(usename FROM 8 FOR 20) AS tenant_id
-FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE relation IN ('pg_authid'::regclass, 'pg_db_role_setting'::regclass) AND mode = 'RowExclusiveLock'
-    AND usename ~ '^tenant_[a-z]{{20}}_login$';
-
--- name: end_sessions_of_changing
-SELECT pg_terminate_backend({pid}, 5000);

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import psycopg2
 import pytest
+from psycopg2.extensions import encrypt_password
 
 from cli import rotation
 from local.aws_client import make_client
@@ -162,14 +163,14 @@ def test_a_password_that_the_server_refuses_does_not_stay_pending(
     execute(stack, "CREATE ROLE refused LOGIN PASSWORD 'raw'; GRANT CONNECT ON DATABASE template1 TO refused")
     credentials = document(stack, SECRETS[0]) | {"username": "refused", "password": "raw", "dbname": "template1"}
     name = secret(SecretString=json.dumps(credentials))
-    real = rotation.encrypt_password
+    real = encrypt_password
 
     def rename_the_role_first(*given: Any) -> str:
         execute(stack, "ALTER ROLE refused RENAME TO renamed")
         return str(real(*given))
 
     with (
-        patch.object(rotation, "encrypt_password", rename_the_role_first),
+        patch("cli.rotation.encrypt_password", rename_the_role_first),
         pytest.raises(HumanError, match='was not changed: role "refused" does not exist'),
     ):
         rotation.rotate(client, name)

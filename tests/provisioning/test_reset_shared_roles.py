@@ -133,18 +133,6 @@ def test_an_open_transaction_of_somebody_else_is_named_and_left_alone(server: Po
     assert shared_roles.reset(tenant.cluster) == ["setting work_mem of anon"]
 
 
-def test_a_prepared_transaction_holds_a_reset_up_until_it_is_rolled_back(
-    server: PostgresServer, tenant: Tenant, as_anon: Connection
-) -> None:
-    send(as_anon, "ALTER ROLE anon SET work_mem = '1MB'", "BEGIN", "ALTER ROLE anon SET work_mem = '2MB'")
-    send(as_anon, "PREPARE TRANSACTION 'in the way'")
-    with pytest.raises(psycopg2.errors.LockNotAvailable):
-        shared_roles.reset(tenant.cluster)
-    send(as_anon, "ROLLBACK PREPARED 'in the way'")
-    assert shared_roles.reset(tenant.cluster) == ["setting work_mem of anon"]
-    assert settings(server) == []
-
-
 def test_preparing_a_cluster_resets_them(server: PostgresServer, as_anon: Connection) -> None:
     send(as_anon, "ALTER ROLE anon SET statement_timeout = '1ms'", "ALTER ROLE anon PASSWORD 'known'")
     prepare_cluster(server.connect, ADMIN)

@@ -4,7 +4,7 @@
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix every kind of fault at every point of a job: some 3,300 jobs, each with a look at what it left; SAMPLE=400 SEED=7 runs so many of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
-# make isolation POSTGRES=/usr/lib/postgresql/15/bin  the attackers' suite against a server of these programs, of any version since 15
+# make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants do to each other, against a server of these programs, of any version since 15
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
@@ -44,8 +44,9 @@ sam-test: .venv/installed
 	@$(MAKE) --no-print-directory build
 	.venv/bin/pytest -m docker tests/sam
 
+# First what samples the catalogs, while there are few tenants to read about.
 isolation: .venv/installed
-	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_attacks.py tests/isolation/test_traps.py
+	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_catalogs.py tests/isolation
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %) $(SEED:%=--seed %)

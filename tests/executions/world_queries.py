@@ -3,7 +3,8 @@
 DATABASES = """
     SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment, pg_get_userbyid(datdba) AS owner,
            datacl::text[] AS acl, datconnlimit AS connection_limit, datallowconn AS allows_connections,
-           pg_encoding_to_char(encoding) AS encoding, datlocprovider AS provider, datlocale AS locale
+           pg_encoding_to_char(encoding) AS encoding, datlocprovider AS provider,
+           coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale') AS locale
     FROM pg_database WHERE datname LIKE ANY (%(like)s) ORDER BY datname COLLATE "C"
 """
 ROLES = """
@@ -13,7 +14,9 @@ ROLES = """
            ARRAY(SELECT roleid::regrole::text FROM pg_auth_members
                  WHERE member = pg_authid.oid ORDER BY roleid::regrole::text COLLATE "C") AS member_of,
            ARRAY(SELECT member::regrole::text FROM pg_auth_members
-                 WHERE roleid = pg_authid.oid AND (set_option OR inherit_option)
+                 WHERE roleid = pg_authid.oid AND (NOT to_jsonb(pg_auth_members) ? 'set_option'
+                     OR (to_jsonb(pg_auth_members) ->> 'set_option')::boolean
+                     OR (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean)
                  ORDER BY member::regrole::text COLLATE "C") AS used_by
     FROM pg_authid WHERE rolname LIKE ANY (%(like)s) ORDER BY rolname COLLATE "C"
 """

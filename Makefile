@@ -3,15 +3,15 @@
 # make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds
 # make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 3,300 jobs, each with a look at what it left; SAMPLE=400 SEED=7 runs so many of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
-# make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants do to each other, against a server of these programs, of any version since 15
+# make matrix every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
+# make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants can do to each other, on a server of the PostgreSQL in this directory, of any version since 15
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
 # make bench AGAINST=COMMIT  the work tree against a commit: short runs of both in turn, medians and ratios; five minutes if nothing else runs
 # make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
-# make deploy-check  without an account: what AWS's documents say of a first deployment, an upgrade and permissions, on the template as it is deployed
-# make certificates PARTITION=aws-us-gov  what ships trusts RDS in AWS GovCloud (US); aws-cn in AWS China; aws as it ships, newer
+# make deploy-check  compares the template with AWS's documents, without an account: a first deployment, an upgrade, permissions
+# make certificates PARTITION=aws-us-gov  puts the root CAs of RDS in AWS GovCloud (US) into what ships; aws-cn for AWS China; aws for newer ones of the default
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.
 
 .DELETE_ON_ERROR:

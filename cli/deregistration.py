@@ -17,7 +17,7 @@ UNFINISHED = ("pending", "running")
 
 
 def deregister(service: Service, tenant_id: str) -> str:
-    """Remove the service's registration of a tenant that nobody has, and return whether there was one.
+    """Remove the service's registration of an unknown tenant, and return whether there was one.
 
     A tenant_id is never used again, so nothing can register it later. Repeating it changes nothing. Raise HumanError if
     the control plane or one of its clusters has the tenant, if one of them cannot be asked, and if the service keeps

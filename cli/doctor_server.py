@@ -1,4 +1,4 @@
-"""Examine a cluster's server: what all of its tenants together can use up."""
+"""Examine a cluster's server for what its tenants together can use up."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,7 +22,7 @@ HALF_FULL = 50
 """Percent of the queue of notifications at which PostgreSQL itself begins to warn (NOTIFY in its documentation)."""
 
 VISITS_PER_SECOND = 10
-"""Autovacuum begins with at most as many databases in a second (MIN_AUTOVAC_SLEEPTIME in PostgreSQL's autovacuum.c)."""
+"""The most databases with which autovacuum begins in a second (MIN_AUTOVAC_SLEEPTIME in PostgreSQL's autovacuum.c)."""
 
 LATE = 1.5
 """How often autovacuum_freeze_max_age a database may be old, before vacuuming does not keep up or is held up."""
@@ -64,7 +64,7 @@ def find(session: Connection) -> Server:
 
 
 def facts(server: Server) -> Iterator[Fact]:
-    """Yield what one tenant can use up for all, each with what prevents or ends that."""
+    """Yield each finding about what one tenant can use up for all, with its remedy."""
     if not server.limits_temporary_files:
         setting = f"ALTER SYSTEM SET temp_file_limit = '{TEMPORARY_FILES}'; {RELOAD}"
         yield "one statement can fill the disk with temporary files", f"{SERVER}: {setting}"
@@ -91,7 +91,7 @@ def nap_seconds(databases: int) -> int:
 
 
 def facts_of_connections(session: Connection, found: Connections, capacity: int) -> Iterator[Fact]:
-    """Yield what is wrong with a server's connections for this many tenants, each with what mends it."""
+    """Yield each finding about a server's connections for this many tenants, with its remedy."""
     taking = -(-found.ordinary // CONNECTION_LIMIT)
     if capacity > found.ordinary:
         fact = f"{capacity} databases share {found.ordinary} connections, so not every tenant can have one"

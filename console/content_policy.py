@@ -27,7 +27,7 @@ class ContentPolicy:
         self._body = b""
 
     def apply(self, message: Message) -> Iterator[Message]:
-        """Yield what is sent in the place of a message of the application."""
+        """Yield what is sent instead of a message of the application."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message["headers"]))
             headers.update(HEADERS)
@@ -50,7 +50,7 @@ def policy(host: str, page: bytes = b"") -> str:
     """Return the Content-Security-Policy of a page.
 
     NiceGUI evaluates text that the server sends over the WebSocket, and Quasar and Mermaid write styles into the page;
-    so neither can be forbidden. A script in the markup of a name that somebody chose runs in no case: it has no hash.
+    so neither can be forbidden. A script in a name that somebody chose never runs: it has no hash.
     """
     hashes = (f"'sha256-{base64.b64encode(hashlib.sha256(one).digest()).decode()}'" for one in _scripts(page))
     # Not every browser takes 'self' for the WebSocket of the same host.

@@ -17,7 +17,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
 ORIGIN = re.compile(rf"https?://({HOST.pattern})|null")
 NOT_OURS = {b"x-forwarded-prefix"}
-"""Headers that NiceGUI would put in front of addresses in its pages and redirects. No proxy is supported."""
+"""Headers whose values NiceGUI would put in front of addresses in its pages and redirects. No proxy is supported."""
 
 
 def new_token() -> str:
@@ -83,7 +83,7 @@ class Guard:
 
 
 def _digest(token: str) -> str:
-    """Return what a cookie holds in the place of a token, which may have characters that a cookie may not."""
+    """Return a token's form in a cookie; the token itself may have characters that a cookie may not."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -129,12 +129,12 @@ def enter(cluster: Cluster) -> None:
 
 
 def look_for_a_secret() -> None:
-    """Read a tenant's secret that does not exist: what is not allowed is refused all the same."""
+    """Read a tenant's secret that does not exist: a missing permission is refused all the same."""
     secrets.read_if_exists(f"{configuration.required('TENANT_SECRET_PREFIX')}/{new_tenant_id()}")
 
 
 def passes_credentials_on(service: Service) -> bool:
-    """Return whether the service's adapter reads tenants' secrets; of one that does not exist the settings tell."""
+    """Return whether the service's adapter reads tenants' secrets. Another check reports an unknown adapter."""
     try:
         return adapter_for(service).takes_credentials
     except ProvisioningError:

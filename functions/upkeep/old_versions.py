@@ -16,7 +16,7 @@ from provisioning.ledger.runner import Event, LambdaContext, Output
 from provisioning.observability import logger
 
 NEWEST = 10
-"""Versions of a state machine to which its alias can always go back, however old, and of a function, too."""
+"""The newest versions of a state machine, and of a function, that are kept however old they are, for a way back."""
 
 YOUNG = timedelta(days=30)
 """A deployment takes at most 36 hours, the timeout of CloudFormation's handler of an alias."""

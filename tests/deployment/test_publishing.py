@@ -1,4 +1,4 @@
-"""Who may publish to the topic and send to the queue: whoever does, and nobody else."""
+"""Only the services and roles that publish to the topic and send to the queue may do so."""
 
 from tests import shipped
 from tests.grants import FUNCTIONS, granted, role_of

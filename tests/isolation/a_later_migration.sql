@@ -1,2 +1,2 @@
--- One that is still to come.
+-- A migration of a later revision.
 ALTER TABLE tenant.users ADD COLUMN IF NOT EXISTS later text;

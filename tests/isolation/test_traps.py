@@ -1,4 +1,4 @@
-"""Whatever traps a tenant sets in its database, none springs in a session of the platform."""
+"""No trap that a tenant sets in its database springs in a session of the platform."""
 
 import re
 from collections.abc import Iterator

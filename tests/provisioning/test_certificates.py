@@ -1,4 +1,4 @@
-"""The CAs that what ships trusts: which regions of RDS they cover, and how another partition's take their place."""
+"""The CAs that the package trusts: which regions of RDS they cover, and how another partition's replace them."""
 
 import datetime
 import hashlib

@@ -20,10 +20,10 @@ from provisioning.observability import logger
 ALIAS = "live"
 LONGEST_PROBE_SECONDS = 60
 ATTEMPTS = 3
-"""A probe may be repeated, and a function that is busy refuses one."""
+"""A probe may be repeated, and a busy function refuses one."""
 
 PAUSES_SECONDS = (5.0, 10.0, 15.0)
-"""While IAM does not know yet that a function which the deployment has added may be invoked."""
+"""IAM takes a while to allow the invocation of a function that the deployment has added."""
 
 
 def examine(event: Mapping[str, Any]) -> str:

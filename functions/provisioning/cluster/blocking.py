@@ -1,4 +1,4 @@
-"""Send the admin's statements past open transactions: whoever holds a lock in their way is ended.
+"""Send the admin's statements, and end the transactions whose locks block them.
 
 A tenant can lock shared objects, its own and others', by naming them in a transaction that it leaves open. Ending its
 session loses nothing that was committed.
@@ -85,7 +85,7 @@ class Admin(NamedTuple):
             acting.send(self.session, acting.within(actor, ended))
 
     def end_blockers(self, pid: int) -> None:
-        """End, over this session, whoever the session with that pid waits for. Raise psycopg2.Error."""
+        """End, over this session, what blocks the session with that pid. Raise psycopg2.Error."""
         for blocker in sessions.fetch(self.session, _Blocker, QUERIES["find_blockers"], pid=pid):
             if self.may_end(blocker.role):
                 self.end_as(blocker.role, postgres.composed(QUERIES["end_sessions_of_blocker"], pid=blocker.pid))

@@ -36,7 +36,7 @@ def find(session: Connection) -> Connections:
 
 
 def grant(session: Connection, role: str) -> None:
-    """Let a role use the connections that the server keeps, where it can keep some and we may grant that.
+    """Let a role use the server's reserved connections, if the server has them and we may grant that.
 
     Raise psycopg2.Error.
     """
@@ -47,5 +47,5 @@ def grant(session: Connection, role: str) -> None:
         with session.cursor() as cursor:
             cursor.execute(statement)
     except errors.InsufficientPrivilege:
-        # Only a superuser may, and provision doctor names it.
+        # Only a superuser may grant it; provision doctor reports that.
         pass

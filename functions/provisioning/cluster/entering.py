@@ -1,4 +1,4 @@
-"""Let the admin into a tenant's database whose owner has closed it, for one session, and close it as it was."""
+"""Open a tenant's database that its owner has closed, for one session of the admin's, and close it again."""
 
 import re
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class _Lock(NamedTuple):
 
 @contextmanager
 def entered(admin: Admin, database: str) -> Iterator[Connection]:
-    """Yield a session of the admin's in a database, also in a tenant's that lets nobody in or is full.
+    """Yield a session of the admin's in a database, even in a tenant's that refuses connections or is full.
 
     Then the database is opened as its owner, and closed as it was as soon as the session exists. A process that dies in
     between leaves it open to the admin, and without its own limit of connections. Raise psycopg2.OperationalError if

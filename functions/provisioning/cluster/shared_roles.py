@@ -1,12 +1,12 @@
 """The roles that every tenant's login may take: what they may be, and how the admin gets them.
 
-Whatever such a role may do, every tenant of the server may do. A role that was there before and may do more than what
-is granted to it in the tenants' databases is therefore not adopted.
+Whatever such a role may do, every tenant of the server may do. An existing role that may do more than what is
+granted to it in the tenants' databases is therefore refused.
 
 A tenant that has become such a role can change its settings and its password, on the whole server, and PostgreSQL has
 no privilege that prevents that (AlterRoleSet in user.c: "unless you're just trying to change your own settings").
-PostgREST applies these settings to the requests of every tenant. So upkeep resets them. A password is of no use to a
-role that cannot log in, and nobody but a superuser can see whether there is one.
+PostgREST applies these settings to the requests of every tenant. So upkeep resets them. A password is useless to a
+role that cannot log in, and only a superuser can see whether there is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ class Setting(NamedTuple):
     @property
     def reset(self) -> sql.Composable:
         """The statements that reset those that the current user may set."""
-        # Nobody but a superuser may reset a setting of a language that is not loaded.
+        # Only a superuser may reset a setting of a language that is not loaded.
         ours = any(name.startswith("plpgsql.") for name in self.names)
         loading = sql.SQL("DO LANGUAGE plpgsql 'BEGIN END';" if ours else "")
         return sql.Composed([loading, resetting(self)])
@@ -68,7 +68,7 @@ def prepare(session: Connection, admin_role: str) -> None:
         raise Misconfigured(f"every tenant could use what a shared role has: {held}. As a superuser: {statements}")
     for role in creators.SHARED_ROLES:
         _prepare(session, role, admin_role)
-    # What an open transaction holds up is left to upkeep.
+    # Upkeep does what an open transaction blocks here.
     with suppress(*IN_THE_WAY):
         _send(session, _without_passwords())
         for setting in find_settings(session):
@@ -86,7 +86,7 @@ def find_powers(session: Connection, admin_role: str) -> list[Power]:
 
 
 def find_settings(session: Connection) -> list[Setting]:
-    """Return the settings that the shared roles have, and none of which they should have. Raise psycopg2.Error."""
+    """Return the settings of the shared roles, which should have none. Raise psycopg2.Error."""
     return sessions.fetch(session, Setting, QUERIES["find_settings"], shared_roles=list(creators.SHARED_ROLES))
 
 

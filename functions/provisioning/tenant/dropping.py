@@ -1,4 +1,4 @@
-"""Drop a tenant's database and roles, whatever its owner or another tenant has done to hold that up.
+"""Drop a tenant's database and roles, whatever its owner or another tenant has done to prevent it.
 
 Sessions end first, then prepared transactions; then the database is closed, sessions that were let in before end, and
 it is dropped; then the roles. Whoever holds a lock in the way is ended, if it is a tenant's login: its open transaction
@@ -50,9 +50,9 @@ class Dropping(NamedTuple):
         self._send(IMPATIENT, self.admin.becoming, ended)
 
     def close(self, *, database_is_valid: bool) -> None:
-        """Let nobody in any more, and end what is inside, or belongs to the login elsewhere.
+        """Refuse new connections, and end what is in the database or belongs to the login elsewhere.
 
-        Raise RollbackFailed, naming it, if the admin may not end it.
+        Raise RollbackFailed, which names what the admin may not end.
         """
         closed = ["close_login"] if self.names.login_role in self.roles else []
         closed += ["close_database"] if database_is_valid else []
@@ -70,7 +70,7 @@ class Dropping(NamedTuple):
         raise RollbackFailed(f"in the way of the removal: {named}")
 
     def drop_database(self, *, is_valid: bool) -> None:
-        """Drop the database once nothing is in the way, and end whoever was still on the way in."""
+        """Drop the database once nothing blocks it, and end sessions that were still connecting."""
         for remaining in reversed(range(ROUNDS)):
             self.close(database_is_valid=is_valid)
             try:
@@ -82,9 +82,9 @@ class Dropping(NamedTuple):
                 return
 
     def drop_roles(self) -> list[str]:
-        """Drop the roles, and return what holds that up: databases that refer to them.
+        """Drop the roles, and return the databases that still refer to them.
 
-        Then the roles stay, without login, password and memberships.
+        If there are any, the roles stay, without login, password and memberships.
         """
         dropped = self._composed("drop_roles")
         held_up: list[str] = []

@@ -1,9 +1,9 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit, in five minutes: formatting, lint, types, templates, tests
 # make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds
-# make test-3.13 the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
+# make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
-# make matrix every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
+# make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
 # make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants can do to each other, on a server of the PostgreSQL in this directory, of any version since 15
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
@@ -44,7 +44,7 @@ sam-test: .venv/installed
 	@$(MAKE) --no-print-directory build
 	.venv/bin/pytest -m docker tests/sam
 
-# What samples the catalogs runs alone: an older server needs longer for each sample beside the tenants of the others.
+# The catalog tests run separately: an older server takes longer for each sample beside the other tests' tenants.
 isolation: .venv/installed
 	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_catalogs.py
 	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation --ignore tests/isolation/test_catalogs.py

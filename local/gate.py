@@ -1,8 +1,8 @@
 """What every HTTP server of the stack refuses before its application sees it: requests of a web page.
 
-A page of any site can make a browser on this machine send requests to loopback. It cannot leave out the header Origin,
-or Sec-Fetch-Site, of a request that changes something or whose answer it could read; and if its own name leads to
-loopback (DNS rebinding), the header Host has that name.
+A page of any site can make a browser on this machine send requests to loopback. If a request changes
+something, or the page could read its answer, the page cannot leave out the header Origin or Sec-Fetch-Site. If the
+page's own name leads to loopback (DNS rebinding), the header Host has that name.
 """
 
 import re
@@ -24,7 +24,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Gate:
-    """A WSGI application that hands to another one only what no web page has sent."""
+    """A WSGI application that passes on to another one only requests that no web page has sent."""
 
     def __init__(self, application: Application, address: str) -> None:
         self._application = application

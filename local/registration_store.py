@@ -86,7 +86,7 @@ class RegistrationStore:
             return {tenant_id: _registration(*answer) for tenant_id, *answer in rows}
 
     def page(self, service: str, after: str, size: int) -> list[str]:
-        """Return so many tenant_ids of a service, the first after that one, in their order."""
+        """Return at most that many tenant_ids of a service, in order, beginning after the given one."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT tenant_id FROM tenants WHERE service = ? AND tenant_id > ? ORDER BY tenant_id LIMIT ?",

@@ -1,4 +1,4 @@
-"""Signature Version 4 of a request, checked with botocore's own signer: only who has the stack's key is answered."""
+"""Signature Version 4 of a request, checked with botocore's own signer: only the stack's key is accepted."""
 
 import hashlib
 import hmac
@@ -67,7 +67,7 @@ def _signature(
     address = f"http://{headers['host']}{environ['RAW_URI']}"
     request = AWSRequest(environ["REQUEST_METHOD"], address, dict(headers), body)
     request.context["timestamp"] = headers["x-amz-date"]
-    # S3 signs the path as it is sent, every other service what its normalized form is once more escaped.
+    # S3 signs the path as sent; every other service signs its normalized form, escaped once more.
     scheme = S3SigV4Auth if given["service"] == "s3" else SigV4Auth
     signer = scheme(Credentials(key.key_id, key.secret), given["service"], given["region"])
     canonical = signer.canonical_request(request)

@@ -68,8 +68,8 @@ def in_use(
 ) -> set[str]:
     """Return the versions of a state machine that may still be needed; `versions` begins with the newest.
 
-    An execution that was started without a version runs the definition of its time: that of the newest version that was
-    there, or of the next, if a deployment was under way.
+    An execution that was started without a version runs the definition of its time: that of the newest version then, or
+    of the next one if a deployment was in progress.
     """
     kept = {one.arn for number, one in enumerate(versions) if number < NEWEST or now - one.created_at < YOUNG}
     kept |= set(routed)
@@ -180,7 +180,7 @@ def _pages(operation: Any, machine: str, **more: str) -> Iterable[dict[str, Any]
 
 
 def _removed(output: Output, name: str, remove: Callable[[], object]) -> bool:
-    """Remove a version, and return whether it is gone. AWS itself refuses one that an alias leads to."""
+    """Remove a version, and return whether it is gone. AWS refuses to remove one that an alias leads to."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,5 +1,5 @@
-"""What a hostile tenant sends: in attacks/ a file for each row of SECURITY.md's tables of tenants, a line for each
-statement, and after it what PostgreSQL must answer.
+"""What a hostile tenant sends. attacks/ has a file for each row of SECURITY.md's tables of tenants; each line is a
+statement and the answer that PostgreSQL must give.
 
     SET ROLE {victim_login}; -- 42501 (15: 0LP01)
 

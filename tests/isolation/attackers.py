@@ -79,7 +79,7 @@ def version_of(stack: Stack) -> int:
 
 
 class Attacker:
-    """A tenant that sends what attack_lists.py says, over one session as long as it lives."""
+    """A tenant that sends the lines of attack_lists.py, over one session as long as it lives."""
 
     def __init__(self, tenant: Tenant, names: Names) -> None:
         self.tenant = tenant

@@ -1,4 +1,4 @@
-"""Everything that the platform does with a tenant, a line for each: what test_traps.py does to tenants with traps."""
+"""Every operation of the platform on a tenant, one line each; test_traps.py runs them on tenants with traps."""
 
 import os
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Trapped:
         return Tenant(self.stack, self.job, self.job.names, self.document)
 
     def make_schema(self) -> None:
-        """Bring the schema to a version that is still to come, and make an extension that only the admin may make."""
+        """Bring the schema to a later version, and make an extension that only the admin may make."""
         tenant = holding.find(control_plane.connect(), self.job.names.tenant_id)
         assert tenant is not None
         newer = schema._migrations() | {schema.newest_version() + 1: MIGRATION}
@@ -109,4 +109,4 @@ OPERATIONS: dict[str, Callable[[Trapped], object]] = {
     "look for what is left of it": lambda trapped: look_again(trapped.stack, trapped.rolled_back.tenant_id),
     "reconcile its cluster": lambda _: reconcile({}, Context()),
 }
-"""In the order in which they are done."""
+"""In the order in which they run."""

@@ -1,4 +1,4 @@
-"""A tenant that names another's roles keeps them from being dropped no longer than it takes to remove that again."""
+"""A tenant that refers to another's roles delays their removal only until the reference is removed."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -103,7 +103,7 @@ def test_a_policy_for_several_roles_stays_for_the_others(stack: Stack, attacker:
 
 @contextmanager
 def closed(stack: Stack, attacker: Tenant, statements: str) -> Iterator[None]:
-    """The attacker's database, which lets no admin in."""
+    """The attacker's database, which refuses the admin's connections."""
     reopened = (
         "ALTER DATABASE {own} CONNECTION LIMIT 60; ALTER DATABASE {own} RESET ALL;"
         " GRANT CONNECT ON DATABASE {own} TO {admin}; ALTER DATABASE {own} ALLOW_CONNECTIONS true"

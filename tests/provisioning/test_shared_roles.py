@@ -1,4 +1,4 @@
-"""A server whose shared roles may more than a tenant is not made a cluster, on servers before and since 16."""
+"""A server whose shared roles may do more than a tenant is refused as a cluster, before PostgreSQL 16 and since."""
 
 from contextlib import closing
 from typing import Any

@@ -1,8 +1,8 @@
-"""Whether the new versions of a deployment may get traffic: they are probed, and no alias was moved by hand.
+"""Decide whether a deployment's new versions may get traffic: probe them, and check that no alias was moved by hand.
 
 CloudFormation shifts an alias from what the previous template says, whatever the alias says now: UpdateHandler in
-https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions at 3df87f8. So a canary after
-a way back by hand would give most of the traffic to the version that was left.
+https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions at 3df87f8. So after an
+alias was moved back by hand, a canary would give most of the traffic to the version that the alias has left.
 """
 
 import json
@@ -29,8 +29,8 @@ PAUSES_SECONDS = (5.0, 10.0, 15.0)
 def examine(event: Mapping[str, Any]) -> str:
     """Return why the new versions that CloudFormation's event is about must not get traffic, or nothing.
 
-    Only a canary is held back. What is wrong in a first deployment, in a repair that is deployed all at once, and while
-    CloudFormation rolls back, is logged: there the old versions are no better, or have to return.
+    Only a canary is stopped. In a first deployment, in a repair that is deployed all at once, and while CloudFormation
+    rolls back, faults are only logged: there the old versions are no better, or have to return.
     """
     properties = event["ResourceProperties"]
     wrong = [*_moved(event.get("OldResourceProperties", {}).get("Versions", [])), *_broken(properties["Functions"])]

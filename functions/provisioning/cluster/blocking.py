@@ -55,12 +55,12 @@ class Admin(NamedTuple):
     may_end: Callable[[str], bool]
     """Whether a session of this role may be ended if it is in the way."""
     roll_back: "Callable[[Admin, Sequence[Prepared]], None] | None" = None
-    """Rolls prepared transactions back that are in the way."""
+    """Rolls back prepared transactions that are in the way."""
 
     def send(self, message: sql.Composable, over: Connection | None = None) -> bool:
         """Send a message, over another session of the admin's if one is given; return False while a lock blocks it.
 
-        It is sent twice: the blockers that the first time shows are ended while the second waits. The session's
+        It is sent twice: while the second waits, the blockers that stopped the first are ended. The session's
         lock_timeout bounds both. Raise psycopg2.Error.
         """
         session = over or self.session

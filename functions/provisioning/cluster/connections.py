@@ -1,7 +1,7 @@
-"""The connections of a server: how many tenants may take, and how many are kept for the admin.
+"""The connections of a server: how many tenants may take, and how many are reserved for the admin.
 
-A tenant's login has a limit of its own, but a server has fewer connections than the limits of its tenants together. So
-tenants can take all of them, and without any that are kept for the admin no job could go on, roll back or suspend one.
+A tenant's login has a limit of its own, but the limits of all tenants together exceed a server's connections. So
+tenants can take every connection; without some for the admin no job could continue, roll back or suspend a tenant.
 """
 
 from typing import NamedTuple
@@ -22,11 +22,11 @@ class Connections(NamedTuple):
 
     maximum: int
     ordinary: int
-    """Those that any login may take."""
+    """Any login may take these."""
     reserved: int
-    """Those that PostgreSQL keeps for the roles that it lets use them; 0 before PostgreSQL 16."""
+    """PostgreSQL reserves these for members of pg_use_reserved_connections; 0 before PostgreSQL 16."""
     kept: int
-    """Those that the current user may take when tenants have taken all ordinary ones; 0 is none."""
+    """The current user may take these when tenants have taken all ordinary ones."""
 
 
 def find(session: Connection) -> Connections:

@@ -37,9 +37,9 @@ class _Lock(NamedTuple):
 def entered(admin: Admin, database: str) -> Iterator[Connection]:
     """Yield a session of the admin's in a database, even in a tenant's that refuses connections or is full.
 
-    Then the database is opened as its owner, and closed as it was as soon as the session exists. A process that dies in
-    between leaves it open to the admin, and without its own limit of connections. Raise psycopg2.OperationalError if
-    the admin is not let in, or a job of that tenant is at work.
+    Such a database is opened as its owner, and closed again as soon as the session exists. A process that dies in
+    between leaves it open to the admin and without its own connection limit. Raise psycopg2.OperationalError if the
+    admin cannot connect, or a job of that tenant is at work.
     """
     try:
         inside = sessions.connect(admin.cluster, database)

@@ -1,8 +1,8 @@
-"""Remove what other databases have of a tenant's roles: without that, PostgreSQL does not drop them.
+"""Remove references to a tenant's roles from other databases: until then PostgreSQL refuses to drop the roles.
 
 A grant, a policy or a default privilege can name any role of the server, and so can the restore of another tenant's
-dump. `DROP OWNED` revokes it, inside the database that has it. It needs the privileges of the roles and of who granted:
-the roles' creator has the former, and gets the latter for the time of one transaction. No code of a tenant runs in it.
+dump. `DROP OWNED` revokes it, inside the database that has it. It needs the privileges of the roles and of the
+grantors: the roles' creator has the former, and gets the latter for one transaction. No code of a tenant runs in it.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ class _Grantor(NamedTuple):
 
 
 def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str]:
-    """Remove from other tenants' databases what refers to these roles, and return what still does.
+    """Remove from other tenants' databases what refers to these roles, and return the databases that still do.
 
-    Nothing else changes there, and only sessions of tenants that hold a lock in the way are ended. A database that is
-    no tenant's is not entered. Raise psycopg2.Error only if the cluster itself fails.
+    Nothing else changes there, and only sessions of tenants that hold a blocking lock are ended. A database that
+    belongs to no tenant is not entered. Raise psycopg2.Error only if the cluster itself fails.
     """
     for database in find(admin.session, roles):
         if DATABASE_OF_A_TENANT.fullmatch(database) is None:

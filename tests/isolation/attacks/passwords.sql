@@ -1,4 +1,4 @@
--- Each sends its own password: that of no other tenant, role or name
+-- Each attacker sends its own password, which must fit no other tenant, role or name
 \connect user={victim_login} dbname={victim} -- 28P01
 \connect user={ally_login} dbname={ally} -- 28P01
 \connect user={admin} -- 28P01

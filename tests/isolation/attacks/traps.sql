@@ -1,4 +1,4 @@
--- Whatever a trap's function is called by, it says so in the server's log
+-- A trap's function reports every call in the server's log
 CREATE SCHEMA IF NOT EXISTS traps; -- harmless
 GRANT USAGE ON SCHEMA traps TO PUBLIC; -- harmless
 CREATE OR REPLACE FUNCTION traps.spring(trap text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE LOG ''sprung: % by % as % in %'', trap, session_user, current_user, pg_catalog.current_setting(''application_name''); RETURN true; END'; -- harmless
@@ -87,7 +87,7 @@ ALTER DATABASE {own} SET check_function_bodies = off; -- open
 ALTER DATABASE {own} SET transform_null_equals = on; -- open
 ALTER DATABASE {own} SET default_tablespace = 'none'; -- open
 ALTER DATABASE {own} SET session_replication_role = replica; -- 42501
--- What cannot be set at all
+-- Traps that cannot be set
 CREATE EVENT TRIGGER own_trigger ON ddl_command_start EXECUTE FUNCTION traps.triggered(); -- 42501
 CREATE TRIGGER own_trigger AFTER INSERT ON pg_database EXECUTE FUNCTION traps.triggered(); -- 42501
 ALTER FUNCTION pg_catalog.now() SET search_path = tenant; -- 42501

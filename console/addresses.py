@@ -10,8 +10,8 @@ def execution_link(machine: str, name: str) -> str:
     """Return the address of an execution's page, whose parts name_in() reads.
 
     moto, unlike AWS, accepts names such as `../x`, `..` and `#frag`. Percent escapes do not help: servers decode them
-    before they look for a slash, and browsers read `%2e%2e` as `..`. So `~` is written in the place of `%`, which AWS
-    allows in no name. A name that AWS accepts is unchanged if it is ASCII.
+    before they look for a slash, and browsers read `%2e%2e` as `..`. So `~` replaces `%`; AWS
+    allows `~` in no name. A name that AWS accepts is unchanged if it is ASCII.
     """
     return f"/executions/{_part(machine)}/{_part(name)}"
 

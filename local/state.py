@@ -34,7 +34,7 @@ def prepare(state_directory: Path) -> None:
 
 
 def create(path: Path) -> TextIO:
-    """Open an empty file that only its owner can read, in the place of one that may be there."""
+    """Open an empty file that only its owner can read, replacing any existing one."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 

@@ -28,7 +28,7 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
 
     `connect` opens a connection to a database of the server, as the admin itself or as a superuser. Afterwards the
     admin may grant the shared roles, and owns the register and the creators. It may use the connections that the server
-    keeps, if whoever connects may grant that. Only their owner can close the maintenance databases. Raise
+    keeps, if the current user may grant that. Only their owner can close the maintenance databases. Raise
     Misconfigured, before anything is changed, if a shared role has powers, and psycopg2.Error.
     """
     admin = sql.Identifier(admin_role)

@@ -154,7 +154,7 @@ class Adapter(ABC):
         """Return whether the service has a registration of the tenant."""
 
     def tenant_ids(self) -> set[str] | None:
-        """Return the ids of all tenants that the service has, those in the form of a tenant_id, whoever's they are.
+        """Return the ids of all tenants that the service has, those in the form of a tenant_id, of any control plane.
 
         None if its contract has no list. Ids that are added or removed meanwhile may be missing.
         """

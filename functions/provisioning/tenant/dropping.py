@@ -1,8 +1,8 @@
 """Drop a tenant's database and roles, whatever its owner or another tenant has done to prevent it.
 
 Sessions end first, then prepared transactions; then the database is closed, sessions that were let in before end, and
-it is dropped; then the roles. Whoever holds a lock in the way is ended, if it is a tenant's login: its open transaction
-is rolled back, and nothing that was committed is lost.
+it is dropped; then the roles. A tenant's session that holds a blocking lock is ended: its open
+transaction is rolled back, and nothing that was committed is lost.
 """
 
 import time
@@ -22,7 +22,7 @@ from provisioning.tenant import dependencies
 from provisioning.tenant.making import QUERIES, composed
 
 ROUNDS = 5
-"""How often what is in the way is ended, or what refers to the roles is removed, before an attempt gives up."""
+"""How often an attempt ends what blocks it, or removes references to the roles, before it gives up."""
 
 IMPATIENT = sql.SQL("SET lock_timeout = '500ms';")
 PATIENT_AGAIN = sql.SQL("SET lock_timeout = 0;")

@@ -35,8 +35,8 @@ OLD_TRANSACTIONS = (
 )
 
 WANTED = 40
-"""The connections that a server should keep: a deployment with the default MaximumParallelJobs opens at most as many on
-a cluster (template.yaml).
+"""The connections that a server should keep: the stages of a deployment with the default MaximumParallelJobs open at
+most as many on a cluster (template.yaml).
 """
 
 

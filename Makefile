@@ -83,8 +83,10 @@ build: .venv/installed .venv-sam/installed .venv-3.13/installed
 deploy-check: .venv/installed .venv-sam/installed
 	.venv/bin/cfn-lint template.yaml monitoring.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam validate --lint
-	.venv/bin/pytest --no-loadscope-reorder tests/deployment tests/test_template.py tests/test_template_operations.py \
-	  tests/test_template_permissions.py tests/test_template_upgrades.py
+	.venv/bin/pytest --no-loadscope-reorder -m "slow or not slow" tests/deployment tests/test_template*.py \
+	  tests/test_permission_table.py tests/test_old_versions.py tests/provisioning/test_certificates.py \
+	  tests/provisioning/test_probe.py tests/upkeep/test_new_versions.py tests/upkeep/test_deployment_step.py \
+	  tests/executions/test_aws_calls.py tests/executions/test_redriven.py
 
 certificates: .venv/installed
 	@scripts/certificates $(PARTITION)

@@ -22,6 +22,8 @@ def logger() -> Logger:
     logger = Logger(log_record_order=["timestamp", "level", "message"], json_serializer=_without_secrets)
     if revision := configuration.optional("REVISION"):
         logger.append_keys(revision=revision)
+    # Powertools puts Lambda's level before ours, also in its own setLevel, and the template keeps Lambda's at INFO.
+    logging.getLogger(logger.service).setLevel(configuration.optional("POWERTOOLS_LOG_LEVEL", "INFO"))
     return logger
 
 

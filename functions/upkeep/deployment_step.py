@@ -51,22 +51,32 @@ def deployment_step(event: CustomResourceEvent, context: object) -> None:
 
 
 def _migrate(event: CustomResourceEvent) -> str:
-    """Return why the migrations failed, or nothing."""
+    """Return why the migrations failed, or nothing.
+
+    A failure does not stop CloudFormation from undoing a deployment: the old code has nothing to migrate.
+    """
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+
+    from provisioning.aws import new_versions
 
     function = event["ResourceProperties"]["MigrateFunction"]
     # No retry: the first invocation may still be running.
     settings = Config(connect_timeout=5, read_timeout=LONGEST_MIGRATION_SECONDS, retries={"total_max_attempts": 1})
     try:
-        answer = boto3.client("lambda", config=settings).invoke(FunctionName=function, Payload=b"{}")
+        answer = new_versions.invoke(boto3.client("lambda", config=settings), function, {})
         document = json.loads(answer["Payload"].read())
     except (BotoCoreError, ClientError, ValueError) as error:
-        return f"the migrations could not be run ({type(error).__name__})"
-    if answer.get("FunctionError"):
-        return f"{document.get('errorType', 'Unknown')}: {document.get('errorMessage', 'no message')}"
-    return ""
+        reason = f"the migrations could not be run ({type(error).__name__})"
+    else:
+        if not answer.get("FunctionError"):
+            return ""
+        reason = f"{document.get('errorType', 'Unknown')}: {document.get('errorMessage', 'no message')}"
+    if event["RequestType"] == "Update" and new_versions.is_rolling_back(event["StackId"]):
+        logger().warning("the migrations failed while a deployment is undone", reason=reason)
+        return ""
+    return reason
 
 
 def _examine(event: CustomResourceEvent) -> str:

@@ -104,6 +104,12 @@ def test_no_partition_is_written_out() -> None:
         assert re.findall(r"arn:aws[a-z-]*:[a-z]", json.dumps(source)) == []
 
 
+def test_a_principal_with_a_region_has_the_suffix_of_its_partition() -> None:
+    """In AWS China: logs.cn-north-1.amazonaws.com.cn (aws/aws-cdk, packages/@aws-cdk/region-info/lib/default.ts)."""
+    assert re.findall(r"\$\{AWS::Region\}\.amazonaws\.com", json.dumps(RESOURCES)) == []
+    assert "logs.${AWS::Region}.${AWS::URLSuffix}" in json.dumps(RESOURCES)
+
+
 def test_the_rights_to_tenants_secrets_cover_no_other_secret_of_the_stack() -> None:
     """The patterns refuse it. Rules cannot: their functions compare whole values only.
 
@@ -114,10 +120,9 @@ def test_the_rights_to_tenants_secrets_cover_no_other_secret_of_the_stack() -> N
     def allowed(parameter: str, value: str) -> bool:
         return re.search(PARAMETERS[parameter]["AllowedPattern"], value) is not None
 
-    assert [allowed("TenantSecretPrefix", one) for one in ("a/tenants", "a/b/tenants", "provisioner", "tenants")] == [
-        *(True, True),
-        *(False, False),
-    ]
+    tenants = {"a/tenants": True, "a/b/tenants": True, "provisioner": False, "tenants": False}
+    tenants |= {"a/clusters/tenants": False, "clusters/tenants": False}
+    assert {one: allowed("TenantSecretPrefix", one) for one in tenants} == tenants
     clusters = {"a/clusters": True, "a/b/clusters": True, "a/tenants/clusters": False, "tenants/clusters": False}
     assert {one: allowed("ClusterSecretPrefix", one) for one in clusters} == clusters
     for parameter in ("ControlPlaneSecretArn", "ServiceTokensSecretArn", "RealtimeDatabaseSecretArn"):

@@ -37,9 +37,22 @@ def test_an_endpoint_of_the_vpc_gets_a_rule_that_lets_the_functions_in() -> None
 
 
 def test_a_vpc_with_an_endpoint_gets_no_second_one_whose_private_name_would_conflict() -> None:
-    (rule,) = shipped.transformed()["Rules"].values()
+    rule = shipped.transformed()["Rules"]["OneEndpoint"]
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "EndpointSecurityGroupId"}, ""]}]}
     assert [one["Assert"] for one in rule["Assertions"]] == [{"Fn::Equals": [{"Ref": "EndpointClientsCidr"}, ""]}]
+
+
+def test_the_functions_get_no_rule_twice() -> None:
+    """EC2's API reference, AuthorizeSecurityGroupEgress: a rule that exists is InvalidPermission.Duplicate.
+
+    Without an endpoint the functions get a rule for every address on port 443, and another for the services.
+    """
+    rule = shipped.transformed()["Rules"]["NoSecondRuleForEverything"]
+    without = [{"Fn::Equals": [{"Ref": one}, ""]} for one in ("EndpointClientsCidr", "EndpointSecurityGroupId")]
+    assert rule["RuleCondition"] == {"Fn::And": without}
+    assert [one["Assert"] for one in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "ServicesCidr"}, "0.0.0.0/0"]}]}
+    ]
 
 
 def test_the_endpoint_lets_in_whoever_its_private_name_takes_from_the_public_address() -> None:

@@ -62,6 +62,19 @@ def test_a_failed_migration_fails_the_deployment_and_says_why(
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "RuntimeError: 0002_more: relation exists")
 
 
+@pytest.mark.parametrize(
+    ("stack_status", "expected"), [("UPDATE_ROLLBACK_IN_PROGRESS", "SUCCESS"), ("UPDATE_IN_PROGRESS", "FAILED")]
+)
+def test_a_failed_migration_does_not_hold_a_deployment_up_that_is_undone(
+    stack: Stack, api: Waiting, failing: Callable[..., None], stack_status: str, expected: str
+) -> None:
+    api.stack_status = stack_status
+    failing(RuntimeError("the database cannot be reached"))
+    deployment_step(api.event("Update"), None)
+    (answer,) = api.answers
+    assert answer["Status"] == expected
+
+
 def test_a_migration_that_cannot_be_invoked_fails_the_deployment(stack: Stack, cloudformation: Waiting) -> None:
     deployment_step(cloudformation.event("Create", "NoSuchFunction"), None)
     (answer,) = cloudformation.answers

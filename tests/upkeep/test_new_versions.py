@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.stack import Stack
+from provisioning.aws import new_versions
 from provisioning.needs import PROBE
 from tests.executions.running import HANDLERS
 from tests.upkeep.cloudformation import STACK_ID, Waiting, waiting
@@ -133,3 +135,27 @@ def test_the_old_versions_return_whatever_is_wrong_with_them(
     assert status == expected
     assert cloudformation.asked[0]["Action"] == ["DescribeStacks"]
     assert cloudformation.asked[0]["StackName"] == [STACK_ID]
+
+
+@pytest.mark.parametrize("code", sorted(new_versions.NOT_YET))
+def test_a_refusal_that_has_run_nothing_is_repeated(stack: Stack, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr(new_versions, "PAUSES_SECONDS", (0.0, 0.0))
+    refusals = [ClientError({"Error": {"Code": code, "Message": "not yet"}}, "Invoke")] * 2
+
+    def refuse_at_first(**_: object) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    client = stack.client("lambda")
+    client.meta.events.register_first("before-call.lambda.Invoke", refuse_at_first)
+    answer = new_versions.invoke(client, "VerifyProjectFunction", PROBE)
+    assert (refusals, json.loads(answer["Payload"].read())) == ([], {"failed": {}})
+
+
+def test_what_no_time_is_left_to_probe_is_named(
+    cloudformation: Waiting, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_versions, "BEGIN_WITHIN_SECONDS", -1)
+    sent = event(cloudformation, versions, functions=["FinalizeFunction"])
+    reason = "FinalizeFunction: it was not probed, because the others used up the time"
+    assert answer(cloudformation, sent) == ("FAILED", reason)

@@ -23,7 +23,16 @@ ATTEMPTS = 3
 """A probe may be repeated, and a busy function refuses one."""
 
 PAUSES_SECONDS = (5.0, 10.0, 15.0)
-"""IAM takes a while to allow the invocation of a function that the deployment has added."""
+NOT_YET = {"AccessDeniedException", "ResourceConflictException", "TooManyRequestsException"}
+"""IAM takes a while to allow the invocation of a function that the deployment has added, and Lambda to prepare its
+version. A busy function, or an account at its quota, refuses a run. None of these has run anything."""
+
+AT_ONCE = 5
+"""A new account has a quota of 10 concurrent runs, and this function is one of them."""
+
+BEGIN_WITHIN_SECONDS = 100
+"""The last probe to begin may take three attempts of LONGEST_PROBE_SECONDS and all pauses, and Lambda ends this after
+330 seconds."""
 
 
 def examine(event: Mapping[str, Any]) -> str:
@@ -38,7 +47,7 @@ def examine(event: Mapping[str, Any]) -> str:
         return ""
     logger().warning("new versions are not as they should be", wrong=wrong)
     is_canary = event["RequestType"] == "Update" and properties["DeploymentType"] == "CANARY"
-    return "; ".join(wrong) if is_canary and not _is_rolling_back(event["StackId"]) else ""
+    return "; ".join(wrong) if is_canary and not is_rolling_back(event["StackId"]) else ""
 
 
 def _moved(versions: Sequence[str]) -> Iterator[str]:
@@ -69,17 +78,19 @@ def _broken(functions: Sequence[str]) -> list[str]:
         connect_timeout=5,
         read_timeout=LONGEST_PROBE_SECONDS,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-        max_pool_connections=len(functions),
+        max_pool_connections=AT_ONCE,
     )
-    client = boto3.client("lambda", config=settings)
-    with ThreadPoolExecutor(len(functions)) as threads:
-        return [wrong for found in threads.map(lambda arn: _probed(client, arn), functions) for wrong in found]
+    client, until = boto3.client("lambda", config=settings), time.monotonic() + BEGIN_WITHIN_SECONDS
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return [wrong for found in threads.map(lambda arn: _probed(client, arn, until), functions) for wrong in found]
 
 
-def _probed(client: Any, arn: str) -> list[str]:
+def _probed(client: Any, arn: str, until: float) -> list[str]:
     name = arn.split(":")[6]
+    if time.monotonic() > until:
+        return [f"{name}: it was not probed, because the others used up the time"]
     try:
-        answer = _invoke(client, arn)
+        answer = invoke(client, arn, PROBE)
         document = json.loads(answer["Payload"].read())
     except (BotoCoreError, ClientError, ValueError) as error:
         return [f"{name}: it could not be probed ({type(error).__name__})"]
@@ -88,18 +99,23 @@ def _probed(client: Any, arn: str) -> list[str]:
     return [f"{name}: {what}: {why}" for what, why in document["failed"].items()]
 
 
-def _invoke(client: Any, arn: str) -> Any:
+def invoke(client: Any, function: str, event: Mapping[str, Any]) -> Any:
+    """Invoke a function once; a refusal that has run nothing is repeated for 30 seconds.
+
+    Raise botocore's errors.
+    """
     for pause in PAUSES_SECONDS:
         try:
-            return client.invoke(FunctionName=arn, Payload=json.dumps(PROBE))
+            return client.invoke(FunctionName=function, Payload=json.dumps(event))
         except ClientError as error:
-            if error.response["Error"]["Code"] != "AccessDeniedException":
+            if error.response["Error"]["Code"] not in NOT_YET:
                 raise
             time.sleep(pause)
-    return client.invoke(FunctionName=arn, Payload=json.dumps(PROBE))
+    return client.invoke(FunctionName=function, Payload=json.dumps(event))
 
 
-def _is_rolling_back(stack_id: str) -> bool:
+def is_rolling_back(stack_id: str) -> bool:
+    """Return whether CloudFormation is undoing a deployment of the stack; False if it does not say."""
     import boto3
 
     try:

@@ -49,6 +49,8 @@ def use_environment(environment: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment)
+    # boto3's own session keeps the key that it has read first.
+    boto3.setup_default_session()
 
 
 @functools.cache

@@ -29,6 +29,8 @@ def deregister(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str
 
     def send(tenant_id: str, service: str = "auth", *, expect: int = 0) -> str:
         arn = request.getfixturevalue("deployed")
+        # The jobs before have logged.
+        capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             app(["deregister", service, tenant_id, "--state-machine-arn", arn])
         said = capsys.readouterr()

@@ -29,6 +29,7 @@ MEANING = {
     "record": (rf"{WRITES}|set_config", f"{DEFINES}|{TERMINATES}|{LOCKS}"),
     "forget": (r"\bDELETE FROM\b", f"{DEFINES}|{TERMINATES}|INSERT|UPDATE"),
     "lock": (LOCKS, f"{WRITES}|{DEFINES}|{TERMINATES}"),
+    "unlock": (r"pg_advisory_unlock\(", f"{WRITES}|{DEFINES}|{TERMINATES}"),
     "release": ("pg_advisory_unlock_all", f"{WRITES}|{DEFINES}|{TERMINATES}"),
     "end_sessions_of": (TERMINATES, f"{WRITES}|{DEFINES}"),
     "make": (r"\bCREATE\b", f"{TERMINATES}|DROP|DELETE FROM"),

@@ -6,8 +6,8 @@ session loses nothing that was committed.
 
 import re
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import NamedTuple
 
 import psycopg2
@@ -29,6 +29,7 @@ IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.InternalE
 
 PAUSE_SECONDS = 0.05
 LOGIN_OF_A_TENANT = re.compile("tenant_[a-z]{20}_login")
+ROLE_OF_A_TENANT = re.compile("tenant_([a-z]{20})_(?:owner|login)")
 
 
 class Prepared(NamedTuple):
@@ -44,6 +45,10 @@ class _Blocker(NamedTuple):
     role: str
 
 
+class _Lock(NamedTuple):
+    held: bool
+
+
 class Admin(NamedTuple):
     """The admin at work on a tenant whose roles it, or its creator, has joined."""
 
@@ -56,6 +61,32 @@ class Admin(NamedTuple):
     """Whether a session of this role may be ended if it is in the way."""
     roll_back: "Callable[[Admin, Sequence[Prepared]], None] | None" = None
     """Rolls back prepared transactions that are in the way."""
+    holds: frozenset[str] = frozenset()
+    """The other tenants whose locks it holds."""
+
+    @contextmanager
+    def holding(self, roles: Sequence[str]) -> Iterator[tuple["Admin", list[str]]]:
+        """Hold the locks of the other tenants of these roles, and yield the admin that does, and whom it may act as.
+
+        A role's creator joins it to act as it, and leaves it again. A job of that tenant does this with the same
+        membership, and would lose it in between. So a role is omitted while somebody else holds its tenant's lock.
+        Raise psycopg2.Error.
+        """
+        taken, may_be_joined = set[str](), list[str]()
+        for role in roles:
+            of_a_tenant = None if role in self.own_roles else ROLE_OF_A_TENANT.fullmatch(role)
+            if of_a_tenant is not None and of_a_tenant[1] not in self.holds | taken:
+                asked = QUERIES["lock_other_tenant"]
+                (lock,) = sessions.fetch(self.session, _Lock, asked, tenant_id=of_a_tenant[1])
+                if not lock.held:
+                    continue
+                taken.add(of_a_tenant[1])
+            may_be_joined.append(role)
+        try:
+            yield self._replace(holds=self.holds | taken), may_be_joined
+        finally:
+            for tenant_id in taken if not self.session.closed else ():
+                sessions.send(self.session, QUERIES["unlock_other_tenant"], tenant_id=tenant_id)
 
     def send(self, message: sql.Composable, over: Connection | None = None) -> bool:
         """Send a message, over another session of the admin's if one is given; return False while a lock blocks it.
@@ -77,12 +108,21 @@ class Admin(NamedTuple):
             return sent.result()
 
     def end_as(self, role: str, ended: sql.Composable) -> None:
-        """Send what ends sessions of a role, as that role. Raise psycopg2.Error."""
+        """Send what ends sessions of a role, as that role.
+
+        While a job of its tenant is at work, only that job's membership lets its creator end them. Raise
+        psycopg2.Error.
+        """
         if role in self.own_roles:
             acting.send(self.session, sql.Composed([self.becoming, ended, ADMIN_AGAIN]))
             return
-        for actor in acting.find(self.session, [role]).values():
-            acting.send(self.session, acting.within(actor, ended))
+        with self.holding([role]) as (_, may_be_joined):
+            for actor in acting.find(self.session, [role]).values():
+                if may_be_joined:
+                    acting.send(self.session, acting.within(actor, ended))
+                    continue
+                with suppress(errors.InsufficientPrivilege):
+                    acting.send(self.session, sql.Composed([actor.becoming, ended, ADMIN_AGAIN]))
 
     def end_blockers(self, pid: int) -> None:
         """End, over this session, what blocks the session with that pid. Raise psycopg2.Error."""

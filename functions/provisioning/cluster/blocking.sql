@@ -42,3 +42,10 @@ JOIN pg_prepared_xacts AS prepared ON prepared.transaction = itself.transactioni
 JOIN pg_roles ON rolname = owner
 WHERE NOT rolsuper
 ORDER BY gid;
+
+-- name: lock_other_tenant
+-- In addition to the session's other locks. Each time it is taken counts.
+SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
+
+-- name: unlock_other_tenant
+SELECT pg_advisory_unlock(hashtextextended({tenant_id}, 0));

@@ -29,10 +29,6 @@ class _Access(NamedTuple):
     may_connect: bool
 
 
-class _Lock(NamedTuple):
-    held: bool
-
-
 @contextmanager
 def entered(admin: Admin, database: str) -> Iterator[Connection]:
     """Yield a session of the admin's in a database, even in a tenant's that refuses connections or is full.
@@ -51,19 +47,20 @@ def entered(admin: Admin, database: str) -> Iterator[Connection]:
         if found[0].owner in admin.own_roles:
             inside = _connect_to_closed(admin, database, found[0], admin.becoming)
         else:
-            inside = _connect_to_anothers(admin, database, found[0], tenant[1])
+            inside = _connect_to_anothers(admin, database, found[0])
     with closing(inside):
         yield inside
 
 
-def _connect_to_anothers(admin: Admin, database: str, found: _Access, tenant_id: str) -> Connection:
-    (lock,) = sessions.fetch(admin.session, _Lock, QUERIES["lock_other_tenant"], tenant_id=tenant_id)
-    if not lock.held:
-        raise postgres.Busy(f"a job of the tenant of {database} is at work")
-    with acting.joined(admin.session, [found.owner]) as actors:
-        if found.owner not in actors:
-            raise postgres.Busy(f"the admin may not act as the owner of {database}")
-        return _connect_to_closed(admin, database, found, actors[found.owner].becoming)
+def _connect_to_anothers(admin: Admin, database: str, found: _Access) -> Connection:
+    # Only until the database is closed again: a job of its tenant that waits for the lock ends the session that has it.
+    with admin.holding([found.owner]) as (holder, may_be_joined):
+        if not may_be_joined:
+            raise postgres.Busy(f"a job of the tenant of {database} is at work")
+        with acting.joined(admin.session, may_be_joined) as actors:
+            if found.owner not in actors:
+                raise postgres.Busy(f"the admin may not act as the owner of {database}")
+            return _connect_to_closed(holder, database, found, actors[found.owner].becoming)
 
 
 def _connect_to_closed(admin: Admin, database: str, found: _Access, becoming: sql.Composable) -> Connection:

@@ -18,7 +18,3 @@ REVOKE CONNECT ON DATABASE {database} FROM SESSION_USER;
 
 -- name: close_as_before
 ALTER DATABASE {database} ALLOW_CONNECTIONS {allow_connections} CONNECTION LIMIT {connection_limit};
-
--- name: lock_other_tenant
--- In addition to the session's other locks, and released with them.
-SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;

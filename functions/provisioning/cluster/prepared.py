@@ -17,14 +17,14 @@ QUERIES = queries.load(__file__)
 def roll_back(admin: Admin, prepared: Sequence[Prepared]) -> None:
     """Roll prepared transactions back, whichever databases they are in; what cannot be rolled back yet stays.
 
-    Raise psycopg2.Error.
+    So does what a role of another tenant has prepared, while a job of that tenant is at work. Raise psycopg2.Error.
     """
     for database in dict.fromkeys(one.database for one in prepared):
         found = [one for one in prepared if one.database == database]
         others = sorted({one.owner for one in found} - set(admin.own_roles))
-        with acting.joined(admin.session, others) as joined:
+        with admin.holding(others) as (holder, may_be_joined), acting.joined(admin.session, may_be_joined) as joined:
             try:
-                with entered(admin, database) as inside:
+                with entered(holder, database) as inside:
                     roll_back_inside(inside, [one for one in found if one.owner in (*joined, *admin.own_roles)])
             except psycopg2.OperationalError:
                 continue

@@ -3,6 +3,7 @@
 A grant, a policy or a default privilege can name any role of the server, and so can the restore of another tenant's
 dump. `DROP OWNED` revokes it, inside the database that has it. It needs the privileges of the roles and of the
 grantors: the roles' creator has the former, and gets the latter for one transaction. No code of a tenant runs in it.
+A grantor whose tenant has a job at work is not acted as: that job may be acting as it, too.
 """
 
 from collections.abc import Sequence
@@ -62,10 +63,12 @@ def _release_inside(admin: Admin, inside: Connection, database: str, roles: Sequ
     actors = acting.find(inside, grantors)
     for actor in (actors[role] for role in grantors if role in actors):
         try:
-            admin.send(_released(admin, actor, roles, creator), over=inside)
+            with admin.holding([actor.role]) as (holder, may_be_lent):
+                if may_be_lent:
+                    holder.send(_released(admin, actor, roles, creator), over=inside)
         except psycopg2.Error:
             # Nobody here may grant this role, or the tenant has let the roles own what others' objects depend on.
-            if inside.closed:
+            if inside.closed or admin.session.closed:
                 raise
         if database not in find(inside, roles):
             return

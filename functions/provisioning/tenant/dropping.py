@@ -113,7 +113,7 @@ class Dropping(NamedTuple):
     def _send(self, *message: sql.Composable) -> None:
         while not self.admin.send(sql.Composed(message)):
             if time.monotonic() > self.ends_at:
-                raise RollbackFailed("a lock holds up the removal, and its holder is no tenant's login")
+                raise RollbackFailed("a lock holds up the removal: not a tenant's, or of one whose job is at work")
 
     def _composed(self, *names: str) -> sql.Composed:
         existing = sql.SQL(", ").join(map(sql.Identifier, self.roles))

@@ -1,10 +1,12 @@
 """A removal acts as another tenant's roles only while no job of that tenant does: both have one membership for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from unittest.mock import patch
 
 import pytest
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.bootstrap import ADMIN
 from local.stack import Stack
@@ -12,17 +14,20 @@ from provisioning.cluster import acting, creators, register
 from provisioning.cluster.session import REGISTER
 from provisioning.errors import RollbackFailed
 from provisioning.identity import TenantNames
+from provisioning.tenant import dependencies
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.isolation.conftest import Tenant, query
 from tests.isolation.leaving import left_of, naming
 from tests.isolation.test_blocked_removals import logged_in
+from tests.isolation.test_pinned_roles import closed
 from tests.stages.jobs import StagedJob, execute, lambda_environment, open_job
 
 MEMBERS = """
     SELECT roleid::regrole::text, member::regrole::text, grantor::regrole::text
     FROM pg_auth_members WHERE roleid::regrole::text IN (%s, %s) ORDER BY 1, 2, 3
 """
+LOCKED = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 FILL = "UPDATE register.creators SET tenants = tenants + %s WHERE (name = %s) <> %s"
 
 
@@ -85,6 +90,27 @@ def test_a_grant_by_a_tenant_whose_job_is_at_work_holds_up_a_removal_until_then(
             leaving.run(drop_database)
         leaving.run(drop_database)
         assert left_of(stack, leaving) == []
+
+
+def test_the_lock_of_a_closed_database_is_free_while_a_removal_is_inside(
+    stack: Stack, attacker: Tenant, leaving: StagedJob
+) -> None:
+    """A job of that tenant would otherwise end the removal's session."""
+    real, free = dependencies.find, list[bool]()
+
+    def looking(session: Connection, roles: Sequence[str]) -> list[str]:
+        if session.info.dbname == attacker.names.database:
+            ((is_free,),) = execute(stack, REGISTER, LOCKED, attacker.names.tenant_id)
+            free.append(is_free)
+        return real(session, roles)
+
+    with closing(attacker.connect()) as session:
+        query(session, naming("GRANT SELECT ON tenant.users TO {login}", attacker.names, leaving.names))
+        limited = closed(stack, attacker, "ALTER DATABASE {own} CONNECTION LIMIT 0")
+        with limited, patch.object(dependencies, "find", looking):
+            leaving.run(drop_database)
+    assert set(free) == {True}
+    assert left_of(stack, leaving) == []
 
 
 def test_an_open_transaction_is_ended_without_the_membership_of_its_tenants_job(

@@ -34,8 +34,8 @@ def entered(admin: Admin, database: str) -> Iterator[Connection]:
     """Yield a session of the admin's in a database, even in a tenant's that refuses connections or is full.
 
     Such a database is opened as its owner, and closed again as soon as the session exists. A process that dies in
-    between leaves it open to the admin and without its own connection limit. Raise psycopg2.OperationalError if the
-    admin cannot connect, or a job of that tenant is at work.
+    between, or whose session a job of that tenant ends, leaves it open to the admin and without its own connection
+    limit. Raise psycopg2.OperationalError if the admin cannot connect, or a job of that tenant is at work.
     """
     try:
         inside = sessions.connect(admin.cluster, database)

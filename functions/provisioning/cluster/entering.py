@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 import psycopg2
@@ -20,6 +20,12 @@ QUERIES = queries.load(__file__)
 DATABASE_OF_A_TENANT = re.compile("tenant_([a-z]{20})")
 INVALID = -2
 """The connection limit of a database whose removal was interrupted."""
+CLOSINGS = 10
+"""How often a database is closed again while a lock blocks that; each takes a second at most."""
+
+
+class LeftOpen(postgres.Busy):
+    """A tenant's database that was opened for the admin, and that a lock has kept from being closed again."""
 
 
 class _Access(NamedTuple):
@@ -35,7 +41,8 @@ def entered(admin: Admin, database: str) -> Iterator[Connection]:
 
     Such a database is opened as its owner, and closed again as soon as the session exists. A process that dies in
     between, or whose session a job of that tenant ends, leaves it open to the admin and without its own connection
-    limit. Raise psycopg2.OperationalError if the admin cannot connect, or a job of that tenant is at work.
+    limit. Raise LeftOpen if a lock keeps it open, and psycopg2.OperationalError if the admin cannot connect, or a job
+    of that tenant is at work.
     """
     try:
         inside = sessions.connect(admin.cluster, database)
@@ -71,8 +78,14 @@ def _connect_to_closed(admin: Admin, database: str, found: _Access, becoming: sq
     granted = [] if found.may_connect else [QUERIES["grant_connect_to_the_admin"]]
     if not changed(QUERIES["open_to_the_admin"], *granted):
         raise postgres.Busy(f"a lock holds up the admin in {database}")
-    try:
-        return sessions.connect(admin.cluster, database)
-    finally:
-        revoked = [] if found.may_connect else [QUERIES["revoke_connect_from_the_admin"]]
-        changed(QUERIES["close_as_before"], *revoked)
+    with ExitStack() as failing:
+        try:
+            inside = sessions.connect(admin.cluster, database)
+            failing.callback(inside.close)
+        finally:
+            revoked = [] if found.may_connect else [QUERIES["revoke_connect_from_the_admin"]]
+            if not any(changed(QUERIES["close_as_before"], *revoked) for _ in range(CLOSINGS)):
+                before = f"ALLOW_CONNECTIONS {found.allow_connections} CONNECTION LIMIT {found.connection_limit}"
+                raise LeftOpen(f"a lock keeps {database} open; before, it had {before}")
+        failing.pop_all()
+    return inside

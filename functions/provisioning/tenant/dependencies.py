@@ -18,7 +18,7 @@ from provisioning.cluster import acting, creators
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
 from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
-from provisioning.cluster.entering import DATABASE_OF_A_TENANT, entered
+from provisioning.cluster.entering import DATABASE_OF_A_TENANT, LeftOpen, entered
 
 QUERIES = queries.load(__file__)
 OF_THE_SERVER = "the server's own privileges"
@@ -37,7 +37,7 @@ def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str
     """Remove from other tenants' databases what refers to these roles, and return the databases that still do.
 
     Nothing else changes there, and only sessions of tenants that hold a blocking lock are ended. A database that
-    belongs to no tenant is not entered. Raise psycopg2.Error only if the cluster itself fails.
+    belongs to no tenant is not entered. Raise LeftOpen, and psycopg2.Error only if the cluster itself fails.
     """
     for database in find(admin.session, roles):
         if DATABASE_OF_A_TENANT.fullmatch(database) is None:
@@ -45,6 +45,8 @@ def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str
         try:
             with entered(admin, database) as inside:
                 _release_inside(admin, inside, database, roles, creator)
+        except LeftOpen:
+            raise
         except psycopg2.Error:
             if admin.session.closed:
                 raise

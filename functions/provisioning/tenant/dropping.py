@@ -1,7 +1,7 @@
 """Drop a tenant's database and roles, whatever its owner or another tenant has done to prevent it.
 
-Sessions end first, then prepared transactions; then the database is closed, sessions that were let in before end, and
-it is dropped; then the roles. A tenant's session that holds a blocking lock is ended: its open
+Sessions end first; then the database is closed, sessions that were let in before end, prepared transactions are rolled
+back, and it is dropped; then the roles. A tenant's session that holds a blocking lock is ended: its open
 transaction is rolled back, and nothing that was committed is lost.
 """
 

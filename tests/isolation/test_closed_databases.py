@@ -37,7 +37,7 @@ def locked_once_open(stack: Stack, attacker: Tenant, idle: str) -> Iterator[None
                 query(operator, naming("ALTER DATABASE {own} CONNECTION LIMIT 9", attacker.names, attacker.names))
             return connected
 
-        with patch.object(entering.sessions, "connect", connect):
+        with patch.object(sessions, "connect", connect):
             yield
 
 

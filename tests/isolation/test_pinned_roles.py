@@ -12,6 +12,7 @@ from tests.executions.running import execute
 from tests.isolation.attackers import version_of
 from tests.isolation.conftest import Tenant, query
 from tests.isolation.leaving import left_of, naming, privileges
+from tests.isolation.test_blocked_removals import logged_in
 from tests.stages.jobs import StagedJob
 
 PINS = (
@@ -99,6 +100,27 @@ def test_a_policy_for_several_roles_stays_for_the_others(stack: Stack, attacker:
         ]
         query(session, "DROP POLICY shared ON tenant.users")
     assert left_of(stack, leaving) == []
+
+
+def test_what_a_removed_role_has_granted_by_its_grant_option_goes_with_it(
+    stack: Stack, attacker: Tenant, leaving: StagedJob
+) -> None:
+    """PostgreSQL keeps no grant whose grantor has lost the option."""
+    before = privileges(stack, attacker.names)
+    with closing(attacker.connect()) as session:
+        for statement in (
+            "GRANT CONNECT ON DATABASE {own} TO {login}",
+            "GRANT USAGE ON SCHEMA tenant TO {login}",
+            "GRANT SELECT ON tenant.users TO {login} WITH GRANT OPTION",
+        ):
+            query(session, naming(statement, attacker.names, leaving.names))
+    with closing(logged_in(leaving, attacker.names.database)) as guest:
+        query(guest, "GRANT SELECT ON tenant.users TO anon")
+        guest.commit()
+    granted = f"anon=r/{leaving.names.login_role}"
+    assert any(granted in (acl or "") for _, acl in privileges(stack, attacker.names))
+    leaving.run(drop_database)
+    assert privileges(stack, attacker.names) == before
 
 
 @contextmanager

@@ -1,6 +1,13 @@
 -- Who holds up a statement of the admin's. Over another session of the admin's, in the register's database.
 -- Placeholders are {name}: identifiers and literals, composed by psycopg2.sql.
 
+-- name: lock_other_tenant
+-- In addition to the session's other locks. Each time it is taken counts.
+SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
+
+-- name: unlock_other_tenant
+SELECT pg_advisory_unlock(hashtextextended({tenant_id}, 0));
+
 -- name: find_blockers
 -- The sessions that a session waits for, and those that they wait for: autovacuum may be among them, and ends by
 -- itself. A prepared transaction has no session.
@@ -42,10 +49,3 @@ JOIN pg_prepared_xacts AS prepared ON prepared.transaction = itself.transactioni
 JOIN pg_roles ON rolname = owner
 WHERE NOT rolsuper
 ORDER BY gid;
-
--- name: lock_other_tenant
--- In addition to the session's other locks. Each time it is taken counts.
-SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
-
--- name: unlock_other_tenant
-SELECT pg_advisory_unlock(hashtextextended({tenant_id}, 0));

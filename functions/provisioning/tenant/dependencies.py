@@ -1,7 +1,8 @@
 """Remove references to a tenant's roles from other databases: until then PostgreSQL refuses to drop the roles.
 
 A grant, a policy or a default privilege can name any role of the server, and so can the restore of another tenant's
-dump. `DROP OWNED` revokes it, inside the database that has it. It needs the privileges of the roles and of the
+dump. `DROP OWNED` revokes it, inside the database that has it, and with it what a removed role has granted to others by
+its grant option: PostgreSQL keeps no grant whose grantor has lost that. It needs the privileges of the roles and of the
 grantors: the roles' creator has the former, and gets the latter for one transaction. No code of a tenant runs in it.
 A grantor whose tenant has a job at work is not acted as: that job may be acting as it, too.
 """
@@ -36,8 +37,9 @@ class _Grantor(NamedTuple):
 def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str]:
     """Remove from other tenants' databases what refers to these roles, and return the databases that still do.
 
-    Nothing else changes there, and only sessions of tenants that hold a blocking lock are ended. A database that
-    belongs to no tenant is not entered. Raise LeftOpen, and psycopg2.Error only if the cluster itself fails.
+    A policy for no other role goes, and so does what the roles have granted there. Nothing else changes, and only
+    sessions of tenants that hold a blocking lock are ended. A database that belongs to no tenant is not entered. Raise
+    LeftOpen, and psycopg2.Error only if the cluster itself fails.
     """
     for database in find(admin.session, roles):
         if DATABASE_OF_A_TENANT.fullmatch(database) is None:

@@ -1,4 +1,7 @@
-"""What a tenant sets for a role that all tenants share lasts for a minute at most, and harms no job."""
+"""What a tenant sets for a role that all tenants share is reset and reported each minute, and harms no job.
+
+A tenant that repeats it keeps it in force: tests/provisioning/test_reset_shared_roles.py has that.
+"""
 
 import re
 from collections.abc import Iterator

@@ -99,6 +99,25 @@ def test_what_a_superuser_has_set_stays_and_is_not_called_reset(server: Postgres
             send(superuser, "ALTER ROLE anon RESET ALL")
 
 
+def test_what_a_tenant_sets_again_is_reported_too(tenant: Tenant, as_anon: Connection) -> None:
+    send(as_anon, "ALTER ROLE anon SET statement_timeout = '1ms'", "ALTER ROLE anon SET work_mem = '1MB'")
+    find, looks = shared_roles.find_settings, list[Connection]()
+
+    def find_repeated(session: Connection) -> list[shared_roles.Setting]:
+        if looks:
+            send(as_anon, "ALTER ROLE anon SET statement_timeout = '1ms'")
+        looks.append(session)
+        return find(session)
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(shared_roles, "find_settings", find_repeated)
+        assert shared_roles.reset(tenant.cluster) == [
+            "setting statement_timeout of anon, set again",
+            "setting work_mem of anon",
+        ]
+    assert shared_roles.reset(tenant.cluster) == ["setting statement_timeout of anon"]
+
+
 @pytest.mark.parametrize(
     "statement", ["ALTER ROLE anon SET work_mem = '2MB'", "ALTER ROLE anon RESET ALL", "ALTER ROLE anon PASSWORD 'x'"]
 )

@@ -91,21 +91,28 @@ class Admin(NamedTuple):
     def send(self, message: sql.Composable, over: Connection | None = None) -> bool:
         """Send a message, over another session of the admin's if one is given; return False while a lock blocks it.
 
-        It is sent twice: while the second waits, the blockers that stopped the first are ended. The session's
+        Like attempt(). Raise psycopg2.Error.
+        """
+        return self.attempt(lambda session: acting.send(session, message), over)
+
+    def attempt(self, act: Callable[[Connection], object], over: Connection | None = None) -> bool:
+        """Do what sends one message over a session; return False while a lock blocks it.
+
+        It is done twice: while the second waits, the blockers that stopped the first are ended. The session's
         lock_timeout bounds both. Raise psycopg2.Error.
         """
         session = over or self.session
-        if _sent(session, message):
+        if _done(session, act):
             return True
         from concurrent.futures import ThreadPoolExecutor
 
         pid = session.info.backend_pid
         with closing(sessions.connect(self.cluster)) as other, ThreadPoolExecutor(1) as waiting:
-            sent = waiting.submit(_sent, session, message)
-            while not sent.done():
+            done = waiting.submit(_done, session, act)
+            while not done.done():
                 self._replace(session=other).end_blockers(pid)
                 time.sleep(PAUSE_SECONDS)
-            return sent.result()
+            return done.result()
 
     def end_as(self, role: str, ended: sql.Composable) -> None:
         """Send what ends sessions of a role, as that role.
@@ -140,9 +147,9 @@ def is_login_of_a_tenant(role: str) -> bool:
     return LOGIN_OF_A_TENANT.fullmatch(role) is not None
 
 
-def _sent(session: Connection, message: sql.Composable) -> bool:
+def _done(session: Connection, act: Callable[[Connection], object]) -> bool:
     try:
-        acting.send(session, message)
+        act(session)
     except psycopg2.Error as error:
         if not isinstance(error, IN_THE_WAY):
             raise

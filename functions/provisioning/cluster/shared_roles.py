@@ -99,24 +99,26 @@ def resetting(setting: Setting) -> sql.Composed:
 def reset(cluster: Cluster) -> list[str]:
     """Reset the passwords and the settings of the shared roles, and return which settings were reset.
 
-    A tenant's open or prepared transaction that has changed one delays this by 500 ms; then it is ended. What only a
-    superuser may reset stays: settings that a superuser made, and those of an extension that is not loaded here. Raise
-    psycopg2.Error, and Busy if another's transaction holds it up.
+    Those that a tenant has meanwhile set again are called so. A tenant's open or prepared transaction that has changed
+    one delays this by 500 ms; then it is ended. What only a superuser may reset stays and is not returned: settings
+    that a superuser made, and those of an extension that is not loaded here. Raise psycopg2.Error, and Busy if
+    another's transaction holds it up.
     """
     session, before = sessions.on(cluster, find_settings)
     admin = Admin(cluster, session, (), sql.SQL(""), blocking.is_login_of_a_tenant, prepared.roll_back)
     try:
-        _persist(admin, _without_passwords())
+        kept = _persist(admin, _without_passwords())
         for setting in before:
             # A database may have been dropped since.
             with suppress(errors.InvalidCatalogName):
-                _persist(admin, setting.reset)
-        left = set(_named(find_settings(session))) if before else set()
+                kept += _persist(admin, setting.reset)
+        again = set(_named(find_settings(session))) if before else set()
     except BaseException:
         # The session may still be acting as a creator.
         session.close()
         raise
-    return [name for name in _named(before) if name not in left]
+    not_ours = set(_named(kept))
+    return [f"{name}, set again" if name in again else name for name in _named(before) if name not in not_ours]
 
 
 def _prepare(session: Connection, role: str, admin_role: str) -> None:
@@ -152,7 +154,13 @@ def _send(session: Connection, change: sql.Composable) -> None:
     acting.send(session, sql.Composed([LOCK_TIMEOUT, change]))
 
 
-def _persist(admin: Admin, change: sql.Composable) -> None:
-    """Send a change past the transactions of tenants. Raise Busy if others are in its way."""
-    if not admin.send(sql.Composed([LOCK_TIMEOUT, change])):
+def _persist(admin: Admin, change: sql.Composable) -> list[Setting]:
+    """Send a change past the transactions of tenants, and return what it could not reset.
+
+    Raise Busy if others are in its way.
+    """
+    message = sql.Composed([LOCK_TIMEOUT, change, postgres.composed(QUERIES["find_kept"])])
+    kept: list[Setting] = []
+    if not admin.attempt(lambda session: kept.extend(sessions.fetch_composed(session, Setting, message))):
         raise postgres.Busy("an open or prepared transaction keeps the roles that tenants share from being reset")
+    return kept

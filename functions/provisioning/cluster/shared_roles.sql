@@ -46,3 +46,14 @@ JOIN pg_roles ON pg_roles.oid = setrole
 LEFT JOIN pg_database ON pg_database.oid = setdatabase
 WHERE rolname = ANY ({shared_roles})
 ORDER BY rolname, datname NULLS FIRST;
+
+-- name: find_kept
+-- The settings that this transaction's resets have kept, in the form of find_settings. Until the transaction ends
+-- nobody else can change these rows, or insert those that it has deleted.
+SELECT rolname::text AS role, datname::text AS database, ARRAY(
+           SELECT split_part(setting, '=', 1) FROM unnest(setconfig) AS setting ORDER BY setting
+       ) AS names
+FROM pg_db_role_setting
+JOIN pg_roles ON pg_roles.oid = setrole
+LEFT JOIN pg_database ON pg_database.oid = setdatabase
+WHERE pg_db_role_setting.xmin = pg_current_xact_id()::xid;

@@ -9,10 +9,13 @@ PostgREST applies these settings to the requests of every tenant. So upkeep rese
 role that cannot log in, and only a superuser can see whether there is one.
 """
 
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -24,6 +27,8 @@ from provisioning.control_plane import Cluster
 from provisioning.errors import Misconfigured
 
 QUERIES = queries.load(__file__)
+AT_MOST_SECONDS = 5
+"""How long a reset tries again what transactions of tenants hold up."""
 
 
 class _SharedRole(NamedTuple):
@@ -69,10 +74,9 @@ def prepare(session: Connection, admin_role: str) -> None:
     for role in creators.SHARED_ROLES:
         _prepare(session, role, admin_role)
     # Upkeep does what an open transaction blocks here.
-    with suppress(*IN_THE_WAY):
-        _send(session, _without_passwords())
-        for setting in find_settings(session):
-            _send(session, setting.reset)
+    with suppress(*IN_THE_WAY, errors.InvalidCatalogName):
+        for change in _changes(find_settings(session)):
+            _send(session, change)
 
 
 def find_powers(session: Connection, admin_role: str) -> list[Power]:
@@ -100,18 +104,14 @@ def reset(cluster: Cluster) -> list[str]:
     """Reset the passwords and the settings of the shared roles, and return which settings were reset.
 
     Those that a tenant has meanwhile set again are called so. A tenant's open or prepared transaction that has changed
-    one delays this by 500 ms; then it is ended. What only a superuser may reset stays and is not returned: settings
-    that a superuser made, and those of an extension that is not loaded here. Raise psycopg2.Error, and Busy if
-    another's transaction holds it up.
+    one delays this by 500 ms; then it is ended. What is held up is tried again for AT_MOST_SECONDS, and holds up
+    nothing else. What only a superuser may reset stays and is not returned: settings that a superuser made, and those
+    of an extension that is not loaded here. Raise psycopg2.Error, and Busy if something is still held up.
     """
     session, before = sessions.on(cluster, find_settings)
     admin = Admin(cluster, session, (), sql.SQL(""), blocking.is_login_of_a_tenant, prepared.roll_back)
     try:
-        kept = _persist(admin, _without_passwords())
-        for setting in before:
-            # A database may have been dropped since.
-            with suppress(errors.InvalidCatalogName):
-                kept += _persist(admin, setting.reset)
+        kept = _persist(admin, _changes(before))
         again = set(_named(find_settings(session))) if before else set()
     except BaseException:
         # The session may still be acting as a creator.
@@ -145,22 +145,49 @@ def _named(settings: Sequence[Setting]) -> Iterator[str]:
         yield from (f"setting {name} of {one.role}{within}" for name in one.names)
 
 
-def _without_passwords() -> sql.Composed:
+def _changes(settings: Sequence[Setting]) -> list[sql.Composable]:
+    """Return what is reset, each of which a tenant can hold up by itself; the useless passwords come last."""
+    # Each time, because only a superuser can see whether there is a password: 983 bytes of WAL and 0.1 ms.
     cleared = sql.SQL("ALTER ROLE {} PASSWORD NULL;")
-    return sql.Composed([cleared.format(sql.Identifier(role)) for role in creators.SHARED_ROLES])
+    passwords = [cleared.format(sql.Identifier(role)) for role in creators.SHARED_ROLES]
+    return [*(one.reset for one in settings), *passwords]
 
 
 def _send(session: Connection, change: sql.Composable) -> None:
     acting.send(session, sql.Composed([LOCK_TIMEOUT, change]))
 
 
-def _persist(admin: Admin, change: sql.Composable) -> list[Setting]:
-    """Send a change past the transactions of tenants, and return what it could not reset.
+def _persist(admin: Admin, changes: Sequence[sql.Composable]) -> list[Setting]:
+    """Send each change past the transactions of tenants, and return what they could not reset.
 
-    Raise Busy if others are in its way.
+    Raise at the end the first error other than Busy, or Busy if something is in the way until then.
     """
-    message = sql.Composed([LOCK_TIMEOUT, change, postgres.composed(QUERIES["find_kept"])])
-    kept: list[Setting] = []
-    if not admin.attempt(lambda session: kept.extend(sessions.fetch_composed(session, Setting, message))):
-        raise postgres.Busy("an open or prepared transaction keeps the roles that tenants share from being reset")
+    ends_at = time.monotonic() + AT_MOST_SECONDS
+    waiting, kept, failures = deque(changes), list[Setting](), list[psycopg2.Error]()
+    while waiting and time.monotonic() < ends_at:
+        change = waiting.popleft()
+        try:
+            if not _is_sent(admin, change, kept):
+                waiting.append(change)
+        except errors.InvalidCatalogName:
+            pass  # The database has been dropped since.
+        except psycopg2.Error as error:
+            if admin.session.closed:
+                raise
+            failures.append(error)
+    if waiting:
+        failures.append(
+            postgres.Busy(
+                "an open or prepared transaction, or a tenant that repeats its change,"
+                " keeps the roles that tenants share from being reset"
+            )
+        )
+    if failures:
+        raise failures[0]
     return kept
+
+
+def _is_sent(admin: Admin, change: sql.Composable, kept: list[Setting]) -> bool:
+    """Send a change, and add to `kept` what it could not reset. Return False if something is in its way."""
+    message = sql.Composed([LOCK_TIMEOUT, change, postgres.composed(QUERIES["find_kept"])])
+    return admin.attempt(lambda session: kept.extend(sessions.fetch_composed(session, Setting, message)))

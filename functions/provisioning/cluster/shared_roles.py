@@ -30,6 +30,12 @@ QUERIES = queries.load(__file__)
 AT_MOST_SECONDS = 5
 """How long a reset tries again what transactions of tenants hold up."""
 
+AT_ONCE = 100
+"""Databases' settings that one message resets: a tenant may set some for every database of the server."""
+
+NAMED = 20
+"""Settings that a reset names."""
+
 
 class _SharedRole(NamedTuple):
     is_there: bool
@@ -75,8 +81,8 @@ def prepare(session: Connection, admin_role: str) -> None:
         _prepare(session, role, admin_role)
     # Upkeep does what an open transaction blocks here.
     with suppress(*IN_THE_WAY, errors.InvalidCatalogName):
-        for change in _changes(find_settings(session)):
-            _send(session, change)
+        for together in _changes(find_settings(session)):
+            _send(session, sql.Composed(together))
 
 
 def find_powers(session: Connection, admin_role: str) -> list[Power]:
@@ -103,10 +109,11 @@ def resetting(setting: Setting) -> sql.Composed:
 def reset(cluster: Cluster) -> list[str]:
     """Reset the passwords and the settings of the shared roles, and return which settings were reset.
 
-    Those that a tenant has meanwhile set again are called so. A tenant's open or prepared transaction that has changed
-    one delays this by 500 ms; then it is ended. What is held up is tried again for AT_MOST_SECONDS, and holds up
-    nothing else. What only a superuser may reset stays and is not returned: settings that a superuser made, and those
-    of an extension that is not loaded here. Raise psycopg2.Error, and Busy if something is still held up.
+    Those that a tenant has meanwhile set again come first and are called so; at most NAMED are named. A tenant's open
+    or prepared transaction that has changed one delays this by 500 ms; then it is ended. What is held up is tried again
+    for AT_MOST_SECONDS, and holds up nothing else. What only a superuser may reset stays and is not returned: settings
+    that a superuser made, and those of an extension that is not loaded here. Raise psycopg2.Error, and Busy if
+    something is still held up.
     """
     session, before = sessions.on(cluster, find_settings)
     admin = Admin(cluster, session, (), sql.SQL(""), blocking.is_login_of_a_tenant, prepared.roll_back)
@@ -118,7 +125,10 @@ def reset(cluster: Cluster) -> list[str]:
         session.close()
         raise
     not_ours = set(_named(kept))
-    return [f"{name}, set again" if name in again else name for name in _named(before) if name not in not_ours]
+    names = [name for name in _named(before) if name not in not_ours]
+    names = [*(f"{name}, set again" for name in names if name in again), *(name for name in names if name not in again)]
+    others = [f"and {len(names) - NAMED} others"] if len(names) > NAMED else []
+    return names[:NAMED] + others
 
 
 def _prepare(session: Connection, role: str, admin_role: str) -> None:
@@ -145,36 +155,42 @@ def _named(settings: Sequence[Setting]) -> Iterator[str]:
         yield from (f"setting {name} of {one.role}{within}" for name in one.names)
 
 
-def _changes(settings: Sequence[Setting]) -> list[sql.Composable]:
-    """Return what is reset, each of which a tenant can hold up by itself; the useless passwords come last."""
+def _changes(settings: Sequence[Setting]) -> list[list[sql.Composable]]:
+    """Return what is reset, by message: first the whole server's, each by itself; last the useless passwords."""
+    alone = [one.reset for one in settings if one.database is None]
+    others = [one.reset for one in settings if one.database is not None]
     # Each time, because only a superuser can see whether there is a password: 983 bytes of WAL and 0.1 ms.
     cleared = sql.SQL("ALTER ROLE {} PASSWORD NULL;")
-    passwords = [cleared.format(sql.Identifier(role)) for role in creators.SHARED_ROLES]
-    return [*(one.reset for one in settings), *passwords]
+    passwords: list[sql.Composable] = [cleared.format(sql.Identifier(role)) for role in creators.SHARED_ROLES]
+    batches = [others[at : at + AT_ONCE] for at in range(0, len(others), AT_ONCE)]
+    return [*([one] for one in alone), *batches, *([one] for one in passwords)]
 
 
 def _send(session: Connection, change: sql.Composable) -> None:
     acting.send(session, sql.Composed([LOCK_TIMEOUT, change]))
 
 
-def _persist(admin: Admin, changes: Sequence[sql.Composable]) -> list[Setting]:
-    """Send each change past the transactions of tenants, and return what they could not reset.
+def _persist(admin: Admin, changes: Sequence[list[sql.Composable]]) -> list[Setting]:
+    """Send each message of changes past the transactions of tenants, and return what they could not reset.
 
-    Raise at the end the first error other than Busy, or Busy if something is in the way until then.
+    Of a message that fails each change is then sent by itself. Raise at the end the first error other than Busy, or
+    Busy if something is in the way until then.
     """
     ends_at = time.monotonic() + AT_MOST_SECONDS
     waiting, kept, failures = deque(changes), list[Setting](), list[psycopg2.Error]()
     while waiting and time.monotonic() < ends_at:
-        change = waiting.popleft()
+        together = waiting.popleft()
         try:
-            if not _is_sent(admin, change, kept):
-                waiting.append(change)
-        except errors.InvalidCatalogName:
-            pass  # The database has been dropped since.
+            if _is_sent(admin, together, kept):
+                continue
         except psycopg2.Error as error:
             if admin.session.closed:
                 raise
-            failures.append(error)
+            if len(together) == 1:
+                # A database may have been dropped since.
+                failures += [] if isinstance(error, errors.InvalidCatalogName) else [error]
+                continue
+        waiting.extend([one] for one in together)
     if waiting:
         failures.append(
             postgres.Busy(
@@ -187,7 +203,7 @@ def _persist(admin: Admin, changes: Sequence[sql.Composable]) -> list[Setting]:
     return kept
 
 
-def _is_sent(admin: Admin, change: sql.Composable, kept: list[Setting]) -> bool:
-    """Send a change, and add to `kept` what it could not reset. Return False if something is in its way."""
-    message = sql.Composed([LOCK_TIMEOUT, change, postgres.composed(QUERIES["find_kept"])])
+def _is_sent(admin: Admin, together: list[sql.Composable], kept: list[Setting]) -> bool:
+    """Send a message of changes, and add to `kept` what they could not reset. Return False if it is held up."""
+    message = sql.Composed([LOCK_TIMEOUT, *together, postgres.composed(QUERIES["find_kept"])])
     return admin.attempt(lambda session: kept.extend(sessions.fetch_composed(session, Setting, message)))

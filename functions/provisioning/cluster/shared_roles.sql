@@ -38,6 +38,7 @@ SELECT to_regrole({role}) IS NOT NULL AS is_there,
 
 -- name: find_settings
 -- The names of the settings of each shared role, for the whole server or for one database. The values are tenants' own.
+-- Those of the whole server come first: a tenant may set some for every database.
 SELECT rolname::text AS role, datname::text AS database, ARRAY(
            SELECT split_part(setting, '=', 1) FROM unnest(setconfig) AS setting ORDER BY setting
        ) AS names
@@ -45,7 +46,7 @@ FROM pg_db_role_setting
 JOIN pg_roles ON pg_roles.oid = setrole
 LEFT JOIN pg_database ON pg_database.oid = setdatabase
 WHERE rolname = ANY ({shared_roles})
-ORDER BY rolname, datname NULLS FIRST;
+ORDER BY datname NULLS FIRST, rolname;
 
 -- name: find_kept
 -- The settings that this transaction's resets have kept, in the form of find_settings. Until the transaction ends

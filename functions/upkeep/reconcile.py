@@ -71,6 +71,10 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
 
 
 def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
+    # A hundred tenants may take all the time, and what a tenant sets for the shared roles harms the others until then.
+    for cluster in control.clusters():
+        yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
+        yield _Task(f"shared roles of {cluster.cluster_id}", functools.partial(_reset, cluster))
     for tenant in holding.find_due(control, AT_MOST):
         removed: list[str] = []
         found = removed if tenant.removed_at is not None else ()
@@ -78,9 +82,6 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(tenant.tenant_id, functools.partial(_finish_one, control, tenant, ends_at, removed), failed, found)
     for revealed in key_delivery.find_due(control, AT_MOST):
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
-    for cluster in control.clusters():
-        yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
-        yield _Task(f"shared roles of {cluster.cluster_id}", functools.partial(_reset, cluster))
 
 
 def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> Done:

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+import upkeep.reconcile
 from local.stack import Stack
 from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, UnexpectedFailure
 from provisioning.services.generic import Generic
@@ -16,7 +17,7 @@ from stages.api_keys import generate_api_keys
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
-from tests.stages.jobs import StagedJob, at_once, execute, look_again, open_job, outdate_pool, refill
+from tests.stages.jobs import Died, StagedJob, at_once, execute, look_again, open_job, outdate_pool, refill
 from tests.upkeep.conftest import tenant_of
 from upkeep.reconcile import reconcile
 
@@ -73,6 +74,15 @@ def test_without_time_left_nothing_is_begun(stack: Stack, removed: StagedJob) ->
     )
     assert reconcile({}, NoTimeLeft())["finished"] == []
     assert tenant_of(stack, removed)["state"] == "removing"
+
+
+def test_a_run_that_ends_at_a_tenant_has_reset_the_shared_roles(stack: Stack, removed: StagedJob) -> None:
+    execute(stack, "postgres", "ALTER ROLE anon SET work_mem = '1MB'")
+    with patch.object(upkeep.reconcile, "finish", side_effect=Died), pytest.raises(Died):
+        look_again(stack, removed.tenant_id)
+    settings = execute(stack, "postgres", "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'anon'::regrole")
+    execute(stack, "postgres", "ALTER ROLE anon RESET ALL")
+    assert settings == []
 
 
 @contextmanager

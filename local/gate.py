@@ -5,6 +5,7 @@ something, or the page could read its answer, the page cannot leave out the head
 page's own name leads to loopback (DNS rebinding), the header Host has that name.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -13,12 +14,13 @@ from typing import Any
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
 ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://{HOST.pattern}|null")
 HERE = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
-"""The names under which this machine and Docker's containers on it reach the stack; the address it listens on is added.
+"""The names under which this machine and Docker's containers on it reach the stack; the address it listens on is added,
+unless that means all of them: a page may have 0.0.0.0 for this machine.
 The port is not compared: a container or a proxy of the user's may have another for it.
 """
 
-OF_A_PAGE = {"cross-site", "same-site", "same-origin"}
-"""The values of Sec-Fetch-Site for requests of pages: the stack serves no page, so these are other servers' pages."""
+OF_NO_PAGE = {None, "none"}
+"""The values of Sec-Fetch-Site for requests of no page; the stack serves none, so any page is another server's."""
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,7 +30,7 @@ class Gate:
 
     def __init__(self, application: Application, address: str) -> None:
         self._application = application
-        self._hosts = HERE | {address}
+        self._hosts = HERE if ipaddress.ip_address(address).is_unspecified else HERE | {address}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         refusal = self._refusal(environ)
@@ -50,7 +52,7 @@ class Gate:
             if ORIGIN.fullmatch(origin) is None:
                 return HTTPStatus.BAD_REQUEST, "The header Origin is malformed."
             return HTTPStatus.FORBIDDEN, "No web page may use the laptop stack."
-        if environ.get("HTTP_SEC_FETCH_SITE") in OF_A_PAGE:
+        if environ.get("HTTP_SEC_FETCH_SITE") not in OF_NO_PAGE:
             return HTTPStatus.FORBIDDEN, "No web page may use the laptop stack."
         if host[1].strip("[]").lower() not in self._hosts:
             return HTTPStatus.FORBIDDEN, "The laptop stack is for this machine only."

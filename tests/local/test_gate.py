@@ -75,21 +75,36 @@ def test_a_malformed_origin_is_a_bad_request(port: int, origin: str) -> None:
     assert ask(port, origin=origin).status == 400
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "", "None", "other"])
 def test_a_request_that_a_browser_marks_as_a_pages_is_refused(port: int, site: str) -> None:
     assert ask(port, "GET", sec_fetch_site=site, sec_fetch_mode="no-cors").status == 403
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8083", "localhost:1", "LOCALHOST", "[::1]:8083", "host.docker.internal:1"])
 def test_the_names_of_this_machine_are_let_in(host: str) -> None:
+    assert answered("127.0.0.1", host=host) == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 (all addresses are what this is about)
+def test_the_address_that_means_all_is_not_a_name_of_this_machine(address: str) -> None:
+    assert answered(address, host="0.0.0.0:80") == 403
+
+
+def test_what_no_page_has_sent_is_let_in() -> None:
+    assert answered("127.0.0.1", sec_fetch_site="none") == 200
+
+
+def answered(address: str, **headers: str) -> int:
+    """The status of the answer of a server that listens on an address."""
+
     def answer(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [])
         return []
 
-    server = HttpServer(answer, listen("127.0.0.1", 0), WSGIRequestHandler)
+    server = HttpServer(answer, listen(address, 0), WSGIRequestHandler)
     server.start()
     try:
-        assert ask(server.port, host=host).status == 200
+        return ask(server.port, **headers).status
     finally:
         server.stop()
 

@@ -132,7 +132,7 @@ def test_a_service_that_reads_nothing_ends_by_the_deadline(
 ) -> None:
     scheme, context = ("https", tls) if encrypted else ("http", None)
     with DrippingService(DRIPS["nothing"], context).serving() as port, failing_in_time():
-        ask(f"{scheme}://127.0.0.1:{port}", monkeypatch, body="x" * 20_000_000)
+        ask(f"{scheme}://127.0.0.1:{port}", monkeypatch, body="x" * 8_000_000)
 
 
 def test_a_name_that_is_not_resolved_ends_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

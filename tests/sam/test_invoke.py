@@ -147,7 +147,7 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
     others = {
         *("MigrateFunction", "DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"),
-        "RecordStoppedExecutionsFunction",
+        *("RecordStoppedExecutionsFunction", "RemoveOldVersionsFunction"),
     }
     changing = [function for declared in CHANGING for function in functions_between(declared)]
     assert set(shipped.functions()) == {*others, *FORWARD, *changing, *BACK}

@@ -26,9 +26,14 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that fails, and return its one line."""
+    """Run a command that fails, and return its one line.
+
+    A process has one stack, so another one is started in a process of its own.
+    """
 
     def run(directory: Path, *arguments: str | Path) -> str:
+        if arguments[0] == "up":
+            return one_line(provision(*arguments, "--state-dir", directory, expect=2).stderr)
         with patch.dict(os.environ), pytest.raises(SystemExit) as ended:
             app([*map(str, arguments), "--state-dir", str(directory)])
         assert ended.value.code == 2
@@ -66,19 +71,13 @@ def a_directory_with(name: str, content: str | None) -> Callable[[Path], Path]:
         (a_directory_with("secrets/a.json", "junk"), "a.json is not a secret as the stack writes it"),
         (a_directory_with("registrations.sqlite3", "junk"), "registrations.sqlite3 cannot be used"),
         (a_directory_with("moto.log", None), "moto.log: Is a directory"),
+        (a_directory_with("postgres/data", "x"), "Not a directory"),
     ],
 )
 def test_a_state_directory_that_cannot_be_used_is_named(
     refused: Refused, tmp_path: Path, make: Callable[[Path], Path], named: str
 ) -> None:
     assert named in refused(make(tmp_path / "state"), "up", "--port", "0", "--foreground")
-
-
-def test_a_database_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    """Only after the interpreter's clock, of which a process has one, does the stack start PostgreSQL."""
-    directory = a_directory_with("postgres/data", "x")(tmp_path / "state")
-    said = provision("up", "--port", "0", "--foreground", "--state-dir", directory, expect=2).stderr
-    assert "Not a directory" in one_line(said)
 
 
 @pytest.mark.parametrize("make", [a_file, a_directory_with("stack.log", None), a_directory_with("secrets/a.json", "x")])

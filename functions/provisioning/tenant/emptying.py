@@ -1,12 +1,11 @@
 """End everything that is in a tenant: sessions, logins in progress, and what outlives a session."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 import psycopg2
 from psycopg2 import errors, sql
-from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import postgres, queries
 from provisioning.cluster import acting
@@ -37,10 +36,13 @@ def empty(gate: Gate, let_in: Sequence[str]) -> int:
     acting.send(gate.session, postgres.composed(QUERIES["record_nobody_ended"]))
     ended = gate.composed(QUERIES["end_sessions_of_tenant"], QUERIES["end_sessions_of_entering"])
     login = acting.as_role(gate.tenant.names.login_role)
-    _send_if_allowed(gate.session, sql.Composed([login, ended, ADMIN_AGAIN]))
+    with suppress(errors.InsufficientPrivilege):
+        acting.send(gate.session, sql.Composed([login, ended, ADMIN_AGAIN]))
     strangers = sessions.fetch_composed(gate.session, _Role, gate.composed(QUERIES["find_strangers"]))
-    for actor in acting.find(gate.session, gate.others([*let_in, *(one.role for one in strangers)])).values():
-        _send_if_allowed(gate.session, acting.within(actor, ended))
+    for role in gate.others([*let_in, *(one.role for one in strangers)]):
+        # The next look finds out whether a session is left that nobody here may end.
+        with suppress(errors.InsufficientPrivilege):
+            gate.admin.end_as(role, ended)
     acting.send(gate.session, sql.Composed([ended, gate.composed(QUERIES["drop_idle_slots"])]))
     (entering,) = sessions.fetch(gate.session, _Ended, QUERIES["find_ended"])
     prepared = sessions.fetch_composed(gate.session, Prepared, gate.composed(QUERIES["find_prepared_transactions"]))
@@ -57,18 +59,10 @@ def roll_back(gate: Gate, database: str, prepared: Sequence[Prepared]) -> None:
     if database == gate.tenant.names.database and not gate.send(gate.composed(QUERIES["open_to_the_admin"])):
         return
     others = gate.others(one.owner for one in prepared)
-    with acting.joined(gate.session, others) as joined:
+    with gate.admin.holding(others) as (_, may_be_joined), acting.joined(gate.session, may_be_joined) as joined:
         try:
             inside = sessions.connect(gate.tenant.cluster, dbname=database)
         except psycopg2.OperationalError:
             return
         with closing(inside):
             roll_back_inside(inside, [one for one in prepared if one.owner in (*joined, *gate.own_roles)])
-
-
-def _send_if_allowed(session: Connection, message: sql.Composable) -> None:
-    try:
-        acting.send(session, message)
-    except errors.InsufficientPrivilege:
-        # The next look finds out whether a session of this role is left.
-        return

@@ -60,6 +60,12 @@ class Gate(NamedTuple):
         """The tenant's roles, as which the admin may act for as long as the gate is held."""
         return self.tenant.names.owner_role, self.tenant.names.login_role
 
+    @property
+    def admin(self) -> Admin:
+        """The admin at work on the tenant. It may end whoever is in the way, and is only refused a superuser's."""
+        becoming = self.owner.becoming
+        return Admin(self.tenant.cluster, self.session, self.own_roles, becoming, may_end=lambda _: True)
+
     def is_open(self) -> bool:
         """Return whether the recorded access is in place, which its logins show: they open in one transaction with the
         rest.
@@ -91,10 +97,7 @@ class Gate(NamedTuple):
         Sessions that hold the lock are ended, in any database: no open transaction of a tenant delays a suspension.
         Raise psycopg2.Error.
         """
-        message = sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN])
-        return Admin(
-            self.tenant.cluster, self.session, self.own_roles, self.owner.becoming, may_end=lambda _: True
-        ).send(message)
+        return self.admin.send(sql.Composed([LOCK_TIMEOUT, self.owner.becoming, change, ADMIN_AGAIN]))
 
     def composed(self, *sent: Query, **values: object) -> sql.Composed:
         """Return queries with the tenant's names in them."""

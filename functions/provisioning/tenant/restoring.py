@@ -19,16 +19,21 @@ TRIES = 3
 def restore(gate: Gate) -> None:
     """Restore what is recorded: each grant by its grantor, in the order of the ACL, then limits and logins.
 
-    Raise ResumptionFailed while a lock blocks it, and psycopg2.Error.
+    Raise ResumptionFailed while a lock blocks it, or a job of another tenant that had granted something is at work; and
+    psycopg2.Error.
     """
     before, now = gate.kept.way_in, gate.find_way_in()
-    message: list[sql.Composable] = []
-    if before is not None:
-        message += _restored(gate, before, now)
-    message += _limited(gate, now)
-    message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
-    if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
-        raise ResumptionFailed("a lock blocks opening the tenant")
+    grantors = gate.others(before.grantors) if before is not None else []
+    with gate.admin.holding(grantors) as (_, may_be_joined):
+        if busy := set(grantors) - set(may_be_joined):
+            raise ResumptionFailed(f"a job of the tenant of {min(busy)}, which had granted access, is at work")
+        message: list[sql.Composable] = []
+        if before is not None:
+            message += _restored(gate, before, now)
+        message += _limited(gate, now)
+        message += [gate.composed(QUERIES["open_login"], login=sql.Identifier(name)) for name in gate.kept.logins]
+        if not any(gate.send(sql.Composed(message)) for _ in range(TRIES)):
+            raise ResumptionFailed("a lock blocks opening the tenant")
 
 
 def _restored(gate: Gate, before: WayIn, now: WayIn) -> Iterator[sql.Composable]:

@@ -1,6 +1,7 @@
 """The interface of a service adapter, and the tenant as an adapter sees it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from provisioning import configuration, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import TENANT
 from provisioning.errors import ServiceRegistrationFailed
-from provisioning.services.client import ServiceClient
+from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class Adapter(ABC):
     tenants_path = "/tenants"
     """The path of the service's tenants, below the base URL."""
 
+    unauthorized = 401
+    """The status with which the service rejects a token."""
+
     takes_credentials = True
     """Whether a registration passes on what the tenant's secret holds, which the stage's role may then read."""
 
@@ -181,6 +185,41 @@ class Adapter(ABC):
         Return whether it did: False if its contract offers no way, or it does not know the tenant.
         """
         return False
+
+    def _authorize(self, token: str) -> dict[str, str]:
+        """Return the headers of one request that carry the service's token."""
+        return {"Authorization": f"Bearer {token}"}
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        largest: int = LARGEST_ANSWER_BYTES,
+    ) -> tuple[int, bytes]:
+        """Send a request with the service's token, as ServiceClient.request does."""
+        return self.client.request(
+            method,
+            path,
+            self._authorize,
+            headers=headers,
+            body=body,
+            unauthorized=self.unauthorized,
+            seconds=seconds,
+            largest=largest,
+        )
+
+    def _list(self) -> bytes | None:
+        """Return the answer that lists all tenants at once; None if the service has no list."""
+        status, body = self._send("GET", self.tenants_path, seconds=LIST_SECONDS, largest=LARGEST_LIST_BYTES)
+        if status in NO_LIST:
+            return None
+        if status != 200:
+            raise self.client.refusal(status)
+        return body
 
     def _path(self, tenant_id: str) -> str:
         return f"{self.tenants_path}/{quote(tenant_id, safe='')}"

@@ -113,14 +113,7 @@ class Generic(Adapter):
 
     def _request(self, method: str, tenant_id: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
         key = {"Idempotency-Key": idempotency_key(tenant_id, self.service)} if method != "GET" else None
-        return self._send(method, self._path(tenant_id), key, body)
-
-    def _send(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, bytes]:
-        return self.client.request(
-            method, path, lambda token: {"Authorization": f"Bearer {token}"}, headers=headers, body=body
-        )
+        return self._send(method, self._path(tenant_id), body, headers=key)
 
     def _registration(self, tenant_id: str, content: bytes) -> Registration:
         body = self.client.document(content)

@@ -53,29 +53,26 @@ from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services import answers, json_web_token
 from provisioning.services.adapter import (
     LARGEST_LIST_BYTES,
-    LIST_SECONDS,
     MIGRATION_SECONDS,
-    NO_LIST,
     UNKNOWN,
     Adapter,
     Registration,
     ServiceTenant,
     tls_enforced,
 )
-from provisioning.services.client import LARGEST_ANSWER_BYTES
 
 QUERIES = queries.load(__file__)
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
 POLL_MAXIMUM_RECORD_BYTES = 1024 * 1024
-UNAUTHORIZED = 403
 
 
 class SupabaseRealtime(Adapter):
     """Register tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
 
     tenants_path = "/api/tenants"
+    unauthorized = 403
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:
@@ -96,24 +93,22 @@ class SupabaseRealtime(Adapter):
 
     @override
     def exists(self, tenant_id: str) -> bool:
-        status, _ = self._request("GET", self._path(tenant_id))
+        status, _ = self._send("GET", self._path(tenant_id))
         if status not in (200, 404):
             raise self.client.refusal(status)
         return status == 200
 
     @override
     def tenant_ids(self) -> set[str] | None:
-        status, body = self._request("GET", self.tenants_path, None, LIST_SECONDS, LARGEST_LIST_BYTES)
-        if status in NO_LIST:
+        body = self._list()
+        if body is None:
             return None
-        if status != 200:
-            raise self.client.refusal(status)
         listed = self.client.document(body, LARGEST_LIST_BYTES).get("data")
         return answers.tenant_ids(self.service, listed, "external_id")
 
     @override
     def obstacle(self, tenant_id: str) -> str:
-        status, body = self._request("GET", f"{self._path(tenant_id)}/health")
+        status, body = self._send("GET", f"{self._path(tenant_id)}/health")
         if status == 404:
             return UNKNOWN
         if status != 200:
@@ -136,7 +131,7 @@ class SupabaseRealtime(Adapter):
     def _record_suspended(self, tenant_id: str, *, suspended: bool) -> bool:
         if not self.exists(tenant_id):
             return False
-        status, _ = self._request("PUT", self._path(tenant_id), {"tenant": {"suspend": suspended}})
+        status, _ = self._send("PUT", self._path(tenant_id), {"tenant": {"suspend": suspended}})
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not keep the change")
         if status != 200:
@@ -144,13 +139,13 @@ class SupabaseRealtime(Adapter):
         return True
 
     def _end_sessions(self, tenant_id: str) -> bool:
-        status, _ = self._request("POST", f"{self._path(tenant_id)}/reload")
+        status, _ = self._send("POST", f"{self._path(tenant_id)}/reload")
         if status not in (204, 404):
             raise self.client.refusal(status)
         return status == 204
 
     def _put(self, tenant_id: str, description: Mapping[str, object]) -> int:
-        status, _ = self._request("PUT", self._path(tenant_id), {"tenant": description}, MIGRATION_SECONDS)
+        status, _ = self._send("PUT", self._path(tenant_id), {"tenant": description}, seconds=MIGRATION_SECONDS)
         if status == 401:
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
         if status not in (200, 201):
@@ -158,22 +153,13 @@ class SupabaseRealtime(Adapter):
         return status
 
     def _delete(self, tenant_id: str) -> None:
-        status, _ = self._request("DELETE", self._path(tenant_id))
+        status, _ = self._send("DELETE", self._path(tenant_id))
         if status not in (204, 404):
             raise self.client.refusal(status)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        seconds: float | None = None,
-        largest: int = LARGEST_ANSWER_BYTES,
-    ) -> tuple[int, bytes]:
-        authorize, wrong = json_web_token.bearer, UNAUTHORIZED
-        return self.client.request(
-            method, path, authorize, body=body, unauthorized=wrong, seconds=seconds, largest=largest
-        )
+    @override
+    def _authorize(self, token: str) -> dict[str, str]:
+        return json_web_token.bearer(token)
 
 
 def _own_login() -> Mapping[str, str] | None:

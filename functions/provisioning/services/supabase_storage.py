@@ -34,15 +34,12 @@ from provisioning.cluster import creators
 from provisioning.services import answers
 from provisioning.services.adapter import (
     LARGEST_LIST_BYTES,
-    LIST_SECONDS,
     MIGRATION_SECONDS,
-    NO_LIST,
     UNKNOWN,
     Adapter,
     Registration,
     ServiceTenant,
 )
-from provisioning.services.client import LARGEST_ANSWER_BYTES
 
 QUERIES = queries.load(__file__)
 
@@ -61,7 +58,7 @@ class SupabaseStorage(Adapter):
     @override
     def register(self, tenant: ServiceTenant) -> Registration:
         _prepare_schema(tenant)
-        status, _ = self._request("PUT", self._path(tenant.external_id), _description(tenant), MIGRATION_SECONDS)
+        status, _ = self._send("PUT", self._path(tenant.external_id), _description(tenant), seconds=MIGRATION_SECONDS)
         if status != 204:
             raise self.client.refusal(status)
         registration = self._registered(tenant)
@@ -71,7 +68,7 @@ class SupabaseStorage(Adapter):
     @override
     def deregister(self, tenant_id: str) -> bool:
         existed = self.exists(tenant_id)
-        status, _ = self._request("DELETE", self._path(tenant_id))
+        status, _ = self._send("DELETE", self._path(tenant_id))
         if status not in (204, 404):
             raise self.client.refusal(status)
         return existed
@@ -82,11 +79,9 @@ class SupabaseStorage(Adapter):
 
     @override
     def tenant_ids(self) -> set[str] | None:
-        status, body = self._request("GET", self.tenants_path, None, LIST_SECONDS, LARGEST_LIST_BYTES)
-        if status in NO_LIST:
+        body = self._list()
+        if body is None:
             return None
-        if status != 200:
-            raise self.client.refusal(status)
         return answers.tenant_ids(self.service, self.client.parsed(body, LARGEST_LIST_BYTES), "id")
 
     @override
@@ -102,25 +97,16 @@ class SupabaseStorage(Adapter):
         return "" if is_healthy else "its health check fails, it cannot query the tenant database"
 
     def _asked(self, path: str) -> dict[str, object] | None:
-        status, body = self._request("GET", path)
+        status, body = self._send("GET", path)
         if status == 404:
             return None
         if status != 200:
             raise self.client.refusal(status)
         return self.client.document(body)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        seconds: float | None = None,
-        largest: int = LARGEST_ANSWER_BYTES,
-    ) -> tuple[int, bytes]:
-        def authorize(token: str) -> dict[str, str]:
-            return {"apikey": token}
-
-        return self.client.request(method, path, authorize, body=body, seconds=seconds, largest=largest)
+    @override
+    def _authorize(self, token: str) -> dict[str, str]:
+        return {"apikey": token}
 
 
 def _prepare_schema(tenant: ServiceTenant) -> None:

@@ -44,7 +44,6 @@ POOL_SIZE = 20
 BAN_REASON = "project suspended"
 """What the tenant's clients are told."""
 
-UNAUTHORIZED = 403
 UNUSABLE_CERTIFICATE = b"Invalid 'upstream_"
 BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
@@ -53,10 +52,11 @@ class Supavisor(Adapter):
     """Register tenants with Supavisor. The service's token is its API_JWT_SECRET."""
 
     tenants_path = "/api/tenants"
+    unauthorized = 403
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:
-        status, body = self._request("PUT", tenant.external_id, {"tenant": _description(tenant)})
+        status, body = self._send("PUT", self._path(tenant.external_id), {"tenant": _description(tenant)})
         if status == 400:
             if UNUSABLE_CERTIFICATE in body:
                 raise ServiceRejectedRegistration(f"{self.service} has no CA for the database's certificate")
@@ -67,7 +67,7 @@ class Supavisor(Adapter):
 
     @override
     def deregister(self, tenant_id: str) -> bool:
-        status, _ = self._request("DELETE", tenant_id)
+        status, _ = self._send("DELETE", self._path(tenant_id))
         if status not in (204, 404):
             raise self.client.refusal(status)
         return status == 204
@@ -96,20 +96,20 @@ class Supavisor(Adapter):
         return self._record_ban(tenant_id, {"banned": False})
 
     def _find(self, tenant_id: str) -> bytes | None:
-        status, body = self._request("GET", tenant_id)
+        status, body = self._send("GET", self._path(tenant_id))
         if status not in (200, 404):
             raise self.client.refusal(status)
         return body if status == 200 else None
 
     def _record_ban(self, tenant_id: str, ban: Mapping[str, object]) -> bool:
-        status, _ = self._request("PATCH", tenant_id, ban)
+        status, _ = self._send("PATCH", self._path(tenant_id), ban)
         if status not in (200, 404):
             raise self.client.refusal(status)
         return status == 200
 
-    def _request(self, method: str, tenant_id: str, body: object = None) -> tuple[int, bytes]:
-        path = self._path(tenant_id)
-        return self.client.request(method, path, json_web_token.bearer, body=body, unauthorized=UNAUTHORIZED)
+    @override
+    def _authorize(self, token: str) -> dict[str, str]:
+        return json_web_token.bearer(token)
 
 
 def _description(tenant: ServiceTenant) -> dict[str, object]:

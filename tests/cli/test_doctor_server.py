@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli import doctor, doctor_server
@@ -127,7 +128,7 @@ def test_what_one_tenant_can_use_up_for_all_is_named_with_what_mends_it(
     for one in re.findall(r"(?:ALTER SYSTEM|SELECT) .*?;", remedy):
         execute(stack, one)
     for setting in re.findall(r"ALTER SYSTEM SET (\w+)", remedy):
-        execute(stack, f"ALTER SYSTEM RESET {setting}")
+        execute(stack, sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(setting)))
         execute(stack, "SELECT pg_reload_conf()")
 
 

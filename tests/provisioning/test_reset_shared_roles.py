@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.postgres import PostgresServer
@@ -32,7 +33,12 @@ def as_anon(tenant: Tenant) -> Iterator[Connection]:
         yield opened
 
 
-def send(session: Connection, *statements: str) -> None:
+def naming(statement: str, name: str) -> sql.Composed:
+    """Compose a statement with an identifier in it."""
+    return sql.SQL(statement).format(sql.Identifier(name))
+
+
+def send(session: Connection, *statements: str | sql.Composable) -> None:
     with session.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
@@ -79,7 +85,7 @@ def test_settings_are_reset_and_named_without_their_values(
 
 def test_passwords_are_reset(server: PostgresServer, tenant: Tenant, as_anon: Connection) -> None:
     for role in creators.SHARED_ROLES:
-        send(as_anon, f"SET ROLE {role}", f"ALTER ROLE {role} PASSWORD 'known'")
+        send(as_anon, naming("SET ROLE {}", role), naming("ALTER ROLE {} PASSWORD 'known'", role))
     assert sorted(passwords(server)) == sorted(creators.SHARED_ROLES)
     shared_roles.reset(tenant.cluster)
     assert passwords(server) == []
@@ -231,11 +237,11 @@ def test_of_many_settings_the_first_are_named_and_all_are_reset(
 ) -> None:
     monkeypatch.setattr(shared_roles, "AT_ONCE", 2)
     for database in ("postgres", "template1", "provisioner_register"):
-        send(as_anon, f"ALTER ROLE anon IN DATABASE {database} SET work_mem = '1MB'")
+        send(as_anon, naming("ALTER ROLE anon IN DATABASE {} SET work_mem = '1MB'", database))
     with as_anon.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_settings WHERE context = 'user' AND vartype = 'bool' LIMIT 30")
         names = [name for (name,) in cursor.fetchall()]
-    send(as_anon, *(f"ALTER ROLE anon SET {name} = on" for name in names))
+    send(as_anon, *(naming("ALTER ROLE anon SET {} = on", name) for name in names))
     named = [f"setting {name} of anon" for name in sorted(names)]
     assert shared_roles.reset(tenant.cluster) == [*named[:20], "and 13 others"]
     assert settings(server) == []
@@ -244,4 +250,4 @@ def test_of_many_settings_the_first_are_named_and_all_are_reset(
 def test_one_of_its_own_members_cannot_give_a_shared_role_a_power(as_anon: Connection) -> None:
     for change in ("LOGIN", "BYPASSRLS", "INHERIT", "CONNECTION LIMIT 1", "VALID UNTIL 'infinity'", "RENAME TO b"):
         with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.FeatureNotSupported)):
-            send(as_anon, f"ALTER ROLE anon {change}")
+            send(as_anon, sql.SQL("ALTER ROLE anon {}").format(sql.SQL(change)))

@@ -4,6 +4,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from local.postgres import PostgresServer
 from provisioning.cluster import creators
@@ -16,7 +17,7 @@ __all__ = ["server"]
 pytestmark = pytest.mark.slow
 
 
-def run(server: PostgresServer, *statements: str) -> list[tuple[Any, ...]]:
+def run(server: PostgresServer, *statements: str | sql.Composable) -> list[tuple[Any, ...]]:
     """Run statements as superuser, and return the rows of the last."""
     with closing(server.connect()) as superuser, superuser.cursor() as cursor:
         for statement in statements:
@@ -38,12 +39,14 @@ def test_a_shared_role_with_a_power_is_not_adopted_until_it_is_taken_away(
 
 
 def test_every_power_of_every_shared_role_is_named_at_once(server: PostgresServer) -> None:
-    run(server, *(f"ALTER ROLE {role} BYPASSRLS CREATEDB" for role in creators.SHARED_ROLES))
+    given, taken = (sql.SQL(attributes) for attributes in ("BYPASSRLS CREATEDB", "NOBYPASSRLS NOCREATEDB"))
+    alter = [(sql.SQL("ALTER ROLE {} {}"), sql.Identifier(role)) for role in creators.SHARED_ROLES]
+    run(server, *(statement.format(role, given) for statement, role in alter))
     try:
         with pytest.raises(Misconfigured) as refused:
             prepare_cluster(server.connect, ADMIN)
     finally:
-        run(server, *(f"ALTER ROLE {role} NOBYPASSRLS NOCREATEDB" for role in creators.SHARED_ROLES))
+        run(server, *(statement.format(role, taken) for statement, role in alter))
     said = str(refused.value)
     assert [f"{role} has {power}" in said for role in creators.SHARED_ROLES for power in ("BYPASSRLS", "CREATEDB")] == (
         [True] * 6

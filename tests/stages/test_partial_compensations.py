@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from psycopg2 import sql
 
 from local.stack import Stack
 from provisioning.aws import secrets
@@ -134,12 +135,13 @@ def test_a_dropped_database_is_recorded_although_a_secret_stays(stack: Stack, jo
 def test_a_dropped_database_is_recorded_although_its_roles_stay(stack: Stack, job: StagedJob) -> None:
     """A database that somebody else owns keeps a role from being dropped."""
     names = job.names
-    execute(stack, "postgres", f'CREATE DATABASE "obstacle_{names.tenant_id}" OWNER "{names.owner_role}"')
+    obstacle, owner = sql.Identifier(f"obstacle_{names.tenant_id}"), sql.Identifier(names.owner_role)
+    execute(stack, "postgres", sql.SQL("CREATE DATABASE {} OWNER {}").format(obstacle, owner))
     with pytest.raises(RollbackFailed, match="held up by obstacle_"):
         job.run(drop_database)
     first = [names.database, names.secret, names.api_keys_secret(job.job_id)]
     assert recorded(stack, job) == first
-    execute(stack, "postgres", f'DROP DATABASE "obstacle_{names.tenant_id}"')
+    execute(stack, "postgres", sql.SQL("DROP DATABASE {}").format(obstacle))
     job.run(drop_database)
     assert recorded(stack, job) == [*first, names.login_role, names.owner_role]
 

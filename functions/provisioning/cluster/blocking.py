@@ -135,7 +135,7 @@ class Admin(NamedTuple):
         """End, over this session, what blocks the session with that pid. Raise psycopg2.Error."""
         for blocker in sessions.fetch(self.session, _Blocker, QUERIES["find_blockers"], pid=pid):
             if self.may_end(blocker.role):
-                self.end_as(blocker.role, postgres.composed(QUERIES["end_sessions_of_blocker"], pid=blocker.pid))
+                self.end_as(blocker.role, postgres.composed(QUERIES["end_sessions_of_blocker"], **blocker._asdict()))
         if self.roll_back is not None:
             found = sessions.fetch(self.session, Prepared, QUERIES["find_prepared_blockers"], pid=pid)
             if found:

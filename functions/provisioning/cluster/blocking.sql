@@ -23,7 +23,8 @@ JOIN pg_roles ON pg_roles.oid = usesysid
 WHERE NOT rolsuper AND rolname <> session_user;
 
 -- name: end_sessions_of_blocker
-SELECT pg_terminate_backend({pid});
+-- The process id may belong to another session by now.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {pid} AND usename = {role};
 
 -- name: find_prepared_blockers
 -- Prepared transactions that hold what the session, or one that it waits for, waits for. Each holds its own transaction

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 
 TIMEOUT_SCALE = 1 / 25
 """A Lambda's 50 seconds become 2."""
+RETRY_SCALE = 1 / 600
+"""The 300 seconds before a retry become half a second: on a busy machine an attempt sets the end of its lock later."""
 
 LAST = "FinalizeFunction"
 EFFECTS = {
@@ -74,6 +76,7 @@ def sleeping(stack: Stack, effect: str, *, fails: bool = False) -> Iterator[Slep
     sleeper, boundary, project_id = Sleeper(*EFFECTS[effect], fails), Boundary(), new_project()
     job_id = f"job-{project_id}"
     with (
+        patch.object(stack.clock, "scale", RETRY_SCALE),
         patch.object(stack.clock, "timeout_scale", TIMEOUT_SCALE),
         patch.object(stack.runtime, "_timeout_scale", TIMEOUT_SCALE),
         boundary.installed(stack.runtime, read_template().functions),

@@ -30,7 +30,7 @@ AS_ITSELF = re.compile(r"own[ _]\w+ by tenant_([a-z]{20})_login as tenant_\1_(ow
 """What a tenant has attached to a table is called where the platform uses the table, over the tenant's own login."""
 PREPARED = "BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'of the trapped'"
 ELSEWHERE = {
-    "cluster/blocking.send": "the register",
+    "cluster/blocking.attempt": "the register",
     "cluster/preparation.prepare_cluster": "postgres and the register",
     "control_plane/connection.kept_or_new": "the control plane",
     "probe.enter": "the register",

@@ -4,6 +4,7 @@
 # make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
+# make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 of each slow file
 # make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants can do to each other, on a server of the PostgreSQL in this directory, of any version since 15
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
@@ -16,7 +17,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-3.13 sam-test isolation matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
+.PHONY: help run test test-slow test-3.13 sam-test test-postgres isolation matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
 
 export SAM_CLI_TELEMETRY := 0
 # A file's fixtures are made in one process, and the files keep their order: what shares a stack comes last.
@@ -43,6 +44,11 @@ sam-test: .venv/installed
 	@docker info >/dev/null 2>&1 || { echo "make sam-test needs Docker, and no Docker answers here." >&2; exit 1; }
 	@$(MAKE) --no-print-directory build
 	.venv/bin/pytest -m docker tests/sam
+
+POSTGRES_TESTS ?= tests/isolation tests/stages tests/executions
+test-postgres: .venv/installed
+	@programs=$$(scripts/postgres $(VERSION)) && POSTGRES=$$programs SAMPLE=$(SAMPLE) SEED=$(SEED) \
+	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS)
 
 # The catalog tests run separately: an older server takes longer for each sample beside the other tests' tenants.
 isolation: .venv/installed
@@ -104,4 +110,4 @@ lock: .venv/installed
 	@scripts/install .venv-sam requirements-sam.lock
 
 clean:
-	rm -rf .venv .venv-3.13 .venv-sam .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .postgres .venv .venv-3.13 .venv-sam .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

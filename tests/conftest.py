@@ -15,6 +15,7 @@ import pytest
 from local.postgres import PostgresServer
 from local.stack import Stack
 from tests.other_server import from_programs
+from tests.sampling import sampled
 
 # How long one example takes says more about the machine's load than about the code.
 hypothesis.settings.register_profile("provisioner", deadline=None)
@@ -31,8 +32,9 @@ NewProject = Callable[..., str]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that need the stack last: moto's backends and the interpreter's clock are one per process, and the
-    tests before it use them for themselves.
+    tests before it use them for themselves. SAMPLE=NUMBER leaves out most slow tests.
     """
+    items[:] = sampled(items)
     sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path in sharing)
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from cli import (
     operator_commands,
     outcome_view,
     progress_view,
+    service_commands,
+    service_options,
 )
 from cli.command_line import (
     DEFAULT_STATE,
@@ -26,10 +29,12 @@ from cli.command_line import (
     stop_on_terminate,
 )
 from cli.terminal import console, typed
-from local import daemon
+from local import daemon, external_services
+from local.external_services import Given
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.stage import Service
 
 SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
 
@@ -44,6 +49,7 @@ project = typer.Typer(no_args_is_help=True, help="Projects to provision.")
 app.add_typer(project, name="project")
 cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers for tenants' databases.")
 app.add_typer(cluster, name="cluster")
+app.add_typer(service_commands.app, name="service")
 
 
 @app.command()
@@ -72,6 +78,7 @@ def demo(
 
 
 @app.command()
+@service_options.with_services
 def up(
     state_dir: StateDirectory = DEFAULT_STATE,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help=PORT_HELP)] = None,
@@ -81,13 +88,15 @@ def up(
         bool, typer.Option("--containers", help="Make it reachable from Docker's containers.")
     ] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
+    services: Mapping[Service, Given],
 ) -> None:
-    """Start the stack in the background, on loopback."""
+    """Start the stack in the background, on loopback. An external service stays in use at the next start."""
     if foreground:
         stop_on_terminate()
-        daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers)
+        daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers, services=services)
     else:
-        daemon.start(state_dir, port, time_scale, containers=containers)
+        external_services.check(state_dir, services)
+        daemon.start(state_dir, port, time_scale, containers=containers, options=service_options.arguments(services))
         outcome_view.print_how_to_start(daemon.connect(state_dir), SAMPLE_EVENT, console())
 
 

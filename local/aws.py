@@ -23,7 +23,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
-from local import access_key, cloudwatch_logs, definition_cache, sdk_integrations, signature
+from local import access_key, cloudwatch_logs, definition_cache, sdk_integrations, service_control, signature
 from local.aws_client import REGION, make_client
 from local.executions import Executions
 from local.http_server import HttpServer, listen
@@ -66,6 +66,8 @@ class LocalAws:
         """Every request has to be signed with it."""
         self._secrets = SecretStore(state / "secrets", fsync=fsync)
         self._log = state / "moto.log"
+        self.on_service: service_control.Apply = lambda _service, _change: None
+        """Does what another process asks to change about a service."""
         self._address = address
         self._requested_port = port
         self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION], on_end)
@@ -193,6 +195,10 @@ class LocalAws:
             # It reads, resets and seeds everything; nothing of the stack uses it.
             start_response("404 Not Found", [("Content-Length", "0")])
             return []
+        if environ["PATH_INFO"].startswith(service_control.PATH):
+            status, answer = service_control.answer(environ, body, self.on_service)
+            start_response(status, [("Content-Length", str(len(answer)))])
+            return [answer]
         return self._answer(environ, start_response, body)
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any], body: bytes) -> Iterable[bytes]:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,9 @@ CONTROL_PLANE_OWNER = "control_plane_owner"
 """Not the name of a schema: PostgreSQL would search that schema first."""
 
 ADMIN = "provisioner_admin"
+TOKENS = "provisioner/service-tokens"
+BUILT_IN = "provisioner/built-in-services"
+"""The tokens that the stack's own services take, whether they are in use or not."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,23 @@ class Secrets:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.service_tokens_arn = ""
 
     def service_tokens(self) -> dict[str, str]:
-        """Return the bearer token of each service."""
-        tokens = self._ensure("provisioner/service-tokens", {name: secrets.token_urlsafe(32) for name in Service})
-        self.service_tokens_arn = tokens.arn
-        return dict(tokens.document)
+        """Return the bearer tokens of the stack's own services."""
+        return dict(self._ensure(BUILT_IN, {name: secrets.token_urlsafe(32) for name in Service}).document)
+
+    def use_service_tokens(self, external: Collection[Service], new: Mapping[Service, str]) -> str:
+        """Keep the token of each external service, or record the new one, and return the ARN of the tokens' secret.
+
+        Every other service has the token of the stack's own.
+        """
+        own = self.service_tokens()
+        recorded = self._ensure(TOKENS, own)
+        kept = {service: new.get(service) or recorded.document[service] for service in external}
+        wanted = dict(recorded.document) | own | kept
+        if wanted != recorded.document:
+            self._client.put_secret_value(SecretId=TOKENS, SecretString=json.dumps(wanted))
+        return recorded.arn
 
     def control_plane(self, host: str, port: int) -> DatabaseSecret:
         """Return the control plane's credentials."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from local import access_key, state
 from local.aws_client import use_environment
 from local.containers import bridge_gateway, write_container_template
 from local.errors import HumanError
+from local.external_services import Given
 from local.postgres import LOOPBACK, PostgresServer
 from local.stack import Stack
+from provisioning.stage import Service
 
 DEFAULT_PORT = 8083
 """The port of AWS's own Step Functions Local."""
@@ -36,8 +39,17 @@ class RunningStack:
     """The file with its access key, in the form of the AWS CLI's own."""
 
 
-def start(state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False) -> None:
+def start(
+    state_directory: Path,
+    port: int | None,
+    time_scale: float,
+    *,
+    containers: bool = False,
+    options: Sequence[str] = (),
+) -> None:
     """Start a stack in the background and return when it is ready. The port defaults to the last one, or 8083.
+
+    `options` are passed on to its process.
 
     Raise HumanError with the reason if it does not start.
     """
@@ -45,7 +57,7 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
         raise HumanError(f"the stack is already running: {connect(state_directory).endpoint_url}")
     state.prepare(state_directory)
     log = state_directory / "stack.log"
-    arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale)]
+    arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale), *options]
     if port is not None:
         arguments += ["--port", str(port)]
     if containers:
@@ -70,7 +82,12 @@ def start(state_directory: Path, port: int | None, time_scale: float, *, contain
 
 
 def run_until_interrupted(
-    state_directory: Path, port: int | None, time_scale: float, *, containers: bool = False
+    state_directory: Path,
+    port: int | None,
+    time_scale: float,
+    *,
+    containers: bool = False,
+    services: Mapping[Service, Given] | None = None,
 ) -> None:
     """Run a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers can reach it.
 
@@ -81,7 +98,7 @@ def run_until_interrupted(
         recorded = state.read(state_directory)
         port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
     try:
-        with Stack(state_directory, time_scale=time_scale, bind=bind, port=port) as stack:
+        with Stack(state_directory, time_scale=time_scale, bind=bind, port=port, services=services) as stack:
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
             while True:
                 # In an account EventBridge does this, on a schedule and whenever an execution has ended.

@@ -32,6 +32,7 @@ class LambdaRuntime:
         self._lock = threading.Lock()
         self._idle: dict[str, list[LambdaEnvironment]] = {name: [] for name in self._functions}
         self._busy: set[LambdaEnvironment] = set()
+        self._outdated: set[LambdaEnvironment] = set()
         self._started = 0
         self._instead: dict[str, Handler] = {}
         self._patch = patch.object(LambdaSimpleBackend, "invoke", self._moto_invoke())
@@ -51,6 +52,15 @@ class LambdaRuntime:
         deadline = time.monotonic() + CLOSE_TIMEOUT_SECONDS
         for environment in environments:
             environment.join(max(0.0, deadline - time.monotonic()))
+
+    def renew(self) -> None:
+        """Have every event from here on handled by a new environment, as after a deployment; those in flight end."""
+        with self._lock:
+            idle = [one for environments in self._idle.values() for one in environments]
+            self._idle = {name: [] for name in self._functions}
+            self._outdated |= self._busy
+        for environment in idle:
+            environment.retire()
 
     def invoke(self, function_name: str, body: str, arn: str = "") -> Invocation:
         """Run one event in an idle environment, or a new one. Raise KeyError for an unknown function."""
@@ -97,8 +107,12 @@ class LambdaRuntime:
     def _give_back(self, environment: LambdaEnvironment) -> None:
         with self._lock:
             self._busy.discard(environment)
-            if environment.usable:
+            is_outdated = environment in self._outdated
+            self._outdated.discard(environment)
+            if environment.usable and not is_outdated:
                 self._idle[environment.function.resource].append(environment)
+        if is_outdated:
+            environment.retire()
 
     def _moto_invoke(self) -> Any:
         runtime = self

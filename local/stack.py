@@ -4,9 +4,11 @@ import gc
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,13 +17,16 @@ from unittest.mock import patch
 import provisioning.jobs.executions  # noqa: F401 (registers the handlers)
 from local import bootstrap, state
 from local.aws_client import aws_environment, use_environment
+from local.external_services import Change, Given
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
-from local.settings import settings_of
+from local.settings import Settings
+from local.starting import start_execution
 from local.template import REPOSITORY, read_template
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
-from provisioning.jobs.registry import StepFunctions, get_job_handler, state_machine_of, validate_required_handlers
+from provisioning.jobs.registry import StepFunctions, validate_required_handlers
+from provisioning.stage import Service
 from upkeep.stopped_executions import STOPPED
 
 if TYPE_CHECKING:
@@ -37,8 +42,9 @@ class Stack:
     """A running stack whose state is in a directory: what users have made still exists at the next start.
 
     The first start creates the control plane, a cluster (this same server) and the project of the sample event. Waits
-    between attempts are multiplied by time_scale and timeouts by timeout_scale. One stack at a time per process and per
-    directory: while it runs, os.environ holds the functions' environment.
+    between attempts are multiplied by time_scale and timeouts by timeout_scale. `services` names external services,
+    used at the next start too. One stack at a time per process and per directory: while it runs, os.environ holds the
+    functions' environment.
     """
 
     postgres: PostgresServer
@@ -47,7 +53,7 @@ class Stack:
     runtime: "LambdaRuntime"
     clock: "Clock"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a setting, by name)
         self,
         state_directory: Path,
         *,
@@ -57,6 +63,7 @@ class Stack:
         bind: str = LOOPBACK,
         port: int = 0,
         template: Path = DEFAULT_TEMPLATE,
+        services: Mapping[Service, Given] | None = None,
     ) -> None:
         self.state_directory = state_directory.resolve()
         self._time_scale = time_scale
@@ -65,6 +72,8 @@ class Stack:
         self._bind = bind
         self._port = port
         self._template_path = template
+        self._given = services or {}
+        self._changing = threading.Lock()
         self._undo = ExitStack()
 
     def start(self) -> None:
@@ -96,24 +105,14 @@ class Stack:
     def start_execution(
         self, payload: object, name: str | None = None, job_type: JobType = PROVISION_PROJECT.job_type
     ) -> str:
-        """Start an execution of a job type and return its ARN. Raise ClientError.
-
-        A handler accepts only objects as payloads, so others are sent here: text as it is, anything else as JSON.
-        """
-        place = StepFunctions(self._client(), self.state_machine_arn)
-        if isinstance(payload, Mapping):
-            return get_job_handler(job_type)(payload, name, place).execution_arn
-        request = {"input": payload if isinstance(payload, str) else json.dumps(payload)} | (
-            {"name": name} if name else {}
-        )
-        machine = state_machine_of(self.state_machine_arn, job_type)
-        return str(place.client.start_execution(stateMachineArn=machine, **request)["executionArn"])
+        """Start an execution of a job type, with any payload, and return its ARN. Raise ClientError."""
+        return start_execution(StepFunctions(self._client, self.state_machine_arn), payload, name, job_type)
 
     def wait(self, execution_arn: str, *, timeout: float = 60.0) -> dict[str, Any]:
         """Return DescribeExecution's answer once the execution has ended. Raise TimeoutError (real seconds)."""
         if not self.aws.wait(execution_arn, timeout):
             raise TimeoutError(f"{execution_arn} still runs after {timeout:g} s")
-        answer: dict[str, Any] = self._client().describe_execution(executionArn=execution_arn)
+        answer: dict[str, Any] = self._client.describe_execution(executionArn=execution_arn)
         return answer
 
     def run(
@@ -126,6 +125,14 @@ class Stack:
     ) -> dict[str, Any]:
         """Start an execution, wait for its end and return DescribeExecution's answer."""
         return self.wait(self.start_execution(payload, name, job_type), timeout=timeout)
+
+    def change_service(self, service: Service, change: Change) -> None:
+        """Use an external service, or the stack's own again, in every event from now on. Requests in flight end."""
+        with self._changing:
+            self._settings.change({service: change})
+            os.environ.update(self._settings.environment)
+            self.runtime.renew()
+            self._record()
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,6 +147,7 @@ class Stack:
         validate_required_handlers()
         state.prepare(self.state_directory)
         self._undo.enter_context(state.hold(self.state_directory))
+        self._settings = Settings(self.state_directory, self._given)
         self._undo.enter_context(patch.dict(os.environ))
         use_environment(aws_environment())
         recorded = state.read(self.state_directory)
@@ -157,19 +165,12 @@ class Stack:
             database = pool.submit(self.postgres.start)
             self._start_aws(ports)
             database.result()
-        environment = self._prepare()
+        self._prepare()
         # On AWS executions outlive the process that runs the handlers. Here they are started again under their own
         # names, which the ledger sees as another delivery of the same job.
         for job in bootstrap.unfinished_jobs():
             self.start_execution(job.payload, job.job_id, job.job_type)
-        state.write(
-            self.state_directory,
-            endpoint_url=self.endpoint_url,
-            state_machine_arn=self.state_machine_arn,
-            time_scale=self._time_scale,
-            ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
-            environment=environment,
-        )
+        self._record()
         # What exists by now lives as long as the stack: searching it for garbage would stop every thread for a long
         # time.
         gc.freeze()
@@ -194,6 +195,7 @@ class Stack:
             output=output,
             on_end=self._deliver_end,
         )
+        self.aws.on_service = self.change_service
         self._undo.callback(self.aws.stop)
         self.aws.start()
         self._secrets = bootstrap.Secrets(self.aws.client("secretsmanager"))
@@ -218,20 +220,27 @@ class Stack:
         if event["detail"]["status"] in STOPPED:
             self.runtime.invoke("RecordStoppedExecutionsFunction", json.dumps(event))
 
-    def _prepare(self) -> dict[str, str]:
+    def _prepare(self) -> None:
         host = LOOPBACK if self._bind in {LOOPBACK, "0.0.0.0"} else self._bind  # noqa: S104 (compared, not bound)
         control_plane = self._secrets.control_plane(host, self.postgres.port)
         admin = self._secrets.cluster_admin(host, self.postgres.port)
-        arns = {"ControlPlaneSecretArn": control_plane.arn, "ServiceTokensSecretArn": self._secrets.service_tokens_arn}
-        environment = settings_of(self._template, self.aws, self.services, arns)
-        use_environment({**environment, **self.aws.key.environment()})
+        self._settings.begin(self._template, self.aws, self.services, self._secrets, control_plane.arn)
+        use_environment({**self._settings.environment, **self.aws.key.environment()})
         if str(self._template.code) not in sys.path:
             sys.path.insert(0, str(self._template.code))
         bootstrap.prepare_server(self.postgres, control_plane, admin)
         bootstrap.seed(control_plane, admin, self._template.directory / "events" / "provision_project.json")
-        return environment
 
+    def _record(self) -> None:
+        state.write(
+            self.state_directory,
+            endpoint_url=self.endpoint_url,
+            state_machine_arn=self.state_machine_arn,
+            time_scale=self._time_scale,
+            ports={"aws": self.aws.port, "postgres": self.postgres.port, "services": self.services.port},
+            environment=self._settings.environment,
+        )
+
+    @cached_property
     def _client(self) -> Any:
-        if not hasattr(self, "_step_functions"):
-            self._step_functions = self.client("stepfunctions")
-        return self._step_functions
+        return self.client("stepfunctions")

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 
 from cli import doctor
+from cli.app import app
 from provisioning import services
-from provisioning.services import ADAPTERS, DEFAULT_ADAPTER, adapter_class
+from provisioning.services import ADAPTERS, DEFAULT_ADAPTER, adapter_class, adapters_of
 from provisioning.services.adapter import Adapter
 from provisioning.stage import Service, Stage
 from tests import shipped
@@ -21,7 +24,16 @@ from tests.stages.jobs import REGISTER
 from tests.stages.native_apis import APIS, SERVES
 
 FOLDER = Path(str(services.__file__)).parent
-SHARED = {"__init__", "adapter", "answers", "client", "json_web_token", "registrations", "timed_connections"}
+SHARED = {
+    "__init__",
+    "adapter",
+    "addresses",
+    "answers",
+    "client",
+    "json_web_token",
+    "registrations",
+    "timed_connections",
+}
 """The modules in the adapters' folder that are not adapters."""
 
 EVENTS = sorted((shipped.ROOT / "events").rglob("*.json"))
@@ -75,6 +87,20 @@ def test_an_adapter_is_imported_where_the_settings_name_it_and_not_with_the_list
 
 def test_the_template_offers_every_adapter_and_no_other() -> None:
     assert {name for service in Service for name in allowed(service)} == set(ADAPTERS)
+
+
+@pytest.mark.parametrize("service", Service)
+def test_the_template_offers_a_service_no_adapter_that_is_not_for_it(service: Service) -> None:
+    assert set(allowed(service)) <= set(adapters_of(service))
+    assert adapters_of(service)[0] == DEFAULT_ADAPTER
+
+
+@pytest.mark.parametrize("service", Service)
+def test_a_stack_can_be_started_with_every_setting_of_every_service(service: Service) -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    options = {one for parameter in command.commands["up"].params for one in parameter.opts}
+    assert options >= {f"--{service}-{setting}" for setting in ("url", "adapter", "token-file")}
 
 
 @pytest.mark.parametrize("service", Service)

@@ -37,6 +37,7 @@ class TenantApi(ABC):
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
+        self.url = ""
         self.tenants: Tenants = {}
         self.sessions = ClientSessions()
         self.requests: list[tuple[str, str]] = []
@@ -78,6 +79,7 @@ class TenantApi(ABC):
         application.before_request_funcs.setdefault(None, []).insert(0, note)
         server = HttpServer(application, listen("127.0.0.1", 0), WSGIRequestHandler)
         server.start()
+        self.url = server.url
         try:
             yield server.url
         finally:

@@ -26,6 +26,11 @@ ADAPTERS = {
 """The file and the class of each; a file is imported only if the settings name its adapter."""
 
 
+def adapters_of(service: Service) -> list[str]:
+    """Return the names of the adapters that a service may have, the default first."""
+    return [name for name in ADAPTERS if service in adapter_class(name).serves]
+
+
 def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
     """Return the adapter that the settings name for a service, whose requests end by that monotonic time.
 

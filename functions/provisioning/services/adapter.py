@@ -125,6 +125,9 @@ class Adapter(ABC):
     psycopg2.Error from the tenant's database.
     """
 
+    serves: tuple[Service, ...] = tuple(Service)
+    """The services that may have this adapter."""
+
     tenants_path = "/tenants"
     """The path of the service's tenants, below the base URL."""
 

@@ -1,25 +1,20 @@
 """The HTTP client of every service adapter.
 
-Retries, timeouts, the rules for URLs, tokens and what an error may say are defined here, once. Adapters define what is
-sent.
+Retries, timeouts and what an error may say are defined here, once. Adapters define what is sent.
 """
 
-import functools
-import ipaddress
 import json
 import math
-import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from provisioning import configuration
 from provisioning.aws import secrets
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
+from provisioning.services.addresses import TOKEN, Address, checked_url
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
@@ -39,11 +34,6 @@ TRANSIENT_STATUS = frozenset({408, 425, 429})
 BUSY_STATUS = frozenset({429, 503})
 """Answers after which the same attempt retries."""
 
-HOST = re.compile(r"[0-9A-Za-z.:%-]+")
-METADATA_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
-TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
-"""What a header can carry. http.client quotes a value that it refuses, so no other token may reach it."""
-
 _environment = threading.local()
 
 
@@ -59,14 +49,15 @@ def deadline(remaining_milliseconds: int) -> float:
 class ServiceClient:
     """Send requests to one service, all before one deadline.
 
-    The base URL comes from the settings and is never taken from a payload.
+    The base URL comes from the settings, or from an operator who examines an address, and never from a payload.
     """
 
-    def __init__(self, service: Service, ends_at: float = math.inf) -> None:
+    def __init__(self, service: Service, ends_at: float = math.inf, at: Address | None = None) -> None:
         self.service = service
         self._ends_at = ends_at
-        plain_http = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
-        self.base_url = _checked_url(configuration.required(f"{service.upper()}_SERVICE_URL"), plain_http=plain_http)
+        self._at = at
+        url = at.url if at is not None else configuration.required(f"{service.upper()}_SERVICE_URL")
+        self.base_url = checked_url(url, plain_http=configuration.optional("ALLOW_PLAIN_HTTP") == "true")
 
     def request(  # noqa: PLR0913 (each is a fact of one request, by name)
         self,
@@ -92,7 +83,7 @@ class ServiceClient:
         content = json.dumps(body) if body is not None else None
         patience = READ_TIMEOUT_SECONDS if seconds is None else seconds
         status, answer = self._send(method, url, sent, content, authorize, patience, largest)
-        if status == unauthorized and _environment.__dict__.pop("tokens", None):
+        if status == unauthorized and self._at is None and _environment.__dict__.pop("tokens", None):
             status, answer = self._send(method, url, sent, content, authorize, patience, largest)
         return status, answer
 
@@ -128,7 +119,8 @@ class ServiceClient:
         patience: float,
         largest: int,
     ) -> tuple[int, bytes]:
-        headers = headers | dict(authorize(_token(self.service)))
+        given = self._at.token if self._at is not None else None
+        headers = headers | dict(authorize(given or _token(self.service)))
         attempt = 0
         while True:
             ends_at = min(time.monotonic() + patience, self._ends_at)
@@ -191,42 +183,6 @@ def _read(response: "urllib3.BaseHTTPResponse", largest: int) -> bytes:
 def _retry_after(header: str | None) -> float | None:
     """Return the seconds of a Retry-After, up to our limit; None for a date or anything else."""
     return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header and header.isdecimal() else None
-
-
-@functools.cache
-def _checked_url(url: str, *, plain_http: bool) -> str:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise Misconfigured("a service URL cannot be read") from None
-    if (
-        parts.scheme not in ({"https", "http"} if plain_http else {"https"})
-        or not HOST.fullmatch(host)
-        or port == 0
-        or "@" in parts.netloc
-        or {"?", "#"} & set(url)
-    ):
-        raise Misconfigured("a service URL must be https://host/path, without credentials, query or fragment")
-    address = _address(host.rstrip("."))
-    if address is not None and (
-        address.is_link_local or address.is_multicast or address.is_unspecified or address == METADATA_IPV6
-    ):
-        raise Misconfigured("a service URL must not point to a link-local address")
-    return url.rstrip("/")
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that a host denotes, in any notation that the operating system accepts, or None."""
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host))
-    except OSError:
-        pass
-    try:
-        address = ipaddress.IPv6Address(host)
-    except ValueError:
-        return None
-    return address.ipv4_mapped or address
 
 
 def _pool() -> "urllib3.PoolManager":

@@ -60,6 +60,7 @@ from provisioning.services.adapter import (
     ServiceTenant,
     tls_enforced,
 )
+from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
 
@@ -70,6 +71,8 @@ POLL_MAXIMUM_RECORD_BYTES = 1024 * 1024
 
 class SupabaseRealtime(Adapter):
     """Register tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
+
+    serves = (Service.REALTIME,)
 
     tenants_path = "/api/tenants"
     unauthorized = 403

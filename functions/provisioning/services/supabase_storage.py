@@ -40,6 +40,7 @@ from provisioning.services.adapter import (
     Registration,
     ServiceTenant,
 )
+from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
 
@@ -54,6 +55,8 @@ FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
 
 class SupabaseStorage(Adapter):
     """Register tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
+
+    serves = (Service.STORAGE,)
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:

@@ -37,6 +37,7 @@ from provisioning import configuration
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import json_web_token
 from provisioning.services.adapter import UNKNOWN, Adapter, Registration, ServiceTenant, tls_enforced
+from provisioning.stage import Service
 
 POOL_SIZE = 20
 """Of the tenant's limit of 60 connections; the rest is for direct connections and other services."""
@@ -50,6 +51,8 @@ BEGIN_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 class Supavisor(Adapter):
     """Register tenants with Supavisor. The service's token is its API_JWT_SECRET."""
+
+    serves = (Service.POOLER,)
 
     tenants_path = "/api/tenants"
     unauthorized = 403

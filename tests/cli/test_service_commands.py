@@ -1,0 +1,195 @@
+"""A running stack registers tenants with a service of the user's own, over HTTP, and then with its own again."""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from cli.app import app
+from local import external_services, state
+from local.external_services import External
+from provisioning.stage import Service
+from tests.cli.test_command_line import one_line, provision
+from tests.stages.tenant_apis import StorageApi
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "an-admin-key-of-storage"
+OWN = "the stack's own"
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[StorageApi]:
+    """A Storage that is not the stack's, with its own token."""
+    served = StorageApi(TOKEN)
+    with served.serve():
+        yield served
+
+
+@pytest.fixture(scope="module")
+def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("token") / "storage"
+    file.write_text(f"{TOKEN}\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def up(api: StorageApi, token_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A stack in the background that was started with that Storage. Its state directory."""
+    directory = tmp_path_factory.mktemp("state") / "stack"
+    options = [
+        "--storage-url",
+        api.url,
+        "--storage-adapter",
+        "supabase-storage",
+        "--storage-token-file",
+        str(token_file),
+    ]
+    provision("up", "--port", "0", *options, state=directory)
+    try:
+        yield directory
+    finally:
+        provision("down", state=directory)
+
+
+@pytest.fixture
+def run(up: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command for the stack and return what it printed."""
+
+    def command(*arguments: str | Path, expect: int | None = 0) -> str:
+        with patch.dict(os.environ), pytest.raises(SystemExit) as ended:
+            app([*map(str, arguments), "--state-dir", str(up)])
+        printed = capsys.readouterr()
+        assert expect in (None, ended.value.code), printed
+        return printed.err if expect == 2 else printed.out
+
+    return command
+
+
+@pytest.fixture
+def storage(run: Run, api: StorageApi, token_file: Path) -> None:
+    """The stack uses that Storage."""
+    run("service", "set", "storage", "--url", api.url, "--adapter", "supabase-storage", "--token-file", token_file)
+
+
+def provisioned(run: Run, directory: Path, project: str) -> str:
+    """Provision a project that wants Storage, and return its tenant_id."""
+    run("project", "add", project, "--organization", "o", "--owner", "u")
+    event = directory.parent / "event.json"
+    event.write_text(json.dumps({"project_id": project, "region": "us-east-1", "services": {"storage": True}}))
+    return next(line.split()[-1] for line in run("run", event).splitlines() if line.startswith("Tenant id"))
+
+
+def test_a_stack_that_was_started_with_an_external_service_registers_with_it(
+    up: Path, run: Run, api: StorageApi
+) -> None:
+    assert provisioned(run, up, "external") in api.tenants
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_warm_environment_sees_the_change_and_the_way_back(up: Path, run: Run, api: StorageApi) -> None:
+    first = provisioned(run, up, "warm-1")
+    said = run("service", "reset", "storage")
+    assert said.startswith(f"storage is {OWN} now. Tenants that are registered at {api.url} stay there only: ")
+    second = provisioned(run, up, "warm-2")
+    assert (first in api.tenants, second in api.tenants) == (True, False)
+
+
+@pytest.mark.usefixtures("storage")
+def test_an_external_service_stays_in_use_at_the_next_start(up: Path, run: Run, api: StorageApi) -> None:
+    provision("down", state=up)
+    provision("up", state=up)
+    assert provisioned(run, up, "restarted") in api.tenants
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_new_token_alone_is_used_from_then_on(up: Path, run: Run, api: StorageApi, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("another-admin-key")
+    with patch.object(api, "secret", "another-admin-key"):
+        run("service", "set", "storage", "--token-file", file)
+        assert provisioned(run, up, "rotated") in api.tenants
+
+
+@pytest.mark.usefixtures("storage")
+def test_the_list_names_each_address_and_adapter_and_no_token(run: Run, api: StorageApi) -> None:
+    rows = dict(line.split(maxsplit=1) for line in run("service", "list").splitlines()[1:])
+    assert rows["storage"].split() == ["supabase-storage", api.url]
+    assert {rows[service].strip() for service in Service if service != "storage"} == {OWN}
+
+
+@pytest.mark.usefixtures("storage")
+def test_doctor_finds_nothing_wrong_with_an_external_service(run: Run) -> None:
+    assert "ok  service storage: answers, and accepts its token" in run("doctor", expect=None)
+
+
+@pytest.mark.usefixtures("storage")
+def test_the_token_is_in_no_argument_record_or_log(up: Path) -> None:
+    written = {path: path.read_bytes() for path in up.glob("*") if path.is_file()}
+    process = Path(f"/proc/{state.holder(up)}")
+    written |= {process / name: (process / name).read_bytes() for name in ("cmdline", "environ")}
+    assert {"services.json", "stack.json", "stack.log", "lambda.log", "moto.log"} <= {path.name for path in written}
+    assert [path for path, content in written.items() if TOKEN.encode() in content] == []
+    kept = [path for path in (up / "secrets").iterdir() if TOKEN in path.read_text()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in [*kept, up / "services.json"]} == {0o600}
+    assert kept
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--url", "http://127.0.0.1:1"], "storage at another address needs its token: name the file that holds it"),
+        (["--url", "http://127.0.0.1:1", "--token-file", "TOKEN"], "nothing was changed: storage did not answer ("),
+        (["--token-file", "/nowhere/token"], "the token cannot be read: /nowhere/token: No such file or directory"),
+        (["--token-file", "/usr"], "the token cannot be read: /usr: Is a directory"),
+        (["--token-file", "/dev/null"], "/dev/null holds no usable token: it must be 1 to 4,096 visible"),
+        (
+            ["--adapter", "supavisor"],
+            "there is no adapter supavisor for storage: it is one of generic, supabase-storage",
+        ),
+        (
+            ["--url", "ftp://127.0.0.1"],
+            "the address of storage cannot be used: a service URL must be https://host/path",
+        ),
+        (["--url", "http://u:pass@127.0.0.1"], "the address of storage cannot be used: a service URL must be https://"),
+        (["--token-file", "WRONG"], "nothing was changed: storage answered 401, asked at http://"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line_and_changes_nothing(
+    up: Path, run: Run, api: StorageApi, token_file: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    (tmp_path / "wrong").write_text("not-the-admin-key")
+    files = {"TOKEN": str(token_file), "WRONG": str(tmp_path / "wrong")}
+    error = one_line(run("service", "set", "storage", *(files.get(one, one) for one in options), expect=2))
+    assert error.startswith(said)
+    assert "pass" not in error
+    assert external_services.read(up)[Service.STORAGE] == External(api.url, "supabase-storage")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--auth-adapter", "generic"], "auth is the stack's own service: name the address of an external one"),
+        (["--auth-url", "http://127.0.0.1:1"], "auth at another address needs its token: name the file that holds it"),
+        (
+            ["--auth-url", "http://x", "--auth-adapter", "floppy"],
+            "there is no adapter floppy for auth: it is one of generic",
+        ),
+    ],
+)
+def test_a_stack_does_not_start_with_what_cannot_be_used(tmp_path: Path, options: list[str], said: str) -> None:
+    assert one_line(provision("up", "--port", "0", *options, state=tmp_path, expect=2).stderr) == said
+    assert state.holder(tmp_path) is None
+
+
+def test_a_damaged_list_of_external_services_is_named(tmp_path: Path) -> None:
+    (tmp_path / "services.json").write_text('{"storage": {}}')
+    error = one_line(provision("up", "--port", "0", state=tmp_path, expect=2).stderr)
+    assert error == f"{tmp_path}/services.json is damaged: remove it, and name the external services again"

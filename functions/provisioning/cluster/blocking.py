@@ -41,8 +41,13 @@ class Prepared(NamedTuple):
 
 
 class _Blocker(NamedTuple):
-    pid: int
+    pid: int | None
+    """None for a prepared transaction."""
+    transaction: str | None
+    """The session's virtual transaction id, which no later one has."""
+    gid: str | None
     role: str
+    database: str
 
 
 class _Lock(NamedTuple):
@@ -132,14 +137,19 @@ class Admin(NamedTuple):
                     acting.send(self.session, sql.Composed([actor.becoming, ended, ADMIN_AGAIN]))
 
     def end_blockers(self, pid: int) -> None:
-        """End, over this session, what blocks the session with that pid. Raise psycopg2.Error."""
-        for blocker in sessions.fetch(self.session, _Blocker, QUERIES["find_blockers"], pid=pid):
-            if self.may_end(blocker.role):
-                self.end_as(blocker.role, postgres.composed(QUERIES["end_sessions_of_blocker"], **blocker._asdict()))
-        if self.roll_back is not None:
-            found = sessions.fetch(self.session, Prepared, QUERIES["find_prepared_blockers"], pid=pid)
-            if found:
-                self.roll_back(self._replace(roll_back=None), found)
+        """End, over this session, what holds the lock that the session with that pid waits for.
+
+        A session that only waits for it, too, stays. Raise psycopg2.Error.
+        """
+        found = sessions.fetch(self.session, _Blocker, QUERIES["find_blockers"], pid=pid)
+        for one in found:
+            if one.pid is not None and self.may_end(one.role):
+                ended = QUERIES["end_sessions_of_blocker"]
+                values = {"pid": one.pid, "role": one.role, "transaction": one.transaction}
+                self.end_as(one.role, postgres.composed(ended, **values))
+        left = [Prepared(one.gid, one.role, one.database) for one in found if one.gid is not None]
+        if left and self.roll_back is not None:
+            self.roll_back(self._replace(roll_back=None), left)
 
 
 def is_login_of_a_tenant(role: str) -> bool:

@@ -9,44 +9,50 @@ SELECT pg_try_advisory_lock(hashtextextended({tenant_id}, 0)) AS held;
 SELECT pg_advisory_unlock(hashtextextended({tenant_id}, 0));
 
 -- name: find_blockers
--- The sessions that a session waits for, and those that they wait for: autovacuum may be among them, and ends by
--- itself. A prepared transaction has no session.
-WITH RECURSIVE blockers (pid) AS (
-    SELECT unnest(pg_blocking_pids({pid}))
+-- What holds what a session waits for: sessions, each by its process and its transaction, and prepared transactions.
+-- pg_blocking_pids also names sessions that only wait ahead of it, and such a one may hold its place in the queue, a lock
+-- on a tuple: they are followed to what holds up them. Autovacuum may be found, too, and ends by itself. A prepared
+-- transaction has no session; it holds its own transaction id, which shows which it is.
+WITH RECURSIVE locks AS (
+    SELECT pid, granted, locktype, virtualtransaction, transactionid,
+           ROW(locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid)::text AS what
+    FROM pg_locks
+), in_the_way (pid, transaction) AS (
+    SELECT {pid}, NULL::text
     UNION
-    SELECT unnest(pg_blocking_pids(pid)) FROM blockers
+    SELECT ahead, (
+        SELECT held.virtualtransaction
+        FROM locks AS wanted JOIN locks AS held USING (what)
+        WHERE wanted.pid = in_the_way.pid AND NOT wanted.granted
+            AND held.pid = ahead AND held.granted AND held.locktype <> 'tuple'
+        LIMIT 1)
+    FROM in_the_way, unnest(pg_blocking_pids(in_the_way.pid)) AS ahead
+    WHERE in_the_way.transaction IS NULL
 )
-SELECT pid, rolname::text AS role
-FROM blockers
+SELECT pid, transaction, NULL AS gid, rolname::text AS role, datname::text AS database
+FROM in_the_way
 JOIN pg_stat_activity USING (pid)
 JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE NOT rolsuper AND rolname <> session_user;
-
--- name: end_sessions_of_blocker
--- The process id may belong to another session by now.
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {pid} AND usename = {role};
-
--- name: find_prepared_blockers
--- Prepared transactions that hold what the session, or one that it waits for, waits for. Each holds its own transaction
--- id, too, which shows which it is.
-WITH RECURSIVE waiting (pid) AS (
-    SELECT {pid}
-    UNION
-    SELECT unnest(pg_blocking_pids(pid)) FROM waiting
-)
-SELECT DISTINCT gid, owner::text, prepared.database::text
-FROM waiting
-JOIN pg_locks AS wanted ON wanted.pid = waiting.pid AND NOT wanted.granted
-JOIN pg_locks AS held
-    ON held.granted AND held.pid IS NULL
-    AND (held.locktype, held.database, held.relation, held.page, held.tuple, held.transactionid, held.classid, held.objid)
-        IS NOT DISTINCT FROM
-        (wanted.locktype, wanted.database, wanted.relation, wanted.page, wanted.tuple, wanted.transactionid,
-         wanted.classid, wanted.objid)
-JOIN pg_locks AS itself
+WHERE transaction IS NOT NULL AND NOT rolsuper AND rolname <> session_user
+UNION
+SELECT NULL, NULL, gid, owner::text, prepared.database::text
+FROM in_the_way
+JOIN locks AS wanted ON wanted.pid = in_the_way.pid AND NOT wanted.granted
+JOIN locks AS held ON held.what = wanted.what AND held.granted AND held.pid IS NULL
+JOIN locks AS itself
     ON itself.locktype = 'transactionid' AND itself.granted AND itself.pid IS NULL
     AND itself.virtualtransaction = held.virtualtransaction
 JOIN pg_prepared_xacts AS prepared ON prepared.transaction = itself.transactionid
 JOIN pg_roles ON rolname = owner
-WHERE NOT rolsuper
-ORDER BY gid;
+WHERE in_the_way.transaction IS NULL AND NOT rolsuper
+ORDER BY pid, gid;
+
+-- name: end_sessions_of_blocker
+-- The transaction may have ended since, and the process id may belong to another session. The admin may not see when
+-- a tenant's session has begun, but which transaction it is in: the server uses that number once.
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE pid = {pid} AND usename = {role}
+    AND EXISTS (
+        SELECT FROM pg_locks
+        WHERE pg_locks.pid = pg_stat_activity.pid AND granted AND virtualtransaction = {transaction});

@@ -10,6 +10,7 @@ from provisioning.control_plane import ControlPlane
 from provisioning.errors import LONGEST_MESSAGE, ErrorType
 from provisioning.queries import Query
 from provisioning.redaction import redact_text
+from provisioning.stage import Stage
 
 if TYPE_CHECKING:
     from provisioning.jobs.declaration import JobType
@@ -48,6 +49,10 @@ class Ending(NamedTuple):
     begun: list[str]
     """The stages that had an attempt, and that no compensation has undone."""
     last_look: datetime | None
+    blocked_by: str | None = None
+    """The job of the project that refused this one: it is running, was stopped, or its rollback was incomplete."""
+    blocker: "Ending | None" = None
+    """The ending of that job."""
 
     @property
     def has_ended(self) -> bool:
@@ -64,7 +69,7 @@ class Ending(NamedTuple):
         """The one line: the outcome, what went wrong and where, what was undone, what is left, and what to do next."""
         if self.outcome == "succeeded":
             return f"succeeded. Next: provision show {self.project_id}."
-        return f"{self.outcome}: {' '.join(self._sentences())} Next: {self._next()}."
+        return f"{self.outcome}: {' '.join(self._sentences())} Next: {self.next_command}."
 
     def told(self, status: str, error: str | None, cause: str | None) -> "Ending":
         """Return the ending with the execution's word for it, if the ledger calls the job unfinished."""
@@ -77,10 +82,16 @@ class Ending(NamedTuple):
 
     def _sentences(self) -> Iterator[str]:
         yield f"{self._what_went_wrong()}."
+        if self.blocker is not None and self.blocker.leftovers:
+            yield f"Still there of {self.blocked_by}, or not known to be gone: {', '.join(self.blocker.leftovers)}."
+        if self._made_nothing:
+            return
         if self.undone:
             yield f"Rolled back: {', '.join(self.undone)}."
+        elif self.outcome == "stopped" or self.leftovers:
+            yield "Nothing was rolled back."
         else:
-            yield "Nothing was rolled back." if self.outcome == "stopped" else "Nothing had to be rolled back."
+            yield "Nothing had to be rolled back."
         if self.left:
             yield f"Still there: {', '.join(self.left)}."
         if self.unknown:
@@ -93,6 +104,11 @@ class Ending(NamedTuple):
             )
             yield f"Nothing is left{due}."
 
+    @property
+    def _made_nothing(self) -> bool:
+        """Whether it was refused, or failed before it could make anything: then there is nothing to say about it."""
+        return self.outcome == "failed" and self.stage == Stage.INITIALIZING and not self.leftovers
+
     def _what_went_wrong(self) -> str:
         if self.error_type == ErrorType.EXECUTION_STOPPED:
             where = f" at {self.stage}" if self.stage else ""
@@ -104,7 +120,9 @@ class Ending(NamedTuple):
         attempt = f"on attempt {self.attempt}" if self.attempt else "before its first attempt"
         return f"{self.stage} failed {attempt}: {self.message}"
 
-    def _next(self) -> str:
+    @property
+    def next_command(self) -> str:
+        """What to do next, as it can be typed, with the condition for it."""
         # moto accepts names of executions that a shell would interpret, and AWS some of them.
         job = shlex.quote(self.job_id)
         rollback, retry = f"provision rollback {job}", f"provision retry {job}"
@@ -112,12 +130,30 @@ class Ending(NamedTuple):
             return rollback
         if self.outcome == "rollback_incomplete":
             return f"{rollback} or {retry}"
-        if self.is_opened:
-            return f"once that is corrected, {retry}"
+        return f"once that is corrected, {retry}" if self.is_opened else self._next_of_refused()
+
+    def _next_of_refused(self) -> str:
+        if self.blocker is not None and self.blocker.has_ended:
+            return self.blocker.next_command
         from provisioning.jobs.registry import DECLARATIONS
 
         command = DECLARATIONS[self.job_type].command if self.job_type else "start it"
-        return f"once that is corrected, {command.replace('PROJECT', self.project_id or 'PROJECT')}"
+        command = command.replace("PROJECT", self.project_id or "PROJECT")
+        if self.blocked_by is not None:
+            return f"provision watch {shlex.quote(self.blocked_by)}, then {command}"
+        if first := WAYS_ON.get(self.error_type or ""):
+            return first.format(project=self.project_id or "PROJECT", command=command)
+        return f"once that is corrected, {command}"
+
+
+WAYS_ON = {
+    str(ErrorType.PROJECT_NOT_FOUND): (
+        "provision project add {project} --organization ORGANIZATION --owner OWNER, then {command}"
+    ),
+    str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
+    str(ErrorType.QUOTA_EXCEEDED): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
+}
+"""What to do next after a refusal that no correction of the payload would change, by the error type."""
 
 
 def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object) -> Ending:
@@ -126,6 +162,8 @@ def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object)
     Raise ControlPlaneUnavailable.
     """
     ending = cast("Ending", control.fetch_one(Ending, *sent, QUERIES["find_ending"], job_id=job_id, **parameters))
+    if ending.blocked_by is not None:
+        ending = ending._replace(blocker=find(control, ending.blocked_by))
     if ending.leftovers or not ending.begun or ending.job_type is None:
         return ending
     with_effect = undoable(ending.job_type)

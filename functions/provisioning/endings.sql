@@ -57,7 +57,16 @@ SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.st
        (
            SELECT max(look_again_at) FROM control_plane.tenants
            WHERE tenants.job_id = asked.job_id AND state = 'removing' AND removed_at IS NOT NULL
-       ) AS last_look
+       ) AS last_look,
+       -- Only of a project that the refused job may know of.
+       (
+           SELECT blocker.job_id
+           FROM control_plane.projects
+           JOIN control_plane.jobs AS blocker ON blocker.job_id = projects.job_id
+           WHERE projects.project_id = jobs.project_id AND jobs.payload IS NULL AND jobs.status = 'failed'
+               AND jobs.last_error_type IN ('PROJECT_NOT_ELIGIBLE', 'JOB_IN_PROGRESS', 'SUSPEND_IN_PROGRESS')
+               AND blocker.job_id <> jobs.job_id AND blocker.status IN ('running', 'stopped', 'rollback_incomplete')
+       ) AS blocked_by
 FROM (VALUES (%(job_id)s)) AS asked (job_id)
 LEFT JOIN control_plane.jobs USING (job_id)
 LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = jobs.failed_stage;

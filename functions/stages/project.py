@@ -7,7 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from provisioning import control_plane, queries
-from provisioning.control_plane import BEGIN, COMMIT
+from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, JobClosed, QuotaExceeded, RegionNotAvailable
 from provisioning.handler import handler
 from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
@@ -21,6 +21,8 @@ from provisioning.stage import Stage
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
+MOST_PLACES = 4
+"""How many regions a refusal lists, so that its message stays within a line of an ending."""
 
 
 class Opening(NamedTuple):
@@ -34,6 +36,10 @@ class Opening(NamedTuple):
 
 class _Opened(NamedTuple):
     output: dict[str, Any]
+
+
+class _Place(NamedTuple):
+    place: str
 
 
 @handler()
@@ -66,7 +72,7 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
         if found.opened is not None:
             return _opened_before(found.opened, declared, payload, found.project or {})
         status_on_failure = check_eligible(declared, payload, found.project, found.running)
-        tenant_queries, choice = _tenant(declared, payload, job_id, found)
+        tenant_queries, choice = _tenant(control, declared, payload, job_id, found)
         opened = control.fetch_one(
             _Opened,
             QUERIES["record_job"],
@@ -104,20 +110,25 @@ def _opened_before(job: dict[str, Any], declared: Declaration, payload: JobPaylo
 
 
 def _tenant(
-    declared: Declaration, payload: JobPayload, job_id: str, found: Opening
+    control: ControlPlane, declared: Declaration, payload: JobPayload, job_id: str, found: Opening
 ) -> tuple[list[queries.Query], dict[str, object]]:
     """Return the queries that give the job its tenant, and their parameters."""
     if declared.tenant is TenantOf.PROJECT:
         return [QUERIES["record_project_tenant"]], {}
     sent = [holding.QUERIES["record_superseded"], holding.QUERIES["claim_tenant"], holding.QUERIES["record_new_tenant"]]
-    choice = holding.choice(job_id, payload.project_id, _pick_cluster(found.clusters, payload.placement))
+    cluster_id = _pick_cluster(control, found.clusters, payload.placement)
+    choice = holding.choice(job_id, payload.project_id, cluster_id)
     return sent, {name: value for name, value in choice.items() if name not in ("job_id", "project_id")}
 
 
-def _pick_cluster(matching: list[dict[str, Any]], wanted: Placement) -> str:
+def _pick_cluster(control: ControlPlane, matching: list[dict[str, Any]], wanted: Placement) -> str:
     if not matching:
+        places = control.fetch_all(_Place, QUERIES["find_places"], **wanted._asdict())
+        elsewhere = "; ".join(one.place for one in places[:MOST_PLACES])
+        more = f"; and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
         raise RegionNotAvailable(
-            f"no cluster in {wanted.region} offers {wanted.engine} {wanted.version} as {wanted.size}"
+            f"no cluster in {wanted.region} offers {wanted.engine} {wanted.version} as {wanted.size}:"
+            f" {f'there is {elsewhere}{more}' if places else 'there is no cluster'}"
         )
     measure_room(matching[0]["room"])
     if matching[0]["room"] <= 0:

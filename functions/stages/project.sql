@@ -20,7 +20,7 @@ SELECT (
                'tenant_id', (SELECT tenant_id FROM control_plane.tenants
                              WHERE tenants.project_id = projects.project_id AND state IN ('active', 'suspended')),
                'job', (SELECT json_build_object('job_id', jobs.job_id, 'job_type', jobs.job_type, 'status', jobs.status,
-                                                'status_on_failure', jobs.status_on_failure, 'leftovers', jobs.leftovers)
+                                                'status_on_failure', jobs.status_on_failure)
                        FROM control_plane.jobs WHERE jobs.job_id = projects.job_id))
            FROM control_plane.projects WHERE project_id = %(project_id)s
        ) AS project,
@@ -50,6 +50,13 @@ UPDATE control_plane.jobs
 SET tenant_id = tenants.tenant_id, cluster_id = tenants.cluster_id
 FROM control_plane.tenants
 WHERE jobs.job_id = %(job_id)s AND tenants.project_id = %(project_id)s AND state IN ('active', 'suspended');
+
+-- name: find_places
+-- What there is instead of what matches no cluster: the wanted region first.
+SELECT string_agg(DISTINCT engine || ' ' || version || ' as ' || size, ', ') || ' in ' || region AS place
+FROM control_plane.clusters
+GROUP BY region
+ORDER BY region = %(region)s DESC, bool_or((engine, version, size) = (%(engine)s, %(version)s, %(size)s)) DESC, region;
 
 -- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean)
 INSERT INTO control_plane.jobs

@@ -38,7 +38,8 @@ class Judge:
         if succeeded:
             return self._problems_of_success(world)
         problems = [] if cause.count("\n") == 0 and len(cause) > 10 else [f"the cause is {cause!r}"]
-        if "Nothing is left" in cause:
+        # Of a job that failed in its first stage the ending says nothing, because it has made nothing.
+        if "Nothing is left" in cause or cause.startswith("failed: initializing failed"):
             return problems + self._problems_of_nothing(world)
         if not re.search(r"Still there: |Not known whether ", cause):
             return [*problems, f"the ending says nothing of what is left: {execution.get('error')}: {cause}"]

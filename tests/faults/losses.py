@@ -79,7 +79,9 @@ class Verdict:
         """How a report counts it."""
         if self.status == "SUCCEEDED":
             return "succeeded"
-        return "nothing left" if "Nothing is left" in self.cause else "something named"
+        if "Nothing is left" in self.cause or self.cause.startswith("failed: initializing failed"):
+            return "nothing left"
+        return "something named"
 
 
 class _Met(NamedTuple):

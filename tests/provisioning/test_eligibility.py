@@ -34,7 +34,6 @@ def latest_job(first: str, opened_in: str, stand: str) -> dict[str, Any]:
         "job_type": first,
         "status": stand,
         "status_on_failure": status_on_failure,
-        "leftovers": ["what is left"],
     }
 
 
@@ -63,7 +62,7 @@ def test_what_a_rollback_left_admits_a_retry_of_its_own_type_only(first: str, op
         kept = check_eligible(declared, asked(retries="job-1"), found, None)
         assert kept == status_after(first, opened_in, "rolled_back")
     else:
-        said = "^the job job-1 of the project one has left what is left: run provision rollback job-1 or provision ret"
+        said = "^the rollback of the job job-1 of the project one is incomplete$"
         with pytest.raises(ProjectNotEligible, match=said):
             check_eligible(declared, asked(retries="job-1"), found, None)
 

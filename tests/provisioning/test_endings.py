@@ -39,6 +39,8 @@ STOPPED = ROLLED_BACK._replace(
     left=["database tenant_x"],
 )
 
+REFUSED = ROLLED_BACK._replace(outcome="failed", is_opened=False, stage="initializing", attempt=None, undone=[])
+
 
 def test_a_job_that_was_rolled_back_says_why_what_was_undone_and_what_is_next() -> None:
     assert ROLLED_BACK.text == (
@@ -65,13 +67,49 @@ def test_a_job_whose_name_a_shell_would_interpret_is_quoted_in_the_commands() ->
 
 
 def test_a_job_that_never_opened_is_started_by_its_own_command() -> None:
-    refused = ROLLED_BACK._replace(outcome="failed", is_opened=False, stage="initializing", attempt=None, undone=[])
-    assert refused.text == (
-        "failed: initializing failed: the disk is full. Nothing had to be rolled back. Nothing is left."
-        " Next: once that is corrected, provision run EVENT."
+    assert REFUSED.text == (
+        "failed: initializing failed: the disk is full. Next: once that is corrected, provision run EVENT."
     )
-    suspension = refused._replace(job_type=SUSPEND_PROJECT.job_type)
+    suspension = REFUSED._replace(job_type=SUSPEND_PROJECT.job_type)
     assert suspension.text.endswith(" Next: once that is corrected, provision suspend p-1.")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "following"),
+    [
+        ("stopped", "provision rollback j-1"),
+        ("rollback_incomplete", "provision rollback j-1 or provision retry j-1"),
+        ("running", "provision watch j-1, then provision run EVENT"),
+    ],
+)
+def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, following: str) -> None:
+    blocker = ROLLED_BACK._replace(outcome=outcome, left=["tenant_x"])
+    refused = REFUSED._replace(job_id="j-2", blocked_by="j-1", blocker=blocker)
+    assert refused.text == (
+        "failed: initializing failed: the disk is full. Still there of j-1, or not known to be gone: tenant_x."
+        f" Next: {following}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error_type", "following"),
+    [
+        (
+            "PROJECT_NOT_FOUND",
+            "provision project add p-1 --organization ORGANIZATION --owner OWNER, then provision run",
+        ),
+        ("PROJECT_NOT_ELIGIBLE", "provision show p-1."),
+        ("QUOTA_EXCEEDED", "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then provision run"),
+        ("INVALID_PAYLOAD", "once that is corrected, provision run"),
+    ],
+)
+def test_a_refusal_names_the_command_that_leads_on(error_type: str, following: str) -> None:
+    assert REFUSED._replace(error_type=error_type).text.partition(" Next: ")[2].startswith(following)
+
+
+def test_a_rollback_that_removed_nothing_does_not_say_that_it_had_nothing_to_do() -> None:
+    incomplete = ROLLED_BACK._replace(outcome="rollback_incomplete", undone=[], left=["tenant_x"])
+    assert " Nothing was rolled back. Still there: tenant_x. " in incomplete.text
 
 
 def test_a_stopped_job_says_what_is_there_and_how_it_is_rolled_back() -> None:

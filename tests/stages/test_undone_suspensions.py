@@ -85,8 +85,7 @@ def test_a_suspension_that_is_not_undone_admits_only_its_rollback_or_retry(tenan
         with pytest.raises(ProjectNotEligible) as refused:
             tenant.job(declared).verify()
         assert str(refused.value) == (
-            f"the job {failed.job_id} of the project {tenant.project_id} has left a closed tenant:"
-            f" run provision rollback {failed.job_id} or provision retry {failed.job_id}"
+            f"the rollback of the job {failed.job_id} of the project {tenant.project_id} is incomplete"
         )
 
 

@@ -179,8 +179,14 @@ def test_a_cluster_that_differs_in_anything_is_not_picked(
     project_id = new_project(region)
     cluster(stack, region, "other", 10, **differing)
     before = look(stack, project_id)
-    with pytest.raises(RegionNotAvailable, match=f"no cluster in {region} offers postgresql 18 as db.t3.micro"):
+    with pytest.raises(RegionNotAvailable) as refused:
         open_job(project_id, region=region)
+    row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
+    assert str(refused.value).startswith(
+        f"no cluster in {region} offers postgresql 18 as db.t3.micro:"
+        f" there is {row['engine']} {row['version']} as {row['size']} in {region}; postgresql 18 as db.t3.micro in "
+    )
+    assert "in us-east-1" in str(refused.value)
     assert look(stack, project_id) == before
 
 

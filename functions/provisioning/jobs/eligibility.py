@@ -1,6 +1,5 @@
 """Whether a job of a type may open in a project's present status, according to the declarations."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,20 +49,18 @@ _RESTING = {status for declared in DECLARATIONS.values() for status in (declared
 
 
 def _check_retry(declared: Declaration, payload: JobPayload, latest: Mapping[str, Any]) -> str:
-    """Return the status that the retried job had found. Raise ProjectNotEligible if the job is not its retry."""
+    """Return the status that the retried job had found. Raise ProjectNotEligible if the job is not its retry.
+
+    What is left of the other and the commands that lead on are in the refused job's ending, which has no limit of
+    length.
+    """
     job = latest["job_id"]
     if latest["status"] == "stopped":
         # An attempt of it may still be in flight, and only a rollback waits for that.
-        raise ProjectNotEligible(
-            f"the job {job} of the project {payload.project_id} was stopped: run provision rollback {shlex.quote(job)}"
-        )
+        raise ProjectNotEligible(f"the job {job} of the project {payload.project_id} was stopped and not rolled back")
     if (payload.retries, declared.job_type) == (job, latest["job_type"]):
         return str(latest["status_on_failure"])
-    left = ", ".join(latest["leftovers"]) or "something"
-    raise ProjectNotEligible(
-        f"the job {job} of the project {payload.project_id} has left {left}:"
-        f" run provision rollback {shlex.quote(job)} or provision retry {shlex.quote(job)}"
-    )
+    raise ProjectNotEligible(f"the rollback of the job {job} of the project {payload.project_id} is incomplete")
 
 
 def _ways_on(status: ProjectStatus, project_id: str) -> str:

@@ -51,12 +51,10 @@ def one_transaction() -> float:
     return timed(create)
 
 
-@functools.cache
-def _schema() -> str:
+def _schema() -> sql.Composed:
     from provisioning.tenant import schema
 
-    files = sorted(schema.MIGRATIONS.glob("[0-9]*.sql"))
-    return "".join(["CREATE SCHEMA tenant;", *(file.read_text() for file in files)])
+    return sql.Composed(schema.steps(None))
 
 
 @functools.cache

@@ -19,11 +19,11 @@ from local.aws_client import REGION, make_client
 from local.daemon import RunningStack
 
 TENANT_TABLES = """
-    SELECT relname, relrowsecurity AND relforcerowsecurity,
+    SELECT format('%s.%s', nspname, relname), relrowsecurity,
            (SELECT count(*) FROM pg_policy WHERE polrelid = pg_class.oid)
-    FROM pg_class
-    WHERE relnamespace = %s::regnamespace AND relkind = 'r'
-    ORDER BY relname
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p') AND nspname !~ '^(pg_|information_schema$)'
+    ORDER BY 1
 """
 
 
@@ -79,11 +79,11 @@ def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: C
         ) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute(TENANT_TABLES, (result["database"]["schema"],))
+        cursor.execute(TENANT_TABLES)
         rows = cursor.fetchall()
     table = Table("Table", "Row level security", "Policies", box=None, pad_edge=False, header_style="dim")
-    for name, forced, policies in rows:
-        table.add_row(f"{result['database']['schema']}.{name}", "forced" if forced else "off", str(policies))
+    for name, is_enabled, policies in rows:
+        table.add_row(name, "enabled" if is_enabled else "off", str(policies))
     console.print(f"\nTables that {issued['username']} sees:", soft_wrap=True)
     console.print(table)
 

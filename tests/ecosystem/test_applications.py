@@ -51,7 +51,7 @@ SECRET_KEY = "of-a-test"
 
 def tables(connection: Connection) -> set[str]:
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'tenant'")
+        cursor.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
         return {row[0] for row in cursor.fetchall()}
 
 

@@ -44,20 +44,17 @@ def test_anon_reads_no_users(tenant: Connection) -> None:
         cursor.execute("SELECT 1 FROM tenant.users")
 
 
-def test_the_owner_itself_is_bound_by_the_policies(tenant: Connection) -> None:
+def test_the_owner_reads_every_row_as_its_backup_does(tenant: Connection) -> None:
     with request(tenant, "service_role") as cursor:
         cursor.execute("INSERT INTO tenant.users (email) VALUES ('somebody@example.org')")
     with tenant, tenant.cursor() as cursor:
+        # What pg_dump sets, so that a policy that applies is an error.
+        cursor.execute("SET row_security = off")
         cursor.execute("SELECT count(*) FROM tenant.users")
-        assert cursor.fetchone() == (0,)
+        assert cursor.fetchone() == (1,)
 
 
-def test_only_the_owner_sees_which_migrations_ran(stack: Stack, job: StagedJob, tenant: Connection) -> None:
-    policies = """
-        SELECT polname::text, ARRAY(SELECT pg_get_userbyid(role)::text FROM unnest(polroles) AS role)
-        FROM pg_policy WHERE polrelid = 'tenant._migrations'::regclass
-    """
-    assert execute(stack, job.names.database, policies) == [("migrations_by_owner", [job.names.owner_role])]
+def test_only_the_owner_sees_which_migrations_ran(tenant: Connection) -> None:
     with tenant, tenant.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tenant._migrations")
         assert cursor.fetchone() == (schema.newest_version(),)

@@ -102,12 +102,12 @@ def _server_problems(world: World, tenant: Row) -> Iterator[str]:
     used_by = {login["name"]: [], owner["name"]: [login["name"]]}
     for role, logs_in, member_of in ((login, True, [*shared, owner["name"]]), (owner, False, [])):
         powers = (role["logs_in"], role["inherits"], role["powers"])
-        yield from differ(f"powers of {role['name']}", powers, (logs_in, False, False))
+        yield from differ(f"powers of {role['name']}", powers, (logs_in, not logs_in, False))
         yield from differ(f"memberships of {role['name']}", role["member_of"], member_of)
         yield from differ(f"who can become {role['name']}", role["used_by"], used_by[role["name"]])
     verifiers = [str(role["verifier"]).split("$")[0] for role in (login, owner)]
     yield from differ("verifiers", verifiers, ["SCRAM-SHA-256", "None"])
-    tables = [{"name": table, "owner": owner["name"], "forced": True} for table in TABLES]
+    tables = [{"name": table, "owner": owner["name"], "row_security": True} for table in TABLES]
     yield from differ("tables", world.tables, tables)
     yield from differ("schema versions", world.schema_versions, _versions())
 

@@ -119,7 +119,7 @@ TAMPERED: dict[str, Tamper] = {
     "a powerful login": server("ALTER ROLE {login} CREATEDB"),
     "a login with the rights of another role": server("GRANT pg_monitor TO {login}"),
     "a creator that has not left": server("GRANT {owner} TO provisioner_admin"),
-    "row level security that is not forced": tenant("ALTER TABLE tenant.users NO FORCE ROW LEVEL SECURITY"),
+    "row level security that is off": tenant("ALTER TABLE tenant.users DISABLE ROW LEVEL SECURITY"),
     "an older schema": tenant("DELETE FROM tenant._migrations"),
     "no schema": tenant("DROP SCHEMA tenant CASCADE"),
     "another owner": server("ALTER DATABASE {name} OWNER TO postgres"),

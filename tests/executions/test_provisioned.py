@@ -62,7 +62,7 @@ def test_the_result_has_exactly_its_shape_and_the_facts(stack: Stack, project_id
             "host": "127.0.0.1",
             "port": stack.postgres.port,
             "name": world.databases[0]["name"],
-            "schema": "tenant",
+            "schema": "public",
             "engine": "postgresql",
             "version": "18",
             "size": "db.t3.micro",

@@ -47,7 +47,8 @@ LOCKS = """
         AND classid::bigint = (value >> 32) & 4294967295 AND objid::bigint = value & 4294967295
 """
 TABLES = """
-    SELECT relname AS name, pg_get_userbyid(relowner) AS owner, relrowsecurity AND relforcerowsecurity AS forced
+    SELECT relname AS name, pg_get_userbyid(relowner) AS owner,
+           relrowsecurity AND NOT relforcerowsecurity AS row_security
     FROM pg_class WHERE relnamespace = to_regnamespace('tenant') AND relkind = 'r' ORDER BY relname COLLATE "C"
 """
 PROJECT = "SELECT * FROM control_plane.projects WHERE project_id = %(project_id)s"

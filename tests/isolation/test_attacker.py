@@ -15,17 +15,13 @@ from provisioning.aws import secrets
 from provisioning.cluster import session as sessions
 from provisioning.tenant import schema
 from tests.executions.running import execute
-from tests.isolation.attackers import version_of
 from tests.isolation.conftest import Tenant, query
 
 
 def test_what_it_puts_into_public_replaces_nothing_that_the_platform_calls(
     stack: Stack, attacker: Tenant, session: Connection
 ) -> None:
-    """As the owner of its database it can open public to itself again, but the platform's sessions do not search it."""
-    if version_of(stack) < 16:
-        pytest.skip("an owner that inherits nothing is not pg_database_owner, which owns public, before PostgreSQL 16")
-    query(session, "GRANT CREATE ON SCHEMA public TO pg_database_owner")
+    """As the owner of its database it can open public to everybody, but the platform's sessions do not search it."""
     query(session, "GRANT USAGE ON SCHEMA public TO PUBLIC")
     query(
         session,
@@ -53,7 +49,6 @@ def test_what_it_puts_into_public_replaces_nothing_that_the_platform_calls(
     finally:
         query(session, "DROP FUNCTION public.hashtextextended(text, integer)")
         query(session, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
-        query(session, "REVOKE CREATE ON SCHEMA public FROM pg_database_owner")
 
 
 def test_a_function_that_runs_as_its_owner_reaches_no_further_than_the_tenant(session: Connection) -> None:

@@ -30,8 +30,8 @@ PINS = (
     "SET ROLE NONE; GRANT USAGE ON SCHEMA of_the_login TO {login}; RESET ROLE",
     "SET ROLE pg_database_owner; GRANT USAGE ON SCHEMA public TO {login}; RESET ROLE",
 )
-# Before 16 an owner that inherits nothing owns public only as pg_database_owner, which the admin cannot become, and the
-# admin, which has the privileges of all three shared roles, revokes in the name of one.
+# Before 16 the admin cannot become pg_database_owner, which owns public and grants in its own name, and the admin,
+# which has the privileges of all three shared roles, revokes in the name of one.
 NOT_BEFORE_16 = (PINS[3], PINS[10], PINS[12])
 PREPARATION = (
     "SELECT lo_create(4711)",

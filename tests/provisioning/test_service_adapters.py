@@ -81,7 +81,7 @@ def test_a_generic_service_is_told_whose_tenant_it_is_and_reads_no_credentials(
         "project_id": "realtime-demo",
         "region": REGION,
         "organization_id": "org",
-        "database": {"host": "db.internal", "port": 5432, "name": f"tenant_{TENANT_ID}", "schema": "tenant"},
+        "database": {"host": "db.internal", "port": 5432, "name": f"tenant_{TENANT_ID}", "schema": "public"},
         "secret_arn": ABSENT_SECRET,
     }
 

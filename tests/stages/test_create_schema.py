@@ -22,7 +22,7 @@ def test_the_output_is_the_schema_and_its_version_and_the_control_plane_has_it_t
 ) -> None:
     job.run(create_database)
     output = job.run(create_schema)
-    assert (output["schema"], output["version"]) == ("tenant", schema.newest_version())
+    assert (output["schema"], output["version"]) == ("public", schema.newest_version())
     tenant = look(stack, job.project_id).tenant
     assert (tenant["schema_version"], tenant["prepared"]) == (schema.newest_version(), output)
 

@@ -30,7 +30,9 @@ CATALOGS = {
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE oid >= 16384
         ORDER BY 1, 2""",
-    "indexes": "SELECT schemaname, tablename, indexdef FROM pg_indexes WHERE schemaname = 'tenant' ORDER BY 1, 2, 3",
+    "indexes": """
+        SELECT schemaname, tablename, indexdef FROM pg_indexes WHERE schemaname IN ('public', 'tenant')
+        ORDER BY 1, 2, 3""",
     "policies": """
         SELECT polrelid::regclass::text, polname, polcmd, polpermissive, polroles::regrole[]::text[],
                pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)

@@ -57,7 +57,7 @@ def test_a_registration_is_a_put_with_its_key_and_the_services_own_token(
             "host": "127.0.0.1",
             "port": stack.postgres.port,
             "name": job.names.database,
-            "schema": "tenant",
+            "schema": "public",
         },
         "secret_arn": look(stack, job.project_id).tenant["secret_arn"],
     }

@@ -82,10 +82,10 @@ def refused(job: StagedJob, role: str, statement: str, user: str | None = None) 
     return False
 
 
-def test_every_table_is_the_owners_and_under_forced_row_level_security(stack: Stack, tenant_job: StagedJob) -> None:
+def test_every_table_is_the_owners_and_under_row_level_security(stack: Stack, tenant_job: StagedJob) -> None:
     owner = tenant_job.names.owner_role
     assert look(stack, tenant_job.project_id).tables == [
-        {"name": name, "owner": owner, "forced": True} for name in ("_migrations", "audit_log", "users")
+        {"name": name, "owner": owner, "row_security": True} for name in ("_migrations", "audit_log", "users")
     ]
 
 
@@ -118,12 +118,11 @@ def test_the_tenants_login_can_become_nobody_else(tenant_job: StagedJob, role: s
         session.become(role)
 
 
-def test_the_owner_does_not_walk_past_row_level_security(tenant_job: StagedJob) -> None:
+def test_the_owner_sees_every_row_so_that_its_backup_has_them(tenant_job: StagedJob) -> None:
     with logged_in(tenant_job) as session:
         assert session.run("SELECT current_user::text") == [(tenant_job.names.owner_role,)]
-        assert session.run("SELECT count(*) FROM tenant.users") == [(0,)]
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="row-level security"):
-            session.run("INSERT INTO tenant.users (email) VALUES ('carol@example.com')")
+        session.run("SET row_security = off")
+        assert session.run("SELECT count(*) FROM tenant.users") == [(2,)]
 
 
 def test_a_user_sees_nobody_else(tenant_job: StagedJob) -> None:
@@ -187,6 +186,7 @@ DENIED = [
     *((role, "SELECT 1 FROM tenant._migrations") for role in ROLES),
     *((role, "CREATE TABLE tenant.mine ()") for role in ROLES),
     *((role, "CREATE TABLE public.mine ()") for role in ROLES),
+    *((role, "CREATE FUNCTION auth.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'") for role in ROLES),
     *((role, "CREATE SCHEMA mine") for role in ROLES),
 ]
 
@@ -200,18 +200,18 @@ def test_what_the_tenant_creates_is_open_to_the_shared_roles_and_not_to_the_publ
     job.run(create_database)
     job.run(create_schema)
     with logged_in(job) as session:
-        session.run("CREATE TABLE tenant.notes (id bigserial PRIMARY KEY, note text)")
-        session.run("CREATE FUNCTION tenant.two() RETURNS integer LANGUAGE sql AS 'SELECT 2'")
+        session.run("CREATE TABLE public.notes (id bigserial PRIMARY KEY, note text)")
+        session.run("CREATE FUNCTION public.two() RETURNS integer LANGUAGE sql AS 'SELECT 2'")
         session.commit()
         for role, allowed in (("anon", False), ("authenticated", True), ("service_role", True)):
             for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-                assert session.run("SELECT has_table_privilege(%s, 'tenant.notes', %s)", role, privilege) == [
+                assert session.run("SELECT has_table_privilege(%s, 'public.notes', %s)", role, privilege) == [
                     (allowed,)
                 ]
-            assert session.run("SELECT has_sequence_privilege(%s, 'tenant.notes_id_seq', 'USAGE')", role) == [
+            assert session.run("SELECT has_sequence_privilege(%s, 'public.notes_id_seq', 'USAGE')", role) == [
                 (allowed,)
             ]
-            assert session.run("SELECT has_function_privilege(%s, 'tenant.two()', 'EXECUTE')", role) == [(True,)]
+            assert session.run("SELECT has_function_privilege(%s, 'public.two()', 'EXECUTE')", role) == [(True,)]
         assert granted_to_public(session) == []
 
 
@@ -228,11 +228,11 @@ def granted_to_public(session: Session) -> list[str]:
         """
         WITH ours AS (
             SELECT nspname AS name, coalesce(nspacl, acldefault('n', nspowner)) AS acl FROM pg_namespace
-            WHERE nspname IN ('tenant', 'public')
+            WHERE nspname IN ('auth', 'extensions', 'public', 'tenant')
             UNION ALL SELECT relname, coalesce(relacl, acldefault('r', relowner)) FROM pg_class
-            WHERE relnamespace = 'tenant'::regnamespace AND relkind IN ('r', 'v', 'S')
+            WHERE relnamespace IN ('public'::regnamespace, 'tenant'::regnamespace) AND relkind IN ('r', 'v', 'S')
             UNION ALL SELECT proname, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
-            WHERE pronamespace = 'tenant'::regnamespace
+            WHERE pronamespace IN ('auth'::regnamespace, 'public'::regnamespace, 'tenant'::regnamespace)
             UNION ALL SELECT datname, coalesce(datacl, acldefault('d', datdba)) FROM pg_database
             WHERE datname = current_database()
         )

@@ -17,7 +17,8 @@ from provisioning.cluster import session as sessions
 from provisioning.identity import TenantNames
 from provisioning.tenant import extensions
 
-SCHEMA = "tenant"
+SCHEMA = "public"
+"""The user's schema, first on the path of the login. The platform's is `tenant`, and off the path."""
 MIGRATIONS = Path(__file__).parents[2] / "tenant_schema"
 QUERIES = queries.load(__file__)
 STATEMENT_TIMEOUT_SECONDS = 30
@@ -61,12 +62,12 @@ def upgrade(connection: Connection) -> int:
     """
     for _ in range(LOOKS):
         reached = _reached(connection)
-        steps = _steps(reached)
-        if not steps:
+        missing = steps(reached)
+        if not missing:
             return newest_version()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(sql.Composed([postgres.composed(QUERIES["lock_schema"]), *steps]))
+                cursor.execute(sql.Composed([postgres.composed(QUERIES["lock_schema"]), *missing]))
         except (errors.DuplicateSchema, errors.DuplicateTable, errors.UniqueViolation):
             continue
         return newest_version()
@@ -79,7 +80,8 @@ def _reached(connection: Connection) -> int | None:
     return current_version(connection) if found.is_there else None
 
 
-def _steps(reached: int | None) -> list[sql.Composed]:
+def steps(reached: int | None) -> list[sql.Composed]:
+    """Return what brings a tenant's database from a version to the newest; None stands for one without any schema."""
     shared_roles = creators.shared_roles()
     new = [] if reached is not None else [postgres.composed(QUERIES["make_schemas"], shared_roles=shared_roles)]
     missing = {version: file for version, file in _migrations().items() if version > (reached or 0)}

@@ -11,17 +11,37 @@ SELECT to_regnamespace('tenant') IS NOT NULL AS is_there;
 SELECT coalesce(max(version), 0) AS version FROM tenant._migrations;
 
 -- name: make_schemas
+-- public is the user's. The tenant owns its database, and so acts as pg_database_owner, to which PostgreSQL gives the
+-- schema; nothing is granted to the owner by name, so that a dump restores into another tenant.
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
--- The tenant owns its database, and so acts as pg_database_owner, to which PostgreSQL gives the schema.
-REVOKE CREATE ON SCHEMA public FROM pg_database_owner;
-CREATE SCHEMA tenant;
-CREATE SCHEMA extensions;
-GRANT USAGE ON SCHEMA extensions TO {shared_roles};
+GRANT USAGE ON SCHEMA public TO {shared_roles};
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT USAGE ON SEQUENCES TO authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA tenant GRANT EXECUTE ON FUNCTIONS TO anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO anon, authenticated, service_role;
+CREATE SCHEMA extensions;
+GRANT USAGE ON SCHEMA extensions TO {shared_roles};
+-- What policies ask about the request, as Supabase names it. PostgREST sets the claims of the JWT; a setting changed by
+-- SET LOCAL reads as '' afterwards, hence nullif before every cast.
+CREATE SCHEMA auth;
+GRANT USAGE ON SCHEMA auth TO {shared_roles};
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS
+$$ SELECT nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
+$$ SELECT nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid $$;
+CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS
+$$ SELECT nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $$;
+GRANT EXECUTE ON FUNCTION auth.jwt(), auth.uid(), auth.role() TO {shared_roles};
+-- The platform's schema, whose tables the files of tenant_schema/ make. Which of them ran is recorded here, and nobody
+-- but the owner has a privilege on that.
+CREATE SCHEMA tenant;
+CREATE TABLE tenant._migrations (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE tenant._migrations ENABLE ROW LEVEL SECURITY;
 
 -- name: record_migration
 INSERT INTO tenant._migrations (version, name) VALUES ({version}, {name});

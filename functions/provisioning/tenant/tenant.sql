@@ -2,7 +2,8 @@
 -- admin's session in the register's database, as the tenant's creator, who joins its roles for that time.
 
 -- name: make_owner_role
-CREATE ROLE {owner_role} NOLOGIN NOINHERIT;
+-- It is a member of nothing but pg_database_owner, which owns public: implicitly, and before 16 only if it inherits.
+CREATE ROLE {owner_role} NOLOGIN INHERIT;
 
 -- name: make_login_role
 CREATE ROLE {login_role} LOGIN NOINHERIT;
@@ -30,7 +31,7 @@ CREATE DATABASE {database}
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {login_role};
 GRANT CONNECT ON DATABASE {database} TO SESSION_USER;
-ALTER ROLE {login_role} IN DATABASE {database} SET search_path = tenant, public, extensions;
+ALTER ROLE {login_role} IN DATABASE {database} SET search_path = public, extensions;
 -- The login acts as the owner, so that what it creates belongs to the owner and outlives a change of credentials.
 ALTER ROLE {login_role} IN DATABASE {database} SET role = {owner_role};
 ALTER DATABASE {database} ALLOW_CONNECTIONS true;

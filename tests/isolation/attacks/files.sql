@@ -41,5 +41,5 @@ CREATE TABLESPACE evil LOCATION '/tmp'; -- 42501
 CREATE TABLE tenant.evil () TABLESPACE pg_global; -- 22023, 42501
 ALTER TABLE tenant.users SET TABLESPACE pg_global; -- 22023, 42501
 CREATE ACCESS METHOD evil TYPE TABLE HANDLER heap_tableam_handler; -- 42501
-CREATE EVENT TRIGGER evil ON ddl_command_end EXECUTE FUNCTION tenant.current_user_id(); -- 42501
+CREATE EVENT TRIGGER evil ON ddl_command_end EXECUTE FUNCTION auth.uid(); -- 42501
 SELECT query_to_xml('SELECT pg_read_file(''postgresql.conf'')', true, false, ''); -- 42501

@@ -26,9 +26,6 @@ UPDATE pg_authid SET rolsuper = true; -- 42501
 SET allow_system_table_mods = on; -- 42501
 SELECT proname FROM pg_proc WHERE prosecdef AND proowner <> {own_owner_name}::regrole; -- no row
 CREATE FUNCTION tenant.mine() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN CREATE ROLE mine; END'; SELECT tenant.mine(); -- 42501
-CREATE TABLE public.mine (); -- 42501
-CREATE FUNCTION public.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'; -- 42501
-CREATE TYPE public.mine AS ENUM (); -- 42501
 CREATE TABLE pg_catalog.mine (); -- 42501
 CREATE FUNCTION pg_catalog.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'; -- 42501
 CREATE SCHEMA pg_mine; -- 42939

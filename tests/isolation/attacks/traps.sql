@@ -10,7 +10,7 @@ CREATE SCHEMA IF NOT EXISTS {admin}; GRANT USAGE ON SCHEMA {admin} TO PUBLIC; --
 CREATE SCHEMA IF NOT EXISTS {creator}; GRANT USAGE ON SCHEMA {creator} TO PUBLIC; -- harmless
 GRANT USAGE ON SCHEMA tenant, extensions TO PUBLIC; -- harmless
 CREATE OR REPLACE PROCEDURE traps.shadow(called text, returned text) LANGUAGE plpgsql AS 'DECLARE place text; BEGIN FOR place IN SELECT nspname FROM pg_namespace WHERE nspname !~ ''^(pg_|information_schema|traps)'' LOOP BEGIN EXECUTE pg_catalog.format(''CREATE OR REPLACE FUNCTION %I.%s RETURNS %s LANGUAGE plpgsql AS %L'', place, called, returned, pg_catalog.format(''BEGIN PERFORM traps.spring(%L); RETURN NULL; END'', called)); EXCEPTION WHEN insufficient_privilege THEN NULL; END; END LOOP; END'; -- harmless
-GRANT CREATE, USAGE ON SCHEMA public TO pg_database_owner, PUBLIC; -- harmless
+GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC; -- harmless
 CALL traps.shadow('hashtextextended(text, integer)', 'bigint'); -- open
 CALL traps.shadow('pg_advisory_lock(bigint)', 'text'); -- open
 CALL traps.shadow('pg_advisory_xact_lock(bigint)', 'text'); -- open
@@ -63,7 +63,7 @@ CREATE TYPE traps.pair AS (key pg_catalog.text); CREATE FUNCTION traps.to_text(t
 CREATE TRIGGER own_trigger BEFORE INSERT OR UPDATE OR DELETE ON tenant._migrations FOR EACH STATEMENT EXECUTE FUNCTION traps.triggered(); -- open
 CREATE TRIGGER own_trigger BEFORE INSERT OR UPDATE OR DELETE ON tenant.users FOR EACH ROW EXECUTE FUNCTION traps.triggered(); -- open
 CREATE RULE own_rule AS ON INSERT TO tenant._migrations DO ALSO SELECT traps.spring('own rule'); -- open
-CREATE POLICY own_policy ON tenant._migrations AS RESTRICTIVE USING (traps.spring('own policy')) WITH CHECK (traps.spring('own policy')); -- open
+ALTER TABLE tenant._migrations FORCE ROW LEVEL SECURITY; CREATE POLICY own_policy ON tenant._migrations USING (traps.spring('own policy')) WITH CHECK (traps.spring('own policy')); -- open
 ALTER TABLE tenant._migrations ALTER applied_at SET DEFAULT CASE WHEN traps.spring('own default') THEN pg_catalog.now() END; -- open
 ALTER TABLE tenant._migrations ADD CONSTRAINT own_check CHECK (traps.spring('own check')) NOT VALID; -- open
 CREATE FUNCTION traps.indexed(pg_catalog.int4) RETURNS pg_catalog.int4 LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM traps.spring(''own index''); RETURN $1; END'; CREATE INDEX own_index ON tenant._migrations (traps.indexed(version)); -- open

@@ -39,6 +39,8 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
     if progress is None:
         raise HumanError(f"there is no job {job}")
     ending = endings.find_told(control_plane.connect(), job, describe)
+    if ending.outcome == "stopped" and progress.status in endings.UNFINISHED:
+        progress = progress.stopped(ending.message or "")
     console.print(
         f"{ending.outcome}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
     )

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from console import formatting
 from console.errors import ConsoleError
 from console.job_view import JobView, Sources
 from console.retrying import Retry
-from console.stage_progress import next_attempts, stage_progress
+from console.stage_progress import failures_beside_stages, next_attempts, stage_progress
 from console.state_machines import machine_of
 from local.errors import HumanError
 from provisioning.jobs.declaration import JobType
@@ -34,13 +34,27 @@ COLOURS = {"succeeded": "green", "failed": "red", "compensated": "yellow", "runn
 BAR_WIDTH = 40
 
 Retries = Mapping[str, Retry]
+NO_HISTORY = "Step Functions does not have this execution any more, so this is what the ledger knows of it:"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A job as it is now."""
+
+    progress: Progress
+    retries: Retries = field(default_factory=dict)
+    """The next attempts, by the stage or the state."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """How a compensation that is tried again has failed, by its state."""
+    has_ended: bool = True
+    has_history: bool = True
 
 
 class View(Protocol):
     """How progress is shown."""
 
-    def show(self, progress: Progress, retries: Retries) -> None:
-        """Show the job as it is now, with the next attempts of the stages that wait for one."""
+    def show(self, moment: Moment, ending: str | None) -> None:
+        """Show the job as it is now, with its ending if it has one."""
 
 
 def run_and_follow(sources: Sources, job_type: JobType, payload: Any, console: Console) -> dict[str, Any]:
@@ -71,25 +85,26 @@ def follow(sources: Sources, job: str, console: Console, *, as_json: bool = Fals
     view = _Json(console) if as_json else _Live(console) if console.is_terminal else _Lines(console)
     with view:
         while True:
-            progress, retries, ended = _look(sources, job, machine)
-            view.show(progress, retries)
-            if ended:
-                return progress
+            moment = _look(sources, job, machine)
+            ending = sources.ending(job) if moment.has_ended else None
+            view.show(moment, ending.text if ending is not None else None)
+            if moment.has_ended:
+                return moment.progress
             time.sleep(POLL_SECONDS)
 
 
-def _look(sources: Sources, job: str, machine: str) -> tuple[Progress, Retries, bool]:
+def _look(sources: Sources, job: str, machine: str) -> Moment:
     try:
         shown: JobView | None = sources.read(job, machine)
     except ConsoleError as error:
         raise HumanError(str(error)) from error
     if shown is not None:
-        return stage_progress(shown), next_attempts(shown), shown.ended
+        return Moment(stage_progress(shown), next_attempts(shown), failures_beside_stages(shown), shown.ended)
     # A laptop's executions end with its stack, but their jobs stay in the ledger.
     progress = sources.ledger.read(job).progress
     if progress is None:
         raise HumanError(f"there is no job {job}")
-    return progress, {}, True
+    return Moment(progress, has_history=False)
 
 
 def read_event(path: Path) -> Any:
@@ -108,8 +123,10 @@ def read_event(path: Path) -> Any:
         ) from error
 
 
-def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
-    """Return the job's stages as a table, with the time until the next attempt of those that wait for one."""
+def stage_table(progress: Progress, retries: Retries | None = None, failures: Mapping[str, str] | None = None) -> Table:
+    """Return the job's stages as a table, with the time until the next attempt of those that wait for one, and below
+    them the compensations that do.
+    """
     table = Table("Stage", "Status", "Attempt", "Seconds", box=None, pad_edge=False, header_style="dim")
     for step in progress.steps:
         colour = COLOURS.get(step.status, "dim")
@@ -121,8 +138,12 @@ def stage_table(progress: Progress, retries: Retries | None = None) -> Table:
             state = Spinner("dots", text=Text(step.status, style=colour))
         attempt = str(step.attempt) if step.attempt else ""
         table.add_row(step.stage, state, attempt, _seconds(step), style="" if step.status != "pending" else "dim")
-        if step.status == "failed" and step.error_message:
+        if step.status in ("failed", "compensated") and step.error_message:
             table.add_row("", Text(step.error_message, style="red"))
+    for place, failure in (failures or {}).items():
+        waiting = formatting.next_attempt((retries or {})[place], datetime.now(UTC))
+        table.add_row(place, Spinner("dots", text=Text(waiting, style="yellow")))
+        table.add_row("", Text(failure, style="red"))
     return table
 
 
@@ -130,10 +151,13 @@ class _Live(AbstractContextManager["_Live"]):
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=10)
 
-    def show(self, progress: Progress, retries: Retries) -> None:
+    def show(self, moment: Moment, ending: str | None) -> None:
+        del ending
+        progress = moment.progress
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(100, progress.percent, width=BAR_WIDTH), f"{progress.percent} %", progress.stage)
-        self._live.update(Group(bar, stage_table(progress, retries)))
+        note = [] if moment.has_history else [Text(NO_HISTORY, style="dim")]
+        self._live.update(Group(*note, bar, stage_table(progress, moment.retries, moment.failures)))
 
     @override
     def __enter__(self) -> "_Live":
@@ -151,19 +175,25 @@ class _Lines(AbstractContextManager["_Lines"]):
         self._shown: dict[str, tuple[str, int]] = {}
         self._announced: set[tuple[str, int]] = set()
 
-    def show(self, progress: Progress, retries: Retries) -> None:
+    def show(self, moment: Moment, ending: str | None) -> None:
+        del ending
+        progress = moment.progress
+        if not moment.has_history:
+            self._console.print(NO_HISTORY, soft_wrap=True)
         for step in progress.steps:
             now = (step.status, step.attempt)
             if step.status != "pending" and self._shown.get(step.stage) != now:
                 self._shown[step.stage] = now
                 attempt = f" (attempt {step.attempt})" if step.attempt > 1 else ""
-                error = f": {step.error_message}" if step.status == "failed" else ""
+                error = f": {step.error_message}" if step.status != "succeeded" and step.error_message else ""
                 seconds = f" in {_seconds(step)} s" if step.status == "succeeded" else ""
                 self._print(progress, step.stage, f"{step.status}{seconds}{attempt}{error}")
-            retry = retries.get(step.stage)
-            if retry is not None and (step.stage, retry.attempt) not in self._announced:
-                self._announced.add((step.stage, retry.attempt))
-                self._print(progress, step.stage, formatting.next_attempt(retry, datetime.now(UTC)))
+        for place, retry in moment.retries.items():
+            if (place, retry.attempt) not in self._announced:
+                self._announced.add((place, retry.attempt))
+                if place in moment.failures:
+                    self._print(progress, place, f"failed: {moment.failures[place]}")
+                self._print(progress, place, formatting.next_attempt(retry, datetime.now(UTC)))
 
     def _print(self, progress: Progress, stage: str, text: str) -> None:
         self._console.print(f"{progress.percent:3d} %  {stage:<20} {text}", soft_wrap=True)
@@ -178,10 +208,11 @@ class _Json(AbstractContextManager["_Json"]):
         self._console = console
         self._shown = ""
 
-    def show(self, progress: Progress, retries: Retries) -> None:
-        document = progress._asdict() | {
-            "steps": [step._asdict() for step in progress.steps],
-            "retries": {stage: asdict(retry) for stage, retry in retries.items()},
+    def show(self, moment: Moment, ending: str | None) -> None:
+        document = moment.progress._asdict() | {
+            "steps": [step._asdict() for step in moment.progress.steps],
+            "retries": {place: asdict(retry) for place, retry in moment.retries.items()},
+            "ending": ending,
         }
         line = json.dumps(document, default=datetime.isoformat)
         if line != self._shown:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from console import formatting
 from console.executions import PAGE, Executions, Listed
-from console.ledger import Ledger
+from console.ledger import Ledger, outcome_of
 from console.state_machines import machine_of
 from provisioning.ledger.progress import JobSummary
 from provisioning.stage import Ending
@@ -123,10 +123,10 @@ class ExecutionList:
             stopped_at=one.stopped_at,
         )
         if summary is not None:
-            ended = summary.status in {"rolled_back", "rollback_incomplete"}
+            outcome = outcome_of(one.status, summary.status)
             return replace(
                 row,
-                outcome=summary.status if ended else "",
+                outcome=outcome if outcome != one.status else "",
                 project_id=summary.project_id or self._executions.project_id(one.arn),
                 stage=summary.stage,
                 percent=summary.percent,

@@ -5,9 +5,9 @@ from typing import Any
 
 from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
-from console.ledger import Ledger, Record
+from console.ledger import Ledger, Record, outcome_of
 from console.logs import Logs
-from provisioning import stage
+from provisioning import endings, stage
 from provisioning.endings import Ending
 from provisioning.ledger.progress import Progress
 
@@ -49,8 +49,11 @@ class JobView:
 
     @property
     def progress(self) -> Progress | None:
-        """What `provision status` shows."""
-        return self.record.progress
+        """What `provision status` shows. The execution's word wins over a ledger that calls an ended job unfinished."""
+        known, ended = self.record.progress, self.execution
+        if known is None or not self.ended or known.status not in endings.UNFINISHED or ended.status == "SUCCEEDED":
+            return known
+        return known.stopped(endings.stopped_message(ended.status, ended.error, ended.cause))
 
     @property
     def ended(self) -> bool:
@@ -59,9 +62,7 @@ class JobView:
     @property
     def outcome(self) -> str:
         """The status in Step Functions, or in the ledger if that says more of a job that did not succeed."""
-        if self.progress and self.progress.status in {"rolled_back", "rollback_incomplete"}:
-            return self.progress.status
-        return self.execution.status
+        return outcome_of(self.execution.status, self.progress.status if self.progress else None)
 
     @property
     def percent(self) -> int:

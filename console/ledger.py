@@ -78,6 +78,15 @@ class Ledger:
         return self._thread.submit(question).result()
 
 
+def outcome_of(status: str, known: str | None) -> str:
+    """Return an execution's status, or its job's in the ledger if that says more of a job that did not succeed.
+
+    An execution that failed without closing its job has left it as it was stopped.
+    """
+    says_more = {"rolled_back", "rollback_incomplete", *(["stopped"] if status == "FAILED" else [])}
+    return known if known in says_more else status
+
+
 def _can_be_stored(job_id: str) -> bool:
     """Return whether the ledger can hold a job of that name: PostgreSQL's text has no NUL and no lone surrogates."""
     return "\0" not in job_id and legible(job_id) == job_id

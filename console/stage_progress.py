@@ -5,6 +5,7 @@ from collections.abc import Mapping, Set
 from console.job_view import JobView
 from console.retrying import Retry
 from console.timeline import StateRun, Status
+from provisioning.endings import one_line
 from provisioning.ledger.progress import Progress, StepProgress
 from provisioning.stage import Stage
 
@@ -34,11 +35,25 @@ def stage_progress(shown: JobView) -> Progress:
 
 
 def next_attempts(shown: JobView) -> Mapping[str, Retry]:
-    """Return the next attempt of every stage that waits for one, by the stage."""
+    """Return the next attempt of every stage that waits for one, by the stage, and of every other state by its name:
+    a compensation, or the record of the failure.
+    """
     timeline = shown.execution.timeline
-    runs = timeline.states
-    found = {str(stage): runs[name].retry for stage, name in timeline.stages.states.items() if name in runs}
-    return {stage: retry for stage, retry in found.items() if retry is not None}
+    return {
+        timeline.stages.stage_of(name) or name: run.retry
+        for name, run in timeline.states.items()
+        if run.retry is not None
+    }
+
+
+def failures_beside_stages(shown: JobView) -> Mapping[str, str]:
+    """Return how the last attempt failed at each state that waits for another and runs no stage, by its name."""
+    timeline = shown.execution.timeline
+    return {
+        name: one_line(f"{run.last.error}: {run.last.cause}")
+        for name, run in timeline.states.items()
+        if run.retry is not None and run.last is not None and timeline.stages.stage_of(name) is None
+    }
 
 
 def _step(stage: Stage, run: StateRun | None, not_wanted: Set[str]) -> StepProgress:

@@ -128,12 +128,12 @@ def test_a_failed_job_and_its_rollbacks_are_left_as_they_ended(stack: Stack, pro
     assert not ending_of(again.job_id).has_ended, "a rollback is not a job"
 
 
-def unheard(stack: Stack, project_id: str) -> str:
+def unheard(stack: Stack, project_id: str, fault: Fault = Fault.ERROR) -> str:
     """Stop a job whose event does not arrive."""
     job_id = new_job()
     with (
         seconds_between_attempts(stack, 300),
-        failing(stack, STAGES["creating_schema"], Fault.ERROR),
+        failing(stack, STAGES["creating_schema"], fault),
         stack.runtime.replaced("RecordStoppedExecutionsFunction", lambda *_: {}),
     ):
         arn = stack.start_execution(payload_for(project_id), job_id)
@@ -156,7 +156,7 @@ def test_until_the_event_has_arrived_the_execution_is_asked(
     said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
     assert said[0].startswith("stopped, ")
     assert said[-1].startswith("stopped: its execution was stopped")
-    assert progress_view.follow(sources, job_id, console()).status == "running"
+    assert progress_view.follow(sources, job_id, console()).status == "stopped"
     roll_back(stack, job_id)
     assert problems_after_last_look(stack, project_id) == []
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT
+from provisioning.errors import ErrorType
 from provisioning.identity import TenantNames
 
 QUERIES = queries.load(__file__)
@@ -39,6 +40,17 @@ class Progress(NamedTuple):
     started_at: datetime | None
     completed_at: datetime | None
     steps: Sequence[StepProgress] = ()
+
+    def stopped(self, message: str) -> "Progress":
+        """Return the progress of a job whose execution has ended without the ledger having heard of it."""
+        steps = [
+            step._replace(status="failed", error_message=step.error_message or message)
+            if step.status == "running"
+            else step
+            for step in self.steps
+        ]
+        error_type = str(ErrorType.EXECUTION_STOPPED)
+        return self._replace(status="stopped", error_type=error_type, error_message=message, steps=steps)
 
 
 class JobSummary(NamedTuple):

@@ -66,9 +66,10 @@ def test_the_register_says_for_whom_the_tenant_was_made(stack: Stack, job: Stage
     }
 
 
-def test_the_database_is_named_limited_and_in_a_locale_that_every_server_has(stack: Stack, job: StagedJob) -> None:
+def test_the_database_is_named_and_limited_and_knows_every_letter(stack: Stack, job: StagedJob) -> None:
     job.run(create_database)
     (database,) = look(stack, job.project_id).databases
+    ((has_builtin,),) = execute(stack, "postgres", "SELECT current_setting('server_version_num')::integer >= 170000")
     assert database == {
         "name": job.names.database,
         "comment": None,
@@ -81,21 +82,9 @@ def test_the_database_is_named_limited_and_in_a_locale_that_every_server_has(sta
         "connection_limit": making.CONNECTION_LIMIT,
         "allows_connections": True,
         "encoding": "UTF8",
-        "provider": "b",
-        "locale": "C.UTF-8",
+        "provider": "b" if has_builtin else "c",
+        "locale": "C.UTF-8" if has_builtin else None,
     }
-
-
-def test_before_postgresql_17_the_locale_is_c(stack: Stack, job: StagedJob) -> None:
-    with patch.object(making, "_creation", lambda _: "make_database_before_17"):
-        job.run(create_database)
-    collations = execute(
-        stack,
-        job.names.database,
-        "SELECT datcollate, datctype, pg_encoding_to_char(encoding) FROM pg_database"
-        " WHERE datname = current_database()",
-    )
-    assert collations == [("C", "C", "UTF8")]
 
 
 def test_the_owner_cannot_log_in_and_postgresql_has_only_a_verifier_of_the_password(
@@ -162,7 +151,7 @@ def dying_before(query: str) -> Iterator[None]:
     real = making.composed
 
     def composed(names: Any, *sent: Query, **values: object) -> sql.Composed:
-        if any(one.name == query for one in sent):
+        if any(one.name.startswith(query) for one in sent):
             raise Died
         return real(names, *sent, **values)
 

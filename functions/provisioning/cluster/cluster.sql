@@ -81,7 +81,14 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
            ORDER BY grantor
            LIMIT 1
        ) AS administrator,
-       (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator;
+       (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator,
+       (
+           SELECT collctype FROM pg_collation
+           WHERE collname = ANY ({ctypes}) AND collprovider = 'c'
+           ORDER BY array_position({ctypes}, collname::text)
+           LIMIT 1
+       ) AS ctype,
+       to_regcollation('pg_catalog."und-x-icu"') IS NOT NULL AS has_icu;
 
 -- name: record_state
 -- The job has finished making the tenant, or changing the access to it.
@@ -106,7 +113,12 @@ WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND stat
 
 -- name: find_server
 -- What a tenant made now consists of, apart from our own schema. One made from anything else is not given to a new job.
-SELECT format('PostgreSQL %s, %s', current_setting('server_version'), coalesce(string_agg(
+SELECT format('PostgreSQL %s, LC_CTYPE %s, %s', current_setting('server_version'), coalesce((
+           SELECT collctype FROM pg_collation
+           WHERE collname = ANY ({ctypes}) AND collprovider = 'c'
+           ORDER BY array_position({ctypes}, collname::text)
+           LIMIT 1
+       ), 'C'), coalesce(string_agg(
            format('%s %s', name, default_version), ', ' ORDER BY name), 'no extensions')) AS fingerprint
 FROM pg_available_extensions
 WHERE name = ANY ({extensions});

@@ -16,6 +16,9 @@ from provisioning.cluster.session import QUERIES
 from provisioning.identity import Tenant, TenantNames
 from provisioning.queries import Query
 
+CTYPES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8")
+"""Locales of operating systems that know the case of every letter, by the names that initdb has recorded them under."""
+
 
 class Holder(NamedTuple):
     """Who claims a tenant: a job of this control plane or, if job_id is None, the refill of the cluster's pool."""
@@ -36,6 +39,9 @@ class Found(NamedTuple):
     administrator: str | None
     """The creator of the roles, if any exists."""
     free_creator: str | None
+    ctype: str | None
+    """The first of CTYPES that the server has."""
+    has_icu: bool
     may_be_closed: bool | None
     """Whether a job was changing the access to it before, or has closed it."""
 
@@ -160,7 +166,7 @@ def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_i
 
 def _claim(session: Connection, names: TenantNames, holder: Holder, claim: Query, **values: object) -> Found:
     values |= {"owner": names.owner_role, "login": names.login_role, "database": names.database}
-    values |= {"share": creators.SHARE, **_values(names, holder)}
+    values |= {"share": creators.SHARE, "ctypes": list(CTYPES), **_values(names, holder)}
     (found,) = sessions.fetch(session, Found, claim, QUERIES["find_tenant"], **values)
     return found
 

@@ -23,10 +23,11 @@ QUERIES = queries.load(__file__, "schema.sql")
 
 
 class Extensions(NamedTuple):
-    """Of the allowed extensions, those that a database has and those that it does not."""
+    """Of the allowed extensions, those that a database has and those that it does not; and the database's locale."""
 
     installed: list[str]
     skipped: list[str]
+    locale: str
 
 
 class _Powers(NamedTuple):
@@ -37,6 +38,7 @@ class _Made(NamedTuple):
     installed: list[str]
     refused: list[str]
     """What the server has but the role may not make."""
+    locale: str
 
 
 def allowed() -> list[str]:
@@ -53,11 +55,12 @@ def ensure(connection: Connection, cluster: Cluster, database: str) -> Extension
     Only for a database that nobody else has used yet. Idempotent. Raise psycopg2.Error.
     """
     names = allowed()
-    installed, refused = _make(connection, names) if names else _Made([], [])
+    installed, refused, locale = _make(connection, names)
     if refused and sessions.on(cluster, _makes_any_extension)[1]:
         with closing(sessions.connect(cluster, dbname=database)) as admin:
             installed += _make(admin, refused).installed
-    return Extensions([name for name in names if name in installed], [name for name in names if name not in installed])
+    skipped = [name for name in names if name not in installed]
+    return Extensions([name for name in names if name in installed], skipped, locale)
 
 
 def _makes_any_extension(session: Connection) -> bool:

@@ -66,7 +66,7 @@ def make_database(tenant: Tenant, holder: Holder, check: Callable[[], None]) -> 
 
 
 def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
-    """Bring the database to the newest schema version with its extensions, and return both.
+    """Bring the database to the newest schema version with its extensions, and return both with its locale.
 
     It uses the tenant's own login, whose credentials the document holds, and so proves that they work. Raise
     psycopg2.Error.
@@ -74,7 +74,8 @@ def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
     with closing(schema.connect(document)) as connection:
         version = schema.upgrade(connection)
         found = extensions.ensure(connection, tenant.cluster, tenant.names.database)
-    return {"schema": schema.SCHEMA, "version": version, "extensions": found._asdict()}
+    made = {"installed": found.installed, "skipped": found.skipped}
+    return {"schema": schema.SCHEMA, "version": version, "locale": found.locale, "extensions": made}
 
 
 def _refuse_foreign(found: Found, holder: Holder) -> None:
@@ -101,13 +102,17 @@ def _make(session: Connection, names: TenantNames, found: Found, verifier: str) 
         if found.database_is_invalid:
             cursor.execute(composed(names, QUERIES["drop_database"]))
         if not found.database_exists:
-            cursor.execute(composed(names, QUERIES[_creation(session)]))
+            cursor.execute(composed(names, QUERIES[_creation(session.server_version, found)], ctype=found.ctype or "C"))
         opened = composed(names, QUERIES["open_database"], QUERIES["leave_roles"])
         cursor.execute(sql.Composed([opened, creators.ADMIN_AGAIN]))
 
 
-def _creation(session: Connection) -> str:
-    return "make_database" if session.server_version >= 170000 else "make_database_before_17"
+def _creation(server_version: int, found: Found) -> str:
+    if server_version >= 170000:
+        return "make_database"
+    if found.ctype is not None:
+        return "make_database_before_17"
+    return "make_database_with_icu" if found.has_icu else "make_database_with_c"
 
 
 def composed(names: TenantNames, *sent: Query, **values: object) -> sql.Composed:

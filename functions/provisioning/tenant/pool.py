@@ -187,9 +187,9 @@ def refill(cluster: Cluster, size: int, until: float, done: Refilled) -> None:
         raise PoolBusy(cluster.cluster_id)
     try:
         names = sql.SQL("{}::text[]").format(sql.Literal(extensions.allowed()))
+        asked = {"extensions": names, "ctypes": list(register.CTYPES)}
         _, (server,) = sessions.on(
-            cluster,
-            lambda session: sessions.fetch(session, _Server, sessions.QUERIES["find_server"], extensions=names),
+            cluster, lambda session: sessions.fetch(session, _Server, sessions.QUERIES["find_server"], **asked)
         )
         Pool(control, cluster, server.fingerprint, done).refill(size, until)
         logger().info("pool refilled", cluster=cluster.cluster_id, ready=done.ready, made=done.made)

@@ -61,4 +61,10 @@ END $make$;
 
 -- name: find_made_extensions
 SELECT coalesce((SELECT array_agg(extname::text) FROM pg_extension WHERE extname = ANY ({names})), '{{}}') AS installed,
-       string_to_array(coalesce(current_setting('provisioner.refused', true), ''), ',') AS refused;
+       string_to_array(coalesce(current_setting('provisioner.refused', true), ''), ',') AS refused,
+       -- The column has another name in each of the versions 15 to 17.
+       concat_ws(' ', CASE datlocprovider WHEN 'b' THEN 'builtin' WHEN 'i' THEN 'icu' ELSE 'libc' END,
+                 coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
+                 'LC_COLLATE', datcollate, 'LC_CTYPE', datctype) AS locale
+FROM pg_database
+WHERE datname = current_database();

@@ -16,15 +16,29 @@ ALTER ROLE {login_role} SET statement_timeout = {statement_timeout};
 ALTER ROLE {login_role} SET idle_in_transaction_session_timeout = {idle_in_transaction_timeout};
 
 -- name: make_database
--- Closed to everybody until its privileges are set: a new database lets PUBLIC in.
+-- Closed to everybody until its privileges are set: a new database lets PUBLIC in. Text sorts by code point, and every
+-- letter has its case. Before PostgreSQL 18 full text search takes the case of letters from LC_CTYPE, whatever the
+-- provider is.
 CREATE DATABASE {database}
-    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'
-    CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'
+    LC_COLLATE 'C' LC_CTYPE {ctype} CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
 
 -- name: make_database_before_17
--- The builtin provider came with PostgreSQL 17; before it, C is the one locale that every server has.
+-- The builtin provider came with PostgreSQL 17. The same order and case, by the operating system's locale for case.
 CREATE DATABASE {database}
-    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE {ctype}
+    CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
+
+-- name: make_database_with_icu
+-- Without such a locale: every letter has its case, but text sorts as in a dictionary.
+CREATE DATABASE {database}
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'und' LOCALE 'C'
+    CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
+
+-- name: make_database_with_c
+-- Without ICU only ASCII letters have a case.
+CREATE DATABASE {database}
+    OWNER {owner_role} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'
     CONNECTION LIMIT {connection_limit} ALLOW_CONNECTIONS false;
 
 -- name: open_database

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from cli.deployment import Deployment, client
 from cli.doctor_cluster import SET_FSYNC, credentials, examine_cluster
-from cli.doctor_registrations import examine_listed, examine_registrations
 from cli.doctor_secrets import examine_secrets
+from cli.doctor_services import examine_service
 from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding, print_finding, unchecked
 from cli.permissions import examine_permissions
@@ -29,10 +29,7 @@ from provisioning.errors import (
     InsufficientPermissions,
     Misconfigured,
     ProvisioningError,
-    ServiceRejectedRegistration,
 )
-from provisioning.identity import new_tenant_id
-from provisioning.services import adapter_for
 from provisioning.stage import Service
 from upkeep import migrate
 
@@ -51,7 +48,6 @@ REMEDIES: dict[type[ProvisioningError], str] = {
     Misconfigured: "correct what it names: the setting in the template's parameters, the secret in Secrets Manager",
     InsufficientPermissions: "use credentials that may read the secret, and its key",
     ControlPlaneUnavailable: CONNECTION_REMEDY,
-    ServiceRejectedRegistration: "put the service's current token into the secret of the service tokens",
     ProvisioningError: "run this in the functions' network; then check that the service runs, and its address",
 }
 
@@ -166,18 +162,6 @@ def examine_clusters(read: list[Known]) -> Iterator[Finding]:
         )
     for cluster in clusters:
         yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
-
-
-def examine_service(service: Service, known: Known | None = None) -> Iterator[Finding]:
-    """Yield whether a service answers and accepts its token, and which tenants only it or only the control plane knows.
-
-    The first request is about a tenant that does not exist.
-    """
-    adapter_for(service).exists(new_tenant_id())
-    if known is not None:
-        yield from examine_registrations(service, known)
-        yield from examine_listed(service, known)
-    yield Finding(f"service {service}", "answers, and accepts its token")
 
 
 def _examine_one(service: Service, *known: Known) -> Iterator[Finding]:

@@ -75,6 +75,14 @@ class ApiKeyOverview(NamedTuple):
     revealed_at: datetime | None
 
 
+class SigningTenant(NamedTuple):
+    """A tenant whose secret signs its project's tokens."""
+
+    tenant_id: str
+    secret_arn: str | None
+    created_at: datetime
+
+
 class Owner(NamedTuple):
     """The owner of a tenant."""
 
@@ -123,6 +131,11 @@ def find_job(control: ControlPlane, job_id: str) -> KnownJob | None:
 def find_api_keys(control: ControlPlane, project_id: str) -> list[ApiKeyOverview]:
     """Return the API keys of a project's tenants, the oldest first."""
     return control.fetch_all(ApiKeyOverview, QUERIES["find_api_keys"], project_id=project_id)
+
+
+def find_signing_tenant(control: ControlPlane, project_id: str) -> SigningTenant | None:
+    """Return the tenant of a project that is in use or suspended, or None."""
+    return control.fetch_one(SigningTenant, QUERIES["find_signing_tenant"], project_id=project_id)
 
 
 def find_owner(control: ControlPlane, name: str) -> Owner | None:

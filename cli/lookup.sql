@@ -32,6 +32,12 @@ LEFT JOIN control_plane.api_key_secrets AS kept ON (kept.tenant_id, kept.job_id)
 WHERE project_id = %(project_id)s
 ORDER BY api_keys.created_at, position;
 
+-- name: find_signing_tenant
+-- Whose secret signs a project's tokens, and since when they are valid.
+SELECT tenant_id, secret_arn, created_at
+FROM control_plane.tenants
+WHERE project_id = %(project_id)s AND state IN ('active', 'suspended');
+
 -- name: find_owners
 -- The owners of these tenants. A tenant of the pool has no project, and one that the refill makes has no job.
 SELECT tenants.tenant_id, state, tenants.cluster_id, host, port, tenants.job_id, jobs.status AS job_status,

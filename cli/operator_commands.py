@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from cli import administration, deregistration, lookup_view, rotation
+from cli import administration, deregistration, lookup_view, rotation, tenant_tokens
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.doctor import print_findings
 from cli.terminal import console
 from local.aws_client import make_client
 from local.daemon import connect
+from local.errors import HumanError
 from provisioning.stage import Service
 
 
@@ -33,11 +34,18 @@ def whose(
 def keys(
     project_id: Project,
     state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
     *,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
+    jwt: Annotated[bool, typer.Option("--jwt", help="Show the anon and service_role tokens instead.")] = False,
 ) -> None:
-    """List a project's API keys."""
-    connect(state_dir)
+    """List a project's API keys, or show its tokens."""
+    if reveal and jwt:
+        raise HumanError("--reveal and --jwt show different things: give one of them")
+    use_deployment(state_dir, state_machine)
+    if jwt:
+        tenant_tokens.print_tokens(project_id, console())
+        return
     (administration.print_revealed_keys if reveal else administration.print_keys)(project_id, console())
 
 

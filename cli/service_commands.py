@@ -1,6 +1,5 @@
 """The commands that show and change which services the running stack registers tenants with."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,20 +7,15 @@ import typer
 from rich.table import Table
 
 from cli.command_line import DEFAULT_STATE, StateDirectory
+from cli.doctor_services import what_is_wrong
 from cli.terminal import console, typed
 from local import external_services, service_control
 from local.daemon import connect
 from local.errors import HumanError
 from local.external_services import Change, External, Given, change_of
 from provisioning.errors import ProvisioningError
-from provisioning.identity import new_tenant_id
-from provisioning.services import adapter_class
 from provisioning.services.addresses import Address
-from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
-
-SECONDS = 20.0
-"""How long a new address has to answer."""
 
 ServiceName = Annotated[Service, typer.Argument(metavar="SERVICE", help=f"One of {', '.join(Service)}.")]
 
@@ -34,11 +28,12 @@ def use(
     url: Annotated[str | None, typer.Option(help="Base URL of its tenant API.")] = None,
     adapter: Annotated[str | None, typer.Option(help="Its adapter; a wrong one is answered with the list.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with its token, on one line.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where tenants' clients reach it, with {tenant_id}.")] = None,
     state_dir: StateDirectory = DEFAULT_STATE,
 ) -> None:
     """Use an external service from now on, once it has answered. What is not given stays as it is."""
     stack, before = connect(state_dir), external_services.read(state_dir).get(service)
-    change = change_of(service, before, Given(url, adapter, token_file))
+    change = change_of(service, before, Given(url, adapter, token_file, public_url))
     if change.external is not None:
         _try(service, change.external, change.token)
         service_control.send(stack.endpoint_url, service, change)
@@ -59,10 +54,11 @@ def show(state_dir: StateDirectory = DEFAULT_STATE) -> None:
     """Show where each service is. Never prints a token."""
     connect(state_dir)
     known = external_services.read(state_dir)
-    table = Table("Service", "Adapter", "Address", box=None, pad_edge=False, header_style="dim")
+    table = Table("Service", "Adapter", "Address", "For clients", box=None, pad_edge=False, header_style="dim")
     for service in Service:
         external = known.get(service)
-        table.add_row(service, *((external.adapter, external.url) if external else ("", "the stack's own")))
+        shown = (external.adapter, external.url, external.public_url) if external else ("", "the stack's own", "")
+        table.add_row(service, *shown)
     console().print(table)
 
 
@@ -77,8 +73,10 @@ def _left_behind(before: External | None, after: External | None) -> str:
 
 def _try(service: Service, external: External, token: str | None) -> None:
     """Ask the service about a tenant that does not exist. Raise HumanError unless it answers and takes the token."""
-    client = ServiceClient(service, time.monotonic() + SECONDS, Address(external.url, token))
     try:
-        adapter_class(external.adapter)(client).exists(new_tenant_id())
+        wrong = what_is_wrong(service, external.adapter, Address(external.url, token))
     except ProvisioningError as error:
         raise HumanError(f"nothing was changed: {error}, asked at {external.url}") from None
+    if wrong is not None:
+        said = f"nothing was changed: {wrong.subject} {wrong.fact}, asked at {external.url}: {wrong.remedy}"
+        raise HumanError(said)

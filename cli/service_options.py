@@ -1,4 +1,4 @@
-"""The options that name external services, made from the list of services: three for each."""
+"""The options that name external services, made from the list of services: some for each."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +44,7 @@ def _options(service: Service) -> Iterator[inspect.Parameter]:
         "url": (str, "Base URL of its tenant API."),
         "adapter": (str, adapters),
         "token_file": (Path, "File with the token of its tenant API, on one line."),
+        "public_url": (str, "Where tenants' clients reach it, with {tenant_id}."),
     }
     for field, (kind, said) in fields.items():
         option = typer.Option(_option(service, field), help=said, rich_help_panel=PANEL, show_default=False)

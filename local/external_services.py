@@ -9,7 +9,7 @@ from local import state
 from local.errors import HumanError
 from provisioning.errors import Misconfigured
 from provisioning.services import DEFAULT_ADAPTER, adapters_of
-from provisioning.services.addresses import TOKEN, checked_url
+from provisioning.services.addresses import TOKEN, checked_public_url, checked_url
 from provisioning.stage import Service
 
 FILE = "services.json"
@@ -22,6 +22,8 @@ class External:
 
     url: str
     adapter: str
+    public_url: str = ""
+    """Where tenants' clients reach it, with {tenant_id}; empty for what the service itself says."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Given:
     url: str | None = None
     adapter: str | None = None
     token_file: Path | None = None
+    public_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ class ExternalServices:
 
     def parameters(self) -> dict[str, str]:
         """Return the template's parameters for these services."""
-        settings = {service: {"Url": one.url, "Adapter": one.adapter} for service, one in self._known.items()}
+        settings = {
+            service: {"Url": one.url, "Adapter": one.adapter, "PublicUrl": one.public_url}
+            for service, one in self._known.items()
+        }
         return {
             f"{service.capitalize()}Service{name}": value
             for service, named in settings.items()
@@ -102,7 +108,8 @@ def change_of(service: Service, before: External | None, given: Given) -> Change
     if url is None:
         raise HumanError(f"{service} is the stack's own service: name the address of an external one")
     adapter = given.adapter or (before.adapter if before else DEFAULT_ADAPTER)
-    external = checked(service, External(url, adapter))
+    public = given.public_url if given.public_url is not None else before.public_url if before else ""
+    external = checked(service, External(url, adapter, public))
     if given.token_file is not None:
         return Change(external, read_token(given.token_file))
     if before is None or before.url != external.url:
@@ -116,7 +123,9 @@ def checked(service: Service, external: External) -> External:
         adapters = ", ".join(adapters_of(service))
         raise HumanError(f"there is no adapter {external.adapter} for {service}: it is one of {adapters}")
     try:
-        return External(checked_url(external.url, plain_http=True), external.adapter)
+        if external.public_url:
+            checked_public_url(external.public_url, plain_http=True)
+        return External(checked_url(external.url, plain_http=True), external.adapter, external.public_url)
     except Misconfigured as error:
         # The address is not repeated: it may have a password in it.
         raise HumanError(f"the address of {service} cannot be used: {error}; http:// is allowed here") from None

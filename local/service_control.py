@@ -1,13 +1,15 @@
 """How another process has the running stack use an external service, or its own again: a signed request to it.
 
-    PUT {endpoint}/provisioner/services/{service}   {"url": ..., "adapter": ..., "token": ...}, the token optional
+    PUT {endpoint}/provisioner/services/{service}      {"url": ..., "adapter": ..., "public_url": ..., "token": ...}
     DELETE {endpoint}/provisioner/services/{service}
 
-The answer is 204, or 400 {"message": ...}. The stack accepts only requests that are signed with its key.
+The token may be null, for the one that the stack has. The answer is 204, or 400
+{"message": ...}. The stack accepts only requests that are signed with its key.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import urllib3
@@ -49,14 +51,15 @@ def _change(service: Service, asked: dict[str, Any]) -> Change:
     token = asked.get("token")
     if token is not None and not (isinstance(token, str) and TOKEN.fullmatch(token)):
         raise ValueError("a token must be text")
-    return Change(checked(service, External(str(asked["url"]), str(asked["adapter"]))), token)
+    external = External(str(asked["url"]), str(asked["adapter"]), str(asked["public_url"]))
+    return Change(checked(service, external), token)
 
 
 def send(endpoint_url: str, service: Service, change: Change) -> None:
     """Have the running stack use the service from now on. Raise HumanError with the reason if it does not."""
     key, url = AccessKey.of_environment(), f"{endpoint_url}{PATH}{service}"
     external = change.external
-    asked = {} if external is None else {"url": external.url, "adapter": external.adapter, "token": change.token}
+    asked = {} if external is None else {**asdict(external), "token": change.token}
     body = json.dumps(asked).encode()
     method = "DELETE" if external is None else "PUT"
     request = AWSRequest(method, url, {"Content-Type": "application/json"}, body)

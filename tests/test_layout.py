@@ -141,7 +141,8 @@ def test_a_file_of_handlers_begins_with_one(layer: str) -> None:
 def test_what_the_functions_read_is_what_the_template_sets() -> None:
     text = "\n".join(source.read_text() for layer in ("stages", "upkeep", "provisioning") for source in sources(layer))
     read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
-    read |= {f"{service.upper()}_SERVICE_{setting}" for service in Service for setting in ("URL", "ADAPTER")}
+    settings = ("URL", "ADAPTER", "PUBLIC_URL")
+    read |= {f"{service.upper()}_SERVICE_{setting}" for service in Service for setting in settings}
     given = set(shipped.template()["Globals"]["Function"]["Environment"]["Variables"])
     assert read - given == set(NOT_IN_TEMPLATE) & read
     assert {name for name in given - read if not name.startswith("POWERTOOLS_")} == set()

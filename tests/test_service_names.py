@@ -38,7 +38,8 @@ SHARED = {
 
 EVENTS = sorted((shipped.ROOT / "events").rglob("*.json"))
 OPERATIONS = shipped.ROOT / "docs" / "operations.md"
-SETTINGS = ("Url", "Adapter")
+SETTINGS = {"Url": "URL", "Adapter": "ADAPTER", "PublicUrl": "PUBLIC_URL"}
+"""The end of a parameter's name and of its variable's, each after the service."""
 
 
 def parameters() -> dict[str, Any]:
@@ -100,7 +101,7 @@ def test_a_stack_can_be_started_with_every_setting_of_every_service(service: Ser
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
     options = {one for parameter in command.commands["up"].params for one in parameter.opts}
-    assert options >= {f"--{service}-{setting}" for setting in ("url", "adapter", "token-file")}
+    assert options >= {f"--{service}-{setting}" for setting in ("url", "adapter", "token-file", "public-url")}
 
 
 @pytest.mark.parametrize("service", Service)
@@ -109,16 +110,16 @@ def test_the_template_has_the_default_adapter_first_for_every_service(service: S
 
 
 def test_the_template_has_the_settings_of_the_services_and_of_no_others() -> None:
-    found = {name for name in parameters() if re.search(r"Service(Url|Adapter)$", name)}
+    found = {name for name in parameters() if re.search(r"Service(Url|Adapter|PublicUrl)$", name)}
     assert found == {f"{service.capitalize()}Service{setting}" for service in Service for setting in SETTINGS}
 
 
 @pytest.mark.parametrize("service", Service)
 def test_a_function_reads_each_setting_from_the_parameter_of_its_name(service: Service) -> None:
     given = shipped.template()["Globals"]["Function"]["Environment"]["Variables"]
-    for setting in SETTINGS:
+    for setting, variable in SETTINGS.items():
         expected = {"Ref": f"{service.capitalize()}Service{setting}"}
-        assert given[f"{service.upper()}_SERVICE_{setting.upper()}"] == expected
+        assert given[f"{service.upper()}_SERVICE_{variable}"] == expected
 
 
 def test_the_payload_may_name_every_service_and_no_other() -> None:

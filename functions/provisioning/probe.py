@@ -24,7 +24,7 @@ from provisioning.identity import new_tenant_id
 from provisioning.ledger.runner import LambdaContext
 from provisioning.needs import Need
 from provisioning.observability import describe_exception, logger
-from provisioning.services import adapter_for
+from provisioning.services import adapter_for, public_url
 from provisioning.services.client import deadline
 from provisioning.stage import Service
 
@@ -104,6 +104,7 @@ def check_settings() -> None:
     for service in Service:
         if configuration.optional(f"{service.upper()}_SERVICE_URL"):
             adapter_for(service)
+            public_url(service, new_tenant_id())
 
 
 def find_clusters() -> list[Cluster]:

@@ -12,7 +12,7 @@ from provisioning.ledger.attempt import Attempt, Intent
 from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.needs import ANY_SERVICE, Need
-from provisioning.services import adapter_for, registrations
+from provisioning.services import adapter_for, public_url, registrations
 from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import deadline
 from provisioning.stage import Service, Stage
@@ -92,14 +92,17 @@ def register(attempt: Attempt, service: Service, ends_at: float) -> Output:
     """Register the tenant; idempotent.
 
     It is done when the service reports the tenant as ready: accepting the registration does not suffice. Raise
-    ServiceRegistrationFailed if the service has not done so by that monotonic time.
+    ServiceRegistrationFailed if the service has not done so by that monotonic time. The endpoint is where the tenant's
+    clients reach the service, if the settings say that, and else what the service or its adapter calls so.
     """
+    public = public_url(service, attempt.job.tenant.tenant_id)
     registered = adapter_for(service, ends_at).register(ServiceTenant(attempt.job))
+    endpoint = public or registered.endpoint
     return attempt.succeed(
-        {"service": str(service), "external_id": registered.external_id, "endpoint": registered.endpoint},
+        {"service": str(service), "external_id": registered.external_id, "endpoint": endpoint},
         QUERIES["record_registration"],
         service=str(service),
-        endpoint=registered.endpoint,
+        endpoint=endpoint,
         registered_at=registered.registered_at,
     )
 

@@ -42,12 +42,12 @@ class RealtimeApi(TenantApi):
         @application.get("/api/tenants/<external_id>")
         def show(external_id: str) -> Any:
             found = external_id in self.tenants
-            return jsonify(data={"external_id": external_id} if found else None), 200 if found else 404
+            return (jsonify(data={"external_id": external_id}), 200) if found else (jsonify(message="not found"), 404)
 
         @application.get("/api/tenants/<external_id>/health")
         def health(external_id: str) -> Any:
             if external_id not in self.tenants:
-                return jsonify(error="not found"), 404
+                return jsonify(message="not found"), 404
             return jsonify(data={"healthy": self.tenants[external_id]["healthy"], "connected_cluster": 0})
 
         @application.post("/api/tenants/<external_id>/reload")

@@ -13,6 +13,7 @@ from typing import cast
 from provisioning import configuration
 from provisioning.errors import Misconfigured
 from provisioning.services.adapter import Adapter
+from provisioning.services.addresses import TENANT_ID, checked_public_url
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
 
@@ -36,10 +37,24 @@ def adapter_for(service: Service, ends_at: float = math.inf) -> Adapter:
 
     Raise Misconfigured for an adapter that does not exist.
     """
+    return adapter_class(adapter_name(service))(ServiceClient(service, ends_at))
+
+
+def adapter_name(service: Service) -> str:
+    """Return the name of the adapter that the settings name for a service. Raise Misconfigured if there is none."""
     name = configuration.optional(f"{service.upper()}_SERVICE_ADAPTER", DEFAULT_ADAPTER)
     if name not in ADAPTERS:
         raise Misconfigured(f"{service.upper()}_SERVICE_ADAPTER must be one of {', '.join(ADAPTERS)}")
-    return adapter_class(name)(ServiceClient(service, ends_at))
+    return name
+
+
+def public_url(service: Service, tenant_id: str) -> str | None:
+    """Return where the tenant's clients reach a service, or None if the settings do not say. Raise Misconfigured."""
+    pattern = configuration.optional(f"{service.upper()}_SERVICE_PUBLIC_URL")
+    if not pattern:
+        return None
+    is_laptop = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
+    return checked_public_url(pattern, plain_http=is_laptop).replace(TENANT_ID, tenant_id)
 
 
 @functools.cache

@@ -131,6 +131,9 @@ class Adapter(ABC):
     tenants_path = "/tenants"
     """The path of the service's tenants, below the base URL."""
 
+    absent: tuple[str, str] | None = None
+    """The member of its 404 about a tenant that it does not know; None for any `error`."""
+
     unauthorized = 401
     """The status with which the service rejects a token."""
 

@@ -12,6 +12,14 @@ from provisioning.errors import Misconfigured
 HOST = re.compile(r"[0-9A-Za-z.:%-]+")
 METADATA_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
 
+TENANT_ID = "{tenant_id}"
+"""What stands for the tenant in a public URL."""
+
+PUBLIC_URL = re.compile(
+    r"(https?|postgresql)://([A-Za-z0-9._~{}-]+@)?[A-Za-z0-9._{}-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~{}/-]*)?"
+)
+"""A user before the host, as a pooler may need it, but no password, query or fragment."""
+
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 """What a header can carry. http.client quotes a value that it refuses, so no other token may reach it."""
 
@@ -45,6 +53,19 @@ def checked_url(url: str, *, plain_http: bool) -> str:
     ):
         raise Misconfigured("a service URL must not point to a link-local address")
     return url.rstrip("/")
+
+
+def checked_public_url(pattern: str, *, plain_http: bool) -> str:
+    """Return a pattern of addresses for tenants' clients. Raise Misconfigured unless it can be one.
+
+    It is not fetched, so it may lead anywhere.
+    """
+    is_url = PUBLIC_URL.fullmatch(pattern) is not None and (plain_http or not pattern.startswith("http:"))
+    if not is_url or TENANT_ID not in pattern or {"{", "}"} & set(pattern.replace(TENANT_ID, "")):
+        raise Misconfigured(
+            f"a public URL must be https:// or postgresql://, with {TENANT_ID}, without a password or query"
+        )
+    return pattern
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

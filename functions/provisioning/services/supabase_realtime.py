@@ -73,6 +73,7 @@ class SupabaseRealtime(Adapter):
     """Register tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
 
     serves = (Service.REALTIME,)
+    absent = ("message", "not found")
 
     tenants_path = "/api/tenants"
     unauthorized = 403

@@ -57,6 +57,7 @@ class SupabaseStorage(Adapter):
     """Register tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
 
     serves = (Service.STORAGE,)
+    absent = ("error", "Tenant not found")
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:

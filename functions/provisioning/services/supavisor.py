@@ -53,6 +53,7 @@ class Supavisor(Adapter):
     """Register tenants with Supavisor. The service's token is its API_JWT_SECRET."""
 
     serves = (Service.POOLER,)
+    absent = ("error", "not found")
 
     tenants_path = "/api/tenants"
     unauthorized = 403

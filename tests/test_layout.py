@@ -195,7 +195,9 @@ def test_every_package_that_ships_is_locked_by_its_hashes() -> None:
     assert "PIP_NO_INDEX=1" in build
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "requirements-sam.lock", "functions/requirements.txt"])
+@pytest.mark.parametrize(
+    "file", ["requirements.lock", "requirements-sam.lock", "requirements-ecosystem.lock", "functions/requirements.txt"]
+)
 def test_a_lock_pins_everything_and_names_no_place_to_get_it_from(file: str) -> None:
     lines = [
         line.removesuffix(" \\").partition(" ;")[0]

@@ -71,14 +71,21 @@ def print_keys(project_id: str, console: Console) -> None:
     for key in keys:
         table.add_row(key.key_id, key.kind, key.hint, date_and_clock(key.created_at), revealed(key))
     console.print(table)
-    console.print("--reveal shows the keys themselves, once.", style="dim")
+    if any(key.revealed_at is None for key in keys):
+        console.print("--reveal shows the keys themselves, once.", style="dim")
+    else:
+        console.print("They have been revealed, and are shown only once.", style="dim")
 
 
 def print_revealed_keys(project_id: str, console: Console) -> None:
     """Print a project's raw keys, which works once. Raise HumanError if there are none, or they have been shown."""
     keys = reveal_api_keys(project_id)
     if not keys:
-        raise HumanError(f"the keys of {project_id} have been shown before and are not stored: generate new ones")
+        known = lookup.find_api_keys(control_plane.connect(), project_id)
+        when = max((key.revealed_at for key in known if key.revealed_at is not None), default=None)
+        if when is None:
+            raise HumanError(f"the project {project_id} has no API keys")
+        raise HumanError(f"the keys of {project_id} were revealed at {date_and_clock(when)}: they are shown only once")
     for key in keys:
         console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
     console.print("Keep them now: they are not shown again.", style="dim")

@@ -1,10 +1,10 @@
-"""The operator's commands: look up projects and tenants, examine a deployment, deregister, rotate, migrate, add."""
+"""The operator's commands: list projects and jobs, look one up, examine, deregister, rotate, migrate, add."""
 
 from typing import Annotated
 
 import typer
 
-from cli import administration, deregistration, lookup_view, rotation, tenant_tokens
+from cli import administration, deregistration, listing, lookup_view, rotation, tenant_tokens
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.doctor import print_findings
@@ -13,6 +13,31 @@ from local.aws_client import make_client
 from local.daemon import connect
 from local.errors import HumanError
 from provisioning.stage import Service
+
+Most = Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.")]
+
+
+def projects(
+    status: Annotated[str | None, typer.Option(help="Only those in this status, such as active or failed.")] = None,
+    most: Most = 50,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """List the projects with their status, tenant and latest job."""
+    use_deployment(state_dir, state_machine)
+    listing.print_projects(console(), status, most)
+
+
+def jobs(
+    project_id: Annotated[str | None, typer.Option("--project", help="Only those of this project.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only those in this status, such as stopped.")] = None,
+    most: Most = 50,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """List the jobs, also those whose execution Step Functions has forgotten."""
+    use_deployment(state_dir, state_machine)
+    listing.print_jobs(console(), project_id, status, most)
 
 
 def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
@@ -112,4 +137,4 @@ def add_cluster(
     console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 
 
-COMMANDS = (show, whose, keys, doctor, deregister, rotate, migrate)
+COMMANDS = (projects, jobs, show, whose, keys, doctor, deregister, rotate, migrate)

@@ -1,0 +1,75 @@
+"""After `down` and `up` everything that the ledger knows is still listed and can be asked for."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.test_command_line import EVENT, provision
+
+pytestmark = pytest.mark.slow
+
+
+class Restarted(NamedTuple):
+    """A stack that was stopped and started again."""
+
+    state: Path
+    job: str
+    """A job that had succeeded before."""
+    refused: str
+    """A job that had been refused."""
+    tenant_id: str
+
+
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    state = tmp_path_factory.mktemp("state") / "stack"
+    provision("up", "--port", "0", state=state)
+    try:
+        ran = provision("run", EVENT, state=state).stdout
+        refused = provision("run", EVENT, state=state, expect=1).stdout
+        provision("down", state=state)
+        provision("up", "--port", "0", state=state)
+        job, other = (re.findall(r"^Execution (\S+)$", one, re.MULTILINE)[0] for one in (ran, refused))
+        (tenant_id,) = re.findall(r"^Tenant id +(\S+)", ran, re.MULTILINE)
+        yield Restarted(state, job, other, tenant_id)
+    finally:
+        provision("down", state=state)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["projects"], ["jobs"], ["jobs", "--project", "demo-project"], ["show", "demo-project"]]
+)
+def test_projects_and_jobs_are_still_listed(restarted: Restarted, arguments: list[str]) -> None:
+    said = provision(*arguments, state=restarted.state).stdout
+    assert "demo-project" in said
+    assert restarted.job in said
+
+
+def test_a_tenant_still_tells_whose_it_is(restarted: Restarted) -> None:
+    said = provision("whose", restarted.tenant_id, state=restarted.state).stdout
+    assert "demo-project" in said
+    assert f"{restarted.job}, succeeded" in said
+
+
+@pytest.mark.parametrize("command", ["status", "watch"])
+def test_a_job_still_says_how_it_ended_and_what_is_next(restarted: Restarted, command: str) -> None:
+    assert "succeeded. Next: " in provision(command, restarted.job, state=restarted.state).stdout
+    code = 1 if command == "watch" else 0
+    said = provision(command, restarted.refused, state=restarted.state, expect=code).stdout
+    assert "failed: initializing failed: the project demo-project is active" in said
+
+
+def test_what_comes_from_the_ledger_because_the_history_is_gone_says_so(restarted: Restarted) -> None:
+    watched = provision("watch", restarted.job, state=restarted.state).stdout.splitlines()
+    assert watched[0] == (
+        "Step Functions does not have this execution any more, so this is what the ledger knows of it:"
+    )
+    assert "this comes from the ledger" in provision("history", restarted.job, state=restarted.state).stdout
+
+
+def test_a_retry_after_the_restart_says_why_there_is_none(restarted: Restarted) -> None:
+    error = provision("retry", restarted.job, state=restarted.state, expect=2).stderr
+    assert f"the job {restarted.job} is succeeded: there is nothing to retry" in error

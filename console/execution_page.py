@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
 from nicegui import ui
 from starlette.exceptions import HTTPException
@@ -19,12 +20,12 @@ from console.render import event_summary, render
 from console.state_machines import machine_of
 from console.state_panel import StatePanel
 from console.timeline import Status
+from provisioning.endings import Ending
+from provisioning.ledger.progress import Resources
 
 POLL_SECONDS = 1.0
 POLLS_AFTER_THE_END = 5
 """An ended execution can only be redriven, so it is read this many times less often."""
-UNROLLED = {"running", "stopped"}
-"""The statuses of a job whose execution has ended, and that nothing has rolled back."""
 
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
 FILTERED = ("id", "type", "state", "summary")
@@ -42,9 +43,30 @@ async def execution_page(setting: Setting, name: str, machine: str = "") -> None
             html(render("problem", problem=f"Step Functions cannot be read. {error}"))
         return
     if shown is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
+        await _forgotten(setting, name)
+        return
     with frame(setting, shown.execution.project_id or name):
         _ExecutionPage(setting, shown).build()
+
+
+async def _forgotten(setting: Setting, name: str) -> None:
+    """Build the page of a job whose execution Step Functions has forgotten. Raise HTTPException for an unknown job."""
+    remembered = await asyncio.to_thread(setting.sources.remembered, name)
+    if remembered is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    record, ending = remembered
+    with frame(setting, name):
+        html(render("forgotten", name=name, progress=record.progress, ending=ending))
+        with ui.element("div").classes("pair"):
+            with panel("Ledger"):
+                html(render("ledger", progress=record.progress, problem=record.problem))
+            with panel("Resources"):
+                html(render("resources", **_of_resources(record.resources, ending, ended=ending is not None)))
+
+
+def _of_resources(resources: Resources | None, ending: Ending | None, *, ended: bool) -> dict[str, Any]:
+    existing, removed = (resources.existing, resources.removed) if resources else ([], [])
+    return {"existing": existing, "removed": removed, "ending": ending, "ended": ended}
 
 
 class _ExecutionPage:
@@ -164,6 +186,7 @@ class _ExecutionPage:
             percent=shown.percent,
             attempts=shown.attempts,
             problem=self._problem,
+            ending=shown.ending,
             retrying=[run for run in timeline.states.values() if run.status is Status.RETRYING and run.retry],
         )
         picture = self._picture()
@@ -198,19 +221,8 @@ class _ExecutionPage:
         return mermaid(execution.definition, marks, execution.timeline.taken)
 
     def _show_resources(self) -> None:
-        shown, record = self._shown, self._shown.record
-        resources = record.resources
-        self._resources.show(
-            "resources",
-            existing=resources.existing if resources else [],
-            removed=resources.removed if resources else [],
-            leftovers=shown.progress.leftovers if shown.progress else [],
-            ended=shown.ended,
-            undone=shown.outcome in {"rolled_back", "rollback_incomplete"},
-            open_in_ledger=shown.ended and shown.progress is not None and shown.progress.status in UNROLLED,
-            name=self._name,
-            problem=record.problem,
-        )
+        resources = self._shown.record.resources
+        self._resources.show("resources", **_of_resources(resources, self._shown.ending, ended=self._shown.ended))
 
     def _show_events(self) -> None:
         execution = self._shown.execution

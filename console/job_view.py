@@ -33,7 +33,17 @@ class Sources:
         Without a state machine's name, use the first one that has an execution of that name.
         """
         execution = self.executions.read(name, machine)
-        return None if execution is None else JobView(execution, self.ledger.read(name))
+        if execution is None:
+            return None
+        ending = self.ending(name) if execution.stopped_at is not None else None
+        # An execution that only has the name of another job has not this ending.
+        is_own = ending is not None and ending.execution_arn == execution.arn
+        return JobView(execution, self.ledger.read(name), ending if is_own else None)
+
+    def remembered(self, name: str) -> tuple[Record, Ending | None] | None:
+        """Return what the ledger knows of a job whose execution Step Functions has forgotten; None for no such job."""
+        record = self.ledger.read(name)
+        return None if record.progress is None else (record, self.ending(name))
 
     def ending(self, name: str) -> Ending | None:
         """Return the ending of a job that has one; None also while the ledger cannot be reached."""
@@ -46,6 +56,8 @@ class JobView:
 
     execution: Execution
     record: Record
+    ending: Ending | None = None
+    """How it ended, if the ledger knows."""
 
     @property
     def progress(self) -> Progress | None:

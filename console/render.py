@@ -1,7 +1,6 @@
 """Fill the templates of the page. Names chosen by others are escaped."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,6 @@ _templates.filters.update(
     status_word=formatting.status_word,
     status_class=formatting.status_class,
     pretty=pretty,
-    shell=shlex.quote,
     redacted=redact_text,
 )
 _templates.globals.update(signs=formatting.SIGNS, step_seconds=formatting.step_seconds)

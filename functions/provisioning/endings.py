@@ -65,6 +65,11 @@ class Ending(NamedTuple):
         return sorted([*self.left, *self.unknown])
 
     @property
+    def nobody_looked(self) -> bool:
+        """Whether nothing is known to be left only because nobody has looked."""
+        return not self.leftovers and self.outcome == "stopped" and not (self.is_opened and self.is_rolled_back)
+
+    @property
     def text(self) -> str:
         """The one line: the outcome, what went wrong and where, what was undone, what is left, and what to do next."""
         if self.outcome == "succeeded":
@@ -96,7 +101,7 @@ class Ending(NamedTuple):
             yield f"Still there: {', '.join(self.left)}."
         if self.unknown:
             yield f"Not known whether anything is left: {', '.join(self.unknown)}."
-        if not self.leftovers and self.outcome == "stopped" and not (self.is_opened and self.is_rolled_back):
+        if self.nobody_looked:
             yield "Not known whether anything is left: nobody has looked."
         elif not self.leftovers:
             due = (

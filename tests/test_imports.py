@@ -39,7 +39,7 @@ MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
 WITNESS = HOLDING | of("cluster", "register") | of("ledger", "witness")
 REMOVING = MAKING | HOLDING | of("tenant", "removing")
-SERVICES = of("services", "adapter", "addresses", "client")
+SERVICES = of("services", "adapter", "addresses", "client", "database_tls")
 """And no adapter: the settings say which one to use."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")

@@ -30,6 +30,7 @@ SHARED = {
     "addresses",
     "answers",
     "client",
+    "database_tls",
     "json_web_token",
     "registrations",
     "timed_connections",

@@ -12,8 +12,18 @@ SETTINGS = ("region", "db_host", "db_port", "db_name", "db_user", "db_password")
 
 class RealtimeApi(TenantApi):
     """Like Realtime, keep the row before migrating; answer 200 to a repeated PUT without migrating; remove the row
-    before finding that the tenant cannot be stopped; fail on a PUT of an unknown tenant without its extensions.
+    before finding that the tenant cannot be stopped; fail on a PUT of an unknown tenant without its extensions; start
+    the migrations of an unhealthy tenant when asked about its health.
     """
+
+    races = 0
+    """How many of the next new tenants are being kept by another request."""
+
+    nodes_lost = 0
+    """How many of the next new tenants are kept, while the node that should migrate them does not answer."""
+
+    unsettled = 0
+    """How many questions about a new tenant's health come before its migrations are counted."""
 
     put_ends_sessions = True
     """Whether a PUT that changes `suspend` ends the tenant's sessions, as it does since July 2025."""
@@ -48,7 +58,7 @@ class RealtimeApi(TenantApi):
         def health(external_id: str) -> Any:
             if external_id not in self.tenants:
                 return jsonify(message="not found"), 404
-            return jsonify(data={"healthy": self.tenants[external_id]["healthy"], "connected_cluster": 0})
+            return jsonify(data={"healthy": self.is_healthy(external_id), "db_connected": False})
 
         @application.post("/api/tenants/<external_id>/reload")
         def reload(external_id: str) -> Any:
@@ -67,11 +77,26 @@ class RealtimeApi(TenantApi):
             return Response(status=500)
         if problem := _problem(tenant):
             return jsonify(errors={"extensions": [problem]}), 422
+        if self.races:
+            self.races -= 1
+            return jsonify(errors={"external_id": ["has already been taken"]}), 422
         self.tenants[external_id] = tenant | {"healthy": False}
+        if self.nodes_lost:
+            self.nodes_lost -= 1
+            return jsonify(message="Unknown error"), 422
         if not self.migrate(self.database_of(tenant)):
-            return Response(status=401)
-        self.tenants[external_id]["healthy"] = True
+            return jsonify(message="Unauthorized"), 401
+        self.tenants[external_id]["healthy"] = not self.unsettled
         return jsonify(data={"external_id": external_id}), 201
+
+    def is_healthy(self, external_id: str) -> bool:
+        """Return whether the tenant's migrations are counted, and start those of one for which they are not."""
+        tenant = self.tenants[external_id]
+        found = bool(tenant["healthy"])
+        if not found:
+            self.unsettled = max(0, self.unsettled - 1)
+            tenant["healthy"] = not self.unsettled and self.migrate(self.database_of(tenant))
+        return found
 
     def update(self, external_id: str, tenant: dict[str, Any]) -> Any:
         """Change the named fields, and end the tenant's sessions if `suspend` changes."""

@@ -10,7 +10,8 @@ from tests.stages.tenant_apis import TenantApi, connection_of
 
 
 class SupavisorApi(TenantApi):
-    """Like Supavisor, sign in to the database before keeping anything, or answer 400; DELETE is 404 when absent.
+    """Like Supavisor, sign in to the database before keeping a new tenant, or answer 400; update one without that, and
+    end its pools; show the login's password; DELETE is 404 when absent.
 
     To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM. A PUT
     leaves a ban as it is.
@@ -18,6 +19,9 @@ class SupavisorApi(TenantApi):
 
     suspension = "banned_at"
     global_ca = False
+    races = 0
+    """How many of the next new tenants are being kept by another request."""
+
     bans = True
     """Whether it has the route for bans, as since 2.9.0."""
 
@@ -41,14 +45,16 @@ class SupavisorApi(TenantApi):
         @application.patch("/api/tenants/<external_id>")
         def patch(external_id: str) -> Any:
             if not self.bans:
-                return jsonify(errors={"detail": "Not Found"}), 404
+                return jsonify("Not Found"), 404
             return self.ban(external_id, request.get_json())
 
         @application.get("/api/tenants/<external_id>")
         def show(external_id: str) -> Any:
             if external_id not in self.tenants:
                 return jsonify(error="not found"), 404
-            return jsonify(data={"external_id": external_id, "banned_at": self.tenants[external_id].get("banned_at")})
+            tenant = self.tenants[external_id]
+            bans = {field: tenant.get(field) for field in ("banned_at", "ban_reason", "banned_until")}
+            return jsonify(data={"external_id": external_id, "users": tenant.get("users", []), **bans})
 
         @application.delete("/api/tenants/<external_id>")
         def delete(external_id: str) -> Any:
@@ -62,12 +68,18 @@ class SupavisorApi(TenantApi):
             return jsonify(errors={"db_port": ["is invalid"]}), 422
         if problem := self.certificate_problem(tenant):
             return jsonify(error=problem), 400
+        if external_id in self.tenants:
+            self.tenants[external_id] |= tenant
+            self.sessions.end(external_id)
+            return jsonify(data={"external_id": external_id}), 200
         database = self.database_of(tenant)
         if not self.migrate(database):
             return jsonify(error=f"Can't connect the user {database['user']}: invalid_password"), 400
-        status = 200 if external_id in self.tenants else 201
-        self.tenants[external_id] = self.tenants.get(external_id, {}) | tenant
-        return jsonify(data={"external_id": external_id}), status
+        if self.races:
+            self.races -= 1
+            return jsonify(errors={"external_id": ["has already been taken"]}), 422
+        self.tenants[external_id] = tenant
+        return jsonify(data={"external_id": external_id}), 201
 
     def ban(self, external_id: str, ban: dict[str, Any]) -> Any:
         """Ban the tenant and end its pools, or lift its ban."""

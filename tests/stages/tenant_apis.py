@@ -117,6 +117,10 @@ class StorageApi(TenantApi):
                         cursor.execute(statement)
         return True
 
+    def index(self) -> Any:
+        """With every tenant's secrets, as without the setting that keeps them back."""
+        return jsonify([{"id": tenant_id, **tenant} for tenant_id, tenant in self.tenants.items()])
+
     @override
     def application(self) -> Flask:
         application = Flask("storage")
@@ -125,10 +129,7 @@ class StorageApi(TenantApi):
         def authorize() -> Response | None:
             return Response(status=401) if request.headers.get("apikey") != self.secret else None
 
-        @application.get("/tenants")
-        def index() -> Any:
-            """With every tenant's secrets, as without the setting that keeps them back."""
-            return jsonify([{"id": tenant_id, **tenant} for tenant_id, tenant in self.tenants.items()])
+        application.add_url_rule("/tenants", view_func=self.index)
 
         @application.put("/tenants/<tenant_id>")
         def put(tenant_id: str) -> Any:
@@ -136,7 +137,7 @@ class StorageApi(TenantApi):
             if missing := [
                 name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant
             ]:
-                return jsonify(error=f"body must have required property '{missing[0]}'"), 400
+                return _refused("InvalidRequest", f"body must have required property '{missing[0]}'")
             self.tenants[tenant_id] = tenant | {"latest": self.migrate(self.database_of(tenant))}
             return Response(status=204)
 
@@ -148,12 +149,14 @@ class StorageApi(TenantApi):
         def migrations(tenant_id: str) -> Any:
             if tenant_id not in self.tenants:
                 return jsonify(error="Tenant not found"), 404
-            return jsonify(isLatest=self.tenants[tenant_id]["latest"], migrationsStatus=None)
+            is_latest = self.tenants[tenant_id]["latest"]
+            return jsonify(isLatest=is_latest, migrationsStatus="COMPLETED" if is_latest else None)
 
         @application.get("/tenants/<tenant_id>/health")
         def health(tenant_id: str) -> Any:
-            tenant = self.tenants.get(tenant_id)
-            return jsonify(healthy=tenant is not None and signs_in(self.database_of(tenant)))
+            if tenant_id not in self.tenants:
+                return _refused("TenantNotFound", f"Missing tenant config for tenant {tenant_id}")
+            return jsonify(healthy=signs_in(self.database_of(self.tenants[tenant_id])))
 
         @application.delete("/tenants/<tenant_id>")
         def delete(tenant_id: str) -> Any:
@@ -161,6 +164,10 @@ class StorageApi(TenantApi):
             return Response(status=204)
 
         return application
+
+
+def _refused(code: str, message: str) -> Any:
+    return jsonify(statusCode="400", code=code, error=code, message=message), 400
 
 
 def connection_of(settings: dict[str, Any], database: str) -> dict[str, Any]:

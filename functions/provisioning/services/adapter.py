@@ -1,5 +1,6 @@
 """The interface of a service adapter, and the tenant as an adapter sees it."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,11 +10,12 @@ from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import configuration, postgres
+from provisioning import postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import TENANT
 from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
+from provisioning.services.database_tls import tls_enforced, tls_mode
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ NO_LIST = frozenset({404, 405, 501})
 """What a service answers that does not know the operation."""
 
 STATEMENT_TIMEOUT_SECONDS = 10
+
+PAUSE_SECONDS = 0.2
+"""Between two questions whether a service is ready."""
+
+TAKEN = b"has already been taken"
+"""What a Phoenix application answers beside 422 when another request is keeping the same tenant: a retry finds it."""
 
 UNKNOWN = "it does not know the tenant"
 
@@ -230,18 +238,12 @@ class Adapter(ABC):
     def _path(self, tenant_id: str) -> str:
         return f"{self.tenants_path}/{quote(tenant_id, safe='')}"
 
-    def _registered(self, tenant: ServiceTenant) -> Registration:
-        if obstacle := self.obstacle(tenant.external_id):
-            raise ServiceRegistrationFailed(f"{self.service} is not ready for the tenant: {obstacle}")
+    def _registered(self, tenant: ServiceTenant, patience: float = 0.0) -> Registration:
+        """Return the registration once the service says that it is ready, which may take it that many seconds."""
+        ends_at = time.monotonic() + patience
+        while obstacle := self.obstacle(tenant.external_id):
+            if time.monotonic() >= ends_at:
+                raise ServiceRegistrationFailed(f"{self.service} is not ready for the tenant: {obstacle}")
+            time.sleep(PAUSE_SECONDS)
         endpoint = f"{self.client.base_url}{self._path(tenant.external_id)}"
         return Registration(tenant.external_id, endpoint, datetime.now(UTC))
-
-
-def tls_mode() -> str:
-    """Return the sslmode that this installation's databases ask for."""
-    return configuration.optional("DATABASE_SSL_MODE", "verify-full")
-
-
-def tls_enforced() -> bool:
-    """Return whether a service must connect to the database with TLS."""
-    return tls_mode() not in {"disable", "allow", "prefer"}

@@ -1,13 +1,22 @@
 """The `supabase-realtime` adapter: the tenant API of supabase/realtime.
 
-Read in lib/realtime_web/controllers/tenant_controller.ex at 87deba30fefbfefb001881e33b11ec704ef5e87a, and, for the
-health, the migrations in a PUT and what a DELETE does to slots, in a later version whose commit we do not know: the one
-that has bulk_health.
+Read in lib/realtime_web/controllers/tenant_controller.ex and fallback_controller.ex, lib/realtime/tenants.ex and
+lib/realtime/tenants/migrations.ex at 833cf36c3a3603fff5ae5a8a0ce473a21d5fedd4 of August 2026, three commits after
+v2.129.8.
 
-    PUT    {base}/api/tenants/{external_id}          201 new, 200 changed, 401 when its migrations failed, 422 invalid
-    GET    {base}/api/tenants/{external_id}          200, or 404
-    GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ..., "db_connected": ...}}
+    PUT    {base}/api/tenants/{external_id}          201 new, 200 changed, 401 or 422 when it failed, 422 invalid
+    GET    {base}/api/tenants/{external_id}          200, or 404 {"message": "not found"}
+    GET    {base}/api/tenants/{external_id}/health   200 {"data": {"healthy": ..., "db_connected": ...}}, or 404
     DELETE {base}/api/tenants/{external_id}          204, also when absent; 500 when it could not stop the tenant
+
+422 has three meanings. {"message": "Unknown error"}: the node that should migrate the database was not reached, or took
+more than 50 s. {"errors": {"external_id": ["has already been taken"]}}: another PUT is keeping the tenant. Both are
+retried. Any other: the description is invalid, which is final.
+
+"healthy" says that the tenant's migrations have been counted, and the count is written after the answer to the PUT, by
+another process and to a cache: for a moment after a 201 it may be false, which is waited for. When it is false, the
+question itself starts the migrations. It is true while a tenant that nobody uses has no connection to its database.
+The rate limits and the cold start that clients meet are in other routes: none of these has them.
 
 A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a PUT
 of a tenant that it keeps does not migrate: a tenant that is kept but not healthy is therefore removed and put again. A
@@ -21,7 +30,7 @@ migrations and the code that makes the slots were read at 59bea849747a387b01294d
 Realtime gets the tenant's own login, and nothing is granted: a login with REPLICATION can drop every slot of the
 server.
 
-Suspension was read in lib/realtime/api.ex and the controller at 833cf36c3a3603fff5ae5a8a0ce473a21d5fedd4:
+Suspension was read in lib/realtime/api.ex and the controller there:
 
     PUT    {base}/api/tenants/{external_id}          200 with {"tenant": {"suspend": ...}} alone, of a tenant it keeps
     POST   {base}/api/tenants/{external_id}/reload   204 once its clients and its database sessions are ended, or 404
@@ -54,18 +63,23 @@ from provisioning.services import answers, json_web_token
 from provisioning.services.adapter import (
     LARGEST_LIST_BYTES,
     MIGRATION_SECONDS,
+    TAKEN,
     UNKNOWN,
     Adapter,
     Registration,
     ServiceTenant,
-    tls_enforced,
 )
+from provisioning.services.database_tls import tls_enforced
 from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
 
 PUBLICATION = "supabase_realtime"
 POLL_INTERVAL_MILLISECONDS = 100
+SETTLING_SECONDS = 5.0
+"""How long the count of the migrations may take after the answer to a PUT."""
+
+UNKNOWN_ERROR = b"Unknown error"
 POLL_MAXIMUM_RECORD_BYTES = 1024 * 1024
 
 
@@ -87,7 +101,7 @@ class SupabaseRealtime(Adapter):
         if self._put(tenant.external_id, description) == 200 and not self.ready(tenant.external_id):
             self._delete(tenant.external_id)
             self._put(tenant.external_id, description)
-        return self._registered(tenant)
+        return self._registered(tenant, SETTLING_SECONDS)
 
     @override
     def deregister(self, tenant_id: str) -> bool:
@@ -149,9 +163,11 @@ class SupabaseRealtime(Adapter):
         return status == 204
 
     def _put(self, tenant_id: str, description: Mapping[str, object]) -> int:
-        status, _ = self._send("PUT", self._path(tenant_id), {"tenant": description}, seconds=MIGRATION_SECONDS)
-        if status == 401:
+        status, body = self._send("PUT", self._path(tenant_id), {"tenant": description}, seconds=MIGRATION_SECONDS)
+        if status == 401 or (status == 422 and UNKNOWN_ERROR in body):
             raise ServiceRegistrationFailed(f"{self.service} could not migrate the tenant database")
+        if status == 422 and TAKEN in body:
+            raise ServiceRegistrationFailed(f"{self.service} is answering another request about the tenant")
         if status not in (200, 201):
             raise self.client.refusal(status)
         return status

@@ -1,22 +1,26 @@
 """The `supabase-storage` adapter: the multi-tenant admin port of supabase/storage.
 
-Read in src/http/routes/admin/tenants.ts at 029d0f5edc69b62f8e9a7a9a2105c456df3a4402.
+Read in src/http/routes/admin/tenants.ts at v1.70.6, 4fa61fba9371c4bd40cbb81509f07bcb3af21683 of August 2026, and run at
+that version by hand (docs/services.md).
 
     PUT    {base}/tenants/{tenant_id}              204, an upsert, also when its migrations on the database failed
     GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ..., "migrationsStatus": ...}, or 404
-    GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}
+    GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}, or 400 when absent
     DELETE {base}/tenants/{tenant_id}              204, also when absent
 
-The header `apikey` holds the token; a wrong one is answered 401. POST is insert-only and answers 500 to a duplicate, so
-it is not used; GET {base}/tenants/{tenant_id} answers with every secret of the tenant, so it is not asked. Each PUT
-migrates again. Objects and the storage schema stay after a DELETE: the schema goes with the database.
+The header `apikey` holds the token; a wrong one is answered 401 without a body. POST is insert-only and answers 500 to
+a duplicate, so it is not used; GET {base}/tenants/{tenant_id} answers with every secret of the tenant, so it is not
+asked. Each PUT migrates again, before it is answered; when that fails, `isLatest` is false, `migrationsStatus` stays
+null until the service has tried by itself, and only its log and POST {base}/tenants/{tenant_id}/migrations say why. The
+public port answers 404 to all of these, with another body. Objects and the storage schema stay after a DELETE: the
+schema goes with the database.
 
 Its migrations run with the tenant's own login. The service must have DB_INSTALL_ROLES=false and, as DB_SUPER_USER, a
 role of the cluster such as service_role: only a superuser can create roles and be granted postgres. What the migrations
 then omit is done here, over the same login: grants on the schema before they run, and afterwards a policy for
 service_role on every table, because on RDS no role can be created that bypasses row level security.
 
-The list was read there and, for the setting, at 4fa61fba9371c4bd40cbb81509f07bcb3af21683:
+The list was read there too:
 
     GET    {base}/tenants                          200 [{"id": ..., ...}, ...], every tenant in one answer
 

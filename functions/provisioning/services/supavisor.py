@@ -1,13 +1,17 @@
 """The `supavisor` adapter: the tenant API of supabase/supavisor, the connection pooler.
 
-Read in lib/supavisor_web/controllers/tenant_controller.ex at 05745167181b9e246b787758588ba52e7fc9fd30 and
-lib/supavisor/helpers.ex at 0337fb59677a5d4e9d78d8297378fff9246e2b52.
+Read in lib/supavisor_web/controllers/tenant_controller.ex, lib/supavisor/helpers.ex and lib/supavisor/tenants.ex at
+03e5cc5697904df3b98b2e4a587bbbd5bc054157 of August 2026, whose file VERSION says 2.9.7.
 
-    PUT    {base}/api/tenants/{external_id}   201 new, 200 changed, 400 when it could not sign in to the database
-    GET    {base}/api/tenants/{external_id}   200, or 404
+    PUT    {base}/api/tenants/{external_id}   201 new, 200 changed, 400 when it could not sign in to the database, 422
+    GET    {base}/api/tenants/{external_id}   200, or 404 {"error": "not found"}
     DELETE {base}/api/tenants/{external_id}   204, or 404 when absent
 
-A wrong token is answered 403. It signs in to the database before it keeps anything, so a tenant that it keeps is ready.
+A wrong token is answered 403. It signs in to the database before it keeps a new tenant, so a tenant that it keeps is
+ready. A PUT of a tenant that it keeps does not sign in, and ends the tenant's pools. 422 {"errors": {"external_id":
+["has already been taken"]}} says that another PUT is keeping the tenant, which is retried; any other 422 is final. GET
+answers with the login's password too, of which nothing is kept. Where it has no route it answers 404 "Not Found".
+
 It answers 400 {"error": "Can't connect the user ..."} both to a wrong password and if the database does not answer:
 that is retried. To an unusable or missing certificate it answers 400 {"error": "Invalid 'upstream_...' ..."}: that is
 final.
@@ -15,28 +19,32 @@ final.
 It checks the database's certificate against one CA, its GLOBAL_UPSTREAM_CA_PATH or else the tenant's, and takes no
 bundle. The configured root certificate is sent if it is a single one: a bundle does not show which CA a server has.
 
-The ban was read in tenant_controller.ex and lib/supavisor/tenants.ex at 03e5cc5697904df3b98b2e4a587bbbd5bc054157:
+The ban was read there too, and in lib/supavisor/client_handler/checks.ex:
 
     PATCH  {base}/api/tenants/{external_id}   200 with {"banned": ..., "ban_reason": ...}, 404 when absent, 422 invalid
 
 A ban refuses the tenant's clients until it is lifted, and tells the pools on every node to end; the answer does not
-wait for that. A repeated one dates the ban again and ends nothing more. Neither asks the tenant's database. A PUT
-leaves a ban as it is. GET has `banned_at`, null without a ban. Versions before 2.9.0 lack the route, added in
-850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an absent tenant.
+wait for that. One with a `banned_until` that has passed refuses nobody. A repeated one dates the ban again and ends
+nothing more. Neither asks the tenant's database. A PUT leaves a ban as it is. GET has `banned_at`, null without a ban.
+Versions before 2.9.0 lack the route, added in 850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an
+absent tenant.
 
 It has no list of its tenants: lib/supavisor_web/router.ex has no route for it at that commit, though the controller has
 an action.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
 from provisioning import configuration
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
-from provisioning.services import json_web_token
-from provisioning.services.adapter import UNKNOWN, Adapter, Registration, ServiceTenant, tls_enforced
+from provisioning.services import answers, json_web_token
+from provisioning.services.adapter import TAKEN, UNKNOWN, Adapter, Registration, ServiceTenant
+from provisioning.services.database_tls import tls_enforced
 from provisioning.stage import Service
 
 POOL_SIZE = 20
@@ -65,6 +73,8 @@ class Supavisor(Adapter):
             if UNUSABLE_CERTIFICATE in body:
                 raise ServiceRejectedRegistration(f"{self.service} has no CA for the database's certificate")
             raise ServiceRegistrationFailed(f"{self.service} could not sign in to the tenant database")
+        if status == 422 and TAKEN in body:
+            raise ServiceRegistrationFailed(f"{self.service} is answering another request about the tenant")
         if status not in (200, 201):
             raise self.client.refusal(status)
         return self._registered(tenant)
@@ -89,7 +99,7 @@ class Supavisor(Adapter):
         data = self.client.document(answer).get("data")
         if not isinstance(data, dict):
             return "it does not describe the tenant"
-        return "" if data.get("banned_at") is None else "it bans the tenant"
+        return "it bans the tenant" if self._is_banned(data) else ""
 
     @override
     def suspend(self, tenant_id: str) -> bool:
@@ -98,6 +108,13 @@ class Supavisor(Adapter):
     @override
     def resume(self, tenant_id: str) -> bool:
         return self._record_ban(tenant_id, {"banned": False})
+
+    def _is_banned(self, data: Mapping[str, Any]) -> bool:
+        if data.get("banned_at") is None:
+            return False
+        return data.get("banned_until") is None or answers.instant(self.service, data, "banned_until") > datetime.now(
+            UTC
+        )
 
     def _find(self, tenant_id: str) -> bytes | None:
         status, body = self._send("GET", self._path(tenant_id))

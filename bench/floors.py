@@ -52,9 +52,12 @@ def one_transaction() -> float:
 
 
 def _schema() -> sql.Composed:
+    from provisioning import postgres
+    from provisioning.cluster import creators
     from provisioning.tenant import schema
 
-    return sql.Composed(schema.steps(None))
+    made = postgres.composed(schema.QUERIES["make_schemas"], shared_roles=creators.shared_roles())
+    return sql.Composed([made, *(sql.SQL(file.text) for file in schema.files())])
 
 
 @functools.cache

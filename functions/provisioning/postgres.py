@@ -141,6 +141,13 @@ def connect(
     return opened
 
 
+def pinned_again(connection: Connection) -> sql.Composed:
+    """Return what a session needs after RESET ALL, which returns everything else to the options of its connection."""
+    if connection.server_version < TRANSACTION_TIMEOUT_SINCE:
+        return sql.Composed([])
+    return composed(QUERIES["record_no_transaction_timeout"])
+
+
 def options(**settings: str) -> str:
     """Return the pinned settings as libpq's options, with these in addition or instead."""
     return " ".join(f"-c {name}=" + value.replace(" ", "\\ ") for name, value in (PINNED | settings).items())
@@ -246,4 +253,5 @@ def describe(error: psycopg2.Error) -> str:
         return "the connection to PostgreSQL failed or was lost" if lost else f"psycopg2 raised {type(error).__name__}"
     # Class 22, data exceptions, quotes the data itself.
     message = type(error).__name__ if error.pgcode.startswith("22") else error.diag.message_primary or ""
-    return f"{' '.join(message.split())} (SQLSTATE {error.pgcode})"
+    where = "".join(f" in {note}" for note in getattr(error, "__notes__", ()))
+    return f"{' '.join(message.split())} (SQLSTATE {error.pgcode}){where}"

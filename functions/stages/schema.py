@@ -1,4 +1,4 @@
-"""The tenant schema with its permissions, in one transaction.
+"""The schemas of a tenant with their permissions: the platform's part, extensions, and the files of tenant_schema/.
 
 It needs no compensation: the schema is dropped with the database, in "Drop tenant database".
 """

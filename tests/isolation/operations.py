@@ -18,6 +18,7 @@ from provisioning import control_plane, postgres
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.tenant import extensions, holding, making, schema
+from provisioning.tenant.schema_files import SchemaFile
 from stages.access import restore_access, suspend_access
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
@@ -51,14 +52,14 @@ class Trapped:
         """Bring the schema to a later version, and make an extension that only the admin may make."""
         tenant = holding.find(control_plane.connect(), self.job.names.tenant_id)
         assert tenant is not None
-        newer = schema._migrations() | {schema.newest_version() + 1: MIGRATION}
+        newer = [*schema.files(), SchemaFile(schema.newest_version() + 1, MIGRATION)]
         with (
-            patch.object(schema, "_migrations", lambda: newer),
+            patch.object(schema, "files", lambda: newer),
             patch.object(extensions, "_makes_any_extension", lambda _: True),
             patch.dict(os.environ, {"TENANT_EXTENSIONS": f"{OF_A_SUPERUSER},citext"}),
         ):
             made = making.make_schema(tenant, self.document)
-        assert made["version"] == max(newer)
+        assert made["version"] == newer[-1].version
 
     def suspend(self) -> None:
         """Suspend it while it has a prepared transaction, which is rolled back in a session in its database."""

@@ -76,7 +76,7 @@ def test_a_tenant_of_the_pool_is_whole_and_the_register_names_nobody(stack: Stac
     assert len(on_cluster(stack, tenant_id)) == 3
     kept = "SELECT prepared -> 'schema', secret_arn FROM control_plane.tenants WHERE tenant_id = %s"
     arn = stack.client("secretsmanager").describe_secret(SecretId=names.secret)["ARN"]
-    assert execute(stack, "control_plane", kept, tenant_id) == [("tenant", arn)]
+    assert execute(stack, "control_plane", kept, tenant_id) == [("public", arn)]
 
 
 def test_nobody_elses_login_can_connect_to_a_tenant_of_the_pool(stack: Stack, job: StagedJob) -> None:

@@ -52,8 +52,9 @@ FROM_NOTHING = FROM_POOL | {
     # the claim, the roles, the database, its privileges, and the lock's release: CREATE DATABASE runs in no
     # transaction.
     "create_database": {"control_plane": 3, REGISTER: 6},
-    # What exists, the schema, and the allowed extensions. Whether the admin may make those that the tenant may not.
-    "create_schema": LEDGER | {"tenant": 3, REGISTER: 1},
+    # What exists, the platform's part, the allowed extensions, and the file of the schema. Whether the admin may make
+    # the extensions that the tenant may not.
+    "create_schema": LEDGER | {"tenant": 4, REGISTER: 1},
 }
 CALLS_FROM_POOL = {
     "generate_api_keys": ["CreateSecret"],

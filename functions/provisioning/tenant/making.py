@@ -72,8 +72,10 @@ def make_schema(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
     psycopg2.Error.
     """
     with closing(schema.connect(document)) as connection:
-        version = schema.upgrade(connection)
+        reached = schema.prepare(connection)
+        # The files may use the types of extensions.
         found = extensions.ensure(connection, tenant.cluster, tenant.names.database)
+        version = schema.upgrade(connection, reached)
     made = {"installed": found.installed, "skipped": found.skipped}
     return {"schema": schema.SCHEMA, "version": version, "locale": found.locale, "extensions": made}
 

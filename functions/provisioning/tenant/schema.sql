@@ -43,8 +43,48 @@ CREATE TABLE tenant._migrations (
 );
 ALTER TABLE tenant._migrations ENABLE ROW LEVEL SECURITY;
 
--- name: record_migration
+-- name: begin_file
+-- What a file names without a schema is in the user's, as in a client's session. The setting ends with the transaction.
+BEGIN;
+SELECT pg_advisory_xact_lock(hashtextextended('tenant schema', 0));
+SET LOCAL search_path = public, extensions;
+SET LOCAL provisioner.file = {name};
+
+-- name: record_file
+-- A dump begins with settings for its whole session, and a tool's file may end the transaction.
+DO $check$ BEGIN
+    IF current_setting('provisioner.file', true) IS DISTINCT FROM {name} THEN
+        RAISE EXCEPTION 'the file ends the transaction that it runs in'
+            USING ERRCODE = 'invalid_transaction_termination';
+    END IF;
+END $check$;
+RESET ROLE;
+RESET ALL;
 INSERT INTO tenant._migrations (version, name) VALUES ({version}, {name});
+
+-- name: rollback_file
+ROLLBACK;
+RESET ROLE;
+RESET ALL;
+
+-- name: lock_schema_when_free
+SELECT pg_try_advisory_lock(hashtextextended('tenant schema', 0)) AS is_held;
+
+-- name: release_schema
+SELECT pg_advisory_unlock_all();
+
+-- name: record_path
+SELECT set_config('search_path', 'public, extensions', false);
+
+-- name: find_invalid_indexes
+SELECT nspname::text AS schema, relname::text AS name
+FROM pg_index
+JOIN pg_class ON pg_class.oid = indexrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE NOT indisvalid AND relkind = 'i' AND nspname <> 'pg_toast';
+
+-- name: drop_invalid_index
+DROP INDEX CONCURRENTLY IF EXISTS {index};
 
 -- name: make_extension
 -- Without a look at pg_available_extensions first, which reads every control file of the server. An extension that the

@@ -16,6 +16,7 @@ from cli import (
     operator_commands,
     outcome_view,
     progress_view,
+    schema_check,
     service_commands,
     service_options,
 )
@@ -35,6 +36,7 @@ from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.stage import Service
+from provisioning.tenant import schema_files
 
 SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
 
@@ -47,6 +49,8 @@ app = OneLineErrors(
 )
 project = typer.Typer(no_args_is_help=True, help="Projects to provision.")
 app.add_typer(project, name="project")
+tenant_schema = typer.Typer(no_args_is_help=True, help="The platform's own schema for every tenant.")
+app.add_typer(tenant_schema, name="schema")
 cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers for tenants' databases.")
 app.add_typer(cluster, name="cluster")
 app.add_typer(service_commands.app, name="service")
@@ -75,6 +79,17 @@ def demo(
                 f" {time.monotonic() - started:.1f} s with the start of the stack."
             )
     raise typer.Exit(0 if succeeded else 1)
+
+
+@tenant_schema.command("check")
+def check_schema(
+    directory: Annotated[
+        Path, typer.Argument(help="With the numbered .sql files.", exists=True, file_okay=False)
+    ] = schema_files.DIRECTORY,
+) -> None:
+    """Apply the files to a scratch tenant on a temporary stack, and show what a tenant will have, or what is wrong."""
+    stop_on_terminate()
+    raise typer.Exit(0 if schema_check.check(directory, console()) else 1)
 
 
 @app.command()

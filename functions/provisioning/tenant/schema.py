@@ -163,6 +163,18 @@ def _apply_alone(connection: Connection, file: SchemaFile) -> None:
         _roll_back(connection)
 
 
+def repeat(connection: Connection, file: SchemaFile) -> None:
+    """Send a marked file that was applied once more, as an attempt does after one that did not come to the record.
+
+    Raise psycopg2.Error.
+    """
+    sessions.send(connection, QUERIES["record_path"])
+    try:
+        _send(connection, sql.SQL(file.text))
+    finally:
+        _roll_back(connection)
+
+
 def _drop_invalid_indexes(connection: Connection, file: SchemaFile) -> None:
     for index in sessions.fetch(connection, _Index, QUERIES["find_invalid_indexes"]):
         if re.search(rf"(?<!\w){re.escape(index.name)}(?!\w)", file.text):

@@ -47,6 +47,20 @@ class _Creator(NamedTuple):
     is_usable: bool
 
 
+class _Opened(NamedTuple):
+    database: str
+    connection_limit: int | None
+    refuses_connections: bool
+    refuses_admin: bool
+
+    @property
+    def before(self) -> str:
+        """What its owner had set."""
+        limit = [] if self.connection_limit is None else [f"CONNECTION LIMIT {self.connection_limit}"]
+        refused = ["ALLOW_CONNECTIONS false"] if self.refuses_connections else []
+        return ", ".join([*limit, *refused, *(["no CONNECT for the admin"] if self.refuses_admin else [])])
+
+
 def credentials(secret_id: str) -> dict[str, Any]:
     """Return the database credentials in a secret. Raise Misconfigured if some are missing, and what reading raises."""
     return secrets.read(secret_id, CREDENTIALS)
@@ -122,9 +136,13 @@ def _examine_register(
         try:
             registered = registered_tenants(session)
             made = sessions.fetch(session, _Creator, QUERIES["find_creators"], **SHARED)
+            opened = sessions.fetch(session, _Opened, QUERIES["find_opened"])
         except (errors.UndefinedTable, errors.InsufficientPrivilege):
             yield Finding(subject, f"{admin.name} finds no tables in the register", _preparing(cluster))
             return None
+    for one in opened:
+        fact = f"{one.database} is still open to the admin, which entered it for a removal; before: {one.before}"
+        yield Finding(subject, fact, "Reconcile closes it within a minute; if it does not, read that function's log")
     usable = sum(creator.is_usable for creator in made)
     wanted = max(len(made), preparation.FIRST_CREATORS) if admin.version >= creators.SINCE // 10000 else 0
     if usable < wanted:

@@ -56,3 +56,10 @@ ORDER BY name;
 
 -- name: find_registered
 SELECT tenant_id, control_plane_id::text, job_id, project_id, state, is_changing FROM register.tenants ORDER BY tenant_id;
+
+-- name: find_opened
+-- Those that no removal is about to close: it closes each within ten seconds.
+SELECT database, connection_limit, refuses_connections, refuses_admin
+FROM register.opened_databases
+WHERE opened_at < now() - interval '1 minute'
+ORDER BY database;

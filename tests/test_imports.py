@@ -69,7 +69,7 @@ ALLOWED = {
     | REMOVING
     | REGISTRATIONS
     | of("tenant", "key_delivery")
-    | of("cluster", "acting", "blocking", "entering", "prepared", "repair", "shared_roles")
+    | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,
     "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | {"provisioning.endings"},

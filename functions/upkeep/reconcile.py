@@ -2,7 +2,7 @@
 
 A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
 the last attempt that could make anything of it must have ended. What processes that died have left in the roles of a
-cluster is repaired too.
+cluster is repaired too, and what they have left open is closed.
 """
 
 import functools
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from provisioning import control_plane
-from provisioning.cluster import repair, shared_roles
+from provisioning.cluster import closing, repair, shared_roles
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.identity import Tenant
@@ -74,6 +74,7 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
     # A hundred tenants may take all the time, and what a tenant sets for the shared roles harms the others until then.
     for cluster in control.clusters():
         yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
+        yield _Task(f"databases of {cluster.cluster_id}", functools.partial(_close, cluster))
         yield _Task(f"shared roles of {cluster.cluster_id}", functools.partial(_reset, cluster))
     for tenant in holding.find_due(control, AT_MOST):
         removed: list[str] = []
@@ -95,6 +96,10 @@ def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
 
 def _repair(cluster: Cluster) -> Done:
     return {"repaired": repair.repair(cluster)}
+
+
+def _close(cluster: Cluster) -> Done:
+    return {"repaired": closing.close(cluster)}
 
 
 def _reset(cluster: Cluster) -> Done:

@@ -93,6 +93,15 @@ class Admin(NamedTuple):
             for tenant_id in taken if not self.session.closed else ():
                 sessions.send(self.session, QUERIES["unlock_other_tenant"], tenant_id=tenant_id)
 
+    @contextmanager
+    def acting_as(self, role: str) -> Iterator["Admin | None"]:
+        """Yield the admin that may act as another tenant's role, and holds that tenant's lock for it.
+
+        None, if somebody else holds the lock, or nobody here may grant the role. Raise psycopg2.Error.
+        """
+        with self.holding([role]) as (holder, may_be_joined), acting.joined(self.session, may_be_joined) as actors:
+            yield holder._replace(becoming=actors[role].becoming) if role in actors else None
+
     def send(self, message: sql.Composable, over: Connection | None = None) -> bool:
         """Send a message, over another session of the admin's if one is given; return False while a lock blocks it.
 

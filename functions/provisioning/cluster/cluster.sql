@@ -202,3 +202,11 @@ CREATE TABLE IF NOT EXISTS register.creators (
     name    text PRIMARY KEY,
     tenants integer NOT NULL
 );
+-- Tenants' databases that were opened so that the admin could enter them, and what to put back.
+CREATE TABLE IF NOT EXISTS register.opened_databases (
+    database            text PRIMARY KEY,
+    connection_limit    integer,
+    refuses_connections boolean NOT NULL,
+    refuses_admin       boolean NOT NULL,
+    opened_at           timestamptz NOT NULL DEFAULT now()
+);

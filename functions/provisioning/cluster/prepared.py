@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import postgres, queries
 from provisioning.cluster import acting
 from provisioning.cluster.blocking import Admin, Prepared
-from provisioning.cluster.entering import LeftOpen, entered
+from provisioning.cluster.entering import entered
 
 QUERIES = queries.load(__file__)
 
@@ -26,8 +26,6 @@ def roll_back(admin: Admin, prepared: Sequence[Prepared]) -> None:
             try:
                 with entered(holder, database) as inside:
                     roll_back_inside(inside, [one for one in found if one.owner in (*joined, *admin.own_roles)])
-            except LeftOpen:
-                raise
             except psycopg2.OperationalError:
                 continue
 

@@ -19,7 +19,7 @@ from provisioning.cluster import acting, creators
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
 from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
-from provisioning.cluster.entering import DATABASE_OF_A_TENANT, LeftOpen, entered
+from provisioning.cluster.entering import DATABASE_OF_A_TENANT, entered
 
 QUERIES = queries.load(__file__)
 OF_THE_SERVER = "the server's own privileges"
@@ -39,7 +39,7 @@ def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str
 
     A policy for no other role goes, and so does what the roles have granted there. Nothing else changes, and only
     sessions of tenants that hold a blocking lock are ended. A database that belongs to no tenant is not entered. Raise
-    LeftOpen, and psycopg2.Error only if the cluster itself fails.
+    psycopg2.Error only if the cluster itself fails.
     """
     for database in find(admin.session, roles):
         if DATABASE_OF_A_TENANT.fullmatch(database) is None:
@@ -47,8 +47,6 @@ def release(admin: Admin, roles: Sequence[str], creator: str | None) -> list[str
         try:
             with entered(admin, database) as inside:
                 _release_inside(admin, inside, database, roles, creator)
-        except LeftOpen:
-            raise
         except psycopg2.Error:
             if admin.session.closed:
                 raise

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning import queries
-from provisioning.cluster import acting, register
+from provisioning import postgres, queries
+from provisioning.cluster import acting, entering, register
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
 from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
@@ -123,6 +123,7 @@ def held(
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
     try:
         check()
+        _close_again(session, tenant)
         way_in = find_way_in(session, tenant)
         kept = intend(find_logins(session, tenant), way_in)
         found = register.claim_access(session, names, register.holder_of(control, job_id, tenant.project_id))
@@ -139,6 +140,18 @@ def held(
         # The session may still be acting as another role.
         session.close()
         raise
+
+
+def _close_again(session: Connection, tenant: Tenant) -> None:
+    """Put back what a removal of another tenant changed to enter the database, so that its owner's own is recorded."""
+    names = tenant.names
+    if not entering.find_opened(session, names.database):
+        return
+    own = (names.owner_role, names.login_role)
+    with acting.joined(session, [names.owner_role]) as actors:
+        admin = Admin(tenant.cluster, session, own, actors[names.owner_role].becoming, may_end=lambda _: True)
+        if not entering.close_again(admin, names.database):
+            raise postgres.Busy(f"a lock keeps {names.database} open")
 
 
 def find_logins(session: Connection, tenant: Tenant) -> list[str]:

@@ -106,7 +106,11 @@ def facts_of_connections(session: Connection, found: Connections, capacity: int)
 
 def told(found: Connections) -> str:
     """Return a server's connections in words."""
-    return f"{found.ordinary} of {found.maximum} connections for tenants, {found.kept} kept for the admin"
+    taking = -(-found.ordinary // CONNECTION_LIMIT)
+    return (
+        f"{found.ordinary} of {found.maximum} connections for tenants, of which {taking} tenants can take all,"
+        f" {found.kept} kept for the admin"
+    )
 
 
 def _keeping(session: Connection, found: Connections) -> str:

@@ -50,7 +50,8 @@ def of_connections() -> list[Finding]:
 
 def test_connections_are_kept_for_the_admin_of_a_cluster_that_was_added(stack: Stack) -> None:
     (told,) = [one.fact for one in examined() if one.subject == "cluster local"]
-    assert told.endswith(f"; {ORDINARY} of {MAX_CONNECTIONS} connections for tenants, 40 kept for the admin")
+    of_tenants = f"{ORDINARY} of {MAX_CONNECTIONS} connections for tenants, of which 8 tenants can take all"
+    assert told.endswith(f"; {of_tenants}, 40 kept for the admin")
     assert of_connections() == []
 
 
@@ -71,7 +72,8 @@ def test_adding_a_cluster_lets_its_admin_use_them_only_if_it_may_grant_that(stac
         said = add_cluster("local", ADMIN, 7, size="db.t3.micro", region="us-east-1")
         assert said.endswith(
             "databases: PostgreSQL 18 on 127.0.0.1:"
-            f"{stack.postgres.port}. It has 457 of 500 connections for tenants, 0 kept for the admin."
+            f"{stack.postgres.port}. It has 457 of 500 connections for tenants, of which 8 tenants can take all,"
+            " 0 kept for the admin."
         )
         said = add_cluster("local", ADMIN, 8, size="db.t3.micro", region="us-east-1")
         assert "8 tenants with 60 each stop every job" in said
@@ -96,6 +98,9 @@ def test_what_is_wrong_is_decided_by_capacity_and_limit(
     assert -(-457 // CONNECTION_LIMIT) == 8
     assert len(list(doctor_server.facts_of_connections(superuser, found, capacity))) == expected
 
+
+NOTIFICATIONS = 1_048_576, 8192
+"""The queue's most pages (max_notify_queue_pages, since PostgreSQL 17), and a page's bytes."""
 
 FINE = Server(True, True, True, 0, True, 60, 600, "tenant_a", 200_000_000, 200_000_000)
 
@@ -152,14 +157,30 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     fleets = (100, 1000, 3000)
     megabytes = re.search(r"of ([\d.]+) MB of disk each", BENCHMARKS)
     assert megabytes is not None
-    _, together, taking, disk, visited, nap = rows.values()
+    _, together, taking, disk, visited, nap, temporary, kept_wal, notifications, age = rows.values()
     assert together == [f"{CONNECTION_LIMIT * tenants:,}" for tenants in fleets]
     assert taking == [str(-(-ORDINARY // CONNECTION_LIMIT))] * 3
     assert f"{ORDINARY} ordinary connections of `max_connections = {MAX_CONNECTIONS}`" in PAGE
     assert disk == [f"{float(megabytes[1]) * tenants / 1000:.1f} GB" for tenants in fleets]
     assert visited == [f"{tenants // doctor_server.VISITS_PER_SECOND} s" for tenants in fleets]
     assert nap == [f"{doctor_server.nap_seconds(tenants)} s" for tenants in fleets]
+    assert temporary == [f"{ORDINARY * int(doctor_server.TEMPORARY_FILES.removesuffix('GB'))} GB"] * 3
+    assert kept_wal == [doctor_server.KEPT_WAL.replace("GB", " GB")] * 3
+    pages, bytes_of_a_page = NOTIFICATIONS
+    assert notifications == [f"{pages * bytes_of_a_page // 2**30} GB"] * 3
+    assert age == [f"{FINE.freeze_age // 1_000_000} million"] * 3
     assert f"more than {60 * doctor_server.VISITS_PER_SECOND} databases" in " ".join(PAGE.split())
+
+
+def test_the_limits_that_do_not_grow_with_the_tenants_are_the_servers_own(superuser: Connection) -> None:
+    """As the page has them: nothing in these numbers counts databases."""
+    defaults = "SELECT name, boot_val FROM pg_settings WHERE name = ANY (%s) ORDER BY name"
+    names = ["autovacuum_freeze_max_age", "max_notify_queue_pages"]
+    with superuser.cursor() as cursor:
+        cursor.execute(defaults, (names,))
+        assert cursor.fetchall() == [(names[0], str(FINE.freeze_age)), (names[1], str(NOTIFICATIONS[0]))]
+        cursor.execute("SELECT current_setting('block_size')::integer")
+        assert cursor.fetchone() == (NOTIFICATIONS[1],)
 
 
 def test_the_laptop_keeps_what_a_deployment_needs() -> None:

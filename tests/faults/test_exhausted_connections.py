@@ -52,7 +52,8 @@ def test_a_job_that_finds_no_connection_for_its_tenant_rolls_back_everything(sta
     project_id = new_project()
     ended = stack.wait(start_job(stack, project_id))
     assert (ended["status"], ended["error"]) == ("FAILED", "SchemaCreationFailed")
-    assert "no connection slot is free" in ended["cause"]
+    assert "no connection slot is free: end some sessions (SQLSTATE 53300)" in ended["cause"]
+    assert stack.clock.seconds(execution=ended["name"]) == [300, 300]
     assert problems_of(stack, project_id, ended) == []
 
 

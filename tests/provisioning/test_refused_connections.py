@@ -45,8 +45,14 @@ def test_a_missing_privilege_stays(superuser: Connection, document: dict[str, An
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("ALTER ROLE {} CONNECTION LIMIT 0", "no connection slot is free (SQLSTATE 53300)"),
-        ("ALTER DATABASE {} CONNECTION LIMIT 0", "no connection slot is free (SQLSTATE 53300)"),
+        (
+            "ALTER ROLE {} CONNECTION LIMIT 0",
+            "the role or its database has as many sessions as its own limit (SQLSTATE 53300)",
+        ),
+        (
+            "ALTER DATABASE {} CONNECTION LIMIT 0",
+            "the role or its database has as many sessions as its own limit (SQLSTATE 53300)",
+        ),
         ("ALTER ROLE {} NOLOGIN", "the server does not let this role log in from here (SQLSTATE 28000)"),
         ("ALTER DATABASE {} RENAME TO elsewhere", "the database does not exist (SQLSTATE 3D000)"),
     ],

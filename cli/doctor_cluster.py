@@ -98,7 +98,7 @@ def examine_cluster(cluster: Cluster, known: Known) -> Iterator[Finding]:
         for fact in doctor_server.facts_of_connections(session, server, cluster.capacity):
             yield Finding(subject, *fact)
         yield from (Finding(subject, *fact) for fact in doctor_server.facts(doctor_server.find(session)))
-        registered = yield from _examine_register(subject, cluster, admin)
+        registered = yield from _examine_register(session, subject, cluster, admin)
         view = doctor_tenants.look(session, cluster, known, before, registered)
         known.seen |= set(view.conditions)
         yield from (
@@ -127,16 +127,16 @@ def _reading(cluster: Cluster, dbname: str = sessions.REGISTER) -> Iterator[Conn
 
 
 def _examine_register(
-    subject: str, cluster: Cluster, admin: _Admin
+    session: Connection, subject: str, cluster: Cluster, admin: _Admin
 ) -> Generator[Finding, None, list[RegisteredTenant] | None]:
     """Yield what is wrong with the register and the creators, and return the register's tenants; None if unreadable."""
-    if admin.register_owner != admin.name:
+    if not preparation.find_standing(session, admin.name).uses_register or admin.register_owner is None:
         return None
-    with _reading(cluster) as session:
+    with _reading(cluster) as inside:
         try:
-            registered = registered_tenants(session)
-            made = sessions.fetch(session, _Creator, QUERIES["find_creators"], **SHARED)
-            opened = sessions.fetch(session, _Opened, QUERIES["find_opened"])
+            registered = registered_tenants(inside)
+            made = sessions.fetch(inside, _Creator, QUERIES["find_creators"], **SHARED)
+            opened = sessions.fetch(inside, _Opened, QUERIES["find_opened"])
         except (errors.UndefinedTable, errors.InsufficientPrivilege):
             yield Finding(subject, f"{admin.name} finds no tables in the register", _preparing(cluster))
             return None
@@ -145,10 +145,19 @@ def _examine_register(
         yield Finding(subject, fact, "Reconcile closes it within a minute; if it does not, read that function's log")
     usable = sum(creator.is_usable for creator in made)
     wanted = max(len(made), preparation.FIRST_CREATORS) if admin.version >= creators.SINCE // 10000 else 0
+    ungranted = creators.find_ungranted(session, admin.name)
     if usable < wanted:
         yield Finding(
             subject, f"{admin.name} can use {usable} of {wanted} creators of tenants' roles", _preparing(cluster)
         )
+    elif ungranted.tenants:
+        fact = (
+            f"{admin.name} may not grant the roles of {ungranted.tenants} tenants, which came from before PostgreSQL 16"
+        )
+        if ungranted.tenants > ungranted.places and not admin.is_superuser:
+            yield Finding(subject, fact, _preparing(cluster))
+        elif not admin.is_superuser:
+            yield Finding(subject, fact, f"{doctor_roles.SUPERUSER}: {creators.granting(session, admin.name)}")
     return registered
 
 
@@ -169,10 +178,8 @@ def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Ite
         yield f"{name} may not grant {', '.join(withheld)}", f"{doctor_roles.SUPERUSER}: {' '.join(granting)}"
     if admin.register_owner is None:
         yield f"it has no register, the database {sessions.REGISTER}", _preparing(cluster)
-    elif admin.register_owner != name:
-        giving = _statement(session, "ALTER DATABASE {} OWNER TO {};", sessions.REGISTER, name)
-        fact = f"the register belongs to {admin.register_owner}, not to {name}"
-        yield fact, f"{doctor_roles.SUPERUSER}: {giving}"
+    else:
+        yield from _facts_of_standing(session, name)
     for one in sessions.fetch(session, _Open, QUERIES["find_open"], register=sessions.REGISTER, **SHARED):
         who = "every tenant's login" if "PUBLIC" in one.let_in else f"a tenant's login, as {', '.join(one.let_in)},"
         revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM {};")
@@ -182,6 +189,15 @@ def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Ite
     if str(admin.version) != cluster.version:
         remedy = f"run {_adding(cluster)}, which records the server's version"
         yield f"the server is PostgreSQL {admin.version}, registered as {cluster.version}", remedy
+
+
+def _facts_of_standing(session: Connection, name: str) -> Iterator[tuple[str, str]]:
+    standing = preparation.find_standing(session, name)
+    if statement := standing.lacking(session, name):
+        fact = f"the register belongs to {standing.register_owner}, not to {name}"
+        if not standing.inherits and session.server_version < creators.SINCE:
+            fact = f"{name} does not inherit (NOINHERIT), so it cannot use its tenants' roles before PostgreSQL 16"
+        yield fact, f"{doctor_roles.SUPERUSER}: {statement.as_string(session)}"
 
 
 def _preparing(cluster: Cluster) -> str:

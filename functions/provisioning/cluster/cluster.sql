@@ -170,6 +170,54 @@ DELETE FROM register.creators WHERE to_regrole(quote_ident(name)) IS NULL;
 -- name: find_creators
 SELECT name FROM register.creators ORDER BY name;
 
+-- name: find_ungranted
+-- Of how many tenants nobody of ours may grant the roles, and for how many more tenants the creators have places. Roles
+-- that came from a server before 16 have no administrator: there CREATEROLE sufficed.
+SELECT (
+           SELECT count(DISTINCT substring(rolname FROM 8 FOR 20))::integer FROM pg_roles
+           WHERE rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND NOT EXISTS (
+               SELECT FROM pg_auth_members
+               WHERE roleid = pg_roles.oid AND admin_option
+                   AND (member = admin.oid OR starts_with(pg_get_userbyid(member), {prefix})))
+       ) AS tenants, (
+           SELECT coalesce(sum(greatest({share} - (
+               SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
+               WHERE member = creator.oid AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$'), 0)), 0)::integer
+           FROM pg_roles AS creator
+           WHERE starts_with(creator.rolname, {prefix}) AND pg_has_role(admin.oid, creator.oid, 'MEMBER')
+       ) AS places
+FROM pg_roles AS admin
+WHERE rolname = {admin};
+
+-- name: find_places
+-- The creator of the admin that each of these tenants' roles can be given to, as if it had made them.
+SELECT creator, array_agg(role ORDER BY role) AS roles
+FROM (
+    SELECT rolname::text AS role, dense_rank() OVER (ORDER BY substring(rolname FROM 8 FOR 20)) AS place FROM pg_roles
+    WHERE rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND NOT EXISTS (
+        SELECT FROM pg_auth_members
+        WHERE roleid = pg_roles.oid AND admin_option
+            AND (pg_get_userbyid(member) = {admin} OR starts_with(pg_get_userbyid(member), {prefix})))
+) AS ungranted
+JOIN (
+    SELECT rolname::text AS creator, row_number() OVER (ORDER BY rolname, place) AS place
+    FROM pg_roles, generate_series(1, {share}) AS place
+    WHERE starts_with(rolname, {prefix}) AND pg_has_role({admin}, oid, 'MEMBER') AND place > (
+        SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
+        WHERE member = oid AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$')
+) AS places USING (place)
+GROUP BY creator
+ORDER BY creator;
+
+-- name: find_standing
+-- Whether an admin uses the privileges of roles that it joins, and of the register's owner.
+SELECT admin.rolinherit AS inherits, admin.rolsuper AS is_superuser, owner.rolname::text AS register_owner,
+       owner.rolsuper AS owner_is_superuser, coalesce(pg_has_role(admin.oid, owner.oid, 'USAGE'), true) AS uses_register
+FROM pg_roles AS admin
+LEFT JOIN pg_database AS register ON register.datname = {register}
+LEFT JOIN pg_roles AS owner ON owner.oid = register.datdba
+WHERE admin.rolname = {admin};
+
 -- name: record_creator_taken
 UPDATE register.creators SET tenants = tenants + 1 WHERE name = {name};
 

@@ -8,6 +8,7 @@ memberships to follow. A server before 16 has no creators: the admin acts itself
 """
 
 import string
+from typing import NamedTuple
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -23,6 +24,18 @@ SINCE = 160000
 PREFIX = "provisioner_creator_"
 SHARED_ROLES = ("anon", "authenticated", "service_role")
 """The roles that every tenant's login may take, according to the claims of a request."""
+
+
+class Ungranted(NamedTuple):
+    """Tenants whose roles nobody of ours may grant, and for how many more tenants the admin's creators have places."""
+
+    tenants: int
+    places: int
+
+
+class _Places(NamedTuple):
+    creator: str
+    roles: list[str]
 
 
 def shared_roles() -> sql.Composable:
@@ -52,6 +65,29 @@ def make(session: Connection) -> str:
 def grant(session: Connection, name: str) -> None:
     """Let the admin become a creator, and the creator grant the shared roles, as make does. Raise psycopg2.Error."""
     sessions.send(session, QUERIES["prepare_creator"], **_names(name))
+
+
+def find_ungranted(session: Connection, admin: str) -> Ungranted:
+    """Return how many tenants came from a server before 16, where a role has no administrator. Raise psycopg2.Error."""
+    if session.server_version < SINCE:
+        return Ungranted(0, 0)
+    (found,) = sessions.fetch(session, Ungranted, QUERIES["find_ungranted"], **_of(admin))
+    return found
+
+
+def granting(session: Connection, admin: str) -> str:
+    """Return the statements with which a superuser gives such tenants' roles to the admin's creators, on one line.
+
+    They grant as if a creator had made them. Reconcile then counts the creators' tenants again. Raise psycopg2.Error.
+    """
+    statement = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;")
+    places = sessions.fetch(session, _Places, QUERIES["find_places"], **_of(admin))
+    return " ".join(
+        statement.format(sql.SQL(", ").join(map(sql.Identifier, one.roles)), sql.Identifier(one.creator)).as_string(
+            session
+        )
+        for one in places
+    )
 
 
 def is_creator(role: str | None) -> bool:
@@ -84,6 +120,10 @@ def freed(creator: str | None) -> sql.Composable:
 
 def _names(name: str) -> dict[str, object]:
     return {"name": name, "creator": sql.Identifier(name), "shared_roles": shared_roles()}
+
+
+def _of(admin: str) -> dict[str, object]:
+    return {"admin": admin, "prefix": PREFIX, "share": SHARE}
 
 
 def _counted(query: str, creator: str | None) -> sql.Composable:

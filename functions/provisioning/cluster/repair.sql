@@ -3,14 +3,15 @@
 
 -- name: find_left
 -- Memberships that the admin or a creator has granted itself in a tenant's role. Those that come with the creation of a
--- role are granted by the bootstrap superuser, whose oid is 10 on every server. And whether a creator's count differs
+-- role are granted by the bootstrap superuser, whose oid is 10 on every server, and one with ADMIN OPTION makes a creator
+-- of what came from before 16 (find_places in cluster.sql). And whether a creator's count differs
 -- from the tenants whose roles it has created. A join with pg_roles would go through every role for every creator.
 SELECT ARRAY(
            SELECT ARRAY[substring(role.rolname FROM 8 FOR 20), role.rolname::text, member.rolname::text]
            FROM pg_auth_members AS membership
            JOIN pg_roles AS role ON role.oid = roleid
            JOIN pg_roles AS member ON member.oid = membership.member
-           WHERE role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND grantor <> 10
+           WHERE role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND grantor <> 10 AND NOT admin_option
                AND (member.rolname = session_user OR member.rolname IN (SELECT name FROM register.creators))
            ORDER BY role.rolname, member.rolname
        ) AS memberships,

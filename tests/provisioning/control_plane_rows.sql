@@ -17,6 +17,9 @@ SELECT job_id, 'provision_project', 'p-' || project, 'c-1', 'arn', '{"project_id
 FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeeded'),
              ('failed', 'failed', 'rollback_incomplete')) AS row (job_id, project, status);
 
+INSERT INTO control_plane.jobs (job_id, job_type, project_id, status, last_error_type, last_error_message, completed_at, excludes)
+VALUES ('refused', 'provision_project', 'p-running', 'failed', 'JOB_IN_PROGRESS', 'another job runs', now(), 'project:p-running');
+
 INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, started_at, completed_at, error_type,
                                               error_message, output, leaves)
 SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}', 'a closed tenant'

@@ -37,11 +37,12 @@ CASES = [
     ("running", "aaaaaaaaaaaaaaaaaaaa", "creating_schema"),
     ("succeeded", "bbbbbbbbbbbbbbbbbbbb", "creating_schema"),
     ("failed", "cccccccccccccccccccc", "creating_schema"),
+    ("refused", "gggggggggggggggggggg", "initializing"),
     (None, "eeeeeeeeeeeeeeeeeeee", "creating_schema"),
 ]
 """A job, its tenant and a stage as parameters of a query; the refill has no job."""
 
-PROJECTS = {"running": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
+PROJECTS = {"running": "p-running", "refused": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
     **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections"), True),
     **dict.fromkeys(

@@ -56,7 +56,8 @@ def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: St
     if status in REFUSED:
         raise HumanError(f"the job {job} is {status}: {REFUSED[status].format(job=shlex.quote(job))}")
     if known.payload is None:
-        raise HumanError(f"the job {job} was never opened, so its payload is not stored: start it again as before")
+        following = ending.next_command if ending is not None else "start it again as before"
+        raise HumanError(f"the job {job} was never opened, so its payload is not stored: {following}")
     _run(sources, known.job_type, payload_of_retry(known.payload, job, status))
 
 

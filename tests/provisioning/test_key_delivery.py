@@ -12,7 +12,7 @@ from local.stack import Stack
 from provisioning import control_plane
 from provisioning.aws import secrets, secrets_manager
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import JobClosed, ProjectNotFound, SecretsUnavailable
+from provisioning.errors import JobClosed, ProjectNotEligible, ProjectNotFound, SecretsUnavailable
 from provisioning.identity import Tenant, new_tenant_id
 from provisioning.jobs.payload import parse_payload
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -143,14 +143,15 @@ def test_a_project_that_is_not_active_keeps_its_keys(stack: Stack, delivery: Del
         cursor.execute(
             "UPDATE control_plane.projects SET status = %s WHERE project_id = %s", (status, delivery.project_id)
         )
-    with pytest.raises(ProjectNotFound, match=delivery.project_id):
+    said = f"^the project {delivery.project_id} is {status}: keys are revealed while it is active$"
+    with pytest.raises(ProjectNotEligible, match=said):
         reveal_api_keys(delivery.project_id)
     assert secrets.read(delivery.secret) == {"api_keys": KEYS}
 
 
 @pytest.mark.usefixtures("stack")
 def test_a_project_that_does_not_exist_has_no_keys() -> None:
-    with pytest.raises(ProjectNotFound, match="nobody"):
+    with pytest.raises(ProjectNotFound, match=r"^there is no project nobody$"):
         reveal_api_keys("nobody")
 
 

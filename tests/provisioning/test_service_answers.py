@@ -172,3 +172,14 @@ def test_a_service_that_is_not_ready_says_what_is_not(
     service.will(*(answer(status, document) for status, document in answered))
     adapter = adapter_class(name)(ServiceClient(Service.AUTH))
     assert (adapter.obstacle(TENANT_ID), adapter.ready(TENANT_ID)) == (obstacle, False)
+
+
+@pytest.mark.parametrize(("name", "answered", "obstacle"), UNREADY.values(), ids=UNREADY)
+def test_a_registration_that_is_not_ready_fails_with_what_is_not(
+    service: ProgrammableService, name: str, answered: list[tuple[int, object]], obstacle: str
+) -> None:
+    service.will(*(answer(status, document) for status, document in answered))
+    adapter = adapter_class(name)(ServiceClient(Service.AUTH))
+    with pytest.raises(ServiceRegistrationFailed) as failed:
+        adapter._registered(a_tenant())
+    assert str(failed.value) == f"auth is not ready for the tenant: {obstacle}"

@@ -9,7 +9,7 @@ from provisioning import control_plane, queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import API_KEYS
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ProjectNotFound, ProvisioningError
+from provisioning.errors import ProjectNotEligible, ProjectNotFound, ProvisioningError
 from provisioning.identity import TenantNames
 from provisioning.observability import logger
 from provisioning.tenant.holding import LAST_LOOK_SECONDS
@@ -31,7 +31,7 @@ class RevealedKey:
 
 
 class _Claim(NamedTuple):
-    is_active: bool
+    status: str | None
     tenant_id: str | None
     job_id: str | None
 
@@ -47,14 +47,16 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     """Return the raw keys of an active project and delete their secret; a later or concurrent call returns none.
 
     The control plane decides who gets them, and records who asked and when, before the secret is read. A reveal that
-    dies after that has lost the keys, and new ones are needed. Raise ProjectNotFound if no such project is active, and
-    SecretsUnavailable if a retry may help.
+    dies after that has lost the keys, and new ones are needed. Raise ProjectNotFound for an unknown project,
+    ProjectNotEligible for one that is not active, and SecretsUnavailable if a retry may help.
     """
     control = control_plane.connect()
     asked = {"project_id": project_id, "last_look": LAST_LOOK_SECONDS}
     claim = control.fetch_one(_Claim, QUERIES["claim_api_keys"], **asked)
-    if claim is None or not claim.is_active:
-        raise ProjectNotFound(f"there is no active project {project_id}")
+    if claim is None or claim.status is None:
+        raise ProjectNotFound(f"there is no project {project_id}")
+    if claim.status != "active":
+        raise ProjectNotEligible(f"the project {project_id} is {claim.status}: keys are revealed while it is active")
     if claim.tenant_id is None or claim.job_id is None:
         return []
     name = TenantNames(claim.tenant_id).api_keys_secret(claim.job_id)

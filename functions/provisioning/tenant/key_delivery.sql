@@ -14,7 +14,7 @@ WITH claimed AS (
     INSERT INTO control_plane.audit_log (action, job_id, project_id, tenant_id)
     SELECT 'API keys revealed', job_id, project_id, tenant_id FROM claimed
 )
-SELECT EXISTS (SELECT FROM control_plane.projects WHERE project_id = %(project_id)s AND status = 'active') AS is_active,
+SELECT (SELECT status FROM control_plane.projects WHERE project_id = %(project_id)s) AS status,
        (SELECT tenant_id FROM claimed) AS tenant_id, (SELECT job_id FROM claimed) AS job_id;
 
 -- name: record_unread

@@ -106,7 +106,7 @@ ROWS = (
     Row(
         "pg_dump and pg_restore 15, 16, 18",
         (),
-        "a tenant's own tables into a second project, as described below",
+        "a tenant's own tables into a second project, with `--schema=public` and without the `DEFAULT ACL` of its list",
         "works",
         f"{PROGRAMS}::test_a_tenants_own_tables_are_dumped_and_restored_into_another_project",
     ),

@@ -39,7 +39,7 @@ MAKING = SCHEMA | of("cluster", "register") | of("tenant", "making", "secret")
 HOLDING = SCHEMA | of("tenant", "holding")
 WITNESS = HOLDING | of("cluster", "register") | of("ledger", "witness")
 REMOVING = MAKING | HOLDING | of("tenant", "removing")
-SERVICES = of("services", "adapter", "addresses", "client", "database_tls")
+SERVICES = of("services", "adapter", "addresses", "client", "database_tls", "tenant_database")
 """And no adapter: the settings say which one to use."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
@@ -68,6 +68,7 @@ ALLOWED = {
     "upkeep.reconcile": EVERY_ATTEMPT
     | REMOVING
     | REGISTRATIONS
+    | of("services", "repairs")
     | of("tenant", "key_delivery")
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},

@@ -33,6 +33,8 @@ SHARED = {
     "database_tls",
     "json_web_token",
     "registrations",
+    "repairs",
+    "tenant_database",
     "timed_connections",
 }
 """The modules in the adapters' folder that are not adapters."""

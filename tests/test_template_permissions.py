@@ -16,7 +16,7 @@ READ = {"GetSecretValue"}
 DELETE = {"DescribeSecret", "DeleteSecret"}
 TENANT_SECRETS = {
     "RefillPoolsRole": CREATE | READ | DELETE,
-    "ReconcileRole": DELETE,
+    "ReconcileRole": READ | DELETE,
     "CreateDatabaseRole": CREATE | READ | DELETE,
     "CreateSchemaRole": READ,
     "RegisterRealtimeRole": READ,

@@ -13,8 +13,8 @@ from provisioning.ledger.rollback import Rollback, Undone
 from provisioning.ledger.runner import Event, LambdaContext, Output, run_compensation, run_stage
 from provisioning.needs import ANY_SERVICE, Need
 from provisioning.services import adapter_for, public_url, registrations
-from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import deadline
+from provisioning.services.tenant_database import ServiceTenant
 from provisioning.stage import Service, Stage
 from provisioning.tenant import suspensions
 

@@ -2,7 +2,8 @@
 
 A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
 the last attempt that could make anything of it must have ended. What processes that died have left in the roles of a
-cluster is repaired too, and what they have left open is closed.
+cluster is repaired too, what they have left open is closed, and what later versions of services have left undone in
+tenants is done.
 """
 
 import functools
@@ -17,8 +18,9 @@ from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
 from provisioning.observability import logger
-from provisioning.services import registrations
+from provisioning.services import registrations, repairs
 from provisioning.services.client import deadline
+from provisioning.services.repairs import Due
 from provisioning.tenant import holding, key_delivery, removing
 from provisioning.tenant.key_delivery import Revealed
 
@@ -41,10 +43,11 @@ class _Task(NamedTuple):
 
 def reconcile(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Return {finished, found, repaired, failed}: tenants that are gone, what a last look found, what
-    was repaired or reset in the roles of clusters, and failures.
+    was repaired or reset in the roles of clusters or in tenants, and failures.
 
     A tenant, a secret of revealed keys or a cluster that fails does not hold up the others, and is looked at again
-    later. What a last look finds is removed and reported. Raise the first failure at the end.
+    later. What a last look finds is removed and reported. Raise the first failure at the end, except one that a tenant
+    has caused in its own database.
     """
     del event
     ends_at = deadline(context.get_remaining_time_in_millis())
@@ -64,7 +67,9 @@ def reconcile(event: Event, context: LambdaContext) -> Output:
                 output[kind] += names
         output["found"] += task.found
     log = logger()
-    (log.warning if output["found"] or output["repaired"] or failures else log.info)("tenants reconciled", **output)
+    (log.warning if output["found"] or output["repaired"] or output["failed"] else log.info)(
+        "tenants reconciled", **output
+    )
     if failures:
         raise failures[0]
     return output
@@ -83,6 +88,11 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(tenant.tenant_id, functools.partial(_finish_one, control, tenant, ends_at, removed), failed, found)
     for revealed in key_delivery.find_due(control, AT_MOST):
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
+    until = min(ends_at, time.monotonic() + repairs.SECONDS)
+    for due in repairs.find_due(control):
+        if time.monotonic() > until:
+            return
+        yield _Task(f"{due.service} of {due.tenant['tenant_id']}", functools.partial(_mend, control, due, until))
 
 
 def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> Done:
@@ -92,6 +102,12 @@ def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: 
 
 def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
     return {"found": key_delivery.look_again(control, revealed)}
+
+
+def _mend(control: ControlPlane, due: Due, ends_at: float) -> Done:
+    done, name = repairs.repair(control, due, ends_at), f"{due.service} of {due.tenant['tenant_id']}"
+    said = {"repaired": done.repaired, "failed": done.prevented}
+    return {kind: [f"{name}: {what}"] for kind, what in said.items() if what}
 
 
 def _repair(cluster: Cluster) -> Done:

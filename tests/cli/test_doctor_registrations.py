@@ -118,7 +118,7 @@ def test_a_native_service_is_compared_and_mended_too(
 ) -> None:
     orphan = new_tenant_id()
     with native_service(stack, monkeypatch, service, SERVES[service], APIS[SERVES[service]]) as api:
-        api.tenants = {one: {"jwtSecret": "hunter22", "latest": True} for one in (orphan, "somebody-else")}
+        api.tenants = {one: {"jwtSecret": "hunter22", "version": "all-of-it"} for one in (orphan, "somebody-else")}
         (told,) = about(f"service {service}", "is registered there")
         assert orphan in told.fact
         assert "hunter22" not in str(told)

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from local.template import REPOSITORY
+from provisioning.services import repairs
 from tests import shipped
+from tests.upkeep.test_repaired_tenants import READS_OF_A_VERSION
 
 PAGE = (REPOSITORY / "docs" / "cost.md").read_text()
 SECRET, CALLS, ZONE_HOUR, KEY, ALARM_METRIC, CUSTOM_METRIC = 0.40, 0.05 / 10_000, 0.01, 1.00, 0.10, 0.30
@@ -49,6 +51,13 @@ def of_the_stack() -> dict[str, float]:
 @pytest.mark.parametrize("begin", of_the_stack())
 def test_a_row_of_the_stack_is_what_the_template_makes(begin: str) -> None:
     assert row(begin) == round(of_the_stack()[begin], 2)
+
+
+def test_the_reads_of_a_services_new_version_are_those_of_its_repairs() -> None:
+    """That many reads are counted in tests/upkeep/test_repaired_tenants.py."""
+    text = " ".join(PAGE.split())
+    assert f"${TENANTS * READS_OF_A_VERSION * CALLS:.2f} a version for 3,000 tenants" in text
+    assert f"every {repairs.LOOK_SECONDS // 60} minutes, and reads its secret twice" in text
 
 
 def test_the_rows_say_what_they_count() -> None:

@@ -40,3 +40,17 @@ def test_no_other_service_has_an_adapter_that_takes_credentials() -> None:
         if any(adapter_class(adapter).takes_credentials for adapter in one["AllowedValues"])
     }
     assert taking == set(SERVICES)
+
+
+def test_upkeep_may_read_tenants_secrets_only_where_an_adapter_repairs_tenants() -> None:
+    adapters = {name: one for name, one in shipped.template()["Parameters"].items() if name.endswith("ServiceAdapter")}
+    repairing = {
+        (name, adapter)
+        for name, one in adapters.items()
+        for adapter in one["AllowedValues"]
+        if adapter_class(adapter).repairs()
+    }
+    assert repairing == {("StorageServiceAdapter", "supabase-storage")}
+    role = shipped.transformed()["Resources"]["ReconcileRole"]["Properties"]
+    granted = {"Fn::If": ["StorageTakesCredentials", {"Ref": "ReadTenantSecretsPolicy"}, {"Ref": "AWS::NoValue"}]}
+    assert granted in role["ManagedPolicyArns"]

@@ -42,7 +42,10 @@ LATE = "an attempt that resumes after its job was rolled back removes what it ma
 UNUSED = {
     **{
         (function, *right): "only under a condition: where the adapter takes credentials"
-        for function in ("RegisterRealtimeFunction", "RegisterStorageFunction", "RegisterPoolerFunction")
+        for function in (
+            *("RegisterRealtimeFunction", "RegisterStorageFunction", "RegisterPoolerFunction"),
+            "ReconcileFunction",
+        )
         for right in (("secretsmanager:GetSecretValue", TENANT_SECRETS), ("kms:Decrypt", "key"))
     },
     **{

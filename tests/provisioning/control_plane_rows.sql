@@ -41,8 +41,9 @@ INSERT INTO control_plane.suspensions (tenant_id, job_id, logins, grants, connec
 SELECT tenant_id, job_id, ARRAY['login'], '[["owner", "login", "CONNECT", false]]', 60, true
 FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
-INSERT INTO control_plane.service_registrations (tenant_id, service, job_id, endpoint, status, registered_at)
-SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
+INSERT INTO control_plane.service_registrations
+    (tenant_id, service, job_id, endpoint, status, registered_at, repaired_to)
+SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now(), 'some-migration' FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
 INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, revealed_at, look_again_at)
 SELECT tenant_id, job_id, CASE WHEN state <> 'active' THEN now() END, now() FROM control_plane.tenants WHERE job_id IS NOT NULL;

@@ -68,6 +68,7 @@ OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
     "find_ready": {"lag": 120},
+    "find_due_repairs": {"services": ["auth"], "look_seconds": 1},
     "find_undeclared_registrations": {"services": ["pooler"], "stages": ["creating_schema"]},
 }
 SETTINGS = """

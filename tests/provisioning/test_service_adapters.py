@@ -20,9 +20,9 @@ from provisioning.identity import Tenant
 from provisioning.ledger.job import Job
 from provisioning.services import adapter_for
 from provisioning.services import client as service_client
-from provisioning.services.adapter import ServiceTenant
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
+from provisioning.services.tenant_database import ServiceTenant
 from provisioning.stage import Service
 from tests.provisioning.conftest import KEY, KNOWN, REGION, REGISTERED, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import ProgrammableService, answer
@@ -124,7 +124,7 @@ def test_a_tenant_id_is_all_that_a_removal_needs(
     monkeypatch.setattr(service_client, "_environment", threading.local())
     secrets_manager.create_secret(Name="tokens", SecretString=json.dumps({"auth": TOKEN * 2}))
     api = APIS[adapter](TOKEN * 2)
-    api.tenants = {tenant_id: {"healthy": True, "latest": True} for tenant_id in (TENANT_ID, ANOTHER)}
+    api.tenants = {tenant_id: {"healthy": True, "version": "all-of-it"} for tenant_id in (TENANT_ID, ANOTHER)}
     with api.serve() as url:
         for name, value in {
             "SERVICE_TOKENS_SECRET_ID": "tokens",

@@ -43,7 +43,7 @@ def resume(adapter: Adapter, tenant_id: str = TENANT_ID) -> bool:
 @contextmanager
 def speaking(monkeypatch: pytest.MonkeyPatch, name: str, api: TenantApi) -> Iterator[Adapter]:
     """An adapter of the auth service, backed by that double, which keeps two tenants."""
-    api.tenants = {tenant_id: {"healthy": True, "latest": True} for tenant_id in (TENANT_ID, ANOTHER)}
+    api.tenants = {tenant_id: {"healthy": True, "version": StorageApi.newest} for tenant_id in (TENANT_ID, ANOTHER)}
     with api.serve() as url:
         monkeypatch.setenv("AUTH_SERVICE_URL", url)
         monkeypatch.setenv("AUTH_SERVICE_ADAPTER", name)

@@ -20,7 +20,8 @@ A repeated PUT changes nothing.
 
 from typing_extensions import override
 
-from provisioning.services.adapter import Adapter, Registration, ServiceTenant
+from provisioning.services.adapter import Adapter, Registration
+from provisioning.services.tenant_database import ServiceTenant
 
 
 class Tiny(Adapter):

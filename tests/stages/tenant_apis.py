@@ -26,6 +26,7 @@ from local.stack import Stack
 from tests.stages.client_sessions import ClientSessions, NotServed
 
 STORAGE_MIGRATIONS = Path(__file__).with_name("storage_migrations.sql")
+STORAGE_ADDED_LATER = Path(__file__).with_name("storage_added_later.sql")
 Tenants = dict[str, dict[str, Any]]
 
 
@@ -99,6 +100,21 @@ class TenantApi(ABC):
 class StorageApi(TenantApi):
     """Like Storage, upsert with 204 even if the migrations fail; POST only inserts; DELETE is always 204."""
 
+    newest = "all-of-it"
+    """The name of the last migration of this version of the service."""
+
+    def upgrade(self, version: str = "added-later") -> None:
+        """Become a later version, which migrates every tenant whose database lets it in, and tells nobody."""
+        self.newest = version
+        for tenant in self.tenants.values():
+            try:
+                with closing(psycopg2.connect(**self.database_of(tenant))) as connection, connection.cursor() as cursor:
+                    cursor.execute(STORAGE_ADDED_LATER.read_text())
+                    connection.commit()
+                    tenant["version"] = version
+            except psycopg2.OperationalError:
+                continue
+
     @override
     def database_of(self, tenant: dict[str, Any]) -> dict[str, Any]:
         return {"dsn": tenant["databaseUrl"]}
@@ -138,7 +154,8 @@ class StorageApi(TenantApi):
                 name for name in ("anonKey", "databaseUrl", "jwtSecret", "serviceKey") if name not in tenant
             ]:
                 return _refused("InvalidRequest", f"body must have required property '{missing[0]}'")
-            self.tenants[tenant_id] = tenant | {"latest": self.migrate(self.database_of(tenant))}
+            is_migrated = self.migrate(self.database_of(tenant))
+            self.tenants[tenant_id] = tenant | {"version": self.newest if is_migrated else None}
             return Response(status=204)
 
         @application.post("/tenants/<tenant_id>")
@@ -149,8 +166,9 @@ class StorageApi(TenantApi):
         def migrations(tenant_id: str) -> Any:
             if tenant_id not in self.tenants:
                 return jsonify(error="Tenant not found"), 404
-            is_latest = self.tenants[tenant_id]["latest"]
-            return jsonify(isLatest=is_latest, migrationsStatus="COMPLETED" if is_latest else None)
+            version = self.tenants[tenant_id]["version"]
+            status = "COMPLETED" if version == self.newest else None
+            return jsonify(isLatest=version == self.newest, migrationsVersion=version, migrationsStatus=status)
 
         @application.get("/tenants/<tenant_id>/health")
         def health(tenant_id: str) -> Any:

@@ -1,25 +1,16 @@
-"""The interface of a service adapter, and the tenant as an adapter sees it."""
+"""The interface of a service adapter."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import NamedTuple
+from urllib.parse import quote
 
-from psycopg2.extensions import connection as Connection  # noqa: N812
-
-from provisioning import postgres
-from provisioning.aws import secrets
-from provisioning.aws.documents import TENANT
 from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
-from provisioning.services.database_tls import tls_enforced, tls_mode
+from provisioning.services.tenant_database import ServiceTenant, TenantDatabase
 from provisioning.stage import Service
-
-if TYPE_CHECKING:
-    from provisioning.ledger.job import Job
 
 MIGRATION_SECONDS = 30.0
 """The time limit of a request in which a service migrates the tenant database; an attempt has some 40 s in all."""
@@ -32,8 +23,6 @@ LARGEST_LIST_BYTES = 32 * 1024 * 1024
 
 NO_LIST = frozenset({404, 405, 501})
 """What a service answers that does not know the operation."""
-
-STATEMENT_TIMEOUT_SECONDS = 10
 
 PAUSE_SECONDS = 0.2
 """Between two questions whether a service is ready."""
@@ -50,76 +39,6 @@ class Registration(NamedTuple):
     external_id: str
     endpoint: str
     registered_at: datetime
-
-
-class ServiceTenant:
-    """A tenant as it is described to a service. Its credentials are read when an adapter first asks for them."""
-
-    def __init__(self, job: "Job") -> None:
-        self.job = job
-
-    @property
-    def external_id(self) -> str:
-        """The tenant's name at every service: the tenant_id.
-
-        A service without idempotency keys overwrites and removes by name, whoever sends the request. The tenant_id is
-        random and never used again, so no other tenant's registration can have this name. It is a DNS label, because
-        Realtime and Storage find their tenant by the host of a request.
-        """
-        return self.job.tenant.tenant_id
-
-    @property
-    def database(self) -> str:
-        return self.job.tenant.names.database
-
-    @property
-    def slot_name(self) -> str:
-        """The tenant's replication slot: unique on its cluster, in the characters that PostgreSQL takes.
-
-        It does not contain "realtime": when Realtime removes a tenant, it ends and drops every slot of the server that
-        has that in its name, in any database.
-        """
-        return f"changes_{self.external_id}"
-
-    @property
-    def secret_arn(self) -> str:
-        """Raise RecordLost when the control plane knows none."""
-        return self.job.tenant.recorded_secret
-
-    @property
-    def username(self) -> str:
-        return str(self._document["username"])
-
-    @property
-    def password(self) -> str:
-        return str(self._document["password"])
-
-    @property
-    def jwt_secret(self) -> str:
-        return str(self._document["jwt_secret"])
-
-    @property
-    def database_url(self) -> str:
-        """The issued credentials as one URL; a secret."""
-        cluster = self.job.cluster
-        user, password = quote(self.username, safe=""), quote(self.password, safe="")
-        query = f"?{urlencode({'sslmode': tls_mode()})}" if tls_enforced() else ""
-        return f"postgresql://{user}:{password}@{cluster.host}:{cluster.port}/{self.database}{query}"
-
-    def connect(self) -> Connection:
-        """Open a connection with the issued credentials, as the tenant's owner. Raise psycopg2.Error."""
-        owner = self.job.tenant.names.owner_role
-        return postgres.connect(self._document, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS, role=owner)
-
-    def key(self, role: str) -> str:
-        """Return the JWT of a role, `anon` or `service_role`, issued when the tenant was made; a secret."""
-        from provisioning.services import json_web_token
-
-        return json_web_token.project_key(self.jwt_secret, role, int(self.job.tenant.created_at.timestamp()))
-
-    @cached_property
-    def _document(self) -> dict[str, object]:
-        return secrets.read_recorded(self.secret_arn, TENANT)
 
 
 class Adapter(ABC):
@@ -199,6 +118,26 @@ class Adapter(ABC):
         Return whether it did: False if its contract offers no way, or it does not know the tenant.
         """
         return False
+
+    @classmethod
+    def repairs(cls) -> bool:
+        """Return whether a later version of the service leaves something to repair in registered tenants."""
+        return cls.repair is not Adapter.repair
+
+    def migrated_to(self, tenant_id: str) -> str | None:  # noqa: ARG002 (as for suspend)
+        """Return to what the service has migrated the tenant's database, in its own words; None if it does not say.
+
+        Upkeep repairs the tenant when this has changed since the last repair.
+        """
+        return None
+
+    def repair(self, tenant: TenantDatabase) -> str:  # noqa: ARG002 (as for suspend)
+        """Do in an active tenant's database what the service's later migrations have left undone, over its own login.
+
+        Return what was done, in our words, or '' if there was nothing to do. One call does a bounded part of it: upkeep
+        comes back until there is nothing. The tenant may have made or changed anything in its database.
+        """
+        return ""
 
     def _authorize(self, token: str) -> dict[str, str]:
         """Return the headers of one request that carry the service's token."""

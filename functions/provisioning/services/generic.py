@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
 from provisioning.services import answers
-from provisioning.services.adapter import NO_LIST, UNKNOWN, Adapter, Registration, ServiceTenant
+from provisioning.services.adapter import NO_LIST, UNKNOWN, Adapter, Registration
+from provisioning.services.tenant_database import ServiceTenant
 from provisioning.stage import Service
 from provisioning.tenant.schema import SCHEMA
 

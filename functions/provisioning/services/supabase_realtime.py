@@ -67,9 +67,9 @@ from provisioning.services.adapter import (
     UNKNOWN,
     Adapter,
     Registration,
-    ServiceTenant,
 )
 from provisioning.services.database_tls import tls_enforced
+from provisioning.services.tenant_database import ServiceTenant
 from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)

@@ -4,7 +4,8 @@ Read in src/http/routes/admin/tenants.ts at v1.70.6, 4fa61fba9371c4bd40cbb81509f
 that version by hand (docs/services.md).
 
     PUT    {base}/tenants/{tenant_id}              204, an upsert, also when its migrations on the database failed
-    GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ..., "migrationsStatus": ...}, or 404
+    GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ..., "migrationsVersion": ...,
+                                                        "migrationsStatus": ...}, or 404
     GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}, or 400 when absent
     DELETE {base}/tenants/{tenant_id}              204, also when absent
 
@@ -19,6 +20,10 @@ Its migrations run with the tenant's own login. The service must have DB_INSTALL
 role of the cluster such as service_role: only a superuser can create roles and be granted postgres. What the migrations
 then omit is done here, over the same login: grants on the schema before they run, and afterwards a policy for
 service_role on every table, because on RDS no role can be created that bypasses row level security.
+
+A later version of the service migrates registered tenants by itself and asks nobody. So upkeep reads the name of the
+last migration of each tenant, `migrationsVersion`, which the service answers from its own database, and when that has
+changed opens the tables that were added.
 
 The list was read there too:
 
@@ -35,15 +40,15 @@ from typing_extensions import override
 
 from provisioning import postgres, queries
 from provisioning.cluster import creators
-from provisioning.services import answers
+from provisioning.services import answers, tenant_database
 from provisioning.services.adapter import (
     LARGEST_LIST_BYTES,
     MIGRATION_SECONDS,
     UNKNOWN,
     Adapter,
     Registration,
-    ServiceTenant,
 )
+from provisioning.services.tenant_database import ServiceTenant, TenantDatabase
 from provisioning.stage import Service
 
 QUERIES = queries.load(__file__)
@@ -53,6 +58,12 @@ MAXIMUM_CONNECTIONS = 10
 
 FAILED = ("FAILED", "FAILED_STALE")
 """What `migrationsStatus` says of failed migrations."""
+
+TABLES_AT_MOST = 100
+"""How many tables are opened in one transaction. Storage has some ten; a tenant may have made any number there."""
+
+REPAIR_TIMEOUT_SECONDS = 3
+"""How long a repair waits for a lock on a live tenant's table: meanwhile others wait behind it."""
 
 FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
 
@@ -70,7 +81,7 @@ class SupabaseStorage(Adapter):
         if status != 204:
             raise self.client.refusal(status)
         registration = self._registered(tenant)
-        _open_tables_to_the_service(tenant)
+        _open_tables_to_the_service(tenant, tenant_database.STATEMENT_TIMEOUT_SECONDS)
         return registration
 
     @override
@@ -104,6 +115,17 @@ class SupabaseStorage(Adapter):
         is_healthy = health is not None and health.get("healthy") is True
         return "" if is_healthy else "its health check fails, it cannot query the tenant database"
 
+    @override
+    def migrated_to(self, tenant_id: str) -> str | None:
+        migrations = self._asked(f"{self._path(tenant_id)}/migrations")
+        version = migrations.get("migrationsVersion") if migrations is not None else None
+        return version if isinstance(version, str) else None
+
+    @override
+    def repair(self, tenant: TenantDatabase) -> str:
+        opened = _open_tables_to_the_service(tenant, REPAIR_TIMEOUT_SECONDS)
+        return f"{opened} tables opened to service_role" if opened else ""
+
     def _asked(self, path: str) -> dict[str, object] | None:
         status, body = self._send("GET", path)
         if status == 404:
@@ -122,13 +144,14 @@ def _prepare_schema(tenant: ServiceTenant) -> None:
         cursor.execute(postgres.composed(QUERIES["prepare_storage_schema"], shared_roles=creators.shared_roles()))
 
 
-def _open_tables_to_the_service(tenant: ServiceTenant) -> None:
-    with closing(tenant.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(QUERIES["find_closed_tables"].text)
+def _open_tables_to_the_service(tenant: TenantDatabase, statement_timeout_seconds: int) -> int:
+    with closing(tenant.connect(statement_timeout_seconds)) as connection, connection.cursor() as cursor:
+        cursor.execute(postgres.composed(QUERIES["find_closed_tables"], at_most=TABLES_AT_MOST))
         tables = [sql.Identifier("storage", table) for (table,) in cursor.fetchall()]
         opened = [postgres.composed(QUERIES["open_table_to_service_role"], table=table) for table in tables]
         if opened:
             cursor.execute(sql.Composed(opened))
+    return len(opened)
 
 
 def _description(tenant: ServiceTenant) -> dict[str, object]:

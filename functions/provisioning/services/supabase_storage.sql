@@ -11,13 +11,16 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT EXECUTE ON FUNCTIONS TO {shared
 ALTER DEFAULT PRIVILEGES IN SCHEMA storage GRANT USAGE ON TYPES TO {shared_roles};
 
 -- name: find_closed_tables
--- The tables of Storage that row level security closes to the service's own role.
+-- The tables of Storage that row level security closes to the service's own role. Its tables belong to the tenant's
+-- owner, as do all that the tenant makes in that schema; a table that it has given to another role is not ours to alter.
 SELECT relname::text
 FROM pg_class
 WHERE relnamespace = to_regnamespace('storage') AND relkind IN ('r', 'p') AND relrowsecurity
+    AND pg_has_role(relowner, 'USAGE')
     AND has_table_privilege('service_role', oid, 'SELECT')
     AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'service_role')
-ORDER BY relname;
+ORDER BY relname
+LIMIT {at_most};
 
 -- name: open_table_to_service_role
 CREATE POLICY service_role ON {table} TO service_role USING (true) WITH CHECK (true);

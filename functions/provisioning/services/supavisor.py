@@ -43,8 +43,9 @@ from typing_extensions import override
 from provisioning import configuration
 from provisioning.errors import Misconfigured, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services import answers, json_web_token
-from provisioning.services.adapter import TAKEN, UNKNOWN, Adapter, Registration, ServiceTenant
+from provisioning.services.adapter import TAKEN, UNKNOWN, Adapter, Registration
 from provisioning.services.database_tls import tls_enforced
+from provisioning.services.tenant_database import ServiceTenant
 from provisioning.stage import Service
 
 POOL_SIZE = 20

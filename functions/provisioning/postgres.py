@@ -23,6 +23,7 @@ PINNED = {
     # A client that freezes in a transaction holds locks that other tenants wait for; ours never pauses in one.
     "idle_in_transaction_session_timeout": "2s",
     "idle_session_timeout": "0",
+    "tcp_user_timeout": "0",
     # No function of a tenant can replace one of PostgreSQL's own (CVE-2018-1058).
     "search_path": "pg_catalog",
     # The role that RESET ROLE returns to. Off would raise where a policy hides a row.

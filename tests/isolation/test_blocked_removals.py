@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from unittest.mock import patch
 
 import psycopg2
 import pytest
@@ -10,6 +11,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
 from provisioning.aws import secrets
+from provisioning.cluster import session as sessions
+from provisioning.errors import RollbackFailed
 from provisioning.identity import TenantNames
 from stages.database import drop_database
 from stages.schema import create_schema
@@ -210,4 +213,20 @@ def test_a_prepared_transaction_of_its_login_in_another_database_goes_too(
         query(guest, "SELECT txid_current()")
         query(guest, "PREPARE TRANSACTION 'elsewhere'")
         leaving.run(drop_database)
+    assert is_gone(stack, leaving)
+
+
+def test_a_prepared_change_of_a_database_that_refuses_the_admin_is_named(
+    stack: Stack, leaving: StagedJob, owner: Connection
+) -> None:
+    """Only a superuser can enter such a database, and nobody can open it while its row is locked."""
+    query(owner, naming("ALTER DATABASE {own} CONNECTION LIMIT 0", leaving.names, leaving.names))
+    query(owner, "BEGIN")
+    query(owner, naming("ALTER DATABASE {own} CONNECTION LIMIT 9", leaving.names, leaving.names))
+    query(owner, "PREPARE TRANSACTION 'it stays'")
+    with patch.object(sessions, "STATEMENT_TIMEOUT_SECONDS", 0), pytest.raises(RollbackFailed, match="it stays"):
+        leaving.run(drop_database)
+    assert [can_log_in for _, can_log_in, _, _ in left_of(stack, leaving)] == [False, False]
+    execute(stack, "ROLLBACK PREPARED 'it stays'", leaving.names.database)
+    leaving.run(drop_database)
     assert is_gone(stack, leaving)

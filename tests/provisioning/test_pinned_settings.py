@@ -21,6 +21,7 @@ RELIED_ON = {
     "idle_in_transaction_session_timeout": ("90s", "2s"),
     "idle_session_timeout": ("90s", "0"),
     "statement_timeout": ("90s", "5s"),
+    "tcp_user_timeout": ("5s", "0"),
     "client_encoding": ("LATIN1", "UTF8"),
     "search_path": ("nowhere", "pg_catalog"),
     "row_security": ("off", "on"),

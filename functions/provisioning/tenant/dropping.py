@@ -58,7 +58,9 @@ class Dropping(NamedTuple):
         closed += ["close_database"] if database_is_valid else []
         found: list[_InTheWay] = []
         for _ in range(ROUNDS):
-            self._send(self.admin.becoming, self._composed(*closed))
+            # The login first: a change of the database that was prepared may keep this from closing the database.
+            for name in closed:
+                self._send(self.admin.becoming, self._composed(name))
             # Only the admin can end slots, and sessions of logins that are not the tenant's.
             ended = self._composed("end_sessions_of_database", "end_sessions_of_slots", "drop_slots")
             asked = sql.Composed([ADMIN_AGAIN, ended, self.admin.becoming, self._composed("find_in_the_way")])
@@ -113,7 +115,13 @@ class Dropping(NamedTuple):
     def _send(self, *message: sql.Composable) -> None:
         while not self.admin.send(sql.Composed(message)):
             if time.monotonic() > self.ends_at:
-                raise RollbackFailed("a lock holds up the removal: not a tenant's, or of one whose job is at work")
+                raise RollbackFailed(self._held_up())
+
+    def _held_up(self) -> str:
+        found = sessions.fetch_composed(self.admin.session, _InTheWay, self._composed("find_in_the_way"))
+        if named := sorted(one.gid for one in found if one.gid is not None):
+            return f"in the way of the removal: prepared transaction {', '.join(named)}, which refuses the admin"
+        return "a lock holds up the removal: not a tenant's, or of one whose job is at work"
 
     def _composed(self, *names: str) -> sql.Composed:
         existing = sql.SQL(", ").join(map(sql.Identifier, self.roles))

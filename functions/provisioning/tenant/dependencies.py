@@ -23,10 +23,18 @@ from provisioning.cluster.entering import DATABASE_OF_A_TENANT, entered
 
 QUERIES = queries.load(__file__)
 OF_THE_SERVER = "the server's own privileges"
+AT_ONCE = 500
+"""Policies that are dropped in one transaction."""
 
 
 class _Database(NamedTuple):
     database: str | None
+
+
+class _Policy(NamedTuple):
+    schema: str
+    relation: str
+    policy: str
 
 
 class _Grantor(NamedTuple):
@@ -67,7 +75,9 @@ def _release_inside(admin: Admin, inside: Connection, database: str, roles: Sequ
         try:
             with admin.holding([actor.role]) as (holder, may_be_lent):
                 if may_be_lent:
-                    holder.send(_released(admin, actor, roles, creator), over=inside)
+                    _drop_policies(holder, inside, actor, roles, creator)
+                    owned = _composed("drop_owned", roles)
+                    holder.send(_released(admin, actor, owned, creator), over=inside)
         except psycopg2.Error:
             # Nobody here may grant this role, or the tenant has let the roles own what others' objects depend on.
             if inside.closed or admin.session.closed:
@@ -76,8 +86,18 @@ def _release_inside(admin: Admin, inside: Connection, database: str, roles: Sequ
             return
 
 
-def _released(admin: Admin, actor: Actor, roles: Sequence[str], creator: str | None) -> sql.Composed:
-    dropped = sql.Composed([admin.becoming, _composed("drop_owned", roles), ADMIN_AGAIN])
+def _drop_policies(admin: Admin, inside: Connection, actor: Actor, roles: Sequence[str], creator: str | None) -> None:
+    """Drop the policies for no other role on the actor's tables, if they are too many for one transaction."""
+    asked = _composed("find_policies", roles, owner=actor.role, at_most=AT_ONCE)
+    while len(found := sessions.fetch_composed(inside, _Policy, asked)) == AT_ONCE:
+        names = [(sql.Identifier(one.policy), sql.Identifier(one.schema, one.relation)) for one in found]
+        dropped = sql.Composed([sql.SQL("DROP POLICY IF EXISTS {} ON {};").format(*each) for each in names])
+        if not admin.send(_released(admin, actor, dropped, creator), over=inside):
+            return
+
+
+def _released(admin: Admin, actor: Actor, drop: sql.Composable, creator: str | None) -> sql.Composed:
+    dropped = sql.Composed([admin.becoming, drop, ADMIN_AGAIN])
     before, after = _lent(actor, creator)
     return sql.Composed([LOCK_TIMEOUT, *before, dropped, *after])
 

@@ -24,6 +24,17 @@ WHERE datname = {database_name} AND pg_roles.oid <> datdba AND NOT rolsuper
     AND rolname <> session_user AND rolname <> ALL ({roles})
 ORDER BY position, role;
 
+-- name: find_policies
+-- Those of a role's tables that name no others. DROP OWNED takes a lock for each that it drops, all in one transaction, and tenants together
+-- have only so many locks (max_locks_per_transaction).
+SELECT nspname::text AS schema, relname::text AS relation, polname::text AS policy
+FROM pg_policy
+JOIN pg_class ON pg_class.oid = polrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE polroles <@ (SELECT array_agg(oid) FROM pg_roles WHERE rolname = ANY ({roles}))
+    AND pg_get_userbyid(relowner) = {owner}
+LIMIT {at_most};
+
 -- name: drop_owned
 DROP OWNED BY {existing_roles};
 

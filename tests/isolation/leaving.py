@@ -11,7 +11,8 @@ from tests.executions.running import execute
 from tests.stages.jobs import StagedJob
 
 PRIVILEGES = """
-    SELECT relname::text, relacl::text FROM pg_class WHERE relnamespace = 'tenant'::regnamespace
+    SELECT relname::text, coalesce(relacl, acldefault('r', relowner))::text
+    FROM pg_class WHERE relnamespace = 'tenant'::regnamespace
     UNION ALL SELECT attrelid::regclass || '.' || attname, attacl::text FROM pg_attribute WHERE attacl IS NOT NULL
     UNION ALL SELECT nspname, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'
     UNION ALL SELECT polname, polroles::regrole[]::text FROM pg_policy

@@ -102,7 +102,7 @@ def _connect_to_closed(admin: Admin, database: str, found: _Access) -> Connectio
         *([QUERIES["open_connections"]] if not found.allow_connections else []),
         *([QUERIES["grant_connect_to_the_admin"]] if not found.may_connect else []),
     ]
-    if not admin.send(sql.Composed([LOCK_TIMEOUT, recorded, _as_owner(admin, database, opening)])):
+    if not admin.send(sql.Composed([LOCK_TIMEOUT, ADMIN_AGAIN, recorded, _as_owner(admin, database, opening)])):
         raise postgres.Busy(f"a lock holds up the admin in {database}")
     with ExitStack() as failing:
         try:
@@ -117,7 +117,9 @@ def _connect_to_closed(admin: Admin, database: str, found: _Access) -> Connectio
 
 def find_opened(session: Connection, database: str | None = None) -> list[Opened]:
     """Return what to put back in a database, or in all databases of the server. Raise psycopg2.Error."""
-    return sessions.fetch(session, Opened, QUERIES["find_opened"], database_name=database)
+    asked = postgres.composed(QUERIES["find_opened"], database_name=database)
+    # A removal that enters its tenant's own database is acting as the roles' creator.
+    return sessions.fetch_composed(session, Opened, sql.Composed([ADMIN_AGAIN, asked]))
 
 
 def close_again(admin: Admin, database: str) -> bool:

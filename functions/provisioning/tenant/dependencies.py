@@ -75,8 +75,8 @@ def _release_inside(admin: Admin, inside: Connection, database: str, roles: Sequ
         try:
             with admin.holding([actor.role]) as (holder, may_be_lent):
                 if may_be_lent:
-                    _drop_policies(holder, inside, actor, roles, creator)
                     owned = _composed("drop_owned", roles)
+                    _drop_policies(holder, inside, actor, roles, creator)
                     holder.send(_released(admin, actor, owned, creator), over=inside)
         except psycopg2.Error:
             # Nobody here may grant this role, or the tenant has let the roles own what others' objects depend on.

@@ -24,6 +24,9 @@ WHERE datname = {database_name} AND pg_roles.oid <> datdba AND NOT rolsuper
     AND rolname <> session_user AND rolname <> ALL ({roles})
 ORDER BY position, role;
 
+-- name: drop_owned
+DROP OWNED BY {existing_roles};
+
 -- name: find_policies
 -- Those of a role's tables that name no others. DROP OWNED takes a lock for each that it drops, all in one transaction, and tenants together
 -- have only so many locks (max_locks_per_transaction).
@@ -34,9 +37,6 @@ JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE polroles <@ (SELECT array_agg(oid) FROM pg_roles WHERE rolname = ANY ({roles}))
     AND pg_get_userbyid(relowner) = {owner}
 LIMIT {at_most};
-
--- name: drop_owned
-DROP OWNED BY {existing_roles};
 
 -- name: take_back_shared
 -- A creator may grant the shared roles, but does not use them (cluster.sql: prepare_creator).

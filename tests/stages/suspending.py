@@ -13,7 +13,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from local.stack import Stack
+from provisioning import control_plane
 from provisioning.aws import secrets
+from provisioning.cluster import creators, repair
 from provisioning.identity import TenantNames
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.resume_project import RESUME_PROJECT
@@ -44,8 +46,8 @@ CATALOGS = (
     FROM pg_authid WHERE rolname ~ %(tenant)s ORDER BY 1
     """,
     """
-    SELECT roleid::regrole::text, member::regrole::text, grantor::regrole::text, admin_option, inherit_option,
-           set_option
+    SELECT roleid::regrole::text, member::regrole::text, grantor::regrole::text, admin_option,
+           to_jsonb(pg_auth_members) ->> 'inherit_option', to_jsonb(pg_auth_members) ->> 'set_option'
     FROM pg_auth_members WHERE roleid::regrole::text ~ %(tenant)s OR member::regrole::text ~ %(tenant)s ORDER BY 1, 2, 3
     """,
     """
@@ -201,3 +203,11 @@ def roll_back(job: StagedJob, *compensations: Any) -> str:
 
 def may_log_in(tenant: Tenant) -> bool:
     return bool(execute(tenant.stack, "postgres", CLOSED, tenant.names.login_role)[0][0])
+
+
+def repair_before_16(one: Tenant) -> None:
+    """Repair as Reconcile does: an admin that acts itself does not leave what an attempt that died has joined."""
+    ((version,),) = execute(one.stack, "postgres", "SELECT current_setting('server_version_num')::integer")
+    if version < creators.SINCE:
+        for cluster in control_plane.connect().clusters():
+            repair.repair(cluster)

@@ -57,7 +57,8 @@ CATALOGS = {
         GROUP BY 1, 2 ORDER BY 1, 2""",
     "database": """
         SELECT pg_get_userbyid(datdba), encoding, datlocprovider, datistemplate, datallowconn, datconnlimit, datcollate,
-               datctype, datlocale, datacl, dattablespace FROM pg_database WHERE datname = current_database()""",
+               datctype, to_jsonb(pg_database) ->> 'datlocale', datacl, dattablespace
+        FROM pg_database WHERE datname = current_database()""",
     "settings": """
         SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting
         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1""",

@@ -15,7 +15,7 @@ from stages.access import restore_access
 from stages.activation import finalize
 from stages.services import resume_services
 from tests.stages.jobs import Died, execute
-from tests.stages.suspending import LET_IN, Tenant, is_out, let_in, opened, session_of
+from tests.stages.suspending import LET_IN, Tenant, is_out, let_in, opened, repair_before_16, session_of
 
 
 def test_roles_passwords_grants_and_settings_are_what_they_were(tenant: Tenant, other: Tenant) -> None:
@@ -159,4 +159,5 @@ def test_a_resumption_that_dies_as_another_tenants_login_leaves_nothing_with_it(
         with pytest.raises(Died):
             job.run(restore_access)
     job.run(restore_access)
+    repair_before_16(tenant)
     assert (tenant.catalogs(), other.catalogs()) == before

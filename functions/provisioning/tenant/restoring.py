@@ -50,8 +50,9 @@ def _restored(gate: Gate, before: WayIn, now: WayIn) -> Iterator[sql.Composable]
         query = QUERIES["grant_privilege_with_option" if grant.is_grantable else "grant_privilege"]
         yield acting.as_role(grant.grantor)
         yield gate.composed(query, privilege=PRIVILEGES[grant.privilege], grantee=grantee(grant.grantee))
-    yield from _as_grantors(grantors, acting.leaving)
+    # Where the admin acts itself, no creator follows the last grantor.
     yield ADMIN_AGAIN
+    yield from _as_grantors(grantors, acting.leaving)
     yield gate.owner.becoming
 
 

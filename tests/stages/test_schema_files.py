@@ -176,6 +176,8 @@ def test_a_marked_file_waits_for_no_other_upgrade(job: StagedJob, tenant: Connec
         rows(other, "SELECT pg_advisory_lock(hashtextextended('tenant schema', 0))")
         with pytest.raises(postgres.Busy):
             schema.upgrade(tenant)
+        # The end of a session releases its locks only some time after close() has returned.
+        rows(other, "SELECT pg_advisory_unlock_all()")
     assert schema.upgrade(tenant) == 1
 
 

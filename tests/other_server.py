@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from local.postgres import PostgresServer
+from local.postgres import PostgresFailed, PostgresServer
 
 SINCE_16 = r"-c \S*reserved_connections=\S+ ?"
 SINCE_17 = r"^--(locale-provider|builtin-locale)=.*$"
@@ -25,9 +25,11 @@ class OtherServer(PostgresServer):
         unknown = re.compile("|".join(self._unknown()))
         asked = [kept for argument in arguments if (kept := unknown.sub("", argument))]
         output = subprocess.DEVNULL
-        subprocess.run(  # type: ignore[call-overload]
-            [str(self.programs / command), "-D", str(data), *asked], check=True, cwd="/", stdout=output, **identity
+        done = subprocess.run(  # type: ignore[call-overload]
+            [str(self.programs / command), "-D", str(data), *asked], check=False, cwd="/", stdout=output, **identity
         )
+        if done.returncode:
+            raise PostgresFailed(f"{command} failed")
 
     def _unknown(self) -> list[str]:
         version = major_version(self.programs)

@@ -13,7 +13,7 @@ from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import ADMIN_AGAIN, Actor
 from provisioning.cluster.blocking import LOCK_TIMEOUT, Admin
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import RecordLost, ResourceConflict
+from provisioning.errors import InsufficientPermissions, RecordLost, ResourceConflict
 from provisioning.identity import Tenant
 from provisioning.queries import Query
 from provisioning.tenant.making import composed
@@ -117,7 +117,8 @@ def held(
     `check` runs once the lock is held, and raises if the attempt is superseded. `intend` records what is about to
     change, so that a compensation finds it: it gets the logins that can log in and the present access, and returns what
     is recorded. Raise ResourceConflict if the register does not have the tenant as live, RecordLost if the control
-    plane has lost the access that the tenant had, and psycopg2.Error.
+    plane has lost the access that the tenant had, InsufficientPermissions if the admin may not act as its owner, and
+    psycopg2.Error.
     """
     names = tenant.names
     session, _ = sessions.on(tenant.cluster, lambda session: register.lock(session, names))
@@ -134,6 +135,8 @@ def held(
         if found.may_be_closed and kept.way_in is None and not can_enter:
             raise RecordLost(f"the control plane has lost the access that tenant {tenant.tenant_id} had before")
         with acting.joined(session, [names.owner_role, names.login_role]) as actors:
+            if names.owner_role not in actors:
+                raise InsufficientPermissions(f"the admin may not act as {names.owner_role}: see provision doctor")
             yield Gate(session, tenant, kept, actors[names.owner_role])
         sessions.release(session)
     except BaseException:

@@ -1,0 +1,264 @@
+"""A cluster on PostgreSQL 15 with tenants in every state, upgraded to 18 as docs/operations.md says."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from cli.findings import Finding
+from local.stack import Stack
+from provisioning.identity import TenantNames
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.cli.mending import mend
+from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.provisioning.older_server import PROGRAMS
+from tests.upgrade.pg_upgrade import NEW, Failed, Upgrade, block, findings, old_stack, query
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (PROGRAMS / "pg_upgrade").exists(), reason="there is no PostgreSQL 15"),
+]
+
+WORK = """
+    CREATE EXTENSION IF NOT EXISTS hstore SCHEMA extensions;
+    CREATE TABLE public.notes (
+        id bigserial PRIMARY KEY, owner text, body extensions.citext UNIQUE, tags extensions.hstore);
+    ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own ON public.notes TO authenticated USING (owner = current_setting('app.who', true));
+    GRANT SELECT ON public.notes TO authenticated;
+    INSERT INTO public.notes (owner, body, tags) SELECT 'ada', 'É' || n, 'a=>1' FROM generate_series(1, 50) AS n;
+"""
+ROWS = "SELECT id, owner, body::text, tags::text FROM public.notes ORDER BY id"
+# Since PostgreSQL 17 all privileges of a table are one more, MAINTAIN. pg_upgrade grants in an order of its own.
+RIGHTS = """
+    SELECT 'table' AS kind, relname::text AS name, (
+               SELECT string_agg(replace(one::text, 'Dxtm', 'Dxt'), ' ' ORDER BY one::text)
+               FROM unnest(relacl) AS one
+           ) AS rights,
+           relrowsecurity::text AS detail, pg_get_userbyid(relowner)::text AS owner
+    FROM pg_class
+    WHERE relnamespace IN ('tenant'::regnamespace, 'public'::regnamespace) AND relkind IN ('r', 'S')
+    UNION ALL
+    SELECT 'policy', policyname::text, roles::text, qual, tablename::text FROM pg_policies
+    UNION ALL
+    SELECT 'schema', nspname::text, nspacl::text, '', pg_get_userbyid(nspowner)::text FROM pg_namespace
+    WHERE nspname !~ '^pg_(toast|temp)' AND nspname <> 'information_schema' AND nspname <> 'pg_catalog'
+    UNION ALL
+    SELECT 'default', defaclobjtype::text, (
+               SELECT string_agg(replace(one::text, 'Dxtm', 'Dxt'), ' ' ORDER BY one::text)
+               FROM unnest(defaclacl) AS one
+           ), '',
+           pg_get_userbyid(defaclrole)::text
+    FROM pg_default_acl
+    ORDER BY kind, name, owner, rights
+"""
+ON_SERVER = """
+    SELECT 'role', rolname::text,
+           concat_ws(' ', rolsuper, rolinherit, rolcanlogin, rolconnlimit, rolpassword, setconfig)
+    FROM pg_authid LEFT JOIN pg_db_role_setting ON setrole = pg_authid.oid WHERE rolname ~ {tenants}
+    UNION ALL
+    SELECT 'database', datname::text, concat_ws(' ', datacl, datconnlimit, datallowconn, datcollate, datctype)
+    FROM pg_database WHERE datname ~ {tenants}
+    UNION ALL
+    SELECT 'membership', roleid::regrole::text, member::regrole::text FROM pg_auth_members
+    WHERE member::regrole::text ~ {tenants} ORDER BY 1, 2, 3
+"""
+
+
+SAID_BY_DOCTOR = (
+    "kept for the admin",
+    "can use 0 of 4 creators",
+    "may not grant the roles of 3 tenants",
+)
+READY = "SELECT tenant_id FROM control_plane.tenants WHERE state = 'ready'"
+
+
+class World(NamedTuple):
+    """The stack after its upgrade, and what was seen on the way."""
+
+    stack: Stack
+    active: str
+    suspended: str
+    pooled: str
+    refused: dict[str, Any]
+    """A suspension after the upgrade and before what doctor prints was done."""
+    in_the_way: list[tuple[Any, ...]]
+    checked: list[Failed]
+    findings: list[Finding]
+    before: dict[str, Any]
+
+
+def new_project(stack: Stack) -> str:
+    project_id = f"p-{uuid.uuid4().hex[:12]}"
+    added = (
+        "INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region) VALUES ({}, 'o', 'u', {})"
+    )
+    query(stack, sql.SQL(added).format(sql.Literal(project_id), sql.Literal("us-east-1")), "control_plane")
+    return project_id
+
+
+def provision(stack: Stack) -> dict[str, Any]:
+    payload = {"project_id": new_project(stack), "region": "us-east-1", "services": {"auth": True}}
+    return {"project_id": payload["project_id"], **stack.run(payload)}
+
+
+def tenant_of(stack: Stack, project_id: str) -> TenantNames:
+    asked = "SELECT tenant_id FROM control_plane.tenants WHERE project_id = {} AND state IN ('active', 'suspended')"
+    ((tenant_id,),) = query(stack, sql.SQL(asked).format(sql.Literal(project_id)), "control_plane")
+    return TenantNames(tenant_id)
+
+
+def as_tenant(stack: Stack, names: TenantNames, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement with the issued credentials."""
+    kept = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=names.secret)["SecretString"])
+    asked = {"host": kept["host"], "port": kept["port"], "user": kept["username"], "password": kept["password"]}
+    with closing(psycopg2.connect(dbname=kept["dbname"], **asked)) as session, session, session.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def seen(stack: Stack, *databases: str) -> dict[str, Any]:
+    """Rows and rights in tenants' databases, and what the server has of every tenant."""
+    inside = {name: [query(stack, asked, name) for asked in (ROWS, RIGHTS)] for name in databases}
+    named = sql.SQL(ON_SERVER).format(tenants=sql.Literal(f"^({'|'.join(databases)})"))
+    return {"server": query(stack, named), **inside}
+
+
+def close_the_way(stack: Stack, database: str) -> None:
+    """What a tenant may do that stops pg_upgrade."""
+    query(
+        stack,
+        "BEGIN; INSERT INTO public.notes (owner) VALUES ('held'); PREPARE TRANSACTION 'held'",
+        database,
+    )
+    query(stack, sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database)))
+
+
+def open_the_way(stack: Stack, database: str) -> None:
+    """As the section says."""
+    query(stack, sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database)))
+    query(stack, "ROLLBACK PREPARED 'held'", database)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with old_stack(tmp_path_factory.mktemp("stack")) as stack:
+        active, suspended = (str(provision(stack)["project_id"]) for _ in range(2))
+        databases = [tenant_of(stack, one).database for one in (active, suspended)]
+        for one in (active, suspended):
+            as_tenant(stack, tenant_of(stack, one), WORK)
+        assert stack.run({"project_id": suspended}, job_type=SUSPEND_PROJECT.job_type)["status"] == "SUCCEEDED"
+        with failing(stack, STAGES["finalizing"], Fault.UNREACHED):
+            assert provision(stack)["status"] == "FAILED", "its tenant waits for its last look"
+        with patch.dict(os.environ, {"POOL_SIZE": "1"}):
+            assert not stack.runtime.invoke("RefillPoolsFunction", "{}").failed
+        ((pooled,),) = query(stack, READY, "control_plane")
+        before = seen(stack, *databases)
+        close_the_way(stack, databases[0])
+        in_the_way = query(stack, block("sql"))
+        upgrade = Upgrade(stack)
+        upgrade.let_in()
+        stack.postgres.stop()
+        checked = upgrade.run("initdb|cp |--check")
+        stack.postgres.start()
+        open_the_way(stack, databases[0])
+        stack.postgres.stop()
+        upgrade.let_in()
+        assert upgrade.run("pg_upgrade") == []
+        upgrade.start_new()
+        refused = stack.run({"project_id": active}, job_type=SUSPEND_PROJECT.job_type)
+        found = list[Finding]()
+        # What cluster add makes, the next statement needs.
+        while (told := findings()) and len(found) < 9:
+            found += told
+            for finding in told:
+                mend(stack, finding)
+        rolled_back = stack.run({"rolls_back": refused["name"]}, job_type=SUSPEND_PROJECT.job_type)
+        assert "rolled" in rolled_back["cause"]
+        with patch.dict(os.environ, {"POOL_SIZE": "1"}):
+            assert not stack.runtime.invoke("RefillPoolsFunction", "{}").failed
+        yield World(stack, active, suspended, pooled, refused, in_the_way, checked, found, before)
+
+
+def test_the_page_finds_what_stops_the_upgrade_before_pg_upgrade_does(world: World) -> None:
+    database = tenant_of(world.stack, world.active).database
+    assert {("prepared transaction", "held", database), ("closed database", database, "")} <= set(world.in_the_way)
+    (failed,) = world.checked
+    assert 'pg_upgrade" --check' in failed.command
+
+
+def test_doctor_says_what_the_new_server_lacks_and_its_remedies_are_enough(world: World) -> None:
+    facts = [one.fact for one in world.findings]
+    for said in SAID_BY_DOCTOR:
+        assert [one for one in facts if said in one], facts
+    assert len(facts) == len(SAID_BY_DOCTOR), facts
+    assert findings() == []
+
+
+def test_until_then_a_suspension_fails_with_its_reason_and_changes_nothing(world: World) -> None:
+    assert world.refused["error"] == "InsufficientPermissions"
+    assert "see provision doctor" in world.refused["cause"]
+
+
+def test_rows_rights_passwords_and_settings_are_as_before(world: World) -> None:
+    databases = [tenant_of(world.stack, one).database for one in (world.active, world.suspended)]
+    now = seen(world.stack, *databases)
+    for name, was in world.before.items():
+        for one, other in zip(now[name], was, strict=True):
+            assert one == other
+    assert query(world.stack, "SHOW server_version_num")[0][0].startswith("18")
+    assert NEW.exists()
+
+
+def test_a_tenants_login_works_and_a_suspended_ones_does_not(world: World) -> None:
+    assert len(as_tenant(world.stack, tenant_of(world.stack, world.active), ROWS)) == 50
+    with pytest.raises(psycopg2.OperationalError):
+        as_tenant(world.stack, tenant_of(world.stack, world.suspended), ROWS)
+
+
+def test_a_tenant_from_before_is_suspended_and_resumed_as_it_was(world: World) -> None:
+    databases = [tenant_of(world.stack, one).database for one in (world.active, world.suspended)]
+    for first, second in ((world.active, SUSPEND_PROJECT), (world.active, RESUME_PROJECT)):
+        assert world.stack.run({"project_id": first}, job_type=second.job_type)["status"] == "SUCCEEDED"
+    assert seen(world.stack, *databases) == world.before
+
+
+def test_a_tenant_that_was_suspended_before_is_resumed_and_suspended_again(world: World) -> None:
+    for declared in (RESUME_PROJECT, SUSPEND_PROJECT):
+        ended = world.stack.run({"project_id": world.suspended}, job_type=declared.job_type)
+        assert ended["status"] == "SUCCEEDED", ended["cause"]
+        if declared is RESUME_PROJECT:
+            assert len(as_tenant(world.stack, tenant_of(world.stack, world.suspended), ROWS)) == 50
+
+
+def test_new_projects_are_provisioned_and_rolled_back(world: World) -> None:
+    ended = provision(world.stack)
+    assert ended["status"] == "SUCCEEDED"
+    with failing(world.stack, STAGES["finalizing"], Fault.UNREACHED):
+        failed = provision(world.stack)
+    assert (failed["status"], "rolled_back" in failed["cause"]) == ("FAILED", True)
+
+
+def test_the_pool_from_before_is_replaced_and_removed(world: World) -> None:
+    state = "SELECT state FROM control_plane.tenants WHERE tenant_id = {}"
+    assert query(world.stack, sql.SQL(state).format(sql.Literal(world.pooled)), "control_plane") == [("removing",)]
+    names = sql.Literal(f"^tenant_{world.pooled}")
+    left = "SELECT rolname FROM pg_roles WHERE rolname ~ {} UNION SELECT datname FROM pg_database WHERE datname ~ {}"
+    assert query(world.stack, sql.SQL(left).format(names, names)) == []
+
+
+def test_the_last_looks_that_were_due_find_nothing(world: World) -> None:
+    query(
+        world.stack, "UPDATE control_plane.tenants SET look_again_at = now() WHERE state = 'removing'", "control_plane"
+    )
+    assert not world.stack.runtime.invoke("ReconcileFunction", "{}").failed
+    left = "SELECT count(*) FROM control_plane.tenants WHERE state = 'removing' AND removed_at IS NULL"
+    assert query(world.stack, left, "control_plane") == [(0,)]

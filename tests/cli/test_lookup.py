@@ -163,3 +163,30 @@ def test_a_deployment_is_asked_with_the_settings_of_its_functions(
         app([command, name, "--state-machine-arn", deployed])
     assert ended.value.code == 0
     assert ran.job_id in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], ["publishable", "secret"]),
+        (["--reveal"], ["_publishable_", "_secret_"]),
+        (["--jwt"], ["anon ", "service_role "]),
+    ],
+    ids=["listed", "revealed", "tokens"],
+)
+def test_a_deployments_keys_are_listed_revealed_or_made_into_tokens(
+    stack: Stack, ran: Ran, deployed: str, options: list[str], told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["keys", ran.output["project_id"], *options, "--state-machine-arn", deployed])
+    printed = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert [one for one in told if one not in printed] == []
+    assert (printed.count("eyJ") >= 2) == ("--jwt" in options)
+
+
+def test_keys_and_tokens_are_not_asked_for_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["keys", "demo-project", "--reveal", "--jwt"])
+    assert ended.value.code == 2
+    assert "--reveal and --jwt show different things: give one of them" in capsys.readouterr().err

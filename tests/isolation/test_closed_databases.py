@@ -18,6 +18,7 @@ from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
+from tests.isolation.attackers import version_of
 from tests.isolation.conftest import Tenant, query
 from tests.isolation.leaving import left_of, naming, privileges
 from tests.isolation.test_pinned_roles import closed
@@ -137,6 +138,9 @@ def test_what_is_opened_twice_is_closed_as_it_was_before_the_first(
         opened_and_left(stack, attacker, session, leaving)
         query(session, naming("REVOKE CONNECT ON DATABASE {own} FROM {admin}", attacker.names, leaving.names))
         leaving.run(drop_database)
+        if version_of(stack) < 16:
+            # The membership that the dead process has left lets the admin in, so nothing is opened a second time.
+            look_again(stack)
         assert (left_of(stack, leaving), opened(stack)) == ([], [])
         assert privileges(stack, attacker.names) == before
 

@@ -117,11 +117,11 @@ def test_realtime_reads_from_a_slot_what_changes_in_a_published_table(
 ) -> None:
     job.run(register_realtime)
     with tenant.cursor() as cursor, service(realtime, job) as session, session.cursor() as reading:
-        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY, text text)")
-        cursor.execute("ALTER PUBLICATION supabase_realtime ADD TABLE tenant.notes")
+        cursor.execute("CREATE TABLE public.notes (id bigint PRIMARY KEY, text text)")
+        cursor.execute("ALTER PUBLICATION supabase_realtime ADD TABLE public.notes")
         reading.execute("SELECT pg_create_logical_replication_slot('notes_of_a_test', 'pgoutput', true)")
         session.commit()
-        cursor.execute("INSERT INTO tenant.notes VALUES (1, 'to be told of')")
+        cursor.execute("INSERT INTO public.notes VALUES (1, 'to be told of')")
         reading.execute(
             "SELECT data FROM pg_logical_slot_get_binary_changes('notes_of_a_test', null, null,"
             " 'proto_version', '1', 'publication_names', 'supabase_realtime')"
@@ -149,12 +149,12 @@ def test_realtime_sees_as_a_user_what_row_level_security_shows_the_user(
 ) -> None:
     job.run(register_realtime)
     with tenant.cursor() as cursor:
-        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY, owner text)")
-        cursor.execute("ALTER TABLE tenant.notes ENABLE ROW LEVEL SECURITY")
-        cursor.execute("INSERT INTO tenant.notes VALUES (1, 'ada')")
-        cursor.execute("GRANT SELECT ON tenant.notes TO authenticated")
+        cursor.execute("CREATE TABLE public.notes (id bigint PRIMARY KEY, owner text)")
+        cursor.execute("ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY")
+        cursor.execute("INSERT INTO public.notes VALUES (1, 'ada')")
+        cursor.execute("GRANT SELECT ON public.notes TO authenticated")
         cursor.execute(
-            "CREATE POLICY mine ON tenant.notes TO authenticated"
+            "CREATE POLICY mine ON public.notes TO authenticated"
             " USING (owner = current_setting('request.jwt.claims')::jsonb ->> 'sub')"
         )
     for user, seen in (("ada", 1), ("bob", 0)):
@@ -162,7 +162,7 @@ def test_realtime_sees_as_a_user_what_row_level_security_shows_the_user(
             claims = json.dumps({"role": "authenticated", "sub": user})
             cursor.execute("SELECT set_config('role', 'authenticated', true)")
             cursor.execute("SELECT set_config('request.jwt.claims', %s, true)", (claims,))
-            cursor.execute("SELECT count(*) FROM tenant.notes")
+            cursor.execute("SELECT count(*) FROM public.notes")
             assert cursor.fetchone() == (seen,)
             cursor.execute("SELECT count(*) FROM realtime.messages")
 
@@ -173,18 +173,18 @@ def test_what_a_tenant_writes_into_a_policy_can_become_realtimes_login(
     """The reason why docs/operations.md requires tenants that trust each other."""
     job.run(register_realtime)
     with tenant.cursor() as cursor:
-        cursor.execute("CREATE TABLE tenant.notes (id bigint PRIMARY KEY)")
-        cursor.execute("INSERT INTO tenant.notes VALUES (1)")
-        cursor.execute("ALTER TABLE tenant.notes ENABLE ROW LEVEL SECURITY")
-        cursor.execute("GRANT SELECT ON tenant.notes TO authenticated")
+        cursor.execute("CREATE TABLE public.notes (id bigint PRIMARY KEY)")
+        cursor.execute("INSERT INTO public.notes VALUES (1)")
+        cursor.execute("ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY")
+        cursor.execute("GRANT SELECT ON public.notes TO authenticated")
         cursor.execute(
-            "CREATE FUNCTION tenant.escape() RETURNS boolean LANGUAGE plpgsql AS"
+            "CREATE FUNCTION public.escape() RETURNS boolean LANGUAGE plpgsql AS"
             " $$ BEGIN PERFORM set_config('role', 'none', false); RETURN true; END $$"
         )
-        cursor.execute("CREATE POLICY hostile ON tenant.notes USING (tenant.escape())")
+        cursor.execute("CREATE POLICY hostile ON public.notes USING (public.escape())")
     with service(realtime, job) as session, session.cursor() as cursor:
         cursor.execute("SELECT set_config('role', 'authenticated', true)")
-        cursor.execute("SELECT FROM tenant.notes")
+        cursor.execute("SELECT FROM public.notes")
         cursor.execute("SELECT current_user::text")
         assert cursor.fetchone() == (LOGIN,)
 

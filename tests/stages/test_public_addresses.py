@@ -120,7 +120,8 @@ def test_an_api_key_is_no_token(stack: Stack, project_id: str, clients: Ask) -> 
     client = stack.client("secretsmanager")
     (name,) = [
         one["Name"]
-        for one in client.list_secrets(MaxResults=100)["SecretList"]
+        for page in client.get_paginator("list_secrets").paginate()
+        for one in page["SecretList"]
         if _tenant(endpoint) in one["Name"] and "api-keys" in one["Name"]
     ]
     for key in json.loads(client.get_secret_value(SecretId=name)["SecretString"])["api_keys"]:

@@ -63,7 +63,7 @@ def test_all_that_it_has_is_there_after_it(tenant: Tenant) -> None:
     tenant.run("CREATE TABLE kept AS SELECT 42 AS answer")
     tenant.suspend()
     with closing(tenant.stack.postgres.connect(tenant.names.database)) as superuser, superuser.cursor() as cursor:
-        cursor.execute("SELECT answer FROM tenant.kept")
+        cursor.execute("SELECT answer FROM public.kept")
         assert cursor.fetchall() == [(42,)]
 
 

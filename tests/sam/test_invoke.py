@@ -140,7 +140,8 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
     assert (recorded["outcome"], recorded["error"]) == ("rolled_back", "FinalizationFailed")
     assert problems_of_rolled_back(look(stack, project_id)) == []
     execute(stack, ADVANCE.format(project=sql.Literal(project_id)), "control_plane")
-    assert sam_local_invoke(sam, "ReconcileFunction")["finished"] == [tenant_id]
+    # Tenants of other tests may be due by now as well.
+    assert tenant_id in sam_local_invoke(sam, "ReconcileFunction")["finished"]
     assert problems_of_gone(look(stack, project_id)) == []
 
 

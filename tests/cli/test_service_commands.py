@@ -159,7 +159,10 @@ def test_the_token_is_in_no_argument_record_or_log(up: Path) -> None:
             "the address of storage cannot be used: a service URL must be https://host/path",
         ),
         (["--url", "http://u:pass@127.0.0.1"], "the address of storage cannot be used: a service URL must be https://"),
-        (["--token-file", "WRONG"], "nothing was changed: storage answered 401, asked at http://"),
+        (
+            ["--token-file", "WRONG"],
+            "nothing was changed: service storage answers 401: it refuses the token, asked at http://",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line_and_changes_nothing(

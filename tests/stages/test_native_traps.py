@@ -8,18 +8,13 @@ from local.stack import Stack
 from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services import adapter_for
 from provisioning.stage import Service
-from stages.database import create_database
-from tests.stages.jobs import REGISTER, StagedJob, open_job
+from tests.stages.jobs import REGISTER, StagedJob
 from tests.stages.realtime_api import RealtimeApi
+from tests.stages.registering import job
 from tests.stages.supavisor_api import SupavisorApi
 from tests.stages.tenant_apis import native_service
 
-
-@pytest.fixture
-def job(project_id: str) -> StagedJob:
-    job = open_job(project_id)
-    job.run(create_database)
-    return job
+__all__ = ["job"]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.executions.running import execute, invoke
 from tests.executions.suspended import problems_of_open
 from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
 from tests.sam.conftest import sam_environment
+from tests.stages.tenant_apis import OTHERS_LATER
 from tests.upkeep.cloudformation import waiting
 
 EVENTS = REPOSITORY / "events" / "functions"
@@ -140,11 +141,7 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
     assert (recorded["outcome"], recorded["error"]) == ("rolled_back", "FinalizationFailed")
     assert problems_of_rolled_back(look(stack, project_id)) == []
     # Those of earlier tests come due by themselves, after a minute.
-    execute(
-        stack,
-        "UPDATE control_plane.tenants SET look_again_at = now() + interval '1 day' WHERE state = 'removing'",
-        "control_plane",
-    )
+    execute(stack, OTHERS_LATER, "control_plane")
     execute(stack, ADVANCE.format(project=sql.Literal(project_id)), "control_plane")
     assert sam_local_invoke(sam, "ReconcileFunction")["finished"] == [tenant_id]
     assert problems_of_gone(look(stack, project_id)) == []

@@ -24,8 +24,8 @@ from provisioning.cluster import connections
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
-from provisioning.jobs.payload import parse_payload
 from provisioning.ledger.progress import get_progress
+from provisioning.requests import starting
 from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
 
@@ -94,11 +94,8 @@ def print_revealed_keys(project_id: str, console: Console) -> None:
 def add_project(project_id: str, organization_id: str, owner_id: str, region: str) -> str:
     """Record a project and return a message. Raise HumanError if it exists, InvalidPayload for an invalid id."""
     asked = {"project_id": project_id, "organization_id": organization_id, "owner_id": owner_id, "region": region}
-    parse_payload(asked)
-    control = control_plane.connect()
-    if lookup.find_project(control, project_id) is not None:
+    if not control_plane.connect().record_project(starting.project_of(asked)):
         raise HumanError(f"the project {project_id} already exists")
-    control.record_project(control_plane.Project(project_id, organization_id, owner_id, region))
     return f"Project {project_id} can be provisioned."
 
 

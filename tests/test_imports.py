@@ -70,6 +70,7 @@ ALLOWED = {
     | REGISTRATIONS
     | of("services", "repairs")
     | of("tenant", "key_delivery")
+    | of("requests", "caller", "refusals", "remembering")
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,

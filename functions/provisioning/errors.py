@@ -80,10 +80,14 @@ class ProjectNotEligible(PermanentError):
 
 
 class JobInProgress(PermanentError):
-    """Another job of this project is running."""
+    """Another job of this project is running; job_id names it."""
 
     error_type = ErrorType.JOB_IN_PROGRESS
     is_fault = False
+
+    def __init__(self, message: str, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class RegionNotAvailable(PermanentError):

@@ -29,9 +29,9 @@ LIMIT 1;
 -- part names the type: a job of another type may open under the same name at this moment.
 INSERT INTO control_plane.jobs AS job
     (job_id, job_type, project_id, execution_arn, status, current_stage, failed_stage, last_error_type,
-     last_error_message, leftovers, completed_at)
+     last_error_message, leftovers, completed_at, started_by)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(status)s, %(current_stage)s, %(failed_stage)s,
-        %(error_type)s, %(error_message)s, %(leftovers)s, clock_timestamp())
+        %(error_type)s, %(error_message)s, %(leftovers)s, clock_timestamp(), control_plane.starter_of(%(job_id)s))
 ON CONFLICT (job_id) DO UPDATE
     SET status = EXCLUDED.status, current_stage = EXCLUDED.current_stage, leftovers = EXCLUDED.leftovers,
         failed_stage = CASE WHEN job.last_error_type IS NULL THEN EXCLUDED.failed_stage ELSE job.failed_stage END,

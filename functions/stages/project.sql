@@ -61,10 +61,10 @@ ORDER BY region = %(region)s DESC, bool_or((engine, version, size) = (%(engine)s
 -- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, execution_arn, payload, status, attempts, current_stage, progress_percent, started_at,
-     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant)
+     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant, started_by)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(payload)s, 'running', 1, 'initializing',
         %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s, %(status_on_failure)s,
-        %(removes_tenant)s);
+        %(removes_tenant)s, control_plane.starter_of(%(job_id)s));
 
 -- name: claim_project (job_id text, project_id text, status_while_running text)
 UPDATE control_plane.projects

@@ -18,6 +18,7 @@ from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
 from provisioning.observability import logger
+from provisioning.requests import remembering
 from provisioning.services import registrations, repairs
 from provisioning.services.client import deadline
 from provisioning.services.repairs import Due
@@ -25,7 +26,7 @@ from provisioning.tenant import holding, key_delivery, removing
 from provisioning.tenant.key_delivery import Revealed
 
 AT_MOST = 100
-"""Tenants that one run looks at, and secrets of revealed keys."""
+"""Tenants that one run looks at, secrets of revealed keys, and requests that it forgets."""
 
 
 Done = dict[str, list[str]]
@@ -88,6 +89,7 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(tenant.tenant_id, functools.partial(_finish_one, control, tenant, ends_at, removed), failed, found)
     for revealed in key_delivery.find_due(control, AT_MOST):
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
+    yield _Task("old requests", functools.partial(_forget_requests, control))
     until = min(ends_at, time.monotonic() + repairs.SECONDS)
     for due in repairs.find_due(control):
         if time.monotonic() > until:
@@ -102,6 +104,11 @@ def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: 
 
 def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
     return {"found": key_delivery.look_again(control, revealed)}
+
+
+def _forget_requests(control: ControlPlane) -> Done:
+    remembering.forget_old(control, AT_MOST)
+    return {}
 
 
 def _mend(control: ControlPlane, due: Due, ends_at: float) -> Done:

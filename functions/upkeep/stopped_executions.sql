@@ -4,9 +4,10 @@
 -- The job and its project keep what they hold, for the rollback. The stage is the latest in flight or with an error.
 WITH stopped AS (
     INSERT INTO control_plane.jobs AS job
-        (job_id, job_type, project_id, execution_arn, status, last_error_type, last_error_message, completed_at)
+        (job_id, job_type, project_id, execution_arn, status, last_error_type, last_error_message, completed_at,
+         started_by)
     VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, 'stopped', %(error_type)s, %(error_message)s,
-            clock_timestamp())
+            clock_timestamp(), control_plane.starter_of(%(job_id)s))
     ON CONFLICT (job_id) DO UPDATE
         SET status = EXCLUDED.status, completed_at = EXCLUDED.completed_at, last_error_type = EXCLUDED.last_error_type,
             last_error_message = EXCLUDED.last_error_message,

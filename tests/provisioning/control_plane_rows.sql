@@ -20,6 +20,13 @@ FROM (VALUES ('running', 'running', 'running'), ('succeeded', 'active', 'succeed
 INSERT INTO control_plane.jobs (job_id, job_type, project_id, status, last_error_type, last_error_message, completed_at, excludes)
 VALUES ('refused', 'provision_project', 'p-running', 'failed', 'JOB_IN_PROGRESS', 'another job runs', now(), 'project:p-running');
 
+UPDATE control_plane.jobs SET started_by = 'StartExecution';
+
+INSERT INTO control_plane.requests
+    (principal, route, key, body_sha256, job_id, job_type, project_id, rolls_back, session_name)
+SELECT '123456789012/AROA', 'POST /v1/jobs', job_id, sha256('body'), job_id, 'provision_project', 'p-running', 'failed', 'ann'
+FROM (VALUES ('requested'), ('running')) AS row (job_id);
+
 INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, started_at, completed_at, error_type,
                                               error_message, output, leaves)
 SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', 'it did not end', '{"tenant_id": "t"}', 'a closed tenant'

@@ -48,7 +48,7 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"),
-            *("connection_limit", "execution_started_at"),
+            *("connection_limit", "days", "execution_started_at"),
         ),
         1,
     ),
@@ -67,6 +67,9 @@ VALUES: dict[str, object] = {
 OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
+    "record_project": {"project_id": "p-new"},
+    "find_request": {"principal": "123456789012/AROA", "route": "POST /v1/jobs", "key": "running"},
+    "find_pending": {"job_id": "requested"},
     "find_ready": {"lag": 120},
     "find_due_repairs": {"services": ["auth"], "look_seconds": 1},
     "find_undeclared_registrations": {"services": ["pooler"], "stages": ["creating_schema"]},

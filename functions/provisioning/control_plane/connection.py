@@ -14,7 +14,7 @@ from provisioning import configuration, postgres, queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.control_plane import prepared_statements
-from provisioning.control_plane.records import Cluster, Identity, Project
+from provisioning.control_plane.records import Added, Cluster, Identity, Project
 from provisioning.errors import ControlPlaneUnavailable
 from provisioning.queries import Query
 
@@ -77,9 +77,9 @@ class ControlPlane:
         """Add a cluster, or update it."""
         self.execute(QUERIES["record_cluster"], **cluster._asdict())
 
-    def record_project(self, project: Project) -> None:
-        """Add a project; an existing one stays as it is."""
-        self.execute(QUERIES["record_project"], **project._asdict())
+    def record_project(self, project: Project) -> bool:
+        """Add a project and return whether it is new; an existing one stays as it is."""
+        return self.fetch_one(Added, QUERIES["record_project"], **project._asdict()) is not None
 
     def clusters(self) -> list[Cluster]:
         """Return every known cluster, by its id."""

@@ -23,7 +23,8 @@ ON CONFLICT (cluster_id) DO UPDATE
 -- name: record_project
 INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region)
 VALUES (%(project_id)s, %(organization_id)s, %(owner_id)s, %(region)s)
-ON CONFLICT (project_id) DO NOTHING;
+ON CONFLICT (project_id) DO NOTHING
+RETURNING project_id;
 
 -- name: find_durability
 SELECT current_setting('fsync') = 'on' AS is_durable;

@@ -30,3 +30,9 @@ class Identity(NamedTuple):
     """Which control plane this is, for the registers of its clusters."""
 
     control_plane_id: str
+
+
+class Added(NamedTuple):
+    """A row that did not exist before."""
+
+    project_id: str

@@ -30,7 +30,8 @@ def check_eligible(
     if running is not None:
         if waiting := declared.waits_in.get(status):
             raise waiting(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
-        raise JobInProgress(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
+        said = f"the project {payload.project_id} is {status}: wait until its job {running} has ended"
+        raise JobInProgress(said, running)
     if latest is not None and latest["status"] in ("stopped", "rollback_incomplete") and status not in _RESTING:
         return _check_retry(declared, payload, latest)
     if payload.retries is not None:

@@ -1,0 +1,28 @@
+"""Why a request starts nothing, beyond what "Verify project" says of a payload and its project.
+
+No stage raises these, so no state machine has to know them.
+"""
+
+from provisioning.errors import ProvisioningError
+
+
+class CallerUnknown(ProvisioningError):
+    """The request does not say who sends it."""
+
+    is_fault = False
+
+
+class IdempotencyKeyReused(ProvisioningError):
+    """The key came with another body before, and its job is not what this body asks for."""
+
+    is_fault = False
+
+
+class ProjectExists(ProvisioningError):
+    """The project to create exists."""
+
+    is_fault = False
+
+
+class StepFunctionsUnavailable(ProvisioningError):
+    """Step Functions did not answer, or asked to try again: repeat the request with its key."""

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 from rich.table import Table
 
-from cli import doctor_server, lookup
+from cli import doctor_server
 from cli.doctor_cluster import credentials, registered_tenants
 from cli.doctor_tenants import RegisteredTenant
 from cli.lookup_view import revealed
@@ -17,7 +17,7 @@ from cli.progress_view import stage_table
 from cli.terminal import typed
 from console.formatting import date_and_clock
 from local.errors import HumanError
-from provisioning import configuration, control_plane, endings, postgres
+from provisioning import configuration, control_plane, endings, lookup, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster import connections

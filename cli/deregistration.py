@@ -4,10 +4,9 @@ import time
 
 import psycopg2
 
-from cli import lookup
 from cli.doctor_cluster import find_holders
 from local.errors import HumanError
-from provisioning import control_plane, postgres
+from provisioning import control_plane, lookup, postgres
 from provisioning.control_plane import Cluster
 from provisioning.services import adapter_for
 from provisioning.stage import Service

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import connection, lookup, outcome_view, progress_view
+from cli import connection, outcome_view, progress_view
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.rollback import print_rollback
@@ -17,7 +17,7 @@ from console.job_view import Sources
 from local import daemon
 from local.aws_client import make_client
 from local.errors import HumanError
-from provisioning import control_plane
+from provisioning import control_plane, lookup
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS

@@ -1,17 +1,16 @@
-"""List projects and jobs: what the ledger knows, also of a job whose execution Step Functions has forgotten."""
+"""Print the lists of projects and jobs."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from cli.terminal import typed
 from console.formatting import date_and_clock, status_word
-from provisioning import control_plane, queries
+from provisioning import control_plane
+from provisioning.listing import find_jobs, find_projects
 
-QUERIES = queries.load(__file__)
 OF_A_PROJECT = "provision show PROJECT shows one with all that it has, provision jobs --project PROJECT its jobs."
 OF_A_JOB = (
     "provision watch JOB shows one with its ending and the next command. This is the ledger: Step Functions may have"
@@ -21,34 +20,9 @@ OF_A_JOB = (
 Row = TypeVar("Row")
 
 
-class ListedProject(NamedTuple):
-    """A project with its live tenant, and the job that last changed its status."""
-
-    project_id: str
-    organization_id: str
-    region: str
-    status: str
-    tenant_id: str | None
-    job_id: str | None
-    job_status: str | None
-
-
-class ListedJob(NamedTuple):
-    """A job; one that was refused has no project if its payload names none."""
-
-    job_id: str
-    job_type: str
-    project_id: str | None
-    status: str
-    current_stage: str
-    progress_percent: int
-    created_at: datetime
-    completed_at: datetime | None
-
-
 def print_projects(console: Console, status: str | None, most: int) -> None:
-    """Print the projects, the latest change first; of one status, if given."""
-    found = control_plane.connect().fetch_all(ListedProject, QUERIES["find_projects"], status=status, most=most)
+    """Print the projects, the newest first; of one status, if given."""
+    found = find_projects(control_plane.connect(), most, status=status)
     table = _table("Project", "Organization", "Region", "Status", "Tenant", "Job")
     for one in found[:most]:
         job = f"{one.job_id}, {status_word(one.job_status)}" if one.job_id and one.job_status else ""
@@ -58,8 +32,7 @@ def print_projects(console: Console, status: str | None, most: int) -> None:
 
 def print_jobs(console: Console, project_id: str | None, status: str | None, most: int) -> None:
     """Print the jobs, the newest first; of one project or one status, if given."""
-    asked = {"project_id": project_id, "status": status, "most": most}
-    found = control_plane.connect().fetch_all(ListedJob, QUERIES["find_jobs"], **asked)
+    found = find_jobs(control_plane.connect(), most, project_id=project_id, status=status)
     table = _table("Job", "Type", "Project", "Status", "Stage", "Progress", "Created", "Ended")
     for one in found[:most]:
         ended = date_and_clock(one.completed_at)

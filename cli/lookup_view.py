@@ -3,11 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
-from cli import lookup
-from cli.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
 from console.formatting import date_and_clock
 from local.errors import HumanError
-from provisioning import control_plane
+from provisioning import control_plane, lookup
+from provisioning.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
 
 
 def print_project(project_id: str, console: Console) -> None:

@@ -2,9 +2,8 @@
 
 from rich.console import Console
 
-from cli import lookup
 from local.errors import HumanError
-from provisioning import control_plane
+from provisioning import control_plane, lookup
 from provisioning.aws import secrets
 from provisioning.aws.documents import TENANT
 from provisioning.services.json_web_token import project_key

@@ -28,6 +28,7 @@ def stage_progress(shown: JobView) -> Progress:
         error_type=execution.error or None,
         error_message=execution.cause or None,
         leftovers=[],
+        created_at=execution.started_at,
         started_at=execution.started_at,
         completed_at=execution.stopped_at,
         steps=[_step(stage, states.get(name), execution.not_wanted) for stage, name in stages.items()],

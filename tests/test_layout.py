@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "cli": {"console", "local", "stages", "upkeep", "provisioning"},
     "local": {"stages", "upkeep", "provisioning"},
     "console": {"provisioning"},
+    "api": {"provisioning"},
     "stages": {"provisioning"},
     "upkeep": {"provisioning"},
     "provisioning": set[str](),
@@ -107,7 +108,7 @@ def test_a_source_file_fits_into_a_readers_head(layer: str) -> None:
     assert {source: lines for source, lines in lengths.items() if lines > LONGEST_FILE} == {}
 
 
-@pytest.mark.parametrize("layer", ["stages", "upkeep", "provisioning"])
+@pytest.mark.parametrize("layer", ["api", "stages", "upkeep", "provisioning"])
 def test_nothing_reads_the_environment_when_it_is_imported(layer: str) -> None:
     for source in sources(layer):
         early = [node for node in run_at_import(ast.parse(source.read_text())) if reads_environment(node)]
@@ -139,7 +140,9 @@ def test_a_file_of_handlers_begins_with_one(layer: str) -> None:
 
 
 def test_what_the_functions_read_is_what_the_template_sets() -> None:
-    text = "\n".join(source.read_text() for layer in ("stages", "upkeep", "provisioning") for source in sources(layer))
+    text = "\n".join(
+        source.read_text() for layer in ("api", "stages", "upkeep", "provisioning") for source in sources(layer)
+    )
     read = set(re.findall(r"configuration\.(?:required|optional)\(\s*[\"'](\w+)[\"']", text))
     settings = ("URL", "ADAPTER", "PUBLIC_URL")
     read |= {f"{service.upper()}_SERVICE_{setting}" for service in Service for setting in settings}
@@ -165,13 +168,14 @@ def test_lambda_gets_all_that_the_functions_need_and_nothing_its_runtime_brings(
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((shipped.ROOT / "pyproject.toml").read_text())["project"]
     runtime = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
-    local, console = (
+    api, local, console = (
         {canonicalize_name(Requirement(text).name) for text in project["optional-dependencies"][group]}
-        for group in ("local", "console")
+        for group in ("api", "local", "console")
     )
     by_module = packages_distributions()
     for layer, declared in (
         ("provisioning", runtime),
+        ("api", runtime | api),
         ("stages", runtime),
         ("upkeep", runtime),
         ("cli", runtime | local),

@@ -10,7 +10,7 @@ from cli import terminal
 from cli.app import app
 from local.template import REPOSITORY
 
-ROOTS = ("cli", "console", "local", "functions/provisioning", "functions/stages", "functions/upkeep")
+ROOTS = ("cli", "console", "local", "functions/api", "functions/provisioning", "functions/stages", "functions/upkeep")
 BESIDE_THE_INTERPRETER = Path(sys.executable).with_name("provision")
 
 

@@ -70,6 +70,8 @@ OWN_VALUES: dict[str, dict[str, object]] = {
     "record_project": {"project_id": "p-new"},
     "find_request": {"principal": "123456789012/AROA", "route": "POST /v1/jobs", "key": "running"},
     "find_pending": {"job_id": "requested"},
+    "find_projects": {"status": None, "after": None, "after_name": None, "most": 9},
+    "find_jobs": dict.fromkeys(("job_type", "status", "outcome", "after", "after_name")) | {"most": 9},
     "find_ready": {"lag": 120},
     "find_due_repairs": {"services": ["auth"], "look_seconds": 1},
     "find_undeclared_registrations": {"services": ["pooler"], "stages": ["creating_schema"]},

@@ -20,6 +20,7 @@ from provisioning.jobs.registry import (
     state_machine_of,
 )
 from provisioning.jobs.rules import as_input
+from provisioning.observability import describe_exception, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -85,6 +86,17 @@ def roll_back(job_type: JobType, job_id: str, at: StepFunctions | None = None) -
     prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
     name = f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
     return start(job_type, {"rolls_back": job_id}, name, at)
+
+
+def describe(execution_arn: str) -> Mapping[str, Any] | None:
+    """Return DescribeExecution's answer, None if there is none: Step Functions forgets an execution after 90 days."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return _client().describe_execution(executionArn=execution_arn)
+    except (BotoCoreError, ClientError) as error:
+        logger().warning("the execution could not be described", raised=describe_exception(error))
+        return None
 
 
 def _register_handler(job_type: JobType) -> JobHandler:

@@ -39,6 +39,7 @@ class Progress(NamedTuple):
     leftovers: list[str]
     started_at: datetime | None
     completed_at: datetime | None
+    created_at: datetime
     steps: Sequence[StepProgress] = ()
 
     def stopped(self, message: str) -> "Progress":

@@ -23,7 +23,10 @@ class ProjectOverview(NamedTuple):
     owner_id: str
     region: str
     status: str
+    created_at: datetime
+    updated_at: datetime
     job_id: str | None
+    job_type: JobType | None
     job_status: str | None
 
 

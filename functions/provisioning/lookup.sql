@@ -1,14 +1,11 @@
 -- An operator's queries on the control plane about a project or a tenant. Placeholders are %(name)s.
 
 -- name: find_project
-SELECT projects.project_id, organization_id, owner_id, region, projects.status,
-       job_id, jobs.status AS job_status
+SELECT projects.project_id, organization_id, owner_id, region, projects.status, projects.created_at, projects.updated_at,
+       job_id, jobs.job_type, jobs.status AS job_status
 FROM control_plane.projects
 LEFT JOIN control_plane.jobs USING (job_id)
 WHERE projects.project_id = %(project_id)s;
-
--- name: find_job
-SELECT job_id, job_type, status, payload FROM control_plane.jobs WHERE job_id = %(job_id)s;
 
 -- name: find_tenants_of_project
 -- The tenant in use first, then those still to be removed.
@@ -31,6 +28,9 @@ JOIN control_plane.tenants ON tenants.tenant_id = api_keys.tenant_id
 LEFT JOIN control_plane.api_key_secrets AS kept ON (kept.tenant_id, kept.job_id) = (api_keys.tenant_id, api_keys.job_id)
 WHERE project_id = %(project_id)s
 ORDER BY api_keys.created_at, position;
+
+-- name: find_job
+SELECT job_id, job_type, status, payload FROM control_plane.jobs WHERE job_id = %(job_id)s;
 
 -- name: find_signing_tenant
 -- Whose secret signs a project's tokens, and since when they are valid.

@@ -1,0 +1,196 @@
+"""Jobs: list them, and get one with its stages and its ending, at once or when it has ended."""
+
+import time
+from datetime import datetime
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import BaseModel, Field
+
+from api.pages import USUAL_PAGE, Cursor, Limit, Next, cursor_of, page, place_of
+from api.problems import JobNotFound
+from api.projects import Status
+from provisioning import control_plane, endings, listing
+from provisioning.jobs import executions
+from provisioning.ledger.progress import Progress, StepProgress, get_progress
+from provisioning.listing import ListedJob, Place
+
+LONGEST_WAIT_SECONDS = 25
+"""API Gateway waits 30 seconds at most for an answer:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+"""
+SECONDS_BETWEEN_LOOKS = 0.5
+
+JobId = Annotated[str, Path(min_length=1, max_length=80)]
+Project = Annotated[
+    str | None, Query(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="Only those of this project.")
+]
+Name = Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", description="Only those of this type.")]
+Outcome = Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", description="Only those that have ended like this.")]
+Wait = Annotated[
+    int, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait for the job's end before the answer.")
+]
+
+
+class JobSummary(BaseModel):
+    """A job in a list. One that was refused has no project if its payload names none."""
+
+    job_id: str
+    job_type: str
+    project_id: str | None
+    status: str
+    outcome: str | None = Field(description="The status of a job that has ended.")
+    stage: str
+    percent: int
+    created_at: datetime
+    completed_at: datetime | None
+
+
+class JobPage(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[JobSummary]
+    next_cursor: Next
+
+
+class Step(BaseModel):
+    """A stage of a job, with its attempts and the error of the last that failed."""
+
+    stage: str
+    status: str
+    attempts: int
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_type: str | None
+    error_message: str | None
+
+
+class Ending(BaseModel):
+    """How a job has ended, in the words that every view has."""
+
+    outcome: str
+    text: str = Field(description="The one line: what happened, what was undone, what is left, what to do next.")
+    error_type: str | None
+    message: str | None = Field(description="The first cause.")
+    stage: str | None
+    undone: list[str]
+    left: list[str]
+    unknown: list[str] = Field(description="What may be left.")
+    last_look: datetime | None = Field(description="When the last look at its secret is due.")
+    next_command: str | None
+
+
+class Job(BaseModel):
+    """A job with its stages and, if it has ended, its ending."""
+
+    job_id: str
+    job_type: str | None
+    project_id: str | None
+    status: str
+    outcome: str | None = Field(description="The status of a job that has ended.")
+    stage: str
+    percent: int
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    steps: list[Step]
+    ending: Ending | None
+
+
+def list_jobs(
+    project_id: Project = None,
+    job_type: Name = None,
+    status: Status = None,
+    outcome: Outcome = None,
+    limit: Limit = USUAL_PAGE,
+    cursor: Cursor = None,
+) -> JobPage:
+    """Return the jobs that meet all of the filters, the newest first."""
+    found = listing.find_jobs(
+        control_plane.connect(),
+        limit,
+        project_id=project_id,
+        job_type=job_type,
+        status=status,
+        outcome=outcome,
+        after=place_of(cursor),
+    )
+    rows, is_cut = page(found, limit)
+    following = cursor_of(Place(rows[-1].created_at, rows[-1].job_id)) if is_cut else None
+    return JobPage(jobs=[_summary(row) for row in rows], next_cursor=following)
+
+
+def get_job(job_id: JobId, wait: Wait = 0) -> Job:
+    """Return a job with its stages and, if it has ended, its ending.
+
+    With `wait` the answer comes when the job ends, or after so many seconds. Waiting holds no transaction open.
+    """
+    until = time.monotonic() + wait
+    while (progress := get_progress(job_id)) is not None:
+        if progress.status not in endings.UNFINISHED or time.monotonic() >= until:
+            return _job(progress)
+        time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.0, until - time.monotonic())))
+    raise JobNotFound(f"there is no job {job_id}")
+
+
+def _summary(row: ListedJob) -> JobSummary:
+    return JobSummary(
+        job_id=row.job_id,
+        job_type=row.job_type,
+        project_id=row.project_id,
+        status=row.status,
+        outcome=None if row.status in endings.UNFINISHED else row.status,
+        stage=row.current_stage,
+        percent=row.progress_percent,
+        created_at=row.created_at,
+        completed_at=row.completed_at,
+    )
+
+
+def _job(progress: Progress) -> Job:
+    found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe)
+    if found.has_ended and progress.status in endings.UNFINISHED:
+        progress = progress.stopped(found.message or "") if found.outcome == "stopped" else progress
+    return Job(
+        job_id=progress.job_id,
+        job_type=found.job_type,
+        project_id=progress.project_id,
+        status=str(found.outcome),
+        outcome=found.outcome if found.has_ended else None,
+        stage=progress.stage,
+        percent=progress.percent,
+        attempts=progress.attempts,
+        created_at=progress.created_at,
+        started_at=progress.started_at,
+        completed_at=progress.completed_at,
+        steps=[_step(step) for step in progress.steps],
+        ending=_ending(found) if found.has_ended else None,
+    )
+
+
+def _step(step: StepProgress) -> Step:
+    return Step(
+        stage=step.stage,
+        status=step.status,
+        attempts=step.attempt,
+        started_at=step.started_at,
+        completed_at=step.completed_at,
+        error_type=step.error_type,
+        error_message=step.error_message,
+    )
+
+
+def _ending(found: endings.Ending) -> Ending:
+    return Ending(
+        outcome=str(found.outcome),
+        text=found.text,
+        error_type=found.error_type,
+        message=found.message,
+        stage=found.stage,
+        undone=found.undone,
+        left=found.left,
+        unknown=found.unknown,
+        last_look=found.last_look,
+        next_command=None if found.outcome == "succeeded" else found.next_command,
+    )

@@ -1,0 +1,53 @@
+"""Pages of a list: the parameters that ask for one, and the cursor that asks for the next."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from provisioning.listing import Place
+
+LONGEST_PAGE = 200
+USUAL_PAGE = 50
+
+Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many are listed at most.")]
+Cursor = Annotated[
+    str | None, Query(pattern="^[A-Za-z0-9_-]{1,400}$", description="The next_cursor of the page before.")
+]
+Next = Annotated[str | None, Field(description="Asks for the next page; null if this page is the last.")]
+
+Row = TypeVar("Row")
+
+
+def page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], bool]:
+    """Return the rows of a page, and whether there are others: a list is asked for one row more than its page has."""
+    return rows[:limit], len(rows) > limit
+
+
+def cursor_of(place: Place) -> str:
+    """Return the cursor of the page that begins after a row."""
+    text = json.dumps([place.created_at.isoformat(), place.name])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """Return the place that a cursor names. Raise RequestValidationError if it is none of ours."""
+    if cursor is None:
+        return None
+    try:
+        created_at, name = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = Place(datetime.fromisoformat(created_at), str(name))
+        if place.created_at.tzinfo is None or not place.name.isprintable():
+            raise ValueError
+        # Not every text that JSON may have can be sent to PostgreSQL.
+        place.name.encode()
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        problem = {"loc": ("query", "cursor"), "msg": "It is not the next_cursor of a page."}
+        raise RequestValidationError([problem]) from None
+    return place

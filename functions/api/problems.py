@@ -1,0 +1,138 @@
+"""Problems, as RFC 9457 has them: the type is the name of the error, as Step Functions shows it.
+
+https://www.rfc-editor.org/rfc/rfc9457. A type is a reference to a URI, relative here: the name alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+
+from provisioning.errors import (
+    InvalidPayload,
+    ProjectNotFound,
+    ProvisioningError,
+    TransientError,
+    UnexpectedFailure,
+)
+from provisioning.observability import describe_exception, logger
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+MEANING = {
+    400: "Parameters or the body break rules, all of which are named.",
+    404: "There is no such project or job.",
+    500: "The request failed through no fault of the caller; the log has the reason.",
+    503: "Something that the request needs does not answer: try again.",
+}
+STATUSES: dict[type[Exception], int] = {
+    InvalidPayload: 400,
+    ProjectNotFound: 404,
+    UnexpectedFailure: 500,
+}
+"""The status of each error that has one of its own."""
+
+
+class JobNotFound(Exception):
+    """The ledger has no such job."""
+
+
+class Fault(BaseModel):
+    """One rule that a request breaks. It never repeats a value."""
+
+    detail: str
+    pointer: str | None = Field(default=None, description="Of a body: the JSON pointer to a member, as a fragment.")
+    parameter: str | None = Field(default=None, description="The name of the parameter.")
+
+
+class Problem(BaseModel):
+    """A problem, as RFC 9457 has it."""
+
+    type: str = Field(description="The name of the error, as Step Functions shows it, or about:blank.")
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[Fault] | None = Field(default=None, description="Every rule that the request breaks.")
+
+
+NO_SUCH_PATH = Problem(type="about:blank", title="Not Found", status=404, detail="There is no such path.")
+
+
+def of_parameters(error: RequestValidationError) -> Response[Any]:
+    """Return one problem with every rule that parameters and body break."""
+    return response(invalid([_fault(one["loc"], str(one["msg"])) for one in error.errors()]))
+
+
+def invalid(faults: Sequence[Fault]) -> Problem:
+    """Return the problem of a request that breaks these rules."""
+    name, title = InvalidPayload.__name__, HTTPStatus.BAD_REQUEST.phrase
+    return Problem(type=name, title=title, status=400, detail="The request breaks rules.", errors=list(faults))
+
+
+def of_error(error: ProvisioningError | JobNotFound) -> Response[Any]:
+    """Return the problem of a typed error, whose message fits on one line and has no secret."""
+    status = 404 if isinstance(error, JobNotFound) else _status(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger().warning(str(error), error=type(error).__name__, raised=describe_exception(error))
+    return response(_problem(type(error).__name__, status, str(error)))
+
+
+def of_unexpected(error: Exception) -> Response[Any]:
+    """Return the problem of any other exception, whose message could quote a value: only the log has its place."""
+    logger().error("request failed", raised=describe_exception(error))
+    return response(_problem(UnexpectedFailure.__name__, 500, f"{type(error).__name__}: the log has its place"))
+
+
+def method_not_allowed(methods: Iterable[str]) -> dict[str, Any]:
+    """Return the event's answer for a path that exists with other methods (RFC 9110, 15.5.6)."""
+    allowed = ", ".join(sorted(methods))
+    problem = Problem(
+        type="about:blank", title="Method Not Allowed", status=405, detail=f"The path exists with {allowed}."
+    )
+    return _answer(problem, {"Allow": allowed})
+
+
+def no_such_path() -> dict[str, Any]:
+    """Return the event's answer for a path that leads to no route."""
+    return _answer(NO_SUCH_PATH, {})
+
+
+def response(problem: Problem) -> Response[Any]:
+    """Return a problem as a route's answer."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return Response(problem.status, CONTENT_TYPE, _json(problem), headers=dict(headers))
+
+
+def _answer(problem: Problem, headers: dict[str, str]) -> dict[str, Any]:
+    headers = {"Content-Type": CONTENT_TYPE, **headers}
+    return {"statusCode": problem.status, "headers": headers, "body": _json(problem), "isBase64Encoded": False}
+
+
+def _json(problem: Problem) -> str:
+    return problem.model_dump_json(exclude_none=True)
+
+
+def _problem(name: str, status: int, detail: str) -> Problem:
+    return Problem(type=name, title=HTTPStatus(status).phrase, status=status, detail=detail)
+
+
+def _status(error: ProvisioningError) -> int:
+    if (status := STATUSES.get(type(error))) is not None:
+        return status
+    if not error.is_fault:
+        return 409
+    return 503 if isinstance(error, TransientError) else 500
+
+
+def _fault(location: Sequence[str | int], message: str) -> Fault:
+    place, *rest = location
+    if place == "body":
+        return Fault(detail=message, pointer="#" + "".join(f"/{_escaped(str(one))}" for one in rest))
+    return Fault(detail=message, parameter=str(rest[0] if rest else place))
+
+
+def _escaped(member: str) -> str:
+    return member.replace("~", "~0").replace("/", "~1")

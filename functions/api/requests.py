@@ -1,0 +1,37 @@
+"""The HTTP API's Lambda handler: it takes an event of an HTTP API in payload format 2.0.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import time
+from typing import Any
+
+from api import application, problems
+from api.routes import allowed_methods
+from provisioning.ledger.runner import LambdaContext
+from provisioning.observability import logger
+
+
+def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda handler. Return {statusCode, headers, body, …}: JSON, or a problem (RFC 9457).
+
+    IAM decides by the route that API Gateway has matched, on the path as it was sent; rawPath is that path decoded
+    (https://github.com/middleapi/standard-server/pull/93 has captures). So a path that leads to another route once it
+    is decoded is answered as one that leads to none.
+    """
+    started = time.monotonic()
+    http = event["requestContext"]["http"]
+    method, path, decided = str(http["method"]), str(event["rawPath"]), str(event["routeKey"])
+    methods = allowed_methods(path)
+    if methods.get(method) == decided:
+        answer: dict[str, Any] = application.resolve(event, context)
+    elif method not in methods and methods:
+        answer = problems.method_not_allowed(methods)
+    else:
+        answer = problems.no_such_path()
+    log = logger()
+    log.set_correlation_id(event["requestContext"].get("requestId"))
+    # The path has ids, the query may have anything: the route says enough.
+    seconds = round(time.monotonic() - started, 3)
+    log.info("request answered", route=decided, status=answer["statusCode"], seconds=seconds)
+    return answer

@@ -1,0 +1,59 @@
+"""The routes of the HTTP API: the one list that the application, the template and the documents follow."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from api import jobs, projects
+
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Right(StrEnum):
+    """What a caller needs to be allowed. Each has an example policy in docs/api.md."""
+
+    READ = "read"
+    CREATE = "create"
+    DESTROY = "destroy"
+    REVEAL = "reveal"
+
+
+class Route(NamedTuple):
+    """A method and a path, in API Gateway's words, with the function that answers."""
+
+    method: str
+    path: str
+    answer: Callable[..., Any]
+    summary: str
+    problems: tuple[int, ...]
+    """Statuses of the problems that only this route answers with."""
+    right: Right
+
+    @property
+    def key(self) -> str:
+        """The route's key in API Gateway."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def rule(self) -> str:
+        """The path in Powertools' words."""
+        return PARAMETER.sub(r"<\1>", self.path)
+
+    def matches(self, path: str) -> bool:
+        """Return whether a decoded path leads here."""
+        return re.fullmatch(PARAMETER.sub(r"[^/]+", self.path), path) is not None
+
+
+ROUTES = (
+    Route("GET", "/v1/projects", projects.list_projects, "List projects", (), Right.READ),
+    Route("GET", "/v1/projects/{project_id}", projects.get_project, "Get a project", (404,), Right.READ),
+    Route("GET", "/v1/projects/{project_id}/api-keys", projects.list_api_keys, "List API keys", (404,), Right.READ),
+    Route("GET", "/v1/jobs", jobs.list_jobs, "List jobs", (), Right.READ),
+    Route("GET", "/v1/jobs/{job_id}", jobs.get_job, "Get a job", (404,), Right.READ),
+)
+
+
+def allowed_methods(path: str, routes: Iterable[Route] = ROUTES) -> Mapping[str, str]:
+    """Return the methods that a decoded path exists with, each with its route's key."""
+    return {route.method: route.key for route in routes if route.matches(path)}

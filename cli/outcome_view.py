@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cli.terminal import from_here, sam, typed
 from console.formatting import field_words
+from local import http_api
 from local.access_key import PROFILE
 from local.aws_client import REGION, make_client
 from local.daemon import RunningStack
@@ -102,6 +103,7 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
     console.print("Start an execution with either of:")
     console.print(f"  {typed('provision run')} {shlex.quote(str(event))}", soft_wrap=True)
     console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
+    console.print(f"The HTTP API: {stack.endpoint_url}/v1, signed for {http_api.SERVICE}", soft_wrap=True)
 
 
 def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:

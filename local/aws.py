@@ -23,10 +23,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
-from local import access_key, cloudwatch_logs, definition_cache, sdk_integrations, service_control, signature
+from local import access_key, cloudwatch_logs, definition_cache, http_api, sdk_integrations, service_control, signature
 from local.aws_client import REGION, make_client
 from local.executions import Executions
 from local.http_server import HttpServer, listen
+from local.lambda_environment import Invocation
 from local.lambda_output import LambdaOutput
 from local.moto_log import log_to
 from local.secret_store import SecretStore, changes_secrets, named_secret
@@ -68,6 +69,8 @@ class LocalAws:
         self._log = state / "moto.log"
         self.on_service: service_control.Apply = lambda _service, _change: None
         """Does what another process asks to change about a service."""
+        self.on_event: http_api.Invoke = lambda _: Invocation("{}", failed=True)
+        """Invokes the function of the HTTP API."""
         self._address = address
         self._requested_port = port
         self._executions = Executions(stepfunctions_parser_backends[ACCOUNT][REGION], on_end)
@@ -191,15 +194,16 @@ class LocalAws:
             headers, answer = refused.answer()
             start_response(signature.REFUSED_STATUS, headers)
             return [answer]
-        if environ["PATH_INFO"].startswith(MOTO_API):
-            # It reads, resets and seeds everything; nothing of the stack uses it.
-            start_response("404 Not Found", [("Content-Length", "0")])
-            return []
+        status, headers, answer = "404 Not Found", list[tuple[str, str]](), b""
         if environ["PATH_INFO"].startswith(service_control.PATH):
             status, answer = service_control.answer(environ, body, self.on_service)
-            start_response(status, [("Content-Length", str(len(answer)))])
-            return [answer]
-        return self._answer(environ, start_response, body)
+        elif http_api.is_asked(environ):
+            status, headers, answer = http_api.answer(environ, body, ACCOUNT, self.on_event)
+        elif not environ["PATH_INFO"].startswith(MOTO_API):
+            return self._answer(environ, start_response, body)
+        # moto's own API reads, resets and seeds everything; nothing of the stack uses it.
+        start_response(status, [*headers, ("Content-Length", str(len(answer)))])
+        return [answer]
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any], body: bytes) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")

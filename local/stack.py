@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
 import provisioning.jobs.executions  # noqa: F401 (registers the handlers)
-from local import bootstrap, state
+from local import bootstrap, http_api, state
 from local.aws_client import aws_environment, use_environment
 from local.external_services import Change, Given
 from local.lambda_output import LambdaOutput
@@ -207,7 +207,9 @@ class Stack:
         )
         self._undo.callback(self.services.stop)
         self.services.start()
-        self.runtime = LambdaRuntime(template.functions, output, timeout_scale=self._timeout_scale)
+        functions = [*template.functions, http_api.FUNCTION]
+        self.runtime = LambdaRuntime(functions, output, timeout_scale=self._timeout_scale)
+        self.aws.on_event = lambda event: self.runtime.invoke(http_api.FUNCTION.resource, event)
         self._undo.callback(self.runtime.close)
         self.runtime.install()
         self.clock = Clock(self._time_scale, timeout_scale=self._timeout_scale)

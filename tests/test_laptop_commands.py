@@ -20,6 +20,7 @@ NOT_RUN = {
     "provision up --containers": "needs Docker; tests/sam runs it",
     "provision sam-template": "needs the build; tests/sam runs it",
     "sam local invoke": "needs Docker; tests/sam runs it for every function",
+    "curl": "needs the program; tests/api/test_on_a_laptop.py runs it",
     "make build": "make sam-test begins with it",
     "make bench": "needs an idle machine; tests/test_bench_run.py runs it with one round",
 }

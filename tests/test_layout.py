@@ -15,8 +15,8 @@ from provisioning.stage import Service
 from tests import shipped
 
 MAY_IMPORT = {
-    "cli": {"console", "local", "stages", "upkeep", "provisioning"},
-    "local": {"stages", "upkeep", "provisioning"},
+    "cli": {"console", "local", "api", "stages", "upkeep", "provisioning"},
+    "local": {"api", "stages", "upkeep", "provisioning"},
     "console": {"provisioning"},
     "api": {"provisioning"},
     "stages": {"provisioning"},

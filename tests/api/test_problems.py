@@ -1,11 +1,13 @@
 """What the API answers to requests that it cannot serve: problems, as RFC 9457 has them."""
 
+import re
 from unittest.mock import patch
 
 import pytest
 
 from api.routes import ROUTES
 from local.stack import Stack
+from local.template import REPOSITORY
 from provisioning import control_plane, errors
 from provisioning.errors import ControlPlaneUnavailable, PermanentError, TransientError
 from tests.api.asking import ask
@@ -45,6 +47,11 @@ def test_a_path_says_which_methods_it_exists_with(stack: Stack, route: object) -
     answer = ask("PATCH", path.replace("{project_id}", "a").replace("{job_id}", "b"))
     assert (answer.status, answer.type) == (405, "application/problem+json")
     assert answer.headers["Allow"] == ", ".join(methods)
+
+
+def test_the_documents_have_every_route() -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    assert re.findall(r"^\| `([A-Z]+ /v1\S*)` \|", page, re.MULTILINE) == [route.key for route in ROUTES]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,9 @@ Another server may answer too, for example at the wrong port: a 404 counts only 
 an unknown tenant.
 """
 
-import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
@@ -19,7 +17,7 @@ from cli.findings import Finding
 from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.identity import new_tenant_id
 from provisioning.services import adapter_class, adapter_name, public_url
-from provisioning.services.adapter import Adapter
+from provisioning.services.adapter import NOT_ITS_OWN, Adapter
 from provisioning.services.addresses import Address
 from provisioning.services.client import ServiceClient
 from provisioning.stage import Service
@@ -82,16 +80,7 @@ def _meaning(status: int, adapter: Adapter, body: bytes, *, exists: bool) -> tup
     if 300 <= status < 400:
         return f"answers {status}, a redirect, which is not followed", OTHER_ADDRESS
     if status == 404:
-        return ("", "") if _is_absence(adapter, body) else ("answers 404, but not as this service does", OTHER_ADDRESS)
+        return ("", "") if adapter.is_absence(body) else (NOT_ITS_OWN.replace("answered", "answers"), OTHER_ADDRESS)
     if status in {408, 425, 429} or status >= 500:
         return f"answers {status}", OWN_LOG
     return f"answers {status} to a question about a tenant", OTHER_ADDRESS
-
-
-def _is_absence(adapter: Adapter, body: bytes) -> bool:
-    with suppress(ValueError, RecursionError):
-        answer = json.loads(body)
-        if adapter.absent is not None:
-            return bool(answer == dict([adapter.absent]))
-        return isinstance(answer, dict) and isinstance(answer.get("error"), str)
-    return False

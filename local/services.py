@@ -22,6 +22,8 @@ PAGE = 1000
 """Of a list of tenants, as many as the contract allows."""
 MAXIMUM_BODY_BYTES = 64 * 1024
 LARGEST_PORT = 65535
+ABSENT = "not registered"
+"""What the contract has about a tenant that a service does not know."""
 REQUIRED = {
     "tenant_id": str,
     "project_id": str,
@@ -96,7 +98,7 @@ class RegistrationServices:
             return refusal
         if request.method == "GET":
             found = self.store.find(service, tenant_id)
-            return (jsonify(found[0]), 200) if found else _refuse(404, "not registered")
+            return (jsonify(found[0]), 200) if found else _refuse(404, ABSENT)
         key = request.headers.get("Idempotency-Key", "")
         if not IDEMPOTENCY_KEY.fullmatch(key):
             return _refuse(422, "the header Idempotency-Key must be 1 to 255 visible ASCII characters")
@@ -120,7 +122,7 @@ class RegistrationServices:
         status = self.store.deregister(service, tenant_id, key)
         if status == 204:
             return Response(status=204), 204
-        return _refuse(status, "not registered" if status == 404 else "registered under another idempotency key")
+        return _refuse(status, ABSENT if status == 404 else "registered under another idempotency key")
 
 
 def _problem(value: Any, shape: Any, name: str = "body") -> str | None:

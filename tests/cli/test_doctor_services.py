@@ -60,7 +60,7 @@ def test_each_answer_has_its_meaning_and_its_remedy(
     [
         *(("storage", FASTIFY), ("realtime", PHOENIX), ("pooler", PHOENIX)),
         *((service, "<html>nothing here</html>") for service in SERVES),
-        *(("auth", PHOENIX), ("auth", {"detail": "Not Found"})),
+        *(("auth", body) for body in (PHOENIX, FASTIFY, {"detail": "Not Found"}, {"error": "not found"})),
     ],
 )
 def test_a_404_of_another_server_is_no_unknown_tenant(

@@ -37,6 +37,9 @@ KEY = str(uuid.uuid5(uuid.NAMESPACE_URL, f"provisioner/{TENANT_ID}/auth"))
 KNOWN = {"endpoint": "https://auth/demo", "registered_at": "2025-01-01T00:00:00Z"}
 """A registration in the service's answer."""
 
+ABSENT = {"error": "not registered"}
+"""What a service of the generic contract answers beside 404 about a tenant that it does not know."""
+
 REGISTERED = Registration(TENANT_ID, KNOWN["endpoint"], datetime(2025, 1, 1, tzinfo=UTC))
 """The same as an adapter returns it."""
 

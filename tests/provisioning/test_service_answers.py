@@ -17,7 +17,7 @@ from provisioning.services import client as service_client
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic
 from provisioning.stage import Service
-from tests.provisioning.conftest import KNOWN, TENANT_ID
+from tests.provisioning.conftest import ABSENT, KNOWN, TENANT_ID
 from tests.provisioning.programmable_service import ProgrammableService, answer
 from tests.provisioning.test_service_adapters import a_tenant
 
@@ -135,14 +135,14 @@ def test_no_answer_raises_anything_but_a_typed_error(
 
 
 UNREADY: dict[str, tuple[str, list[tuple[int, object]], str]] = {
-    "realtime: unknown": ("supabase-realtime", [(404, {})], "it does not know the tenant"),
+    "realtime: unknown": ("supabase-realtime", [(404, {"message": "not found"})], "it does not know the tenant"),
     "realtime: health": ("supabase-realtime", [(200, {"data": {"healthy": False}})], "its health check fails"),
     "realtime: database": (
         "supabase-realtime",
         [(200, {"data": {"healthy": False, "db_connected": False, "connected_cluster": 1}})],
         "its health check fails, it is not connected to the tenant database",
     ),
-    "storage: unknown": ("supabase-storage", [(404, {})], "it does not know the tenant"),
+    "storage: unknown": ("supabase-storage", [(404, {"error": "Tenant not found"})], "it does not know the tenant"),
     "storage: migrations": (
         "supabase-storage",
         [(200, {"isLatest": False})],
@@ -158,10 +158,10 @@ UNREADY: dict[str, tuple[str, list[tuple[int, object]], str]] = {
         [(200, {"isLatest": True}), (200, {"healthy": False})],
         "its health check fails, it cannot query the tenant database",
     ),
-    "pooler: unknown": ("supavisor", [(404, {})], "it does not know the tenant"),
+    "pooler: unknown": ("supavisor", [(404, {"error": "not found"})], "it does not know the tenant"),
     "pooler: banned": ("supavisor", [(200, {"data": {"banned_at": "2026-01-01"}})], "it bans the tenant"),
     "pooler: nonsense": ("supavisor", [(200, {"data": None})], "it does not describe the tenant"),
-    "generic: unknown": ("generic", [(404, {})], "it does not know the tenant"),
+    "generic: unknown": ("generic", [(404, ABSENT)], "it does not know the tenant"),
 }
 
 

@@ -9,7 +9,7 @@ from provisioning.services import client as service_client
 from provisioning.services.client import ServiceClient
 from provisioning.services.generic import Generic, idempotency_key
 from provisioning.stage import Service
-from tests.provisioning.conftest import KEY, KNOWN, REGISTERED, TENANT_ID, TOKEN
+from tests.provisioning.conftest import ABSENT, KEY, KNOWN, REGISTERED, TENANT_ID, TOKEN
 from tests.provisioning.programmable_service import ProgrammableService, answer, reset
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_looking_up_a_tenant_carries_no_idempotency_key(service: ProgrammableSer
 def test_a_tenant_id_cannot_leave_its_place_in_the_path(
     service: ProgrammableService, client: Generic, tenant_id: str, path: str
 ) -> None:
-    service.will(answer(404))
+    service.will(answer(404, ABSENT))
     client.find(tenant_id)
     assert service.requests[0].path == f"/tenants/{path}"
 
@@ -79,7 +79,7 @@ def test_the_base_url_keeps_its_path(
     service: ProgrammableService, monkeypatch: pytest.MonkeyPatch, client: Generic
 ) -> None:
     monkeypatch.setenv("AUTH_SERVICE_URL", f"{service.url}/v1/auth/")
-    service.will(answer(404))
+    service.will(answer(404, ABSENT))
     Generic(ServiceClient(Service.AUTH)).find(TENANT_ID)
     assert service.requests[0].path == f"/v1/auth/tenants/{TENANT_ID}"
 
@@ -115,7 +115,7 @@ def test_a_redirect_is_not_followed(service: ProgrammableService, client: Generi
 
 
 def test_a_tenant_that_a_service_does_not_know_is_not_found(service: ProgrammableService, client: Generic) -> None:
-    service.will(answer(404, {"error": "not registered"}))
+    service.will(answer(404, ABSENT))
     assert client.find(TENANT_ID) is None
 
 
@@ -136,7 +136,7 @@ def test_a_removal_that_the_contract_does_not_know_is_not_taken_for_one(
 def test_a_deregistration_tells_whether_it_removed_anything(
     service: ProgrammableService, client: Generic, status: int, removed: bool
 ) -> None:
-    service.will(answer(status))
+    service.will(answer(status, ABSENT if status == 404 else b""))
     assert client.deregister(TENANT_ID) is removed
 
 
@@ -152,7 +152,7 @@ def test_a_deregistration_that_was_refused_is_no_deregistration(
 def test_a_token_is_read_once_for_many_requests(
     service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    service.will(answer(404))
+    service.will(answer(404, ABSENT))
     client.find(TENANT_ID)
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": "new"}))
     Generic(ServiceClient(Service.AUTH)).find(TENANT_ID)
@@ -162,7 +162,7 @@ def test_a_token_is_read_once_for_many_requests(
 def test_a_rotated_token_is_read_again(
     service: ProgrammableService, client: Generic, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    service.will(answer(404))
+    service.will(answer(404, ABSENT))
     client.find(TENANT_ID)
     secrets_manager.put_secret_value(SecretId="tokens", SecretString=json.dumps({"auth": "new"}))
     service.will(answer(401), answer(201, KNOWN))

@@ -15,7 +15,7 @@ ADAPTER = '''"""The `tiny` adapter: a service that keeps the ids of its tenants.
     GET    {base}/tenants/{tenant_id}   204 when it serves the tenant, 409 not yet, 404 when absent
     DELETE {base}/tenants/{tenant_id}   204, or 404 when absent
 
-A repeated PUT changes nothing.
+Such a 404 has the body {"error": "absent"}. A repeated PUT changes nothing.
 """
 
 from typing_extensions import override
@@ -27,6 +27,8 @@ from provisioning.services.tenant_database import ServiceTenant
 class Tiny(Adapter):
     """Registers tenants with a service that keeps the contract above."""
 
+    absent = ("error", "absent")
+
     @override
     def register(self, tenant: ServiceTenant) -> Registration:
         self._ask("PUT", tenant.external_id, 204)
@@ -34,21 +36,21 @@ class Tiny(Adapter):
 
     @override
     def deregister(self, tenant_id: str) -> bool:
-        return self._ask("DELETE", tenant_id, 204, 404) == 204
+        return self._ask("DELETE", tenant_id, 204) == 204
 
     @override
     def exists(self, tenant_id: str) -> bool:
-        return self._ask("GET", tenant_id, 204, 404, 409) != 404
+        return self._ask("GET", tenant_id, 204, 409) != 404
 
     @override
     def obstacle(self, tenant_id: str) -> str:
-        return "" if self._ask("GET", tenant_id, 204, 404, 409) == 204 else "it does not serve it yet"
+        return "" if self._ask("GET", tenant_id, 204, 409) == 204 else "it does not serve it yet"
 
     def _ask(self, method: str, tenant_id: str, *known: int) -> int:
-        status, _ = self.client.request(
+        status, body = self.client.request(
             method, self._path(tenant_id), lambda token: {"Authorization": f"Bearer {token}"}
         )
-        if status not in known:
+        if not self._is_absent(status, body) and status not in known:
             raise self.client.refusal(status)
         return status
 '''
@@ -86,13 +88,14 @@ class TinyApi(TenantApi):
         @application.get("/tenants/<tenant_id>")
         def show(tenant_id: str) -> Response:
             if tenant_id not in self.tenants:
-                return Response(status=404)
+                return Response('{"error": "absent"}', 404)
             looks = self.tenants[tenant_id]["looks"] = self.tenants[tenant_id].get("looks", 1) + 1
             return Response(status=204 if looks > 1 else 409)
 
         @application.delete("/tenants/<tenant_id>")
         def delete(tenant_id: str) -> Response:
-            return Response(status=404 if self.tenants.pop(tenant_id, None) is None else 204)
+            had = self.tenants.pop(tenant_id, None)
+            return Response(status=204) if had is not None else Response('{"error": "absent"}', 404)
 
         return application
 '''

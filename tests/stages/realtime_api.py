@@ -63,7 +63,7 @@ class RealtimeApi(TenantApi):
         @application.post("/api/tenants/<external_id>/reload")
         def reload(external_id: str) -> Any:
             self.sessions.end(external_id)
-            return Response(status=204 if external_id in self.tenants else 404)
+            return Response(status=204) if external_id in self.tenants else (jsonify(message="not found"), 404)
 
         @application.delete("/api/tenants/<external_id>")
         def delete(external_id: str) -> Any:

@@ -11,7 +11,7 @@ from tests.stages.tenant_apis import TenantApi, connection_of
 
 class SupavisorApi(TenantApi):
     """Like Supavisor, sign in to the database before keeping a new tenant, or answer 400; update one without that, and
-    end its pools; show the login's password; DELETE is 404 when absent.
+    end its pools; show the login's password; DELETE is 404 without a body when absent.
 
     To verify a database it needs one CA, its own or else the tenant's, which must be one certificate in PEM. A PUT
     leaves a ban as it is.
@@ -45,7 +45,7 @@ class SupavisorApi(TenantApi):
         @application.patch("/api/tenants/<external_id>")
         def patch(external_id: str) -> Any:
             if not self.bans:
-                return jsonify("Not Found"), 404
+                return jsonify(self.no_route), 404
             return self.ban(external_id, request.get_json())
 
         @application.get("/api/tenants/<external_id>")

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import psycopg2
@@ -19,6 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from typing_extensions import override
+from werkzeug.exceptions import NotFound
 from werkzeug.serving import WSGIRequestHandler
 
 from local.http_server import HttpServer, listen
@@ -37,6 +39,12 @@ OTHERS_LATER = """
 
 class TenantApi(ABC):
     """One service: its tenants, the requests that it got, and the faults that a test sets."""
+
+    no_route: Any = "Not Found"
+    """What it answers beside 404 where it has no route: Phoenix's, whose view of errors Realtime and Supavisor keep."""
+
+    proxy: tuple[int, bytes] | None = None
+    """What a proxy before the service answers in its place, if it does."""
 
     suspension = "suspend"
     """The tenant's field that is set while the service does not serve it."""
@@ -82,7 +90,11 @@ class TenantApi(ABC):
         def note() -> None:
             self.requests.append((request.method, request.path))
 
-        application.before_request_funcs.setdefault(None, []).insert(0, note)
+        def answer_in_its_place() -> Response | None:
+            return Response(self.proxy[1], self.proxy[0]) if self.proxy is not None else None
+
+        application.before_request_funcs.setdefault(None, [])[:0] = [note, answer_in_its_place]
+        application.register_error_handler(NotFound, lambda _: (json.dumps(self.no_route, default=dict), 404))
         server = HttpServer(application, listen("127.0.0.1", 0), WSGIRequestHandler)
         server.start()
         self.url = server.url
@@ -105,6 +117,7 @@ class TenantApi(ABC):
 class StorageApi(TenantApi):
     """Like Storage, upsert with 204 even if the migrations fail; POST only inserts; DELETE is always 204."""
 
+    no_route = MappingProxyType({"message": "Route GET:/tenants/x not found", "error": "Not Found", "statusCode": 404})
     newest = "all-of-it"
     """The name of the last migration of this version of the service."""
 

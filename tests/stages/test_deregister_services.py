@@ -5,11 +5,12 @@ from unittest.mock import patch
 import pytest
 
 from local.stack import Stack
-from provisioning.errors import ResourceConflict, ServiceRegistrationFailed
+from provisioning.errors import ResourceConflict, ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services.generic import Generic
 from stages.services import deregister_services, register_auth
 from tests.executions.looking import World, look
 from tests.executions.running import SERVICES
+from tests.provisioning.conftest import ABSENT
 from tests.provisioning.programmable_service import ProgrammableService, answer
 from tests.stages.jobs import REGISTER, Died, StagedJob, dying
 from tests.stages.registering import TENANT, job, key_of, of_auth, programmable
@@ -72,10 +73,21 @@ def test_removing_twice_or_before_anything_was_made_is_fine(job: StagedJob) -> N
 def test_a_service_that_knows_nothing_of_the_tenant_counts_as_done(
     stack: Stack, of_auth: StagedJob, programmable: ProgrammableService
 ) -> None:
-    programmable.will(answer(201, TENANT), answer(404))
+    programmable.will(answer(201, TENANT), answer(404, ABSENT))
     of_auth.run(register_auth)
     assert of_auth.run(deregister_services) == {"removed": [], "unknown": []}
     assert statuses(look(stack, of_auth.project_id)) == {"auth": "removed"}
+
+
+def test_a_404_of_another_server_removes_no_registration(
+    stack: Stack, of_auth: StagedJob, programmable: ProgrammableService
+) -> None:
+    programmable.will(answer(201, TENANT), answer(404, b"<html>nothing here</html>"), answer(204))
+    of_auth.run(register_auth)
+    with pytest.raises(ServiceRejectedRegistration, match="auth answered 404, but not as this service does"):
+        of_auth.run(deregister_services)
+    assert statuses(look(stack, of_auth.project_id)) == {"auth": "registered"}
+    assert of_auth.run(deregister_services) == {"removed": ["auth registration"], "unknown": []}
 
 
 def test_only_services_that_the_job_wants_are_asked_for_its_removal(

@@ -10,13 +10,19 @@ from psycopg2 import sql
 
 import upkeep.reconcile
 from local.stack import Stack
-from provisioning.errors import RollbackFailed, ServiceRegistrationFailed, UnexpectedFailure
+from provisioning.errors import (
+    RollbackFailed,
+    ServiceRegistrationFailed,
+    ServiceRejectedRegistration,
+    UnexpectedFailure,
+)
 from provisioning.services.generic import Generic
 from provisioning.tenant import removing
 from stages.api_keys import generate_api_keys
 from stages.database import create_database, drop_database
 from tests.conftest import NewProject
 from tests.executions.looking import Row, look
+from tests.provisioning.programmable_service import ProgrammableService, answer
 from tests.stages.jobs import Died, StagedJob, at_once, execute, look_again, open_job, outdate_pool, refill
 from tests.upkeep.conftest import tenant_of
 from upkeep.reconcile import reconcile
@@ -43,6 +49,18 @@ def test_a_last_look_that_finds_nothing_lets_the_tenant_be_gone(stack: Stack, re
     assert tenant_of(stack, removed)["gone_at"] is not None
     assert (world.registered, world.service_registrations, world.api_key_secrets) == ([], [], [])
     assert [row["tenant_id"] for row in world.audited("tenant gone", removed.job_id)] == [removed.tenant_id]
+
+
+def test_a_last_look_believes_no_404_of_another_server(
+    stack: Stack, removed: StagedJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProgrammableService() as other, monkeypatch.context() as patched:
+        other.will(answer(404, b"<html>nothing here</html>"))
+        patched.setenv("AUTH_SERVICE_URL", other.url)
+        with pytest.raises(ServiceRejectedRegistration, match="auth answered 404, but not as this service does"):
+            look_again(stack, removed.tenant_id)
+    assert tenant_of(stack, removed)["state"] == "removing"
+    assert removed.tenant_id in look_again(stack, removed.tenant_id)["finished"]
 
 
 def test_two_reconciles_at_once_leave_nothing_that_the_next_does_not_finish(stack: Stack, job: StagedJob) -> None:

@@ -1,13 +1,15 @@
 """The interface of a service adapter."""
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from provisioning.errors import ServiceRegistrationFailed
+from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
 from provisioning.services.client import LARGEST_ANSWER_BYTES, ServiceClient
 from provisioning.services.tenant_database import ServiceTenant, TenantDatabase
 from provisioning.stage import Service
@@ -32,6 +34,9 @@ TAKEN = b"has already been taken"
 
 UNKNOWN = "it does not know the tenant"
 
+NOT_ITS_OWN = "answered 404, but not as this service does"
+"""Another server did, at a wrong address, or a proxy before the service: it says nothing about a tenant."""
+
 
 class Registration(NamedTuple):
     """A tenant as a service knows it."""
@@ -48,8 +53,8 @@ class Adapter(ABC):
     and the database of a suspended tenant is closed.
 
     Every method raises ServiceRegistrationFailed if a retry may help, ServiceRejectedRegistration if the service
-    rejects the request permanently, Misconfigured if a setting or a secret is missing, SecretsUnavailable, and
-    psycopg2.Error from the tenant's database.
+    rejects the request permanently or another server answers 404 in its place, Misconfigured if a setting or a secret
+    is missing, SecretsUnavailable, and psycopg2.Error from the tenant's database.
     """
 
     serves: tuple[Service, ...] = tuple(Service)
@@ -58,8 +63,8 @@ class Adapter(ABC):
     tenants_path = "/tenants"
     """The path of the service's tenants, below the base URL."""
 
-    absent: tuple[str, str] | None = None
-    """The member of its 404 about a tenant that it does not know; None for any `error`."""
+    absent: tuple[str, str]
+    """The member of the JSON object that is its 404 about a tenant that it does not know. It has no other."""
 
     unauthorized = 401
     """The status with which the service rejects a token."""
@@ -164,6 +169,22 @@ class Adapter(ABC):
             seconds=seconds,
             largest=largest,
         )
+
+    def is_absence(self, body: bytes) -> bool:
+        """Return whether the body of a 404 is this service's own, of a tenant that it does not know."""
+        with suppress(ValueError, RecursionError):
+            return bool(json.loads(body) == dict([self.absent]))
+        return False
+
+    def _is_absent(self, status: int, body: bytes) -> bool:
+        """Return whether an answer says that the service does not know the tenant.
+
+        Raise ServiceRejectedRegistration for a 404 that is not its own: taken for an absence it would leave behind a
+        registration that nobody looks for again.
+        """
+        if status == 404 and not self.is_absence(body):
+            raise ServiceRejectedRegistration(f"{self.service} {NOT_ITS_OWN}")
+        return status == 404
 
     def _list(self) -> bytes | None:
         """Return the answer that lists all tenants at once; None if the service has no list."""

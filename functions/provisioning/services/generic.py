@@ -1,10 +1,11 @@
 """The `generic` adapter: the contract of docs/registration-service.openapi.yaml.
 
     PUT    {base}/tenants/{tenant_id}   201 created, 200 already registered under this key, 409 under another one
-    GET    {base}/tenants/{tenant_id}   200, or 404
+    GET    {base}/tenants/{tenant_id}   200, or 404 absent
     DELETE {base}/tenants/{tenant_id}   204 removed, 404 absent, 409 registered under another key; closes the key
     GET    {base}/tenants?cursor=...    200 {"tenant_ids": [...], "next": cursor}; 404, 405 or 501 without a list
 
+The body of "404 absent" is {"error": "not registered"}: any other 404 is that of another server or of a proxy.
 Every PUT and DELETE carries an Idempotency-Key. A service answers 409 to a PUT under a key that a DELETE has closed, so
 a late request of a superseded attempt registers nothing. A service need not have the list.
 """
@@ -31,6 +32,7 @@ class Generic(Adapter):
     """Register tenants with a service that keeps the contract above, which passes on the secret's name only."""
 
     takes_credentials = False
+    absent = ("error", "not registered")
 
     @override
     def register(self, tenant: ServiceTenant) -> Registration:
@@ -59,8 +61,8 @@ class Generic(Adapter):
 
         A registration under another key was made by somebody else and stays.
         """
-        status, _ = self._request("DELETE", tenant_id)
-        if status not in (204, 404, 409):
+        status, body = self._request("DELETE", tenant_id)
+        if not self._is_absent(status, body) and status not in (204, 409):
             raise self.client.refusal(status)
         return status == 204
 
@@ -106,7 +108,7 @@ class Generic(Adapter):
     def find(self, tenant_id: str) -> Registration | None:
         """Return the tenant's registration, or None."""
         status, body = self._request("GET", tenant_id)
-        if status == 404:
+        if self._is_absent(status, body):
             return None
         if status != 200:
             raise self.client.refusal(status)

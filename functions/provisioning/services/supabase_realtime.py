@@ -18,9 +18,11 @@ another process and to a cache: for a moment after a 201 it may be false, which 
 question itself starts the migrations. It is true while a tenant that nobody uses has no connection to its database.
 The rate limits and the cold start that clients meet are in other routes: none of these has them.
 
-A wrong token is answered 403 with an empty body. A PUT keeps the tenant and only then migrates its database, and a PUT
-of a tenant that it keeps does not migrate: a tenant that is kept but not healthy is therefore removed and put again. A
-DELETE that is answered 500 has removed the tenant nevertheless, and the next is answered 204.
+A wrong token is answered 403 with an empty body, and a path without a route 404 "Not Found"
+(lib/realtime_web/views/error_view.ex): only a 404 with the message above is about a tenant. A PUT keeps the tenant and
+only then migrates its database, and a PUT of a tenant that it keeps does not migrate: a tenant that is kept but not
+healthy is therefore removed and put again. A DELETE that is answered 500 has removed the tenant nevertheless, and the
+next is answered 204.
 
 Realtime gets the login of REALTIME_DATABASE_SECRET_ID, which no other service has. That login has the rights that its
 slots need, and its migrations since 20240401105812_create_realtime_admin_and_move_ownership (docs/operations.md,
@@ -33,7 +35,8 @@ server.
 Suspension was read in lib/realtime/api.ex and the controller there:
 
     PUT    {base}/api/tenants/{external_id}          200 with {"tenant": {"suspend": ...}} alone, of a tenant it keeps
-    POST   {base}/api/tenants/{external_id}/reload   204 once its clients and its database sessions are ended, or 404
+    POST   {base}/api/tenants/{external_id}/reload   204 once its clients and its database sessions are ended, or the
+                                                     same 404
 
 A PUT that changes `suspend` ends clients and database sessions too, since 29de039e978ca3d61f84354a72b90ee3b69766fa of
 July 2025, and one that repeats it ends nothing: the reload ends what an earlier PUT left. Neither asks the tenant's
@@ -111,8 +114,8 @@ class SupabaseRealtime(Adapter):
 
     @override
     def exists(self, tenant_id: str) -> bool:
-        status, _ = self._send("GET", self._path(tenant_id))
-        if status not in (200, 404):
+        status, body = self._send("GET", self._path(tenant_id))
+        if not self._is_absent(status, body) and status != 200:
             raise self.client.refusal(status)
         return status == 200
 
@@ -127,7 +130,7 @@ class SupabaseRealtime(Adapter):
     @override
     def obstacle(self, tenant_id: str) -> str:
         status, body = self._send("GET", f"{self._path(tenant_id)}/health")
-        if status == 404:
+        if self._is_absent(status, body):
             return UNKNOWN
         if status != 200:
             raise self.client.refusal(status)
@@ -157,8 +160,8 @@ class SupabaseRealtime(Adapter):
         return True
 
     def _end_sessions(self, tenant_id: str) -> bool:
-        status, _ = self._send("POST", f"{self._path(tenant_id)}/reload")
-        if status not in (204, 404):
+        status, body = self._send("POST", f"{self._path(tenant_id)}/reload")
+        if not self._is_absent(status, body) and status != 204:
             raise self.client.refusal(status)
         return status == 204
 
@@ -173,8 +176,8 @@ class SupabaseRealtime(Adapter):
         return status
 
     def _delete(self, tenant_id: str) -> None:
-        status, _ = self._send("DELETE", self._path(tenant_id))
-        if status not in (204, 404):
+        status, body = self._send("DELETE", self._path(tenant_id))
+        if not self._is_absent(status, body) and status != 204:
             raise self.client.refusal(status)
 
     @override

@@ -5,7 +5,8 @@ that version by hand (docs/services.md).
 
     PUT    {base}/tenants/{tenant_id}              204, an upsert, also when its migrations on the database failed
     GET    {base}/tenants/{tenant_id}/migrations   200 {"isLatest": ..., "migrationsVersion": ...,
-                                                        "migrationsStatus": ...}, or 404
+                                                        "migrationsStatus": ...}, or
+                                                   404 {"error": "Tenant not found"}
     GET    {base}/tenants/{tenant_id}/health       200 {"healthy": ...}, or 400 when absent
     DELETE {base}/tenants/{tenant_id}              204, also when absent
 
@@ -87,8 +88,8 @@ class SupabaseStorage(Adapter):
     @override
     def deregister(self, tenant_id: str) -> bool:
         existed = self.exists(tenant_id)
-        status, _ = self._send("DELETE", self._path(tenant_id))
-        if status not in (204, 404):
+        status, body = self._send("DELETE", self._path(tenant_id))
+        if not self._is_absent(status, body) and status != 204:
             raise self.client.refusal(status)
         return existed
 
@@ -128,7 +129,7 @@ class SupabaseStorage(Adapter):
 
     def _asked(self, path: str) -> dict[str, object] | None:
         status, body = self._send("GET", path)
-        if status == 404:
+        if self._is_absent(status, body):
             return None
         if status != 200:
             raise self.client.refusal(status)

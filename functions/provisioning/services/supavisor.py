@@ -5,12 +5,16 @@ Read in lib/supavisor_web/controllers/tenant_controller.ex, lib/supavisor/helper
 
     PUT    {base}/api/tenants/{external_id}   201 new, 200 changed, 400 when it could not sign in to the database, 422
     GET    {base}/api/tenants/{external_id}   200, or 404 {"error": "not found"}
-    DELETE {base}/api/tenants/{external_id}   204, or 404 when absent
+    DELETE {base}/api/tenants/{external_id}   204, or 404 with an empty body when absent
 
 A wrong token is answered 403. It signs in to the database before it keeps a new tenant, so a tenant that it keeps is
 ready. A PUT of a tenant that it keeps does not sign in, and ends the tenant's pools. 422 {"errors": {"external_id":
 ["has already been taken"]}} says that another PUT is keeping the tenant, which is retried; any other 422 is final. GET
-answers with the login's password too, of which nothing is kept. Where it has no route it answers 404 "Not Found".
+answers with the login's password too, of which nothing is kept. Where it has no route it answers 404 "Not Found"
+(lib/supavisor_web/views/error_view.ex).
+
+Any proxy answers 404 with an empty body too, so GET, whose 404 has one, is asked before a DELETE, and again after one
+that is answered 404 to a tenant that was there.
 
 It answers 400 {"error": "Can't connect the user ..."} both to a wrong password and if the database does not answer:
 that is retried. To an unusable or missing certificate it answers 400 {"error": "Invalid 'upstream_...' ..."}: that is
@@ -26,8 +30,7 @@ The ban was read there too, and in lib/supavisor/client_handler/checks.ex:
 A ban refuses the tenant's clients until it is lifted, and tells the pools on every node to end; the answer does not
 wait for that. One with a `banned_until` that has passed refuses nobody. A repeated one dates the ban again and ends
 nothing more. Neither asks the tenant's database. A PUT leaves a ban as it is. GET has `banned_at`, null without a ban.
-Versions before 2.9.0 lack the route, added in 850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 to it as to an
-absent tenant.
+Versions before 2.9.0 lack the route, added in 850fa34e80443739f1639ef49850f18aebaea39e, and answer 404 "Not Found".
 
 It has no list of its tenants: lib/supavisor_web/router.ex has no route for it at that commit, though the controller has
 an action.
@@ -82,10 +85,12 @@ class Supavisor(Adapter):
 
     @override
     def deregister(self, tenant_id: str) -> bool:
+        existed = self.exists(tenant_id)
         status, _ = self._send("DELETE", self._path(tenant_id))
-        if status not in (204, 404):
+        is_gone = status == 404 and not (existed and self.exists(tenant_id))
+        if status != 204 and not is_gone:
             raise self.client.refusal(status)
-        return status == 204
+        return existed
 
     @override
     def exists(self, tenant_id: str) -> bool:
@@ -119,13 +124,19 @@ class Supavisor(Adapter):
 
     def _find(self, tenant_id: str) -> bytes | None:
         status, body = self._send("GET", self._path(tenant_id))
-        if status not in (200, 404):
+        if self._is_absent(status, body):
+            return None
+        if status != 200:
             raise self.client.refusal(status)
-        return body if status == 200 else None
+        return body
 
     def _record_ban(self, tenant_id: str, ban: Mapping[str, object]) -> bool:
-        status, _ = self._send("PATCH", self._path(tenant_id), ban)
-        if status not in (200, 404):
+        status, body = self._send("PATCH", self._path(tenant_id), ban)
+        if status == 404 and not self.is_absence(body):
+            # It cannot ban, or this is another server, which GET tells.
+            self.exists(tenant_id)
+            return False
+        if not self._is_absent(status, body) and status != 200:
             raise self.client.refusal(status)
         return status == 200
 

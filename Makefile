@@ -35,11 +35,11 @@ run: .venv/installed
 test: lint audit-shipped
 	.venv/bin/pytest -n 2 $(BY_FILE)
 
-test-slow: .venv/installed
+test-slow: .venv/installed .venv-sam/installed
 	.venv/bin/pytest -n 2 $(BY_FILE) -m slow
 
 TESTS ?= tests
-test-3.13: .venv-3.13/installed
+test-3.13: .venv-3.13/installed .venv-sam/installed
 	.venv-3.13/bin/pytest -n 2 $(BY_FILE) -o cache_dir=.venv-3.13/pytest_cache $(TESTS)
 
 sam-test: .venv/installed
@@ -50,7 +50,7 @@ sam-test: .venv/installed
 POSTGRES_TESTS ?= tests/isolation tests/stages tests/executions
 # The catalogs are sampled alone: an older server takes longer for each sample beside the other tests' tenants.
 CATALOGS := tests/isolation/test_catalogs.py
-test-postgres: .venv/installed
+test-postgres: .venv/installed .venv-sam/installed
 	@export POSTGRES="$$(scripts/postgres $(VERSION))" SAMPLE=$(SAMPLE) SEED=$(SEED) && test -n "$$POSTGRES" && \
 	  $(if $(filter tests/isolation,$(POSTGRES_TESTS)),.venv/bin/pytest -m "slow or not slow" $(CATALOGS) &&) \
 	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS) --ignore $(CATALOGS)

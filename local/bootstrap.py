@@ -103,8 +103,8 @@ def prepare_server(server: PostgresServer, control_plane: DatabaseSecret, admin:
     prepare_cluster(server.connect, ADMIN)
 
 
-def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
-    """Migrate the control plane, and add the cluster and the project that the sample event names."""
+def seed(server: PostgresServer, control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> None:
+    """Migrate the control plane, and add the cluster, of the server's version, and the sample event's project."""
     from provisioning import control_plane as records
     from upkeep.migrate import apply_migrations
 
@@ -115,7 +115,7 @@ def seed(control_plane: DatabaseSecret, admin: DatabaseSecret, event: Path) -> N
             cluster_id=CLUSTER_ID,
             region=REGION,
             engine="postgresql",
-            version="18",
+            version=server.major_version(),
             size="db.t3.micro",
             host=admin.document["host"],
             port=admin.document["port"],

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -130,6 +131,11 @@ class PostgresServer:
         )
         opened.autocommit = True
         return opened
+
+    def major_version(self) -> str:
+        """Return the running server's major version, as a payload names it. Raise psycopg2.Error."""
+        with closing(self.connect()) as session:
+            return str(session.server_version // 10000)
 
     def __enter__(self) -> Self:
         self.start()

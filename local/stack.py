@@ -231,7 +231,8 @@ class Stack:
         if str(self._template.code) not in sys.path:
             sys.path.insert(0, str(self._template.code))
         bootstrap.prepare_server(self.postgres, control_plane, admin)
-        bootstrap.seed(control_plane, admin, self._template.directory / "events" / "provision_project.json")
+        event = self._template.directory / "events" / "provision_project.json"
+        bootstrap.seed(self.postgres, control_plane, admin, event)
 
     def _record(self) -> None:
         state.write(

@@ -1,20 +1,17 @@
 """The stack that the tests of whole executions, stages and faults share, and the projects in it."""
 
-import os
 import shutil
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from unittest.mock import patch
 
 import hypothesis
 import pytest
 
-from local.postgres import PostgresServer
 from local.stack import Stack
-from tests.other_server import from_programs
+from tests.other_server import chosen
 from tests.sampling import sampled
 
 # How long one example takes says more about the machine's load than about the code.
@@ -57,10 +54,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     POSTGRES=DIRECTORY chooses the programs of its server, of any major version since 15.
     """
     directory = tmp_path_factory.mktemp("stack")
-    programs = os.environ.get("POSTGRES")
-    server = from_programs(Path(programs)) if programs else PostgresServer
     with (
-        patch("local.stack.PostgresServer", server),
+        patch("local.stack.PostgresServer", chosen()),
         Stack(directory, time_scale=TIME_SCALE, fsync=False) as running,
     ):
         with closing(running.postgres.connect("control_plane")) as superuser, superuser.cursor() as cursor:

@@ -1,12 +1,15 @@
 """A PostgreSQL of other programs than the wheel's, of any major version since 15."""
 
+import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from typing_extensions import override
 
 from local.postgres import PostgresFailed, PostgresServer
+from provisioning.jobs.payload import DatabaseRequest
 
 SINCE_16 = r"-c \S*reserved_connections=\S+ ?"
 SINCE_17 = r"^--(locale-provider|builtin-locale)=.*$"
@@ -41,6 +44,19 @@ class OtherServer(PostgresServer):
 def from_programs(directory: Path) -> type[PostgresServer]:
     """Return the server that these programs make."""
     return type("ServerOfPrograms", (OtherServer,), {"programs": directory})
+
+
+def chosen() -> type[PostgresServer]:
+    """Return the server that POSTGRES=DIRECTORY makes of its programs, or without it the wheel's."""
+    programs = os.environ.get("POSTGRES")
+    return from_programs(Path(programs)) if programs else PostgresServer
+
+
+@cache
+def chosen_version() -> str:
+    """Return the major version of the chosen server, as a payload names it."""
+    programs = os.environ.get("POSTGRES")
+    return str(major_version(Path(programs))) if programs else DatabaseRequest().version
 
 
 def major_version(programs: Path) -> int:

@@ -16,7 +16,9 @@ from local.lambda_environment import Handler, load_handler
 from local.stack import Stack
 from local.template import read_template
 from provisioning import observability
+from provisioning.jobs.payload import DatabaseRequest
 from provisioning.stage import Service
+from tests.other_server import chosen_version
 
 SERVICES = tuple(str(service) for service in Service)
 HANDLERS = {function.resource: function.handler for function in read_template().functions}
@@ -39,11 +41,13 @@ class Ran:
 
 
 def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, Any]:
-    """Return a payload that requests these services, with the given fields."""
+    """Return a payload that requests these services on the stack's server, with the given fields."""
+    database = {} if chosen_version() == DatabaseRequest().version else {"database": {"version": chosen_version()}}
     return {
         "project_id": project_id,
         "region": "us-east-1",
         "services": {service: service in services for service in SERVICES},
+        **database,
         **fields,
     }
 

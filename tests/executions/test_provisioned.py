@@ -64,7 +64,7 @@ def test_the_result_has_exactly_its_shape_and_the_facts(stack: Stack, project_id
             "name": world.databases[0]["name"],
             "schema": "public",
             "engine": "postgresql",
-            "version": "18",
+            "version": stack.postgres.major_version(),
             "size": "db.t3.micro",
         },
         "services": {

@@ -20,6 +20,7 @@ from provisioning.jobs import registry
 from provisioning.jobs.registry import state_machine_of
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.ledger.progress import get_summaries
+from tests.provisioning.older_server import PROGRAMS, OlderServer
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +157,19 @@ def test_a_job_stopped_on_purpose_is_not_started_again_with_the_stack(tmp_path: 
         assert [one["name"] for one in started] == ([] if on_purpose else ["stopped-job"])
         assert on_purpose or stack.wait(arn)["status"] == "SUCCEEDED"
         assert get_summaries(["stopped-job"])["stopped-job"].status == ("stopped" if on_purpose else "succeeded")
+
+
+@pytest.mark.skipif(not PROGRAMS.exists(), reason="there is no PostgreSQL 15")
+def test_the_cluster_of_the_laptop_has_the_version_of_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.stack.PostgresServer", OlderServer)
+    with Stack(tmp_path, fsync=False) as stack:
+        refused = stack.run(EVENT)
+        assert refused["error"] == "RegionNotAvailable"
+        assert "offers postgresql 18 as db.t3.micro: there is postgresql 15 as db.t3.micro in us" in refused["cause"]
+        outcome = stack.run(EVENT | {"database": {"version": "15"}})
+        assert json.loads(outcome["output"])["database"]["version"] == "15"
 
 
 def test_a_stack_does_not_start_without_a_handler_for_every_job_type(

@@ -110,7 +110,7 @@ def test_what_an_earlier_job_left_becomes_removing_when_its_retry_opens(stack: S
 def test_a_job_that_is_refused_leaves_what_an_earlier_one_left(stack: Stack, new_project: NewProject) -> None:
     earlier = leftover(stack, new_project)
     with pytest.raises(ProvisioningError):
-        open_job(earlier.project_id, retries=earlier.job_id, database={"version": "15"})
+        open_job(earlier.project_id, retries=earlier.job_id, database={"size": "db.m7g.large"})
     assert chosen(stack, earlier)["state"] == "making"
 
 

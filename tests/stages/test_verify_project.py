@@ -26,8 +26,11 @@ from stages.database import create_database
 from tests.conftest import ORGANIZATION, NewProject
 from tests.executions.looking import look
 from tests.executions.running import payload_for
+from tests.other_server import chosen_version
 from tests.stages.jobs import StagedJob, a_job, at_once, execute, open_job
 
+VERSION = chosen_version()
+ANOTHER_VERSION = "16" if VERSION == "17" else "17"
 FORGET_REGION = """
     UPDATE control_plane.jobs SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
     UPDATE control_plane.tenants SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
@@ -38,7 +41,7 @@ SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %
 
 def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: str) -> str:
     """Add a cluster that is like the stack's own, except for the given fields."""
-    row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
+    row = {"engine": "postgresql", "version": VERSION, "size": "db.t3.micro", **differing}
     execute(
         stack,
         "control_plane",
@@ -172,7 +175,7 @@ def test_an_execution_name_that_another_project_has_used_is_refused(new_project:
         StagedJob(job.job_id, payload_for(new_project())).verify()
 
 
-@pytest.mark.parametrize("differing", [{"version": "17"}, {"size": "db.r6g.large"}, {"engine": "mysql"}])
+@pytest.mark.parametrize("differing", [{"version": ANOTHER_VERSION}, {"size": "db.r6g.large"}, {"engine": "mysql"}])
 def test_a_cluster_that_differs_in_anything_is_not_picked(
     stack: Stack, new_project: NewProject, region: str, differing: dict[str, str]
 ) -> None:
@@ -181,20 +184,21 @@ def test_a_cluster_that_differs_in_anything_is_not_picked(
     before = look(stack, project_id)
     with pytest.raises(RegionNotAvailable) as refused:
         open_job(project_id, region=region)
-    row = {"engine": "postgresql", "version": "18", "size": "db.t3.micro", **differing}
+    row = {"engine": "postgresql", "version": VERSION, "size": "db.t3.micro", **differing}
+    wanted = f"postgresql {VERSION} as db.t3.micro"
     assert str(refused.value).startswith(
-        f"no cluster in {region} offers postgresql 18 as db.t3.micro:"
-        f" there is {row['engine']} {row['version']} as {row['size']} in {region}; postgresql 18 as db.t3.micro in "
+        f"no cluster in {region} offers {wanted}:"
+        f" there is {row['engine']} {row['version']} as {row['size']} in {region}; {wanted} in "
     )
     assert "in us-east-1" in str(refused.value)
     assert look(stack, project_id) == before
 
 
 def test_the_cluster_that_matches_is_picked(stack: Stack, new_project: NewProject, region: str) -> None:
-    cluster(stack, region, "a", 1000, version="17")
+    cluster(stack, region, "a", 1000, version=ANOTHER_VERSION)
     cluster(stack, region, "b", 1000)
-    wanted = cluster(stack, region, "c", 1, version="17", size="db.r6g.large")
-    database = {"engine": "postgresql", "version": "17", "size": "db.r6g.large", "storage_gb": 5}
+    wanted = cluster(stack, region, "c", 1, version=ANOTHER_VERSION, size="db.r6g.large")
+    database = {"engine": "postgresql", "version": ANOTHER_VERSION, "size": "db.r6g.large", "storage_gb": 5}
     assert picked(stack, open_job(new_project(region), region=region, database=database)) == wanted
 
 

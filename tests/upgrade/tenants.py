@@ -68,7 +68,13 @@ def new_project(stack: Stack) -> str:
 
 
 def provision(stack: Stack) -> dict[str, Any]:
-    payload = {"project_id": new_project(stack), "region": "us-east-1", "services": {"auth": True}}
+    database = {"version": stack.postgres.major_version()}
+    payload = {
+        "project_id": new_project(stack),
+        "region": "us-east-1",
+        "database": database,
+        "services": {"auth": True},
+    }
     return {"project_id": payload["project_id"], **stack.run(payload)}
 
 

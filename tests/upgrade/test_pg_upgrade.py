@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 SAID_BY_DOCTOR = (
+    "the server is PostgreSQL 18, registered as 15",
     "kept for the admin",
     "can use 0 of 4 creators",
     "may not grant the roles of 3 tenants",

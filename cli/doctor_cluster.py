@@ -1,7 +1,7 @@
 """Examine a cluster: its admin, register and creators; then its roles and its tenants. Every session is read-only."""
 
 import shlex
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, LiteralString, NamedTuple
 
@@ -14,7 +14,7 @@ from cli.findings import Finding
 from provisioning import queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS, LOGIN
-from provisioning.cluster import connections, creators, preparation
+from provisioning.cluster import connections, creators, keeper, preparation
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
 
@@ -137,28 +137,38 @@ def _examine_register(
             registered = registered_tenants(inside)
             made = sessions.fetch(inside, _Creator, QUERIES["find_creators"], **SHARED)
             opened = sessions.fetch(inside, _Opened, QUERIES["find_opened"])
+            granting = list(_facts_of_granting(inside, cluster, admin, made))
         except (errors.UndefinedTable, errors.InsufficientPrivilege):
             yield Finding(subject, f"{admin.name} finds no tables in the register", _preparing(cluster))
             return None
     for one in opened:
         fact = f"{one.database} is still open to the admin, which entered it for a removal; before: {one.before}"
         yield Finding(subject, fact, "Reconcile closes it within a minute; if it does not, read that function's log")
-    usable = sum(creator.is_usable for creator in made)
-    wanted = max(len(made), preparation.FIRST_CREATORS) if admin.version >= creators.SINCE // 10000 else 0
-    ungranted = creators.find_ungranted(session, admin.name)
+    yield from (Finding(subject, *fact) for fact in granting)
+    return registered
+
+
+def _facts_of_granting(
+    inside: Connection, cluster: Cluster, admin: _Admin, made: Sequence[_Creator]
+) -> Iterator[tuple[str, str]]:
+    """Yield what keeps the admin from granting its tenants' roles, or will after an upgrade."""
+    if admin.version < creators.SINCE // 10000:
+        if lost := {role[7:27] for role in keeper.find(inside).not_kept}:
+            fact = f"{admin.name} may not grant the roles of {len(lost)} tenants after an upgrade to PostgreSQL 16"
+            yield fact, _preparing(cluster)
+        return
+    usable, wanted = sum(creator.is_usable for creator in made), max(len(made), preparation.FIRST_CREATORS)
+    ungranted = creators.find_ungranted(inside, admin.name)
     if usable < wanted:
-        yield Finding(
-            subject, f"{admin.name} can use {usable} of {wanted} creators of tenants' roles", _preparing(cluster)
-        )
-    elif ungranted.tenants:
+        yield f"{admin.name} can use {usable} of {wanted} creators of tenants' roles", _preparing(cluster)
+    elif ungranted.tenants and not admin.is_superuser:
         fact = (
             f"{admin.name} may not grant the roles of {ungranted.tenants} tenants, which came from before PostgreSQL 16"
         )
-        if ungranted.tenants > ungranted.places and not admin.is_superuser:
-            yield Finding(subject, fact, _preparing(cluster))
-        elif not admin.is_superuser:
-            yield Finding(subject, fact, f"{doctor_roles.SUPERUSER}: {creators.granting(session, admin.name)}")
-    return registered
+        if ungranted.tenants > ungranted.places or keeper.may_hand_over(inside, admin.name):
+            yield fact, _preparing(cluster)
+        else:
+            yield fact, f"{doctor_roles.SUPERUSER}: {creators.granting(inside, admin.name)}"
 
 
 def _facts_of_admin(session: Connection, cluster: Cluster, admin: _Admin) -> Iterator[tuple[str, str]]:

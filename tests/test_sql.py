@@ -41,6 +41,10 @@ MEANING = {
     "revoke": (r"^REVOKE .* ON DATABASE .* FROM ", rf"{WRITES}|\b(CREATE|ALTER|DROP|GRANT|TRUNCATE)\b|{TERMINATES}"),
     "grant": (r"^GRANT .* ON DATABASE .* TO ", rf"{WRITES}|\b(CREATE|ALTER|DROP|REVOKE|TRUNCATE)\b|{TERMINATES}"),
     "lend": (r"^GRANT .* TO .* WITH INHERIT TRUE", f"{WRITES}|CREATE|ALTER|DROP|REVOKE|{TERMINATES}"),
+    "give": (
+        r"^(GRANT .* TO .* WITH ADMIN OPTION|SELECT register\.give_)",
+        f"{WRITES}|CREATE|ALTER|DROP|REVOKE|{TERMINATES}",
+    ),
     "take_back": (r"^(REVOKE .* FROM|GRANT .* WITH INHERIT FALSE)", f"{WRITES}|CREATE|ALTER|DROP|{TERMINATES}"),
     "prepare": (DEFINES, f"{WRITES}|DROP|{TERMINATES}"),
     "begin": ("^BEGIN;$", DEFINES),

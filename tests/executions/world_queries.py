@@ -14,7 +14,9 @@ ROLES = """
            ARRAY(SELECT roleid::regrole::text FROM pg_auth_members
                  WHERE member = pg_authid.oid ORDER BY roleid::regrole::text COLLATE "C") AS member_of,
            ARRAY(SELECT member::regrole::text FROM pg_auth_members
-                 WHERE roleid = pg_authid.oid AND (NOT to_jsonb(pg_auth_members) ? 'set_option'
+                 -- Nobody can become the keeper, which has them on a server before 16.
+                 WHERE roleid = pg_authid.oid AND pg_get_userbyid(member) <> 'provisioner_keeper'
+                     AND (NOT to_jsonb(pg_auth_members) ? 'set_option'
                      OR (to_jsonb(pg_auth_members) ->> 'set_option')::boolean
                      OR (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean)
                  ORDER BY member::regrole::text COLLATE "C") AS used_by

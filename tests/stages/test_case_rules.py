@@ -73,7 +73,7 @@ def test_the_locale_is_recorded_with_the_tenant(stack: Stack, job: StagedJob, ap
 @pytest.mark.parametrize(("server", "query"), CHOSEN)
 def test_the_locale_is_chosen_by_what_the_server_has(server: tuple[int, str | None, bool], query: str) -> None:
     version, ctype, has_icu = server
-    nothing = register.Found(True, None, None, [], None, None, ctype, has_icu, None)
+    nothing = register.Found(True, None, None, [], None, None, ctype, has_icu, False, None)
     assert making._creation(version, nothing) == query
 
 

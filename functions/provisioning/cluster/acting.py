@@ -67,7 +67,9 @@ def find(session: Connection, roles: Sequence[str]) -> dict[str, Actor]:
     if not roles:
         return {}
     option = "SET" if session.server_version >= creators.SINCE else "MEMBER"
-    found = sessions.fetch(session, Actor, QUERIES["find_roles"], roles=_array(roles), option=option)
+    found = sessions.fetch(
+        session, Actor, QUERIES["find_roles"], roles=_array(roles), option=option, keeper=creators.KEEPER
+    )
     return {actor.role: actor for actor in found}
 
 

@@ -69,15 +69,15 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 -- name: find_tenant
 -- Ends each claim: what the register said before, and what exists on the cluster. A database whose removal was
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is its creator: the bootstrap
--- superuser, which has the lowest oid, is the grantor of a creator's membership in its role.
+-- superuser, which has the lowest oid, is the grantor of a creator's membership in its role. The keeper of roles from
+-- before 16 administers nothing itself.
        (SELECT job_id FROM register.tenants WHERE tenant_id = {tenant_id}) AS holder,
-       (SELECT is_changing OR state = 'suspended' FROM register.tenants WHERE tenant_id = {tenant_id}) AS may_be_closed,
        (SELECT datconnlimit = -2 FROM pg_database WHERE datname = {database}) AS database_is_invalid,
        coalesce((SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname IN ({owner}, {login})), '{{}}') AS roles,
        (
            SELECT pg_get_userbyid(member)
            FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
-           WHERE rolname IN ({owner}, {login}) AND admin_option
+           WHERE rolname IN ({owner}, {login}) AND admin_option AND pg_get_userbyid(member) <> {keeper}
            ORDER BY grantor
            LIMIT 1
        ) AS administrator,
@@ -88,7 +88,9 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
            ORDER BY array_position({ctypes}, collname::text)
            LIMIT 1
        ) AS ctype,
-       to_regcollation('pg_catalog."und-x-icu"') IS NOT NULL AS has_icu;
+       to_regcollation('pg_catalog."und-x-icu"') IS NOT NULL AS has_icu,
+       to_regrole({keeper}) IS NOT NULL AS has_keeper,
+       (SELECT is_changing OR state = 'suspended' FROM register.tenants WHERE tenant_id = {tenant_id}) AS may_be_closed;
 
 -- name: record_state
 -- The job has finished making the tenant, or changing the access to it.
@@ -135,7 +137,7 @@ WHERE rolname = current_user;
 -- Whether the admin itself may act as these roles, and who may grant them (see find_tenant for a role's administrator).
 SELECT rolname::text AS role, (
            SELECT pg_get_userbyid(member)::text FROM pg_auth_members
-           WHERE roleid = pg_roles.oid AND admin_option
+           WHERE roleid = pg_roles.oid AND admin_option AND pg_get_userbyid(member) <> {keeper}
            ORDER BY grantor
            LIMIT 1
        ) AS administrator, EXISTS (

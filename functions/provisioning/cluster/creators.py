@@ -4,7 +4,8 @@ Since PostgreSQL 16 the creator of a role becomes its member permanently, with A
 server walks through all roles of which the current user is a member (is_admin_of_role in its acl.c), so an admin that
 created all roles would become slower with each tenant. A creator therefore has at most 32 tenants, and the admin
 becomes it with SET ROLE. It joins a tenant's roles only while it makes or removes them, so that SET ROLE finds few
-memberships to follow. A server before 16 has no creators: the admin acts itself.
+memberships to follow. A server before 16 has no creators: the admin acts itself, and the keeper (keeper.py) holds the
+roles for the creators of a later version.
 """
 
 import string
@@ -22,6 +23,9 @@ SHARE = 32
 
 SINCE = 160000
 PREFIX = "provisioner_creator_"
+KEEPER = "provisioner_keeper"
+"""Who has ADMIN OPTION on tenants' roles before 16, so that creators can get it after an upgrade (keeper.py)."""
+
 SHARED_ROLES = ("anon", "authenticated", "service_role")
 """The roles that every tenant's login may take, according to the claims of a request."""
 
@@ -33,7 +37,9 @@ class Ungranted(NamedTuple):
     places: int
 
 
-class _Places(NamedTuple):
+class Places(NamedTuple):
+    """A creator with places, and roles that nobody of ours may grant, as many as it can be given."""
+
     creator: str
     roles: list[str]
 
@@ -75,18 +81,22 @@ def find_ungranted(session: Connection, admin: str) -> Ungranted:
     return found
 
 
+def find_places(session: Connection, admin: str) -> list[Places]:
+    """Return to which of the admin's creators such tenants' roles can be given. Raise psycopg2.Error."""
+    return sessions.fetch(session, Places, QUERIES["find_places"], **_of(admin))
+
+
 def granting(session: Connection, admin: str) -> str:
     """Return the statements with which a superuser gives such tenants' roles to the admin's creators, on one line.
 
     They grant as if a creator had made them. Reconcile then counts the creators' tenants again. Raise psycopg2.Error.
     """
     statement = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;")
-    places = sessions.fetch(session, _Places, QUERIES["find_places"], **_of(admin))
     return " ".join(
         statement.format(sql.SQL(", ").join(map(sql.Identifier, one.roles)), sql.Identifier(one.creator)).as_string(
             session
         )
-        for one in places
+        for one in find_places(session, admin)
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from provisioning.cluster import connections, creators, shared_roles
+from provisioning.cluster import connections, creators, keeper, shared_roles
 from provisioning.cluster import session as sessions
 from provisioning.cluster.session import QUERIES, REGISTER
 from provisioning.errors import Misconfigured
@@ -53,10 +53,11 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
     """Make a server ready for tenants; repeating it makes and grants what is missing.
 
     `connect` opens a connection to a database of the server, as the admin itself or as a superuser. Afterwards the
-    admin may grant the shared roles, and owns the register and the creators. It may use the connections that the server
-    keeps, if the current user may grant that. Only their owner can close the maintenance databases. Raise
-    Misconfigured, before anything is changed, if a shared role has powers or the register is another role's, whose
-    privileges the admin may not use; and psycopg2.Error.
+    admin may grant the shared roles, and owns the register and the creators, which may also grant the roles that a
+    keeper has brought from before PostgreSQL 16; on such a server the keeper keeps them. The admin may use the
+    connections that the server keeps, if the current user may grant that. Only their owner can close the maintenance
+    databases. Raise Misconfigured, before anything is changed, if a shared role has powers or the register is another
+    role's, whose privileges the admin may not use; and psycopg2.Error.
     """
     admin = sql.Identifier(admin_role)
     with closing(connect("postgres")) as session:
@@ -84,6 +85,9 @@ def prepare_cluster(connect: Callable[[str], Connection], admin_role: str) -> No
             more = -(-max(ungranted.tenants - ungranted.places, 0) // creators.SHARE)
             for _ in range(max(FIRST_CREATORS - len(existing), more)):
                 creators.make(session)
+            keeper.hand_over(session, admin_role)
+        else:
+            keeper.prepare(session)
 
 
 def find_standing(session: Connection, admin_role: str) -> Standing:

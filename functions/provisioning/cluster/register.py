@@ -42,6 +42,8 @@ class Found(NamedTuple):
     ctype: str | None
     """The first of CTYPES that the server has."""
     has_icu: bool
+    has_keeper: bool
+    """Whether tenants' roles can be kept for an upgrade from a server before 16."""
     may_be_closed: bool | None
     """Whether a job was changing the access to it before, or has closed it."""
 
@@ -166,7 +168,7 @@ def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_i
 
 def _claim(session: Connection, names: TenantNames, holder: Holder, claim: Query, **values: object) -> Found:
     values |= {"owner": names.owner_role, "login": names.login_role, "database": names.database}
-    values |= {"share": creators.SHARE, "ctypes": list(CTYPES), **_values(names, holder)}
+    values |= {"share": creators.SHARE, "keeper": creators.KEEPER, "ctypes": list(CTYPES), **_values(names, holder)}
     (found,) = sessions.fetch(session, Found, claim, QUERIES["find_tenant"], **values)
     return found
 

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from provisioning import queries
 from provisioning.aws import secrets
+from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from provisioning.errors import Misconfigured
 from provisioning.identity import Tenant, TenantNames
@@ -69,7 +70,10 @@ def of_tenants(session: Connection, tenant_ids: Sequence[str]) -> dict[str, Cond
         "logins": [one.login_role for one in names],
     }
     arrays = {name: sql.SQL("{}::text[]").format(sql.Literal(found)) for name, found in lists.items()}
-    return {one.tenant_id: one for one in sessions.fetch(session, Condition, QUERIES["find_conditions"], **arrays)}
+    return {
+        one.tenant_id: one
+        for one in sessions.fetch(session, Condition, QUERIES["find_conditions"], keeper=creators.KEEPER, **arrays)
+    }
 
 
 def of_secret(tenant: Tenant) -> str:

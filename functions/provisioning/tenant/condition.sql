@@ -18,7 +18,7 @@ SELECT wanted.tenant_id, datconnlimit AS connection_limit, datallowconn AS allow
        ) AS let_in,
        (
            SELECT pg_get_userbyid(member)::text FROM pg_auth_members
-           WHERE roleid IN (owner.oid, login.oid) AND admin_option
+           WHERE roleid IN (owner.oid, login.oid) AND admin_option AND pg_get_userbyid(member) <> {keeper}
            ORDER BY grantor
            LIMIT 1
        ) AS administrator

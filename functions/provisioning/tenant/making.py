@@ -97,6 +97,8 @@ def _make(session: Connection, names: TenantNames, found: Found, verifier: str) 
         creator = creators.for_new_tenant(session, found.free_creator)
     made = {names.owner_role: QUERIES["make_owner_role"], names.login_role: QUERIES["make_login_role"]}
     roles = [*(query for role, query in made.items() if role not in existing), QUERIES["join_roles"]]
+    if found.has_keeper and session.server_version < creators.SINCE:
+        roles.append(QUERIES["give_to_keeper"])
     counted = sql.SQL("") if existing else creators.taken(creator)
     with session.cursor() as cursor:
         cursor.execute(sql.Composed([counted, creators.becoming(creator), composed(names, *roles, verifier=verifier)]))
@@ -124,6 +126,7 @@ def composed(names: TenantNames, *sent: Query, **values: object) -> sql.Composed
     return postgres.composed(
         *sent,
         shared_roles=creators.shared_roles(),
+        keeper=sql.Identifier(creators.KEEPER),
         connection_limit=CONNECTION_LIMIT,
         statement_timeout=STATEMENT_TIMEOUT,
         idle_in_transaction_timeout=IDLE_IN_TRANSACTION_TIMEOUT,

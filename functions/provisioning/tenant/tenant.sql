@@ -15,6 +15,10 @@ ALTER ROLE {login_role} LOGIN CONNECTION LIMIT {connection_limit} PASSWORD {veri
 ALTER ROLE {login_role} SET statement_timeout = {statement_timeout};
 ALTER ROLE {login_role} SET idle_in_transaction_session_timeout = {idle_in_transaction_timeout};
 
+-- name: give_to_keeper
+-- Before 16 nobody needs it; after an upgrade only the keeper can give the roles to a creator (keeper.py).
+GRANT {owner_role}, {login_role} TO {keeper} WITH ADMIN OPTION;
+
 -- name: make_database
 -- Closed to everybody until its privileges are set: a new database lets PUBLIC in. Text sorts by code point, and every
 -- letter has its case. Before PostgreSQL 18 full text search takes the case of letters from LC_CTYPE, whatever the

@@ -30,7 +30,7 @@ from cli.command_line import (
     stop_on_terminate,
 )
 from cli.terminal import console, typed
-from local import daemon, external_services
+from local import daemon
 from local.external_services import Given
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -106,11 +106,11 @@ def up(
     services: Mapping[Service, Given],
 ) -> None:
     """Start the stack in the background, on loopback. An external service stays in use at the next start."""
+    service_commands.check(state_dir, services)
     if foreground:
         stop_on_terminate()
         daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers, services=services)
     else:
-        external_services.check(state_dir, services)
         daemon.start(state_dir, port, time_scale, containers=containers, options=service_options.arguments(services))
         outcome_view.print_how_to_start(daemon.connect(state_dir), SAMPLE_EVENT, console())
 

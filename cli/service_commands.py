@@ -1,5 +1,6 @@
 """The commands that show and change which services the running stack registers tenants with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def use(
     stack, before = connect(state_dir), external_services.read(state_dir).get(service)
     change = change_of(service, before, Given(url, adapter, token_file, public_url))
     if change.external is not None:
-        _try(service, change.external, change.token)
+        _try(service, change, "nothing was changed")
         service_control.send(stack.endpoint_url, service, change)
         said = f"{service} is {change.external.url} now, with the adapter {change.external.adapter}."
         console().print(said + _left_behind(before, change.external), soft_wrap=True)
@@ -71,12 +72,22 @@ def _left_behind(before: External | None, after: External | None) -> str:
     return typed(f" Tenants that are registered {place} stay there only: provision doctor names them.")
 
 
-def _try(service: Service, external: External, token: str | None) -> None:
+def check(state_directory: Path, given: Mapping[Service, Given]) -> None:
+    """Ask each service that the options of a start name. Raise HumanError for the first that cannot be used.
+
+    Services of the last start that no option names are not asked: doctor says what is wrong with them.
+    """
+    for service, change in external_services.changes_of(state_directory, given).items():
+        _try(service, change, "the stack was not started")
+
+
+def _try(service: Service, change: Change, otherwise: str) -> None:
     """Ask the service about a tenant that does not exist. Raise HumanError unless it answers and takes the token."""
+    if (external := change.external) is None:
+        return
     try:
-        wrong = what_is_wrong(service, external.adapter, Address(external.url, token))
+        wrong = what_is_wrong(service, external.adapter, Address(external.url, change.token))
     except ProvisioningError as error:
-        raise HumanError(f"nothing was changed: {error}, asked at {external.url}") from None
+        raise HumanError(f"{otherwise}: {error}, asked at {external.url}") from None
     if wrong is not None:
-        said = f"nothing was changed: {wrong.subject} {wrong.fact}, asked at {external.url}: {wrong.remedy}"
-        raise HumanError(said)
+        raise HumanError(f"{otherwise}: {wrong.subject} {wrong.fact}, asked at {external.url}: {wrong.remedy}")

@@ -30,7 +30,7 @@ from local.http_server import HttpServer, listen
 from local.lambda_environment import Invocation
 from local.lambda_output import LambdaOutput
 from local.moto_log import log_to
-from local.secret_store import SecretStore, changes_secrets, named_secret
+from local.secret_store import DIRECTORY, SecretStore, changes_secrets, named_secret
 from local.template import Template
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import job_type_of
@@ -65,7 +65,7 @@ class LocalAws:
         self._output = output
         self.key = access_key.ensure(state)
         """Every request has to be signed with it."""
-        self._secrets = SecretStore(state / "secrets", fsync=fsync)
+        self._secrets = SecretStore(state / DIRECTORY, fsync=fsync)
         self._log = state / "moto.log"
         self.on_service: service_control.Apply = lambda _service, _change: None
         """Does what another process asks to change about a service."""

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import encrypt_password
 
 from local.aws_client import REGION
+from local.external_services import TOKENS
 from local.postgres import PostgresServer
 from provisioning import queries
 from provisioning.jobs.declaration import JobType
@@ -23,7 +24,6 @@ CONTROL_PLANE_OWNER = "control_plane_owner"
 """Not the name of a schema: PostgreSQL would search that schema first."""
 
 ADMIN = "provisioner_admin"
-TOKENS = "provisioner/service-tokens"
 BUILT_IN = "provisioner/built-in-services"
 """The tokens that the stack's own services take, whether they are in use or not."""
 

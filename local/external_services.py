@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from local import state
@@ -13,6 +13,8 @@ from provisioning.services.addresses import TOKEN, checked_public_url, checked_u
 from provisioning.stage import Service
 
 FILE = "services.json"
+TOKENS = "provisioner/service-tokens"
+"""The secret with the token of each service that is in use."""
 LONGEST_TOKEN_BYTES = 64 * 1024
 
 
@@ -91,11 +93,17 @@ def read(state_directory: Path) -> dict[Service, External]:
         raise HumanError(f"{path} is damaged: remove it, and name the external services again") from None
 
 
-def check(state_directory: Path, given: Mapping[Service, Given]) -> None:
-    """Raise HumanError if a stack with that state directory cannot use what is given."""
+def changes_of(state_directory: Path, given: Mapping[Service, Given]) -> dict[Service, Change]:
+    """Return the change that each option of a start asks for, with its token: a new one, or that of the last start.
+
+    Raise HumanError if a stack with that state directory cannot use what is given.
+    """
     known = read(state_directory)
-    for service, one in given.items():
-        change_of(service, known.get(service), one)
+    changes = {service: change_of(service, known.get(service), one) for service, one in given.items()}
+    for service, change in changes.items():
+        if change.token is None:
+            changes[service] = replace(change, token=_kept_token(state_directory, service))
+    return changes
 
 
 def change_of(service: Service, before: External | None, given: Given) -> Change:
@@ -129,6 +137,17 @@ def checked(service: Service, external: External) -> External:
     except Misconfigured as error:
         # The address is not repeated: it may have a password in it.
         raise HumanError(f"the address of {service} cannot be used: {error}; http:// is allowed here") from None
+
+
+def _kept_token(state_directory: Path, service: Service) -> str:
+    # Imported here because moto, which comes along, takes a second.
+    from local.secret_store import DIRECTORY, kept_text
+
+    kept = kept_text(state_directory / DIRECTORY, TOKENS)
+    token = json.loads(kept).get(service) if kept is not None else None
+    if not isinstance(token, str):
+        raise HumanError(f"the token of {service} is lost: name the file that holds it")
+    return token
 
 
 def read_token(path: Path) -> str:

@@ -10,6 +10,9 @@ from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 from local.errors import HumanError
 
+DIRECTORY = "secrets"
+"""Of the store, in that of the stack."""
+
 NEEDED = frozenset({"account_id", "region", "secret_id", "created_date"})
 NOT_KEPT = frozenset({"replicas"})
 READ_ONLY = ("Get", "BatchGet", "Describe", "List", "Validate")
@@ -52,8 +55,16 @@ class SecretStore:
         beside.replace(file)
 
     def _file(self, name: str) -> Path:
-        # A secret's name may contain slashes and be longer than a file's may be.
-        return self._directory / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}.json"
+        return _file_of(self._directory, name)
+
+
+def kept_text(directory: Path, name: str) -> str | None:
+    """Return the text of a secret that a stack has left there, or None. Raise HumanError if its file is damaged."""
+    file = _file_of(directory, name)
+    if not file.is_file():
+        return None
+    kept = _read(file)
+    return str(kept["versions"][kept["default_version_id"]]["secret_string"])
 
 
 def changes_secrets(action: str) -> bool:
@@ -72,6 +83,11 @@ def named_secret(backend: SecretsManagerBackend, request: bytes) -> str:
         return ""
     secret = backend.secrets.get(wanted)
     return secret.name if isinstance(secret, FakeSecret) else wanted
+
+
+def _file_of(directory: Path, name: str) -> Path:
+    # A secret's name may contain slashes and be longer than a file's may be.
+    return directory / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}.json"
 
 
 def _read(file: Path) -> dict[str, Any]:

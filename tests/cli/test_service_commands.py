@@ -192,6 +192,55 @@ def test_a_stack_does_not_start_with_what_cannot_be_used(tmp_path: Path, options
     assert state.holder(tmp_path) is None
 
 
+STARTS: dict[str, tuple[dict[str, str], str]] = {
+    "nobody": (
+        {"url": "http://127.0.0.1:1"},
+        "storage did not answer (NewConnectionError), asked at http://127.0.0.1:1",
+    ),
+    "token": ({"token-file": "WRONG"}, "service storage answers 401: it refuses the token, asked at API: put the "),
+    "path": ({"url": "API/v1"}, "service storage answers 404, but not as this service does, asked at API/v1: check "),
+    "adapter": ({"adapter": "generic"}, "service storage answers 401: it refuses the token, asked at API: put the "),
+}
+
+
+@pytest.mark.parametrize("attached", [[], ["--foreground"]])
+@pytest.mark.parametrize(("changed", "said"), STARTS.values(), ids=STARTS)
+def test_a_stack_does_not_start_with_a_service_that_does_not_answer_as_one(
+    api: StorageApi, token_file: Path, tmp_path: Path, changed: dict[str, str], said: str, attached: list[str]
+) -> None:
+    (tmp_path / "wrong").write_text("not-the-admin-key")
+    named = {"API": api.url, "API/v1": f"{api.url}/v1", "WRONG": str(tmp_path / "wrong")}
+    given = {"url": "API", "adapter": "supabase-storage", "token-file": str(token_file)} | changed
+    options = [part for name, value in given.items() for part in (f"--storage-{name}", named.get(value, value))]
+    at = tmp_path / "stack"
+    error = one_line(provision("up", "--port", "0", *attached, *options, state=at, expect=2).stderr)
+    assert error.startswith(f"the stack was not started: {said.replace('API', api.url)}")
+    assert not at.exists(), "nothing was made"
+
+
+def test_the_next_start_asks_what_its_options_change_with_the_token_that_is_kept(
+    api: StorageApi, token_file: Path, tmp_path: Path
+) -> None:
+    at = tmp_path / "stack"
+    options = [
+        "--storage-url",
+        api.url,
+        "--storage-adapter",
+        "supabase-storage",
+        "--storage-token-file",
+        str(token_file),
+    ]
+    provision("up", "--port", "0", *options, state=at)
+    provision("down", state=at)
+    api.requests.clear()
+    provision("up", "--storage-public-url", "https://{tenant_id}.example.com", state=at)
+    provision("down", state=at)
+    assert [method for method, _ in api.requests].count("GET") >= 1
+    with patch.object(api, "secret", "another-admin-key"):
+        error = one_line(provision("up", "--storage-adapter", "supabase-storage", state=at, expect=2).stderr)
+    assert error.startswith("the stack was not started: service storage answers 401: it refuses the token")
+
+
 def test_a_damaged_list_of_external_services_is_named(tmp_path: Path) -> None:
     (tmp_path / "services.json").write_text('{"storage": {}}')
     error = one_line(provision("up", "--port", "0", state=tmp_path, expect=2).stderr)

@@ -25,7 +25,10 @@ TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 class Address(NamedTuple):
-    """A service that the settings need not name: its base URL, and its token, a secret; None for the settings' one."""
+    """A service that the settings need not name: its base URL, and its token, a secret; None for the settings' one.
+
+    An operator names it to a laptop stack, which takes http:// too.
+    """
 
     url: str
     token: str | None

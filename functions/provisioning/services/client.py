@@ -57,7 +57,8 @@ class ServiceClient:
         self._ends_at = ends_at
         self._at = at
         url = at.url if at is not None else configuration.required(f"{service.upper()}_SERVICE_URL")
-        self.base_url = checked_url(url, plain_http=configuration.optional("ALLOW_PLAIN_HTTP") == "true")
+        is_laptop = at is not None or configuration.optional("ALLOW_PLAIN_HTTP") == "true"
+        self.base_url = checked_url(url, plain_http=is_laptop)
 
     def request(  # noqa: PLR0913 (each is a fact of one request, by name)
         self,

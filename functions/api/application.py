@@ -1,6 +1,7 @@
 """Powertools' resolver of HTTP APIs with the routes, and the problems that they answer with."""
 
 import inspect
+import json
 import threading
 from collections.abc import Iterable
 from typing import Any, cast
@@ -37,13 +38,32 @@ def make(routes: Iterable[Route]) -> APIGatewayHttpResolver:
             response_description="The answer.",
             operation_id=route.answer.__name__,
             tags=[route.right],
+            status_code=route.status,
         )(route.answer)
     application.exception_handler(RequestValidationError)(problems.of_parameters)
+    application.exception_handler(problems.Broken)(problems.of_broken)
+    application.exception_handler([UnreadableBody, UnicodeDecodeError, RecursionError])(problems.of_body)
     application.exception_handler(ProvisioningError)(problems.of_error)
     application.exception_handler(JobNotFound)(problems.of_error)
     application.exception_handler(Exception)(problems.of_unexpected)
     application.not_found(_not_found)
     return application
+
+
+class UnreadableBody(Exception):
+    """The body is no JSON: Python's own reader also takes NaN and Infinity, which are none."""
+
+
+def read_body(text: str) -> Any:
+    """Return a JSON document. Raise UnreadableBody."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError as error:
+        raise UnreadableBody from error
+
+
+def _refuse(constant: str) -> None:
+    raise UnreadableBody(constant)
 
 
 def resolve(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -52,7 +72,7 @@ def resolve(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         _environment.application = make(ROUTES)
     application: APIGatewayHttpResolver = _environment.application
     # Powertools itself keeps the event in a class, and so for all threads.
-    application.current_event = APIGatewayProxyEventV2(event)
+    application.current_event = APIGatewayProxyEventV2(event, read_body)
     return application.resolve(event, cast("PowertoolsContext", context))
 
 
@@ -64,7 +84,7 @@ def _not_found(error: Exception) -> Response[Any]:
 def _responses(route: Route) -> dict[int, OpenAPIResponse]:
     answer = inspect.get_annotations(route.answer, eval_str=True)["return"]
     found: dict[int, OpenAPIResponse] = {
-        200: {"description": "The answer.", "content": {"application/json": {"model": answer}}}
+        route.status: {"description": "The answer.", "content": {"application/json": {"model": answer}}}
     }
     for status in sorted({*EVERY_ROUTE, *route.problems}):
         found[status] = {

@@ -2,7 +2,7 @@
 
 import time
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
@@ -14,6 +14,9 @@ from provisioning import control_plane, endings, listing
 from provisioning.jobs import executions
 from provisioning.ledger.progress import Progress, StepProgress, get_progress
 from provisioning.listing import ListedJob, Place
+from provisioning.requests import remembering
+from provisioning.requests.remembering import Pending
+from provisioning.stage import Stage
 
 LONGEST_WAIT_SECONDS = 25
 """API Gateway waits 30 seconds at most for an answer:
@@ -124,14 +127,20 @@ def list_jobs(
 def get_job(job_id: JobId, wait: Wait = 0) -> Job:
     """Return a job with its stages and, if it has ended, its ending.
 
-    With `wait` the answer comes when the job ends, or after so many seconds. Waiting holds no transaction open.
+    A job that a request has asked for is pending until it opens. With `wait` the answer comes when the job ends, or
+    after so many seconds. Waiting holds no transaction open.
     """
     until = time.monotonic() + wait
-    while (progress := get_progress(job_id)) is not None:
-        if progress.status not in endings.UNFINISHED or time.monotonic() >= until:
-            return _job(progress)
+    while True:
+        progress = get_progress(job_id)
+        pending = remembering.find_pending(job_id) if progress is None else None
+        # Between both looks the job may have opened.
+        if progress is None and pending is None and (progress := get_progress(job_id)) is None:
+            raise JobNotFound(f"there is no job {job_id}")
+        has_ended = progress is not None and progress.status not in endings.UNFINISHED
+        if has_ended or time.monotonic() >= until:
+            return _job(progress) if progress is not None else _pending(cast("Pending", pending))
         time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.0, until - time.monotonic())))
-    raise JobNotFound(f"there is no job {job_id}")
 
 
 def _summary(row: ListedJob) -> JobSummary:
@@ -166,6 +175,24 @@ def _job(progress: Progress) -> Job:
         completed_at=progress.completed_at,
         steps=[_step(step) for step in progress.steps],
         ending=_ending(found) if found.has_ended else None,
+    )
+
+
+def _pending(found: Pending) -> Job:
+    return Job(
+        job_id=found.job_id,
+        job_type=found.job_type,
+        project_id=found.project_id,
+        status="pending",
+        outcome=None,
+        stage=Stage.INITIALIZING,
+        percent=0,
+        attempts=0,
+        created_at=found.created_at,
+        started_at=None,
+        completed_at=None,
+        steps=[],
+        ending=None,
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
+from api.problems import Broken, Fault
 from provisioning.listing import Place
 
 LONGEST_PAGE = 200
@@ -37,7 +37,7 @@ def cursor_of(place: Place) -> str:
 
 
 def place_of(cursor: str | None) -> Place | None:
-    """Return the place that a cursor names. Raise RequestValidationError if it is none of ours."""
+    """Return the place that a cursor names. Raise Broken if it is none of ours."""
     if cursor is None:
         return None
     try:
@@ -48,6 +48,5 @@ def place_of(cursor: str | None) -> Place | None:
         # Not every text that JSON may have can be sent to PostgreSQL.
         place.name.encode()
     except (binascii.Error, ValueError, TypeError, RecursionError):
-        problem = {"loc": ("query", "cursor"), "msg": "It is not the next_cursor of a page."}
-        raise RequestValidationError([problem]) from None
+        raise Broken([Fault(detail="must be the next_cursor of a page", parameter="cursor")]) from None
     return place

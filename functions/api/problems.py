@@ -19,18 +19,25 @@ from provisioning.errors import (
     UnexpectedFailure,
 )
 from provisioning.observability import describe_exception, logger
+from provisioning.requests.refusals import CallerUnknown, IdempotencyKeyReused, StepFunctionsUnavailable
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 MEANING = {
     400: "Parameters or the body break rules, all of which are named.",
+    403: "The request does not say who sends it.",
     404: "There is no such project or job.",
+    409: "The project, or a job of it, is in the way; job_id names the job.",
+    422: "The Idempotency-Key was sent with another body before.",
     500: "The request failed through no fault of the caller; the log has the reason.",
     503: "Something that the request needs does not answer: try again.",
 }
 STATUSES: dict[type[Exception], int] = {
     InvalidPayload: 400,
     ProjectNotFound: 404,
+    CallerUnknown: 403,
+    IdempotencyKeyReused: 422,
+    StepFunctionsUnavailable: 503,
     UnexpectedFailure: 500,
 }
 """The status of each error that has one of its own."""
@@ -38,6 +45,14 @@ STATUSES: dict[type[Exception], int] = {
 
 class JobNotFound(Exception):
     """The ledger has no such job."""
+
+
+class Broken(Exception):
+    """A request breaks these rules."""
+
+    def __init__(self, faults: Sequence["Fault"]) -> None:
+        super().__init__("The request breaks rules.")
+        self.faults = faults
 
 
 class Fault(BaseModel):
@@ -55,6 +70,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str | None = None
+    job_id: str | None = Field(default=None, description="The job that is in the way.")
     errors: list[Fault] | None = Field(default=None, description="Every rule that the request breaks.")
 
 
@@ -62,14 +78,21 @@ NO_SUCH_PATH = Problem(type="about:blank", title="Not Found", status=404, detail
 
 
 def of_parameters(error: RequestValidationError) -> Response[Any]:
-    """Return one problem with every rule that parameters and body break."""
-    return response(invalid([_fault(one["loc"], str(one["msg"])) for one in error.errors()]))
+    """Return one problem with every rule that parameters break."""
+    return of_broken(Broken([_fault(one["loc"], str(one["msg"])) for one in error.errors()]))
 
 
-def invalid(faults: Sequence[Fault]) -> Problem:
-    """Return the problem of a request that breaks these rules."""
-    name, title = InvalidPayload.__name__, HTTPStatus.BAD_REQUEST.phrase
-    return Problem(type=name, title=title, status=400, detail="The request breaks rules.", errors=list(faults))
+def of_broken(error: Broken) -> Response[Any]:
+    """Return one problem with every rule that a request breaks."""
+    problem = _problem(InvalidPayload.__name__, 400, str(error))
+    problem.errors = list(error.faults)
+    return response(problem)
+
+
+def of_body(error: Exception) -> Response[Any]:
+    """Return the problem of a body that is no JSON in UTF-8."""
+    del error
+    return of_broken(Broken([Fault(detail="must be JSON, in UTF-8", pointer="#")]))
 
 
 def of_error(error: ProvisioningError | JobNotFound) -> Response[Any]:
@@ -77,7 +100,9 @@ def of_error(error: ProvisioningError | JobNotFound) -> Response[Any]:
     status = 404 if isinstance(error, JobNotFound) else _status(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger().warning(str(error), error=type(error).__name__, raised=describe_exception(error))
-    return response(_problem(type(error).__name__, status, str(error)))
+    problem = _problem(type(error).__name__, status, str(error))
+    problem.job_id = getattr(error, "job_id", None)
+    return response(problem)
 
 
 def of_unexpected(error: Exception) -> Response[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import jobs, projects
+from api import jobs, projects, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -29,6 +29,7 @@ class Route(NamedTuple):
     problems: tuple[int, ...]
     """Statuses of the problems that only this route answers with."""
     right: Right
+    status: int = 200
 
     @property
     def key(self) -> str:
@@ -45,10 +46,14 @@ class Route(NamedTuple):
         return re.fullmatch(PARAMETER.sub(r"[^/]+", self.path), path) is not None
 
 
+JOBS_OF_A_PROJECT = "/v1/projects/{project_id}/jobs/{job_type}"
+STARTING = (403, 404, 409, 422)
 ROUTES = (
     Route("GET", "/v1/projects", projects.list_projects, "List projects", (), Right.READ),
+    Route("POST", "/v1/projects", starting.create_project, "Create a project", STARTING, Right.CREATE, 202),
     Route("GET", "/v1/projects/{project_id}", projects.get_project, "Get a project", (404,), Right.READ),
     Route("GET", "/v1/projects/{project_id}/api-keys", projects.list_api_keys, "List API keys", (404,), Right.READ),
+    Route("POST", JOBS_OF_A_PROJECT, starting.start_job, "Start a job", STARTING, Right.CREATE, 202),
     Route("GET", "/v1/jobs", jobs.list_jobs, "List jobs", (), Right.READ),
     Route("GET", "/v1/jobs/{job_id}", jobs.get_job, "Get a job", (404,), Right.READ),
 )

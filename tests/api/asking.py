@@ -1,6 +1,7 @@
 """Ask the HTTP API's handler, with the event that API Gateway makes of a request."""
 
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,9 +31,17 @@ class Answer:
         return self.headers["Content-Type"]
 
 
-def ask(method: str, address: str, route_key: str | None = None) -> Answer:
+def ask(
+    method: str, address: str, route_key: str | None = None, body: str | None = None, key: str | None = None
+) -> Answer:
     """Ask the handler in this process, whose environment leads to the stack."""
-    answer = answer_request(event(method, address, route_key), Context())
+    asked = event(method, address, route_key)
+    if body is not None:
+        asked |= {"body": body}
+        asked["headers"] |= {"content-type": "application/json"}
+    if key is not None:
+        asked["headers"] |= {"idempotency-key": key}
+    answer = answer_request(asked, Context())
     headers = {name: value if isinstance(value, str) else ", ".join(value) for name, value in answer["headers"].items()}
     return Answer(answer["statusCode"], headers, json.loads(answer["body"]))
 
@@ -42,6 +51,11 @@ def get(address: str) -> Any:
     answer = ask("GET", address)
     assert answer.status == 200, answer.body
     return answer.body
+
+
+def post(address: str, body: object, key: str | None = None) -> Answer:
+    """Send a document, under a key of its own if none is given."""
+    return ask("POST", address, body=json.dumps(body), key=key or uuid.uuid4().hex)
 
 
 def event(method: str, address: str, route_key: str | None = None) -> dict[str, Any]:
@@ -60,6 +74,7 @@ def event(method: str, address: str, route_key: str | None = None) -> dict[str, 
         **({"queryStringParameters": query} if query else {}),
         "requestContext": {
             "requestId": "request-1",
+            "authorizer": {"iam": {"accountId": "123456789012", "userId": "AROATEST:a-session"}},
             "stage": "$default",
             "http": {"method": method, "path": unquote(sent.path), "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
         },

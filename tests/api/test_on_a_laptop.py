@@ -64,7 +64,7 @@ def test_the_documents_command_works_with_curl(stack: Stack, project_id: str, tm
 
 def test_a_problem_reaches_the_caller_with_its_headers(stack: Stack) -> None:
     status, headers, problem = send(stack, "DELETE", "/v1/projects")
-    assert (status, headers["Allow"], headers["Content-Type"]) == (405, "GET", "application/problem+json")
+    assert (status, headers["Allow"], headers["Content-Type"]) == (405, "GET, POST", "application/problem+json")
     assert problem["status"] == 405
     assert send(stack, "GET", "/v1/nothing")[0] == 404
 

@@ -1,0 +1,103 @@
+"""The routes that start jobs: create a project, and start a job for one that exists. Each starts its job once."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Request as HttpRequest
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
+from pydantic import AfterValidator, BaseModel, Field
+
+from api.problems import Broken, Fault
+from api.projects import ProjectId
+from provisioning.jobs import rules
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.jobs.registry import DECLARATIONS
+from provisioning.requests import starting
+from provisioning.requests.caller import caller_of
+from provisioning.requests.remembering import LONGEST_KEY, Request, Requested
+
+OWNERS = ("organization_id", "owner_id")
+"""What the payload of a new project has to name, which that of a job may leave to its project."""
+
+
+def _known(job_type: str) -> str:
+    if job_type not in DECLARATIONS:
+        raise ValueError(f"must be one of {', '.join(DECLARATIONS)}")
+    return job_type
+
+
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=rf"^[ -~]{{1,{LONGEST_KEY}}}$",
+        description="Names the request: whoever repeats it with its key gets the same job, for 90 days.",
+    ),
+]
+Payload = Annotated[dict[str, Any], Body(description="The payload of the job: docs/payload.md.")]
+PayloadOfJob = Annotated[
+    dict[str, Any] | None, Body(description="The payload of the job, whose project_id may be left out.")
+]
+KnownJobType = Annotated[str, Path(description="provision_project, for example."), AfterValidator(_known)]
+
+
+class StartedJob(BaseModel):
+    """The job that a request has started. GET /v1/jobs/{job_id} says how it goes on."""
+
+    job_id: str
+    job_type: str
+    project_id: str
+    is_repeated: bool = Field(description="Whether an earlier request with this key had started it.")
+
+
+def create_project(request: HttpRequest, payload: Payload, idempotency_key: Key) -> StartedJob:
+    """Add a project and start the job that provisions it, once for each Idempotency-Key.
+
+    The payload is that of the job; it has to name the project's organization and owner.
+    """
+    faults = _faults(PROVISION_PROJECT.job_type, payload)
+    faults += [Fault(detail="is required", pointer=f"#/{name}") for name in OWNERS if name not in payload]
+    if faults:
+        raise Broken(faults)
+    requested = starting.create_project(_request(request, idempotency_key), payload)
+    return _started(requested, PROVISION_PROJECT.job_type, str(payload["project_id"]))
+
+
+def start_job(
+    request: HttpRequest,
+    project_id: ProjectId,
+    job_type: KnownJobType,
+    idempotency_key: Key,
+    payload: PayloadOfJob = None,
+) -> StartedJob:
+    """Start a job of a type for a project that exists, once for each Idempotency-Key."""
+    document = {"project_id": project_id, **(payload or {})}
+    faults = _faults(JobType(job_type), document)
+    if document["project_id"] != project_id:
+        faults.append(Fault(detail="is not the project of the path", pointer="#/project_id"))
+    if faults:
+        raise Broken(faults)
+    requested = starting.start_job(_request(request, idempotency_key), JobType(job_type), document)
+    return _started(requested, job_type, project_id)
+
+
+def _faults(job_type: JobType, document: Mapping[str, Any]) -> list[Fault]:
+    found = rules.problems(DECLARATIONS[job_type].schema, document)
+    return [Fault(detail=one.rule, pointer=_pointer(one.field)) for one in found]
+
+
+def _pointer(field: str) -> str:
+    return "#" if field == "payload" else "#/" + field.replace(".", "/")
+
+
+def _request(request: HttpRequest, key: str) -> Request:
+    context = request.resolved_event.raw_event["requestContext"]
+    caller = caller_of(context.get("authorizer", {}).get("iam") or {})
+    return Request(caller, f"{request.method} {request.route}", key)
+
+
+def _started(requested: Requested, job_type: str, project_id: str) -> StartedJob:
+    return StartedJob(
+        job_id=requested.job_id, job_type=job_type, project_id=project_id, is_repeated=requested.is_repeated
+    )

@@ -1,6 +1,5 @@
 """The commands that start jobs: run, suspend, resume, retry and rollback. Each follows what it has started."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.rollback import print_rollback
 from cli.terminal import console
-from console.actions import payload_of_retry
 from console.job_view import Sources
 from local import daemon
 from local.aws_client import make_client
@@ -20,16 +18,9 @@ from local.errors import HumanError
 from provisioning import control_plane, lookup
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
-from provisioning.jobs.registry import DECLARATIONS
+from provisioning.jobs.registry import DECLARATIONS, StepFunctions
 from provisioning.jobs.rules import read_schema
-
-REFUSED = {
-    "pending": "wait for its end",
-    "running": "wait for its end, or stop it and run provision rollback {job}",
-    "stopped": "run provision rollback {job} first",
-    "succeeded": "there is nothing to retry",
-}
-"""Why a job is not retried, by its status."""
+from provisioning.requests import changing
 
 
 def run(
@@ -48,17 +39,7 @@ def run(
 def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
     """Start a failed job again, replacing it if something of it is left, and follow the new job to its end."""
     sources = _sources(state_dir, state_machine)
-    known = lookup.find_job(control_plane.connect(), job)
-    if known is None:
-        raise HumanError(f"there is no job {job}")
-    ending = sources.ending(job)
-    status = str(ending.outcome) if ending is not None else known.status
-    if status in REFUSED:
-        raise HumanError(f"the job {job} is {status}: {REFUSED[status].format(job=shlex.quote(job))}")
-    if known.payload is None:
-        following = ending.next_command if ending is not None else "start it again as before"
-        raise HumanError(f"the job {job} was never opened, so its payload is not stored: {following}")
-    _run(sources, known.job_type, payload_of_retry(known.payload, job, status))
+    _run(sources, *changing.find_retried(job, _place(sources)))
 
 
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
@@ -110,6 +91,10 @@ def _sources(state_directory: Path, state_machine_arn: str | None) -> Sources:
     if state_machine_arn is not None:
         use_deployment(state_directory, state_machine_arn)
     return connection.sources(state_directory, state_machine_arn=state_machine_arn)[0]
+
+
+def _place(sources: Sources) -> StepFunctions:
+    return StepFunctions(sources.executions.client, sources.executions.state_machine_arn)
 
 
 def _run(sources: Sources, job_type: JobType, payload: Any) -> None:

@@ -14,6 +14,7 @@ from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions, get_job_handler, job_type_of
 from provisioning.jobs.rules import Problem, problems
+from provisioning.requests.changing import payload_of_retry
 
 STOPPED = "StoppedInConsole"
 
@@ -71,16 +72,6 @@ def retry(executions: Executions, execution: Execution, job_status: str | None) 
         return str(_call(roll_back, job_type, execution.name, _place(executions)).job_id)
     payload = payload_of_retry(payload, execution.name, job_status)
     return _start(executions, job_type, payload, execution.project_id or "job")
-
-
-def payload_of_retry(payload: Mapping[str, Any], job_id: str, job_status: str | None) -> dict[str, Any]:
-    """Return the payload for the retry of a job that has this status in the ledger.
-
-    If the job's rollback was incomplete, the payload names the job that the new one replaces. A job that was rolled
-    back has already replaced the one that its payload names.
-    """
-    kept = {name: value for name, value in payload.items() if name != "retries" or job_status != "rolled_back"}
-    return kept | ({"retries": job_id} if job_status == "rollback_incomplete" else {})
 
 
 def _start(executions: Executions, job_type: JobType, payload: Mapping[str, Any], prefix: str) -> str:

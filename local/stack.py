@@ -26,8 +26,8 @@ from local.template import REPOSITORY, read_template
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions, validate_required_handlers
+from provisioning.ledger.stopping import STOPPED
 from provisioning.stage import Service
-from upkeep.stopped_executions import STOPPED
 
 if TYPE_CHECKING:
     from local.aws import LocalAws

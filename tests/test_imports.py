@@ -74,7 +74,7 @@ ALLOWED = {
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,
-    "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | {"provisioning.endings"},
+    "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | of("ledger", "stopping") | {"provisioning.endings"},
     "upkeep.refill_pools": EVERY_ATTEMPT | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}

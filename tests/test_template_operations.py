@@ -11,8 +11,8 @@ import pytest
 from provisioning import observability
 from provisioning.jobs.declaration import JobType, TenantOf
 from provisioning.jobs.registry import DECLARATIONS
+from provisioning.ledger.stopping import STOPPED
 from tests import shipped
-from upkeep.stopped_executions import STOPPED
 
 RESOURCES = shipped.transformed()["Resources"]
 FUNCTIONS = shipped.functions()

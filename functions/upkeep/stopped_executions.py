@@ -6,30 +6,17 @@ may be missing, late, out of order or repeated: https://docs.aws.amazon.com/even
 """
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
-from provisioning import control_plane, endings, queries
-from provisioning.errors import ErrorType
 from provisioning.jobs.registry import job_type_of, project_of
 from provisioning.ledger.runner import Event, LambdaContext, Output
-from provisioning.observability import count_failed_job, logger
-
-QUERIES = queries.load(__file__)
-STOPPED = ("ABORTED", "TIMED_OUT", "FAILED")
-"""The statuses of an execution that did not succeed. Most that FAILED have closed their job themselves."""
-
-
-class _Stopped(NamedTuple):
-    job_id: str
+from provisioning.ledger.stopping import STOPPED, End, record_stopped
 
 
 def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Take the event and return {stopped}: the job if this event stopped it.
 
-    Whenever the event arrives, a job that has ended stays as it is, and a rollback closes its job. A job of another
-    type, or of 89 days before, that has the execution's name stays as it is, too. Attempts that are still in flight can
-    record nothing any more. An execution whose job the control plane does not know gets a row too, so that a first
-    stage in flight cannot open the job. Raise ControlPlaneUnavailable.
+    It does not matter when the event arrives, or how often (ledger/stopping.py). Raise ControlPlaneUnavailable.
     """
     del context
     detail = event["detail"]
@@ -38,23 +25,10 @@ def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
     is_rollback = isinstance(payload, dict) and isinstance(payload.get("rolls_back"), str)
     if job_type is None or is_rollback or detail["status"] not in STOPPED:
         return {"stopped": []}
-    job_id = str(detail["name"])
-    message = endings.stopped_message(detail["status"], detail.get("error"), detail.get("cause"))
-    facts = {
-        "job_type": job_type,
-        "project_id": project_of(job_type, payload),
-        "execution_arn": detail["executionArn"],
-        "error_type": str(ErrorType.EXECUTION_STOPPED),
-        "error_message": message,
-        "execution_started_at": detail["startDate"] / 1000,
-    }
-    stopped = control_plane.connect().fetch_all(_Stopped, QUERIES["record_stopped"], job_id=job_id, **facts)
-    if stopped:
-        log = logger()
-        log.set_correlation_id(job_id)
-        log.warning("job stopped", reason=message)
-        count_failed_job(job_type, "stopped")
-    return {"stopped": [row.job_id for row in stopped]}
+    job_id, said = str(detail["name"]), (detail["status"], detail.get("error"), detail.get("cause"))
+    end = End(detail["executionArn"], *said, detail["startDate"] / 1000)
+    is_stopped = record_stopped(job_id, job_type, project_of(job_type, payload), end)
+    return {"stopped": [job_id] if is_stopped else []}
 
 
 def _payload(detail: dict[str, Any]) -> object:

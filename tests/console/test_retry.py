@@ -12,13 +12,14 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from console.actions import payload_of_retry, redrives, retry
+from console.actions import redrives, retry
 from console.definition import read_definition
 from console.errors import ConsoleError
 from console.executions import Execution, Executions
 from console.history import read_history
 from console.stages import stages_of
 from provisioning.jobs.rules import PAYLOAD_MAXIMUM_BYTES
+from provisioning.requests.changing import payload_of_retry
 from tests import shipped
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:stack-provision-project"

@@ -4,9 +4,9 @@ import functools
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioning import configuration
 from provisioning.jobs.declaration import JobType
@@ -24,6 +24,8 @@ from provisioning.observability import describe_exception, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+Answer = TypeVar("Answer")
 
 POLL_SECONDS = 0.2
 LONGEST_NAME = 80
@@ -69,7 +71,7 @@ def start(job_type: JobType, payload: object, job_id: str | None, at: StepFuncti
     without the setting, InvalidPayload if the payload is too large to be sent, and botocore's ExecutionAlreadyExists
     if a job of that id had another payload or has ended.
     """
-    place = at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
+    place = _place(at)
     started = place.client.start_execution(
         stateMachineArn=state_machine_of(place.state_machine_arn, job_type),
         name=job_id or str(uuid.uuid4()),
@@ -81,11 +83,56 @@ def start(job_type: JobType, payload: object, job_id: str | None, at: StepFuncti
 def roll_back(job_type: JobType, job_id: str, at: StepFunctions | None = None) -> Job:
     """Start an execution of the job's own state machine that rolls the job back, under a new name.
 
-    Step Functions accepts each name once. Raise what start raises.
+    Raise what start raises.
     """
+    return start(job_type, {"rolls_back": job_id}, rollback_name(job_id), at)
+
+
+def rollback_name(job_id: str) -> str:
+    """Return a new name for a rollback's execution: Step Functions accepts each name once."""
     prefix, suffix = "rollback-", f"-{uuid.uuid4().hex[:8]}"
-    name = f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
-    return start(job_type, {"rolls_back": job_id}, name, at)
+    return f"{prefix}{job_id[: LONGEST_NAME - len(prefix) - len(suffix)]}{suffix}"
+
+
+def arn_of(job_type: JobType, job_id: str, at: StepFunctions | None = None) -> str:
+    """Return the ARN of a job's execution. Raise Misconfigured, and LookupError for an ARN of no job type."""
+    machine = state_machine_of(_place(at).state_machine_arn, job_type)
+    return ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], job_id])
+
+
+def describe(execution_arn: str, at: StepFunctions | None = None) -> Mapping[str, Any] | None:
+    """Return DescribeExecution's answer, or None for an execution that does not exist. Raise botocore's errors."""
+    return _call("ExecutionDoesNotExist", _place(at).client.describe_execution, executionArn=execution_arn)
+
+
+def stop(execution_arn: str, error: str, cause: str, at: StepFunctions | None = None) -> None:
+    """Stop an execution, if it exists. Raise botocore's errors."""
+    stopping = _place(at).client.stop_execution
+    _call("ExecutionDoesNotExist", stopping, executionArn=execution_arn, error=error, cause=cause)
+
+
+def start_once(job_type: JobType, payload: object, name: str, at: StepFunctions | None = None) -> None:
+    """Start an execution under a name that only one caller knows; one that exists was started by it.
+
+    Raise what start raises, except ExecutionAlreadyExists.
+    """
+    _call("ExecutionAlreadyExists", start, job_type, payload, name, at)
+
+
+def _call(expected: str, operation: Callable[..., Answer], *arguments: object, **request: object) -> Answer | None:
+    """Return the operation's answer, or None if Step Functions answers with the expected error."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return operation(*arguments, **request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != expected:
+            raise
+        return None
+
+
+def _place(at: StepFunctions | None) -> StepFunctions:
+    return at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
 
 
 def describe(execution_arn: str) -> Mapping[str, Any] | None:

@@ -24,5 +24,21 @@ class ProjectExists(ProvisioningError):
     is_fault = False
 
 
+class JobNotFound(ProvisioningError):
+    """Neither the ledger nor a request knows the job."""
+
+    is_fault = False
+
+
+class JobNotEligible(ProvisioningError):
+    """The job's outcome does not admit the change; job_id names it, and the message says what can be done."""
+
+    is_fault = False
+
+    def __init__(self, message: str, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
 class StepFunctionsUnavailable(ProvisioningError):
     """Step Functions did not answer, or asked to try again: repeat the request with its key."""

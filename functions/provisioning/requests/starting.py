@@ -1,7 +1,7 @@
 """Start the job that a request asks for: once."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from provisioning.control_plane import Project
@@ -18,7 +18,7 @@ from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
 from provisioning.jobs.rules import as_input
 from provisioning.requests.refusals import ProjectExists, StepFunctionsUnavailable
-from provisioning.requests.remembering import Request, Requested, Wanted, remembered
+from provisioning.requests.remembering import Found, Request, Requested, Wanted, remembered
 
 MISCONFIGURED = ("InvalidArn", "StateMachineDoesNotExist", "StateMachineDeleting")
 DENIED = ("AccessDeniedException", "KmsAccessDeniedException")
@@ -35,16 +35,13 @@ def start_job(
     InsufficientPermissions and Misconfigured if the execution cannot be started; a repetition then starts it.
     """
     declared = DECLARATIONS[job_type]
-    payload = declared.parse(document)
+    project_id = declared.parse(document).project_id
     as_input(document)
     body = {"job_type": job_type, "payload": document}
-    wanted = Wanted(job_type, payload.project_id, declared.excludes(payload.project_id), body)
-    with remembered(request, wanted) as (_, found):
+    with remembered(request, Wanted(job_type, project_id, declared.excludes(project_id), body)) as (_, found):
         if found.is_new:
-            # With a transient error the job waits for its turn.
-            with suppress(TransientError):
-                check_eligible(declared, payload, found.project, found.running)
-    return _ensure(found.is_in_ledger, job_type, document, Requested(found.job_id, not found.is_new), at)
+            check_admitted(job_type, document, found)
+    return ensure(job_type, document, found, at)
 
 
 def create_project(request: Request, document: Mapping[str, Any], at: StepFunctions | None = None) -> Requested:
@@ -62,7 +59,7 @@ def create_project(request: Request, document: Mapping[str, Any], at: StepFuncti
     with remembered(request, wanted) as (control, found):
         if found.is_new and not control.record_project(project):
             raise ProjectExists(f"the project {project.project_id} already exists")
-    return _ensure(found.is_in_ledger, declared.job_type, document, Requested(found.job_id, not found.is_new), at)
+    return ensure(declared.job_type, document, found, at)
 
 
 def project_of(document: Mapping[str, Any]) -> Project:
@@ -74,33 +71,44 @@ def project_of(document: Mapping[str, Any]) -> Project:
     return Project(payload.project_id, str(payload.organization_id), str(payload.owner_id), payload.placement.region)
 
 
-def _ensure(
-    is_started: bool, job_type: JobType, document: Mapping[str, Any], requested: Requested, at: StepFunctions | None
-) -> Requested:
-    """Start the execution unless the ledger shows that it was started, and return the answer."""
-    if not is_started:
-        start_once(job_type, document, requested.job_id, at)
-    return requested
+def check_admitted(job_type: JobType, document: Mapping[str, Any], found: Found) -> None:
+    """Raise what the job would be refused with, except a transient error, with which it waits for its turn."""
+    declared = DECLARATIONS[job_type]
+    with suppress(TransientError):
+        check_eligible(declared, declared.parse(document), found.project, found.running)
+
+
+def ensure(job_type: JobType, document: Mapping[str, Any], found: Found, at: StepFunctions | None) -> Requested:
+    """Start the job of a request unless the ledger shows that it was started, and return the answer."""
+    if not found.is_in_ledger:
+        start_once(job_type, document, found.job_id, at)
+    return Requested(found.job_id, not found.is_new)
 
 
 def start_once(job_type: JobType, document: Mapping[str, Any], name: str, at: StepFunctions | None) -> None:
     """Start an execution under a name that only one request has; one that exists was started for it.
 
-    Raise StepFunctionsUnavailable, InsufficientPermissions or Misconfigured.
+    Raise what `translated` raises.
     """
+    with translated():
+        executions.start_once(job_type, document, name, at)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise StepFunctionsUnavailable, InsufficientPermissions or Misconfigured if the block cannot call it."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        executions.start(job_type, document, name, at)
+        yield
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code == "ExecutionAlreadyExists":
-            return
-        said = f"Step Functions does not start it: {code}"
+        said = f"Step Functions refuses the call: {code}"
         if code in DENIED:
             raise InsufficientPermissions(said) from error
         raise (Misconfigured if code in MISCONFIGURED else StepFunctionsUnavailable)(said) from error
     except BotoCoreError as error:
         raise StepFunctionsUnavailable(f"Step Functions does not answer: {type(error).__name__}") from error
     except LookupError as error:
-        raise Misconfigured(str(error)) from error
+        # Of state_machine_of; a KeyError would be a fault of the code.
+        raise Misconfigured(str(error)) if type(error) is LookupError else error from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from bench.environment import ORGANIZATION
 from local.stack import Stack
 
 CAPACITY = 1_000_000
@@ -18,6 +19,12 @@ def started(directory: Path) -> Iterator[Stack]:
     with Stack(directory, fsync=True) as stack:
         with _superuser(stack, "control_plane") as cursor:
             cursor.execute("UPDATE control_plane.clusters SET capacity = %s", (CAPACITY,))
+            # A bench makes more projects within an hour than an organization may have.
+            cursor.execute(
+                "INSERT INTO control_plane.organizations (organization_id, projects, jobs_an_hour, storage_gb)"
+                " VALUES (%s, %s, %s, %s)",
+                (ORGANIZATION, CAPACITY, CAPACITY, 1000 * CAPACITY),
+            )
         yield stack
 
 

@@ -14,6 +14,7 @@ from cli import (
     history_view,
     job_commands,
     operator_commands,
+    organization_commands,
     outcome_view,
     progress_view,
     schema_check,
@@ -54,6 +55,7 @@ app.add_typer(tenant_schema, name="schema")
 cluster = typer.Typer(no_args_is_help=True, help="PostgreSQL servers for tenants' databases.")
 app.add_typer(cluster, name="cluster")
 app.add_typer(service_commands.app, name="service")
+app.add_typer(organization_commands.app, name="organization")
 
 
 @app.command()

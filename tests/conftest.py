@@ -23,6 +23,12 @@ LONGEST_FILE_SECONDS = 10.0
 ORGANIZATION = "org-test"
 OWNER = "user-test"
 REGION = "us-east-1"
+UNLIMITED = """
+    ALTER TABLE control_plane.organizations ALTER COLUMN projects SET DEFAULT 1000000,
+        ALTER COLUMN jobs_an_hour SET DEFAULT 1000000, ALTER COLUMN storage_gb SET DEFAULT 100000000;
+    UPDATE control_plane.organizations SET projects = DEFAULT, jobs_an_hour = DEFAULT, storage_gb = DEFAULT
+"""
+"""A test's organization may have as much as all tests of a run need."""
 
 NewProject = Callable[..., str]
 
@@ -62,6 +68,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             cursor.execute("ALTER SYSTEM SET log_statement = 'all'")
             cursor.execute("SELECT pg_reload_conf()")
             cursor.execute("UPDATE control_plane.clusters SET capacity = 100000")
+            cursor.execute(UNLIMITED)
         yield running
     shutil.rmtree(directory, ignore_errors=True)
 

@@ -64,7 +64,7 @@ ALLOWED = {
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
-    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "reused_names"),
+    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "quotas", "reused_names"),
     "upkeep.reconcile": EVERY_ATTEMPT
     | REMOVING
     | REGISTRATIONS

@@ -156,7 +156,8 @@ WAYS_ON = {
         "provision project add {project} --organization ORGANIZATION --owner OWNER, then {command}"
     ),
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
-    str(ErrorType.QUOTA_EXCEEDED): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
+    str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
+    str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",
 }
 """What to do next after a refusal that no correction of the payload would change, by the error type."""
 

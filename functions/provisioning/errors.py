@@ -33,7 +33,8 @@ class ErrorType(StrEnum):
     RESUMPTION_FAILED = "RESUMPTION_FAILED"
     INSUFFICIENT_PERMISSIONS = "INSUFFICIENT_PERMISSIONS"
     STATEMENT_REJECTED = "STATEMENT_REJECTED"
-    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    CLUSTER_FULL = "CLUSTER_FULL"
+    ORGANIZATION_QUOTA_EXCEEDED = "ORGANIZATION_QUOTA_EXCEEDED"
     NETWORK_ERROR = "NETWORK_ERROR"
     TIMEOUT = "TIMEOUT"
     UNKNOWN_ERROR = "UNKNOWN_ERROR"
@@ -97,10 +98,17 @@ class RegionNotAvailable(PermanentError):
     is_fault = False
 
 
-class QuotaExceeded(PermanentError):
+class ClusterFull(PermanentError):
     """Every matching cluster is full."""
 
-    error_type = ErrorType.QUOTA_EXCEEDED
+    error_type = ErrorType.CLUSTER_FULL
+    is_fault = False
+
+
+class OrganizationQuotaExceeded(PermanentError):
+    """The job would exceed a limit of its project's organization; the message names the number and the limit."""
+
+    error_type = ErrorType.ORGANIZATION_QUOTA_EXCEEDED
     is_fault = False
 
 

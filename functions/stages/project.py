@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
-from provisioning.errors import ControlPlaneUnavailable, JobClosed, QuotaExceeded, RegionNotAvailable
+from provisioning.errors import ClusterFull, ControlPlaneUnavailable, JobClosed, RegionNotAvailable
 from provisioning.handler import handler
+from provisioning.jobs import quotas
 from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
 from provisioning.jobs.eligibility import check_eligible
 from provisioning.jobs.payload import Placement
@@ -32,6 +33,7 @@ class Opening(NamedTuple):
     opened: dict[str, Any] | None
     running: str | None
     clusters: list[dict[str, Any]]
+    usage: dict[str, list[int]] | None
 
 
 class _Opened(NamedTuple):
@@ -55,16 +57,22 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
     """Open the job for its tenant, or return the recorded output if the job is already open.
 
     One transaction, in two round trips. Raise InvalidPayload, what jobs.eligibility.check_eligible raises,
-    RegionNotAvailable or QuotaExceeded, and JobClosed if the execution's name is that of another job, or of one that
-    has ended: Step Functions forgets names after 90 days, and keeps them unique only within a state machine.
+    OrganizationQuotaExceeded, RegionNotAvailable or ClusterFull, and JobClosed if the execution's name is that of
+    another job, or of one that has ended: Step Functions forgets names after 90 days, and keeps them unique only within
+    a state machine.
     """
     payload = declared.parse(document)
     # Only a job that gets a new tenant reads the clusters, and locks them, so that no other job takes the last place.
     is_placed = declared.tenant is TenantOf.NEW
-    locks = (QUERIES["lock_project"], *([QUERIES["lock_clusters"]] if is_placed else []))
+    locks = [QUERIES["lock_project"]]
+    if declared.adds:
+        # Every job takes the locks in this order: its project, its organization, its clusters.
+        locks.append(quotas.QUERIES["claim_organization"])
+    if is_placed:
+        locks.append(QUERIES["lock_clusters"])
     asked = (BEGIN, *locks, QUERIES["find_opening"])
     facts = {"project_id": payload.project_id, "job_id": job_id, **payload.placement._asdict()}
-    facts["excludes"] = declared.excludes(payload.project_id)
+    facts |= {"excludes": declared.excludes(payload.project_id), "adds": declared.adds}
     control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
     with control.transaction():
         if found is None:
@@ -72,6 +80,8 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
         if found.opened is not None:
             return _opened_before(found.opened, declared, payload, found.project or {})
         status_on_failure = check_eligible(declared, payload, found.project, found.running)
+        if declared.adds:
+            quotas.check(found.usage, payload.storage_gb)
         tenant_queries, choice = _tenant(control, declared, payload, job_id, found)
         opened = control.fetch_one(
             _Opened,
@@ -88,6 +98,8 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
             project_id=payload.project_id,
             execution_arn=execution_arn,
             payload=payload.as_document(),
+            adds=declared.adds,
+            storage_gb=payload.storage_gb,
             progress_percent=100 // len(declared.steps),
             steps=json.dumps(_steps(declared, payload)),
             **declared.record(payload.project_id, status_on_failure),
@@ -132,7 +144,7 @@ def _pick_cluster(control: ControlPlane, matching: list[dict[str, Any]], wanted:
         )
     measure_room(matching[0]["room"])
     if matching[0]["room"] <= 0:
-        raise QuotaExceeded(f"every cluster for {wanted.engine} {wanted.version} in {wanted.region} is full")
+        raise ClusterFull(f"every cluster for {wanted.engine} {wanted.version} in {wanted.region} is full")
     return str(matching[0]["cluster_id"])
 
 

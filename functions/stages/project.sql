@@ -12,7 +12,7 @@ WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND 
 ORDER BY cluster_id
 FOR UPDATE;
 
--- name: find_opening (project_id text, job_id text, excludes text, region text, engine text, version text, size text)
+-- name: find_opening (project_id text, job_id text, excludes text, region text, engine text, version text, size text, adds boolean)
 -- What decides whether a job may be opened; the cluster with the most room comes first.
 SELECT (
            SELECT json_build_object(
@@ -42,7 +42,12 @@ SELECT (
            FROM control_plane.clusters
            JOIN control_plane.cluster_room USING (cluster_id)
            WHERE region = %(region)s AND engine = %(engine)s AND version = %(version)s AND size = %(size)s
-       ) AS clusters;
+       ) AS clusters,
+       -- Only for a job that adds something.
+       (
+           SELECT control_plane.usage_beside(organization_id, project_id)
+           FROM control_plane.projects WHERE project_id = %(project_id)s AND %(adds)s
+       ) AS usage;
 
 -- name: record_project_tenant (job_id text, project_id text)
 -- Sets the job's tenant to the live one of its project.
@@ -58,17 +63,19 @@ FROM control_plane.clusters
 GROUP BY region
 ORDER BY region = %(region)s DESC, bool_or((engine, version, size) = (%(engine)s, %(version)s, %(size)s)) DESC, region;
 
--- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean)
+-- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean, adds boolean)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, execution_arn, payload, status, attempts, current_stage, progress_percent, started_at,
-     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant, started_by)
+     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant, started_by, counted_for)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(payload)s, 'running', 1, 'initializing',
         %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s, %(status_on_failure)s,
-        %(removes_tenant)s, control_plane.starter_of(%(job_id)s));
+        %(removes_tenant)s, control_plane.starter_of(%(job_id)s),
+        (SELECT organization_id FROM control_plane.projects WHERE project_id = %(project_id)s AND %(adds)s));
 
--- name: claim_project (job_id text, project_id text, status_while_running text)
+-- name: claim_project (job_id text, project_id text, status_while_running text, storage_gb integer)
 UPDATE control_plane.projects
-SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now()
+SET status = %(status_while_running)s, job_id = %(job_id)s, updated_at = now(),
+    storage_gb = coalesce(%(storage_gb)s, storage_gb)
 WHERE project_id = %(project_id)s;
 
 -- name: record_retried (job_id text, retries text)

@@ -19,6 +19,7 @@ from local.template import read_template
 from provisioning import control_plane
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
+from tests.conftest import UNLIMITED
 from tests.executions.running import execute
 from tests.faults.boundary import Boundary
 from tests.faults.cells import NOT_RUN, Cell, Laboratory, Verdict
@@ -89,6 +90,7 @@ def make_room(stack: Stack) -> None:
     for one in (cluster, cluster._replace(cluster_id="without-pool", size=SIZE_WITHOUT_POOL)):
         control.record_cluster(one._replace(capacity=1_000_000))
     execute(stack, "UPDATE control_plane.clusters SET pool_size = 0 WHERE cluster_id = 'without-pool'", "control_plane")
+    execute(stack, UNLIMITED, "control_plane")
     session, _ = sessions.on(cluster, creators.make)
     for _ in range(CREATORS):
         creators.make(session)

@@ -62,3 +62,5 @@ FROM control_plane.tenants WHERE job_id IS NOT NULL GROUP BY job_id;
 INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 SELECT 'compensated', job_id, project_id, '{"stages": ["creating_database"], "removed": ["database"], "unknown": ["secret"]}'
 FROM control_plane.jobs;
+
+INSERT INTO control_plane.organizations (organization_id) VALUES ('org');

@@ -44,11 +44,11 @@ CASES = [
 
 PROJECTS = {"running": "p-running", "refused": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
-    **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections"), True),
+    **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections", "adds"), True),
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"),
-            *("connection_limit", "days", "execution_started_at"),
+            *("connection_limit", "days", "execution_started_at", "projects", "jobs_an_hour", "storage_gb"),
         ),
         1,
     ),
@@ -57,6 +57,7 @@ VALUES: dict[str, object] = {
     **{name: [name] for name in ("removed", "unknown", "stages", "undone", "undoable", "keys", "logins")},
     "job_type": "provision_project",
     "cluster_id": "c-1",
+    "organization_id": "org",
     "region": "us-east-1",
     "engine": "postgresql",
     "version": "18",

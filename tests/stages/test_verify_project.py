@@ -11,13 +11,13 @@ from psycopg2.errors import UniqueViolation
 
 from local.stack import Stack
 from provisioning.errors import (
+    ClusterFull,
     InvalidPayload,
     JobClosed,
     JobInProgress,
     ProjectNotEligible,
     ProjectNotFound,
     ProvisioningError,
-    QuotaExceeded,
     RegionNotAvailable,
 )
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -213,14 +213,14 @@ def test_of_several_jobs_for_the_last_place_one_gets_it(stack: Stack, new_projec
     cluster(stack, region, "only", 1)
     answers = at_once(*(a_job(new_project(region), region=region).verify for _ in range(4)))
     errors = [answer for answer in answers if isinstance(answer, Exception)]
-    assert [type(error) for error in errors] == [QuotaExceeded] * 3
+    assert [type(error) for error in errors] == [ClusterFull] * 3
 
 
 def test_a_job_that_was_rolled_back_gives_its_place_back(stack: Stack, new_project: NewProject, region: str) -> None:
     cluster(stack, region, "only", 1)
     first = open_job(new_project(region), region=region)
     first.run(create_database)
-    with pytest.raises(QuotaExceeded, match="is full"):
+    with pytest.raises(ClusterFull, match="is full"):
         open_job(new_project(region), region=region)
     first.roll_back()
     open_job(new_project(region), region=region)

@@ -52,6 +52,10 @@ class JobPayload(Protocol):
         """What the cluster of a new tenant must provide."""
 
     @property
+    def storage_gb(self) -> int | None:
+        """How much storage the job asks for; None if it asks for none."""
+
+    @property
     def skipped(self) -> set[Stage]:
         """The stages that the job skips."""
 
@@ -96,6 +100,8 @@ class Declaration(NamedTuple):
     """Statuses in which a job cannot open yet, and the error with which it is retried."""
     removes_tenant: bool = False
     """Whether it may remove a tenant that is active or suspended."""
+    adds: bool = False
+    """Whether it gives its organization more than it had, so that the organization's limits decide whether it opens."""
 
     def excludes(self, project_id: str) -> str:
         """Return the key that only one running job may hold."""

@@ -39,6 +39,11 @@ class ProjectPayload(NamedTuple):
         return NOWHERE
 
     @property
+    def storage_gb(self) -> None:
+        """None: the job asks for no storage."""
+        return None
+
+    @property
     def skipped(self) -> set[Stage]:
         """No stage is skipped."""
         return set()
@@ -76,6 +81,11 @@ class Payload(NamedTuple):
     def placement(self) -> Placement:
         """What the cluster of the new tenant must provide."""
         return Placement(self.region, self.database.engine, self.database.version, self.database.size)
+
+    @property
+    def storage_gb(self) -> int:
+        """How much storage the job asks for."""
+        return self.database.storage_gb
 
     @property
     def skipped(self) -> set[Stage]:

@@ -25,4 +25,5 @@ PROVISION_PROJECT = Declaration(
     while_running=ProjectStatus.PROVISIONING,
     on_success=ProjectStatus.ACTIVE,
     on_failure=ProjectStatus.FAILED,
+    adds=True,
 )

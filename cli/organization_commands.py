@@ -1,0 +1,54 @@
+"""The commands that show and change what an organization may have."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
+from cli.terminal import console
+from local.errors import HumanError
+from provisioning import control_plane
+from provisioning.jobs import quotas
+
+MOST = 2**31 - 1
+"""The largest limit that the control plane can store."""
+
+Organization = Annotated[str, typer.Argument(metavar="ORGANIZATION")]
+
+app = typer.Typer(no_args_is_help=True, help="What an organization may have.")
+
+
+@app.command()
+def show(
+    organization: Organization, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None
+) -> None:
+    """Show what an organization has and its limits, which are the defaults if it has had no job yet."""
+    use_deployment(state_dir, state_machine)
+    _print(organization)
+
+
+@app.command("set")
+def limit(
+    organization: Organization,
+    projects: Annotated[int | None, typer.Option(min=0, max=MOST, help="Projects with a tenant.")] = None,
+    jobs_an_hour: Annotated[int | None, typer.Option(min=0, max=MOST, help="Jobs that add a project.")] = None,
+    storage_gb: Annotated[int | None, typer.Option(min=0, max=MOST, help="Sum over the projects' payloads.")] = None,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Change limits of an organization. What is not given stays as it is; a lower limit removes nothing."""
+    limits = {"projects": projects, "jobs_an_hour": jobs_an_hour, "storage_gb": storage_gb}
+    if all(value is None for value in limits.values()):
+        raise HumanError("nothing to change: give --projects, --jobs-an-hour or --storage-gb")
+    use_deployment(state_dir, state_machine)
+    quotas.limit(control_plane.connect(), organization, limits)
+    _print(organization)
+
+
+def _print(organization: str) -> None:
+    usage = quotas.find_usage(control_plane.connect(), organization) or {}
+    table = Table("", "Used", "Limit", box=None, pad_edge=False, header_style="dim")
+    for name, (used, most) in usage.items():
+        table.add_row(quotas.NAMES[name], str(used), str(most))
+    console().print(table)

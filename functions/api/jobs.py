@@ -158,7 +158,7 @@ def _summary(row: ListedJob) -> JobSummary:
 
 
 def _job(progress: Progress) -> Job:
-    found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe)
+    found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe_if_possible)
     if found.has_ended and progress.status in endings.UNFINISHED:
         progress = progress.stopped(found.message or "") if found.outcome == "stopped" else progress
     return Job(

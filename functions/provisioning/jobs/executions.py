@@ -105,6 +105,17 @@ def describe(execution_arn: str, at: StepFunctions | None = None) -> Mapping[str
     return _call("ExecutionDoesNotExist", _place(at).client.describe_execution, executionArn=execution_arn)
 
 
+def describe_if_possible(execution_arn: str) -> Mapping[str, Any] | None:
+    """Return what describe returns, or None if Step Functions cannot be asked either, which is logged."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return describe(execution_arn)
+    except (BotoCoreError, ClientError) as error:
+        logger().warning("the execution could not be described", raised=describe_exception(error))
+        return None
+
+
 def stop(execution_arn: str, error: str, cause: str, at: StepFunctions | None = None) -> None:
     """Stop an execution, if it exists. Raise botocore's errors."""
     stopping = _place(at).client.stop_execution
@@ -133,17 +144,6 @@ def _call(expected: str, operation: Callable[..., Answer], *arguments: object, *
 
 def _place(at: StepFunctions | None) -> StepFunctions:
     return at or StepFunctions(_client(), configuration.required("STATE_MACHINE_ARN"))
-
-
-def describe(execution_arn: str) -> Mapping[str, Any] | None:
-    """Return DescribeExecution's answer, None if there is none: Step Functions forgets an execution after 90 days."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return _client().describe_execution(executionArn=execution_arn)
-    except (BotoCoreError, ClientError) as error:
-        logger().warning("the execution could not be described", raised=describe_exception(error))
-        return None
 
 
 def _register_handler(job_type: JobType) -> JobHandler:

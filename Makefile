@@ -4,7 +4,7 @@
 # make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
-# make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 of each slow file
+# make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 slow tests of each file, SAMPLE_FAST=5 so many of the others
 # make test-ecosystem  drivers, object mappers, migration tools, a pooler and PostgreSQL's own programs, with a tenant's issued credentials; VERSION=15 as above, CLIENTS="test_python_clients.py" chooses some
 # make audit  known vulnerabilities in all pinned dependencies, as PyPI's JSON API tells them; make test asks for what ships
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
@@ -51,7 +51,7 @@ POSTGRES_TESTS ?= tests/isolation tests/stages tests/executions
 # The catalogs are sampled alone: an older server takes longer for each sample beside the other tests' tenants.
 CATALOGS := tests/isolation/test_catalogs.py
 test-postgres: .venv/installed .venv-sam/installed
-	@export POSTGRES="$$(scripts/postgres $(VERSION))" SAMPLE=$(SAMPLE) SEED=$(SEED) && test -n "$$POSTGRES" && \
+	@export POSTGRES="$$(scripts/postgres $(VERSION))" SAMPLE=$(SAMPLE) SAMPLE_FAST=$(SAMPLE_FAST) SEED=$(SEED) && test -n "$$POSTGRES" && \
 	  $(if $(filter tests/isolation,$(POSTGRES_TESTS)),.venv/bin/pytest -m "slow or not slow" $(CATALOGS) &&) \
 	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS) --ignore $(CATALOGS)
 

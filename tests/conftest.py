@@ -35,7 +35,7 @@ NewProject = Callable[..., str]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that need the stack last: moto's backends and the interpreter's clock are one per process, and the
-    tests before it use them for themselves. SAMPLE=NUMBER leaves out most slow tests.
+    tests before it use them for themselves. SAMPLE=NUMBER and SAMPLE_FAST=NUMBER leave out most.
     """
     items[:] = sampled(items)
     sharing = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}

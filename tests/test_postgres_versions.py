@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +17,8 @@ SCRIPT = REPOSITORY / "scripts" / "postgres"
 ITEMS = """
 import pytest
 
-def test_fast(): ...
+@pytest.mark.parametrize("number", range(20))
+def test_fast(number): ...
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(30))
@@ -73,7 +75,7 @@ def test_the_wheel_is_18() -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """Two files with one fast test and 30 slow ones each."""
+    """Two files with 20 fast tests and 30 slow ones each."""
     (tmp_path / "conftest.py").write_text(HOOK)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
     for name in ("test_a.py", "test_b.py"):
@@ -88,20 +90,32 @@ def collected(files: Path, **settings: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 
-def test_a_sample_has_every_fast_test_and_some_slow_ones_of_each_file(files: Path) -> None:
-    everything, some = collected(files), collected(files, SAMPLE="4", SEED="7")
+@pytest.mark.parametrize(
+    ("asked", "fast", "slow"),
+    [
+        ({"SAMPLE": "4", "SAMPLE_FAST": ""}, 20, 4),
+        ({"SAMPLE": "4", "SAMPLE_FAST": "3"}, 3, 4),
+    ],
+)
+def test_a_sample_has_so_many_slow_tests_of_each_file_and_so_many_others(
+    files: Path, asked: dict[str, str], fast: int, slow: int
+) -> None:
+    everything, some = collected(files), collected(files, SEED="7", **asked)
     assert some == [name for name in everything if name in some]
     counts = Counter(name.partition("[")[0] for name in some)
     assert counts == {
-        "test_a.py::test_fast": 1,
-        "test_a.py::test_slow": 4,
-        "test_b.py::test_fast": 1,
-        "test_b.py::test_slow": 4,
+        f"test_{file}.py::test_{kind}": n for file in "ab" for kind, n in (("fast", fast), ("slow", slow))
     }
-    assert collected(files, SAMPLE="4", SEED="7") == some
-    assert collected(files, SAMPLE="4", SEED="8") != some
+    assert collected(files, SEED="7", **asked) == some
+    assert collected(files, SEED="8", **asked) != some
 
 
 def test_every_version_that_is_not_the_wheels_is_tested_in_ci() -> None:
-    ci = (REPOSITORY / ".ci" / "run").read_text()
-    assert re.findall(r"for version in ([\d ]+);", ci) == ["15 16 17"]
+    ci = (REPOSITORY / ".ci" / "run").read_text().replace("\\\n", "")
+    ((versions, parts),) = re.findall(r"for version in ([\d ]+); do\n(.*?)^done$", ci, re.MULTILINE | re.DOTALL)
+    assert versions == "15 16 17"
+    asked = [dict(word.split("=") for word in shlex.split(line)[3:]) for line in parts.splitlines()]
+    assert [(one["VERSION"], one["POSTGRES_TESTS"], one["SEED"], "SAMPLE_FAST" in one) for one in asked] == [
+        ("$version", "tests/isolation", "$seed", False),
+        ("$version", "tests/stages tests/executions", "$seed", True),
+    ]

@@ -30,7 +30,8 @@ def test_a_project_is_provisioned_with_the_services_it_asks_for(
 
 
 def test_what_the_payload_leaves_out_takes_its_default(stack: Stack, project_id: str) -> None:
-    payload = {"project_id": project_id, "region": REGION}
+    payload = payload_for(project_id)
+    del payload["services"]
     assert run(stack, payload).status == "SUCCEEDED"
     world = look(stack, project_id)
     assert problems_of_provisioned(world, payload) == []

@@ -7,6 +7,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import LogicalReplicationConnection
 
+from local.bootstrap import ADMIN
 from local.stack import Stack
 from provisioning.aws import secrets
 from stages.database import create_database, drop_database
@@ -17,9 +18,21 @@ from tests.stages.jobs import StagedJob, execute, open_job
 
 @contextmanager
 def streaming(stack: Stack, job: StagedJob, slot: str) -> Iterator[LogicalReplicationConnection]:
-    """Keep a slot active: a consumer streams from it with the login, to which an operator granted REPLICATION."""
-    execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
+    """Keep a slot active: a consumer streams from it with the login, to which an operator granted REPLICATION.
+
+    Before 16 only a superuser may alter such a login, so there it has a role of its own, and the admin is its member.
+    """
     document = secrets.read(job.names.secret)
+    if int(stack.postgres.major_version()) >= 16:
+        execute(stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(job.names.login_role)))
+    else:
+        document = document | {"username": f"reader_{job.names.tenant_id}"}
+        reader, password = sql.Identifier(document["username"]), sql.Literal(document["password"])
+        execute(stack, "postgres", sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}").format(reader, password))
+        let_in = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}; GRANT {} TO {}").format(
+            sql.Identifier(job.names.database), reader, reader, sql.Identifier(ADMIN)
+        )
+        execute(stack, "postgres", let_in)
     with closing(
         psycopg2.connect(
             host=document["host"],

@@ -1,10 +1,16 @@
 """No replication slot outlives a suspension, and none of another database goes with it."""
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 
+import pytest
+from psycopg2 import sql
+
+from provisioning.errors import InsufficientPermissions
 from tests.stages.jobs import execute
 from tests.stages.suspending import Tenant, inside
 from tests.stages.test_replication_slots import streaming
+
+CAN_LOG_IN = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
 
 
 def test_replication_slots_of_the_database_go_and_no_others(tenant: Tenant, other: Tenant) -> None:
@@ -25,3 +31,13 @@ def test_a_slot_that_is_in_use_is_dropped_and_its_reader_is_ended(tenant: Tenant
         assert tenant.suspend()["slots"] == 1
         assert inside(tenant) == []
     assert execute(tenant.stack, "postgres", "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", slot) == []
+
+
+def test_a_login_with_replication_is_closed_since_16_and_before_it_only_a_superuser_may(tenant: Tenant) -> None:
+    login = sql.Identifier(tenant.names.login_role)
+    execute(tenant.stack, "postgres", sql.SQL("ALTER ROLE {} REPLICATION").format(login))
+    may_close = int(tenant.stack.postgres.major_version()) >= 16
+    refused = pytest.raises(InsufficientPermissions, match="must be superuser to alter replication roles")
+    with nullcontext() if may_close else refused:
+        tenant.suspend()
+    assert execute(tenant.stack, "postgres", CAN_LOG_IN, tenant.names.login_role) == [(not may_close,)]

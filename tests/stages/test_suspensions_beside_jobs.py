@@ -9,7 +9,7 @@ from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from stages.access import restore_access, suspend_access
 from tests.isolation.test_removals_beside_jobs import at_work
 from tests.stages.jobs import Context, execute
-from tests.stages.suspending import Tenant, is_out, let_in, opened, session_of
+from tests.stages.suspending import Tenant, is_out, let_in, opened, repair_before_16, session_of
 
 
 def test_a_guest_is_out_and_its_tenants_job_keeps_its_membership(tenant: Tenant, other: Tenant) -> None:
@@ -46,4 +46,5 @@ def test_a_grant_of_a_guest_is_put_back_once_its_tenants_job_has_ended(tenant: T
         with pytest.raises(ResumptionFailed, match=busy):
             job.run(restore_access)
     job.run(restore_access)
+    repair_before_16(tenant)
     assert tenant.catalogs() == before

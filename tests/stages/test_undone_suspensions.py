@@ -15,7 +15,17 @@ from provisioning.tenant import suspensions
 from stages.access import restore_access, suspend_access
 from stages.services import resume_services, suspend_services
 from tests.stages.jobs import execute
-from tests.stages.suspending import SUSPENSION, Tenant, is_out, let_in, may_log_in, opened, roll_back, session_of
+from tests.stages.suspending import (
+    SUSPENSION,
+    Tenant,
+    is_out,
+    let_in,
+    may_log_in,
+    opened,
+    repair_before_16,
+    roll_back,
+    session_of,
+)
 
 SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %s"
 
@@ -54,6 +64,7 @@ def test_a_suspension_that_fails_at_a_prepared_transaction_restores_the_limits(
             job.run(suspend_access)
     assert tenant.catalogs() != before
     roll_back(job, resume_services, restore_access)
+    repair_before_16(tenant)
     assert tenant.catalogs() == before
 
 

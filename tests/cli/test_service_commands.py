@@ -130,7 +130,8 @@ def test_doctor_finds_nothing_wrong_with_an_external_service(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("storage")
-def test_the_token_is_in_no_argument_record_or_log(up: Path) -> None:
+def test_the_token_is_in_no_argument_record_or_log(up: Path, run: Run, api: StorageApi) -> None:
+    assert provisioned(run, up, "logged") in api.tenants
     written = {path: path.read_bytes() for path in up.glob("*") if path.is_file()}
     process = Path(f"/proc/{state.holder(up)}")
     written |= {process / name: (process / name).read_bytes() for name in ("cmdline", "environ")}

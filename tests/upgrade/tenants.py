@@ -67,12 +67,12 @@ def new_project(stack: Stack) -> str:
     return project_id
 
 
-def provision(stack: Stack) -> dict[str, Any]:
-    database = {"version": stack.postgres.major_version()}
+def provision(stack: Stack, version: str | None = None) -> dict[str, Any]:
+    """A project on the stack's server, or on a cluster of that version."""
     payload = {
         "project_id": new_project(stack),
         "region": "us-east-1",
-        "database": database,
+        "database": {"version": version or stack.postgres.major_version()},
         "services": {"auth": True},
     }
     return {"project_id": payload["project_id"], **stack.run(payload)}

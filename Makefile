@@ -56,7 +56,7 @@ test-postgres: .venv/installed .venv-sam/installed
 	  .venv/bin/pytest -n 2 $(BY_FILE) -m "slow or not slow" $(POSTGRES_TESTS) --ignore $(CATALOGS)
 
 CLIENTS ?= .
-test-ecosystem: .venv/installed .venv-ecosystem/installed $(NPM)/node_modules/installed
+test-ecosystem: .venv/installed .venv-ecosystem/installed $(NPM)/node_modules/installed .debian-13/installed
 	@programs=$(if $(VERSION),$$(scripts/postgres $(VERSION))) && POSTGRES=$$programs \
 	  .venv/bin/pytest -n 2 $(BY_FILE) -m ecosystem $(addprefix tests/ecosystem/clients/,$(CLIENTS))
 
@@ -120,5 +120,8 @@ lock: .venv/installed
 $(NPM)/node_modules/installed: $(NPM)/package-lock.json
 	@scripts/npm-install $(NPM)
 
+.debian-13/installed: scripts/debian-13
+	@scripts/debian-13 .debian-13
+
 clean:
-	rm -rf .postgres .venv .venv-3.13 .venv-sam .venv-ecosystem $(NPM)/node_modules .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .postgres .debian-13 .venv .venv-3.13 .venv-sam .venv-ecosystem $(NPM)/node_modules .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

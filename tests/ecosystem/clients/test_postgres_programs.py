@@ -1,4 +1,4 @@
-"""psql, pg_dump and pg_restore of PostgreSQL 15, 16 and 18, run by a tenant."""
+"""psql, pg_dump and pg_restore of PostgreSQL 15 to 18, run by a tenant."""
 
 import re
 from collections.abc import Callable

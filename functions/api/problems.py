@@ -28,6 +28,7 @@ MEANING = {
     403: "The request does not say who sends it.",
     404: "There is no such project or job.",
     409: "The project, or a job of it, is in the way; job_id names the job.",
+    415: "The body is of another media type than JSON.",
     422: "The Idempotency-Key was sent with another body before.",
     500: "The request failed through no fault of the caller; the log has the reason.",
     503: "Something that the request needs does not answer: try again.",
@@ -118,6 +119,12 @@ def method_not_allowed(methods: Iterable[str]) -> dict[str, Any]:
         type="about:blank", title="Method Not Allowed", status=405, detail=f"The path exists with {allowed}."
     )
     return _answer(problem, {"Allow": allowed})
+
+
+def no_json() -> dict[str, Any]:
+    """Return the event's answer for a body of another media type than JSON."""
+    detail = "The body has to be application/json."
+    return _answer(Problem(type="about:blank", title="Unsupported Media Type", status=415, detail=detail), {})
 
 
 def no_such_path() -> dict[str, Any]:

@@ -23,8 +23,10 @@ def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     http = event["requestContext"]["http"]
     method, path, decided = str(http["method"]), str(event["rawPath"]), str(event["routeKey"])
     methods = allowed_methods(path)
-    if methods.get(method) == decided:
-        answer: dict[str, Any] = application.resolve(event, context)
+    if methods.get(method) == decided and not _is_json(event):
+        answer = problems.no_json()
+    elif methods.get(method) == decided:
+        answer = application.resolve(event, context)
     elif method not in methods and methods:
         answer = problems.method_not_allowed(methods)
     else:
@@ -35,3 +37,9 @@ def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     seconds = round(time.monotonic() - started, 3)
     log.info("request answered", route=decided, status=answer["statusCode"], seconds=seconds)
     return answer
+
+
+def _is_json(event: dict[str, Any]) -> bool:
+    """Return whether the body is JSON, or says nothing else of itself. Powertools would take forms too."""
+    said = str(event["headers"].get("content-type", "")).partition(";")[0].strip().lower()
+    return not event.get("body") or said in ("", "application/json")

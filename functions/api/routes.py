@@ -47,7 +47,7 @@ class Route(NamedTuple):
 
 
 JOBS_OF_A_PROJECT = "/v1/projects/{project_id}/jobs/{job_type}"
-STARTING = (403, 404, 409, 422)
+STARTING = (403, 404, 409, 415, 422)
 ROUTES = (
     Route("GET", "/v1/projects", projects.list_projects, "List projects", (), Right.READ),
     Route("POST", "/v1/projects", starting.create_project, "Create a project", STARTING, Right.CREATE, 202),

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Request as HttpRequest
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from api.problems import Broken, Fault
 from api.projects import ProjectId
@@ -23,7 +24,7 @@ OWNERS = ("organization_id", "owner_id")
 
 def _known(job_type: str) -> str:
     if job_type not in DECLARATIONS:
-        raise ValueError(f"must be one of {', '.join(DECLARATIONS)}")
+        raise PydanticCustomError("job_type", "must be one of {known}", {"known": ", ".join(DECLARATIONS)})
     return job_type
 
 
@@ -39,7 +40,12 @@ Payload = Annotated[dict[str, Any], Body(description="The payload of the job: do
 PayloadOfJob = Annotated[
     dict[str, Any] | None, Body(description="The payload of the job, whose project_id may be left out.")
 ]
-KnownJobType = Annotated[str, Path(description="provision_project, for example."), AfterValidator(_known)]
+KnownJobType = Annotated[
+    str,
+    Path(description="What the job does."),
+    AfterValidator(_known),
+    WithJsonSchema({"type": "string", "enum": list(DECLARATIONS)}),
+]
 
 
 class StartedJob(BaseModel):

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from api.requests import answer_request
 from local.stack import Stack
-from tests.api.asking import Answer, ask, event, get, post
+from tests.api.asking import Answer, Context, ask, event, get, post
 from tests.conftest import ORGANIZATION, OWNER
 from tests.executions.running import execute, payload_for, run
 
@@ -110,6 +111,14 @@ def test_a_body_that_is_no_json_is_a_problem(stack: Stack, body: str) -> None:
     assert pointers(answer) == ["#"]
 
 
+@pytest.mark.parametrize("said", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+def test_a_body_of_another_media_type_is_a_problem(stack: Stack, said: str) -> None:
+    asked = event("POST", "/v1/projects") | {"body": "a=b"}
+    asked["headers"] |= {"idempotency-key": "a", "content-type": said}
+    answer = answer_request(asked, Context())
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (415, "application/problem+json")
+
+
 @pytest.mark.parametrize("body", ["[]", "7", '"text"'])
 def test_a_body_that_is_no_object_is_a_problem(stack: Stack, body: str) -> None:
     assert pointers(ask("POST", "/v1/projects", body=body, key="a")) == ["#"]
@@ -134,9 +143,6 @@ def test_an_unknown_job_type_is_refused_with_the_known_ones(stack: Stack, projec
 
 
 def test_a_request_that_names_no_caller_starts_nothing(stack: Stack) -> None:
-    from api.requests import answer_request
-    from tests.api.asking import Context
-
     asked = event("POST", "/v1/projects") | {"body": json.dumps(new_payload())}
     asked["headers"] |= {"idempotency-key": "a"}
     del asked["requestContext"]["authorizer"]

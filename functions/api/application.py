@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext as PowertoolsContext
 
 from api import problems
-from api.problems import JobNotFound, Problem
+from api.problems import Problem
 from api.routes import ROUTES, Route
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.runner import LambdaContext
@@ -44,7 +44,6 @@ def make(routes: Iterable[Route]) -> APIGatewayHttpResolver:
     application.exception_handler(problems.Broken)(problems.of_broken)
     application.exception_handler([UnreadableBody, UnicodeDecodeError, RecursionError])(problems.of_body)
     application.exception_handler(ProvisioningError)(problems.of_error)
-    application.exception_handler(JobNotFound)(problems.of_error)
     application.exception_handler(Exception)(problems.of_unexpected)
     application.not_found(_not_found)
     return application

@@ -8,13 +8,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
 from api.pages import USUAL_PAGE, Cursor, Limit, Next, cursor_of, page, place_of
-from api.problems import JobNotFound
 from api.projects import Status
 from provisioning import control_plane, endings, listing
 from provisioning.jobs import executions
 from provisioning.ledger.progress import Progress, StepProgress, get_progress
 from provisioning.listing import ListedJob, Place
 from provisioning.requests import remembering
+from provisioning.requests.refusals import JobNotFound
 from provisioning.requests.remembering import Pending
 from provisioning.stage import Stage
 

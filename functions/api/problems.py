@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 
 from provisioning.errors import (
     InvalidPayload,
+    OrganizationQuotaExceeded,
     ProjectNotFound,
     ProvisioningError,
     TransientError,
     UnexpectedFailure,
 )
 from provisioning.observability import describe_exception, logger
-from provisioning.requests.refusals import CallerUnknown, IdempotencyKeyReused, StepFunctionsUnavailable
+from provisioning.requests.refusals import CallerUnknown, IdempotencyKeyReused, JobNotFound, StepFunctionsUnavailable
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -30,6 +31,7 @@ MEANING = {
     409: "The project, or a job of it, is in the way; job_id names the job.",
     415: "The body is of another media type than JSON.",
     422: "The Idempotency-Key was sent with another body before.",
+    429: "The job would exceed a limit of the organization; the detail names it.",
     500: "The request failed through no fault of the caller; the log has the reason.",
     503: "Something that the request needs does not answer: try again.",
 }
@@ -37,15 +39,13 @@ STATUSES: dict[type[Exception], int] = {
     InvalidPayload: 400,
     ProjectNotFound: 404,
     CallerUnknown: 403,
+    JobNotFound: 404,
     IdempotencyKeyReused: 422,
     StepFunctionsUnavailable: 503,
+    OrganizationQuotaExceeded: 429,
     UnexpectedFailure: 500,
 }
 """The status of each error that has one of its own."""
-
-
-class JobNotFound(Exception):
-    """The ledger has no such job."""
 
 
 class Broken(Exception):
@@ -96,9 +96,9 @@ def of_body(error: Exception) -> Response[Any]:
     return of_broken(Broken([Fault(detail="must be JSON, in UTF-8", pointer="#")]))
 
 
-def of_error(error: ProvisioningError | JobNotFound) -> Response[Any]:
+def of_error(error: ProvisioningError) -> Response[Any]:
     """Return the problem of a typed error, whose message fits on one line and has no secret."""
-    status = 404 if isinstance(error, JobNotFound) else _status(error)
+    status = _status(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger().warning(str(error), error=type(error).__name__, raised=describe_exception(error))
     problem = _problem(type(error).__name__, status, str(error))

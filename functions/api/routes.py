@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import jobs, projects, starting
+from api import changing, jobs, projects, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -47,7 +47,7 @@ class Route(NamedTuple):
 
 
 JOBS_OF_A_PROJECT = "/v1/projects/{project_id}/jobs/{job_type}"
-STARTING = (403, 404, 409, 415, 422)
+STARTING = (403, 404, 409, 415, 422, 429)
 ROUTES = (
     Route("GET", "/v1/projects", projects.list_projects, "List projects", (), Right.READ),
     Route("POST", "/v1/projects", starting.create_project, "Create a project", STARTING, Right.CREATE, 202),
@@ -56,6 +56,9 @@ ROUTES = (
     Route("POST", JOBS_OF_A_PROJECT, starting.start_job, "Start a job", STARTING, Right.CREATE, 202),
     Route("GET", "/v1/jobs", jobs.list_jobs, "List jobs", (), Right.READ),
     Route("GET", "/v1/jobs/{job_id}", jobs.get_job, "Get a job", (404,), Right.READ),
+    Route("POST", "/v1/jobs/{job_id}/stop", changing.stop_job, "Stop a job", STARTING, Right.DESTROY, 202),
+    Route("POST", "/v1/jobs/{job_id}/rollback", changing.roll_back_job, "Roll back", STARTING, Right.DESTROY, 202),
+    Route("POST", "/v1/jobs/{job_id}/retry", changing.retry_job, "Retry a job", STARTING, Right.CREATE, 202),
 )
 
 

@@ -66,7 +66,7 @@ def create_project(request: HttpRequest, payload: Payload, idempotency_key: Key)
     faults += [Fault(detail="is required", pointer=f"#/{name}") for name in OWNERS if name not in payload]
     if faults:
         raise Broken(faults)
-    requested = starting.create_project(_request(request, idempotency_key), payload)
+    requested = starting.create_project(request_of(request, idempotency_key), payload)
     return _started(requested, PROVISION_PROJECT.job_type, str(payload["project_id"]))
 
 
@@ -84,7 +84,7 @@ def start_job(
         faults.append(Fault(detail="is not the project of the path", pointer="#/project_id"))
     if faults:
         raise Broken(faults)
-    requested = starting.start_job(_request(request, idempotency_key), JobType(job_type), document)
+    requested = starting.start_job(request_of(request, idempotency_key), JobType(job_type), document)
     return _started(requested, job_type, project_id)
 
 
@@ -97,7 +97,8 @@ def _pointer(field: str) -> str:
     return "#" if field == "payload" else "#/" + field.replace(".", "/")
 
 
-def _request(request: HttpRequest, key: str) -> Request:
+def request_of(request: HttpRequest, key: str) -> Request:
+    """Return a request as it is remembered. Raise CallerUnknown."""
     context = request.resolved_event.raw_event["requestContext"]
     caller = caller_of(context.get("authorizer", {}).get("iam") or {})
     return Request(caller, f"{request.method} {request.route}", key)

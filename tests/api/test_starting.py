@@ -9,6 +9,8 @@ import pytest
 
 from api.requests import answer_request
 from local.stack import Stack
+from provisioning import control_plane
+from provisioning.jobs import quotas
 from tests.api.asking import Answer, Context, ask, event, get, post
 from tests.conftest import ORGANIZATION, OWNER
 from tests.executions.running import execute, payload_for, run
@@ -97,6 +99,21 @@ def test_an_unknown_project_and_one_that_exists_are_refused(stack: Stack, projec
     assert (unknown.status, unknown.body["type"]) == (404, "ProjectNotFound")
     existing = post("/v1/projects", new_payload(project_id=project_id))
     assert (existing.status, existing.body["type"]) == (409, "ProjectExists")
+
+
+def test_a_request_beyond_a_limit_of_its_organization_starts_nothing(stack: Stack) -> None:
+    organization, key = f"org-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+    quotas.limit(control_plane.connect(), organization, {"projects": 1})
+    first = new_payload(organization_id=organization)
+    job_id = post("/v1/projects", first, key).body["job_id"]
+    assert get(f"/v1/jobs/{job_id}?wait=25")["outcome"] == "succeeded"
+    second = new_payload(organization_id=organization)
+    answer = post("/v1/projects", second)
+    assert (answer.status, answer.body["type"]) == (429, "OrganizationQuotaExceeded")
+    assert "limit of 1" in answer.body["detail"]
+    assert ask("GET", f"/v1/projects/{second['project_id']}").status == 404
+    repeated = post("/v1/projects", first, key)
+    assert (repeated.status, repeated.body["job_id"]) == (202, job_id)
 
 
 def test_all_rules_that_a_body_breaks_are_named_at_once(stack: Stack) -> None:

@@ -16,6 +16,7 @@ key may be sent again once its cause is gone:
 
     InvalidPayload, ProjectNotFound, ProjectNotEligible    as "Verify project" raises them
     JobInProgress                   a job runs, of the project or the one to change; `job_id` names it
+    OrganizationQuotaExceeded       a limit of the organization
     refusals.JobNotEligible         the job has ended otherwise, or was stopped; `job_id` names it
     refusals.JobNotFound
     refusals.ProjectExists          the project to create exists

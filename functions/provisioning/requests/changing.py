@@ -99,9 +99,9 @@ def retry_job(job_id: str, request: Request, *, at: StepFunctions | None = None)
     job_type, payload = find_retried(job_id, at)
     excludes = DECLARATIONS[job_type].excludes(payload["project_id"])
     wanted = Wanted(job_type, payload["project_id"], excludes, {"retries": job_id})
-    with remembered(request, wanted) as (_, found):
+    with remembered(request, wanted) as (control, found):
         if found.is_new:
-            starting.check_admitted(job_type, payload, found)
+            starting.check_admitted(control, job_type, payload, found)
     return starting.ensure(job_type, payload, found, at)
 
 

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from provisioning.control_plane import Project
+from provisioning.control_plane import ControlPlane, Project
 from provisioning.errors import (
     InsufficientPermissions,
     InvalidPayload,
     Misconfigured,
+    OrganizationQuotaExceeded,
     TransientError,
 )
-from provisioning.jobs import executions
-from provisioning.jobs.declaration import JobType
+from provisioning.jobs import executions, quotas
+from provisioning.jobs.declaration import JobPayload, JobType
 from provisioning.jobs.eligibility import check_eligible
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
@@ -30,17 +31,18 @@ def start_job(
     """Start a job of a type with a payload, or return the one that this request has started before.
 
     A new request is refused as its job would be, before anything is written: raise InvalidPayload, ProjectNotFound,
-    JobInProgress, which names the other job, and ProjectNotEligible. The job decides again when it opens. `at` defaults
-    to the deployment in the settings. Raise also what `remembering.remembered` raises, and StepFunctionsUnavailable,
-    InsufficientPermissions and Misconfigured if the execution cannot be started; a repetition then starts it.
+    JobInProgress, which names the other job, ProjectNotEligible and OrganizationQuotaExceeded. The job decides again
+    when it opens. `at` defaults to the deployment in the settings. Raise also what `remembering.remembered` raises, and
+    StepFunctionsUnavailable, InsufficientPermissions and Misconfigured if the execution cannot be started; a repetition
+    then starts it.
     """
     declared = DECLARATIONS[job_type]
     project_id = declared.parse(document).project_id
     as_input(document)
     body = {"job_type": job_type, "payload": document}
-    with remembered(request, Wanted(job_type, project_id, declared.excludes(project_id), body)) as (_, found):
+    with remembered(request, Wanted(job_type, project_id, declared.excludes(project_id), body)) as (control, found):
         if found.is_new:
-            check_admitted(job_type, document, found)
+            check_admitted(control, job_type, document, found)
     return ensure(job_type, document, found, at)
 
 
@@ -57,8 +59,10 @@ def create_project(request: Request, document: Mapping[str, Any], at: StepFuncti
     body = {"creates": project.project_id, "payload": document}
     wanted = Wanted(declared.job_type, project.project_id, declared.excludes(project.project_id), body)
     with remembered(request, wanted) as (control, found):
-        if found.is_new and not control.record_project(project):
-            raise ProjectExists(f"the project {project.project_id} already exists")
+        if found.is_new:
+            if not control.record_project(project):
+                raise ProjectExists(f"the project {project.project_id} already exists")
+            _check_limits(control, project.organization_id, declared.parse(document))
     return ensure(declared.job_type, document, found, at)
 
 
@@ -71,11 +75,21 @@ def project_of(document: Mapping[str, Any]) -> Project:
     return Project(payload.project_id, str(payload.organization_id), str(payload.owner_id), payload.placement.region)
 
 
-def check_admitted(job_type: JobType, document: Mapping[str, Any], found: Found) -> None:
+def check_admitted(control: ControlPlane, job_type: JobType, document: Mapping[str, Any], found: Found) -> None:
     """Raise what the job would be refused with, except a transient error, with which it waits for its turn."""
     declared = DECLARATIONS[job_type]
+    payload = declared.parse(document)
     with suppress(TransientError):
-        check_eligible(declared, declared.parse(document), found.project, found.running)
+        check_eligible(declared, payload, found.project, found.running)
+    if declared.adds and found.project is not None:
+        _check_limits(control, str(found.project["organization_id"]), payload)
+
+
+def _check_limits(control: ControlPlane, organization_id: str, payload: JobPayload) -> None:
+    """Raise OrganizationQuotaExceeded if a job that adds something would be refused with it if it opened now."""
+    excess = quotas.find_excess(control, organization_id, payload.project_id, payload.storage_gb)
+    if excess is not None:
+        raise OrganizationQuotaExceeded(excess.text)
 
 
 def ensure(job_type: JobType, document: Mapping[str, Any], found: Found, at: StepFunctions | None) -> Requested:

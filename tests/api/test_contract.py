@@ -40,7 +40,7 @@ class Signed(AuthBase):
 
 
 @schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_one_that_the_document_knows(case: schemathesis.Case[Any], stack: Stack) -> None:
     if "wait" in (case.query or {}):
         # A valid wait would be waited for.

@@ -41,9 +41,10 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
     ending = endings.find_told(control_plane.connect(), job, describe)
     if ending.outcome == "stopped" and progress.status in endings.UNFINISHED:
         progress = progress.stopped(ending.message or "")
-    console.print(
-        f"{ending.outcome}, {progress.percent} %, {progress.stage}, project {progress.project_id or 'unknown'}",
-    )
+    of = f"project {progress.project_id or 'unknown'}"
+    if progress.started_by is not None:
+        of += f", started by {progress.started_by}"
+    console.print(f"{ending.outcome}, {progress.percent} %, {progress.stage}, {of}", soft_wrap=True)
     console.print(stage_table(progress))
     if ending.has_ended:
         console.print(typed(ending.text), soft_wrap=True)

@@ -1,5 +1,6 @@
-"""The commands that start jobs: run, suspend, resume, retry and rollback. Each follows what it has started."""
+"""The commands that start and end jobs: run, suspend, resume, stop, retry and rollback. Each follows what it starts."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ import typer
 from cli import connection, outcome_view, progress_view
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
-from cli.rollback import print_rollback
-from cli.terminal import console
+from cli.rollback import print_outcome, print_rollback
+from cli.terminal import console, typed
 from console.job_view import Sources
 from local import daemon
 from local.aws_client import make_client
 from local.errors import HumanError
 from provisioning import control_plane, lookup
+from provisioning.jobs import executions
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
@@ -40,6 +42,26 @@ def retry(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: St
     """Start a failed job again, replacing it if something of it is left, and follow the new job to its end."""
     sources = _sources(state_dir, state_machine)
     _run(sources, *changing.find_retried(job, _place(sources)))
+
+
+def stop(
+    job: str,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+    *,
+    rolls_back: Annotated[bool, typer.Option("--rollback/--no-rollback", help="Roll it back afterwards.")] = True,
+) -> None:
+    """Stop a running job and roll it back.
+
+    Exit code 0: nothing is left of it, or no rollback was asked for; 1: something is.
+    """
+    place, out = _place(_sources(state_dir, state_machine)), console()
+    stopped = changing.stop_job(job, rolls_back=rolls_back, at=place)
+    if stopped.rollback is None:
+        out.print(typed(f"Stopped. Next: provision rollback {shlex.quote(job)}."), soft_wrap=True)
+        return
+    arn = executions.arn_of(stopped.job_type, stopped.rollback, place)
+    raise typer.Exit(0 if print_outcome(place.client, arn, out) else 1)
 
 
 def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
@@ -79,7 +101,7 @@ def needs_its_project_only(declared: Declaration) -> bool:
 
 def register(app: typer.Typer) -> None:
     """Register the commands; a job type that needs only its project has a command, named in its declaration."""
-    for command in (run, retry, rollback):
+    for command in (run, stop, retry, rollback):
         app.command()(command)
     for declared in filter(needs_its_project_only, DECLARATIONS.values()):
         app.command(declared.command.split()[1], help=f"{declared.summary} Follows the job to its end.")(

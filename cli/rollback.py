@@ -71,9 +71,13 @@ def print_rollback(
     step_functions: Any, state_machine_arn: str, job_id: str, console: Console, job_type: JobType | None = None
 ) -> bool:
     """Roll a job back, print the execution that does so and how it ended, and return whether nothing is left."""
-    arn = start_rollback(step_functions, state_machine_arn, job_id, job_type)
-    console.print(f"Execution {arn.rpartition(':')[2]}", soft_wrap=True)
-    outcome = wait_for_outcome(step_functions, arn)
+    return print_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id, job_type), console)
+
+
+def print_outcome(step_functions: Any, execution_arn: str, console: Console) -> bool:
+    """Print the execution that rolls a job back and how it ends, and return whether nothing is left of the job."""
+    console.print(f"Execution {execution_arn.rpartition(':')[2]}", soft_wrap=True)
+    outcome = wait_for_outcome(step_functions, execution_arn)
     console.print(typed(outcome.text), soft_wrap=True)
     return outcome.clean
 

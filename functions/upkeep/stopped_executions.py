@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioning.jobs.registry import job_type_of, project_of
 from provisioning.ledger.runner import Event, LambdaContext, Output
-from provisioning.ledger.stopping import STOPPED, End, record_stopped
+from provisioning.ledger.stopping import STOPPED, End, record_stopped, report_stopped
 
 
 def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
@@ -27,8 +27,10 @@ def record_stopped_executions(event: Event, context: LambdaContext) -> Output:
         return {"stopped": []}
     job_id, said = str(detail["name"]), (detail["status"], detail.get("error"), detail.get("cause"))
     end = End(detail["executionArn"], *said, detail["startDate"] / 1000)
-    is_stopped = record_stopped(job_id, job_type, project_of(job_type, payload), end)
-    return {"stopped": [job_id] if is_stopped else []}
+    if not record_stopped(job_id, job_type, project_of(job_type, payload), end):
+        return {"stopped": []}
+    report_stopped(job_id, job_type, end)
+    return {"stopped": [job_id]}
 
 
 def _payload(detail: dict[str, Any]) -> object:

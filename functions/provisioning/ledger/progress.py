@@ -40,6 +40,8 @@ class Progress(NamedTuple):
     started_at: datetime | None
     completed_at: datetime | None
     created_at: datetime
+    started_by: str | None = None
+    """The principal whose request started it, or "StartExecution"."""
     steps: Sequence[StepProgress] = ()
 
     def stopped(self, message: str) -> "Progress":

@@ -3,7 +3,7 @@
 -- name: find_job
 SELECT jobs.job_id, jobs.project_id, jobs.status, jobs.current_stage AS stage, jobs.progress_percent AS percent,
        jobs.attempts, jobs.last_error_type AS error_type, jobs.last_error_message AS error_message, jobs.leftovers,
-       jobs.started_at, jobs.completed_at, jobs.created_at
+       jobs.started_at, jobs.completed_at, jobs.created_at, jobs.started_by
 FROM control_plane.jobs
 WHERE jobs.job_id = %(job_id)s;
 

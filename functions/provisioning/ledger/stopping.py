@@ -47,10 +47,12 @@ def record_stopped(job_id: str, job_type: "JobType", project_id: str | None, end
         "error_message": message,
         "execution_started_at": end.started_at,
     }
-    stopped = control_plane.connect().fetch_one(_Stopped, QUERIES["record_stopped"], job_id=job_id, **facts)
-    if stopped is not None:
-        log = logger()
-        log.set_correlation_id(job_id)
-        log.warning("job stopped", reason=message)
-        count_failed_job(job_type, "stopped")
-    return stopped is not None
+    return control_plane.connect().fetch_one(_Stopped, QUERIES["record_stopped"], job_id=job_id, **facts) is not None
+
+
+def report_stopped(job_id: str, job_type: "JobType", end: End) -> None:
+    """Log and count a job that record_stopped has stopped, in a Lambda: alarms read both."""
+    log = logger()
+    log.set_correlation_id(job_id)
+    log.warning("job stopped", reason=endings.stopped_message(end.status, end.error, end.cause))
+    count_failed_job(job_type, "stopped")

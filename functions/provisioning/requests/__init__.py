@@ -10,7 +10,8 @@ A route makes the request, and calls one function, which answers at once:
     changing.roll_back_job(job_id, request)           the same for a job that has ended
 
 The first three return Requested: the new job's id, and whether an earlier request had asked for it. The others return
-Changed: the name of the rollback's execution, if one was asked for. Until a job opens in the ledger,
+Changed: the name of the rollback's execution, if one was asked for; without a request, as from the command line, they
+are not remembered. Until a job opens in the ledger,
 `remembering.find_pending(job_id)` is what GET shows. An error that says no leaves no trace of the request, so the same
 key may be sent again once its cause is gone:
 

@@ -11,7 +11,7 @@ from provisioning.errors import JobInProgress
 from provisioning.jobs import executions
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
-from provisioning.ledger.stopping import STOPPED, End, record_stopped
+from provisioning.ledger.stopping import STOPPED, End, record_stopped, report_stopped
 from provisioning.requests import starting
 from provisioning.requests.refusals import JobNotEligible, JobNotFound
 from provisioning.requests.remembering import Request, Requested, Wanted, remembered
@@ -35,6 +35,7 @@ class Changed(NamedTuple):
     """The answer to a request that stops a job or rolls it back."""
 
     job_id: str
+    job_type: JobType
     rollback: str | None
     """The name of the execution that rolls the job back; None if none was asked for."""
     is_repeated: bool
@@ -68,12 +69,12 @@ def stop_job(
         if not is_repeated:
             _check(job_id, "stop", outcome, "pending", "running", "stopped")
     if outcome in endings.UNFINISHED:
-        _end(known, "provision stop" if request is None else request.caller.principal, at)
+        _end(known, request, at)
         _check(job_id, "stop", _outcome(job_id, at), "stopped", *CLOSED)
     if not rolls_back:
-        return Changed(job_id, None, is_repeated)
+        return Changed(job_id, known.job_type, None, is_repeated)
     starting.start_once(known.job_type, {"rolls_back": job_id}, name, at)
-    return Changed(job_id, name, is_repeated)
+    return Changed(job_id, known.job_type, name, is_repeated)
 
 
 def roll_back_job(job_id: str, request: Request | None = None, *, at: StepFunctions | None = None) -> Changed:
@@ -87,7 +88,7 @@ def roll_back_job(job_id: str, request: Request | None = None, *, at: StepFuncti
         if not is_repeated:
             _check(job_id, "roll back", outcome, "stopped", *CLOSED)
     starting.start_once(known.job_type, {"rolls_back": job_id}, name, at)
-    return Changed(job_id, name, is_repeated)
+    return Changed(job_id, known.job_type, name, is_repeated)
 
 
 def retry_job(job_id: str, request: Request, *, at: StepFunctions | None = None) -> Requested:
@@ -163,19 +164,20 @@ def _check(job_id: str, change: str, outcome: str, *admitted: str) -> None:
     raise (JobInProgress if outcome in endings.UNFINISHED else JobNotEligible)(said, job_id)
 
 
-def _end(known: Known, who: str, at: StepFunctions | None) -> None:
+def _end(known: Known, request: Request | None, at: StepFunctions | None) -> None:
     """Stop the execution of a job that the ledger calls unfinished, and record its end, whoever has caused it."""
+    cause = f"by {request.caller.principal if request is not None else 'the command line'}"
     with starting.translated():
         arn, until = executions.arn_of(known.job_type, known.job_id, at), time.monotonic() + LONGEST_STOP_SECONDS
         described = executions.describe(arn, at)
         if described is None or described["status"] == "RUNNING":
-            executions.stop(arn, STOPPED_BY_REQUEST, f"by {who}", at)
+            executions.stop(arn, STOPPED_BY_REQUEST, cause, at)
         while described is not None and described["status"] == "RUNNING" and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             described = executions.describe(arn, at)
     if described is None:
         # Never started, or forgotten: its row keeps a first stage that is still to come from opening the job.
-        described = {"status": "ABORTED", "error": STOPPED_BY_REQUEST, "cause": f"by {who}"}
+        described = {"status": "ABORTED", "error": STOPPED_BY_REQUEST, "cause": cause}
     if described["status"] == "RUNNING":
         raise JobInProgress(
             f"the execution of the job {known.job_id} is about to end: repeat the request", known.job_id
@@ -183,4 +185,5 @@ def _end(known: Known, who: str, at: StepFunctions | None) -> None:
     if described["status"] in STOPPED:
         began = described["startDate"].timestamp() if "startDate" in described else time.time()
         end = End(arn, described["status"], described.get("error"), described.get("cause"), began)
-        record_stopped(known.job_id, known.job_type, known.project_id, end)
+        if record_stopped(known.job_id, known.job_type, known.project_id, end) and request is not None:
+            report_stopped(known.job_id, known.job_type, end)

@@ -1,0 +1,70 @@
+"""`provision stop` ends a running job and rolls it back, or leaves that to `provision rollback`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.administration import print_status
+from cli.app import app
+from cli.terminal import console, typed
+from local.stack import Stack
+from provisioning import control_plane, endings
+from tests.executions.running import eventually, payload_for, run, seconds_between_attempts
+from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.worlds import problems_after_last_look
+
+
+def provision(stack: Stack, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        app([*arguments, "--state-machine-arn", stack.state_machine_arn])
+    return int(ended.value.code or 0)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that were printed, without the handlers' output."""
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+
+
+@pytest.fixture
+def waiting(stack: Stack, project_id: str) -> Iterator[str]:
+    """A job that waits five minutes for its next attempt."""
+    job_id = f"job-{project_id}"
+    with seconds_between_attempts(stack, 300), failing(stack, STAGES["creating_schema"], Fault.ERROR):
+        stack.start_execution(payload_for(project_id), job_id)
+        assert eventually(lambda: stack.clock.seconds(execution=job_id) == [300])
+        yield job_id
+
+
+def test_a_running_job_is_stopped_and_rolled_back(
+    stack: Stack, project_id: str, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert provision(stack, "stop", waiting) == 0
+    execution, *lines = printed(capsys)
+    assert execution.startswith(f"Execution rollback-{waiting}-")
+    said = "rolled_back: its execution was stopped (StoppedByRequest: by the command line) at creating_schema"
+    assert " ".join(lines).startswith(typed(said))
+    assert problems_after_last_look(stack, project_id) == []
+
+
+def test_without_a_rollback_the_next_command_is_one(
+    stack: Stack, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert provision(stack, "stop", waiting, "--no-rollback") == 0
+    assert printed(capsys) == [typed(f"Stopped. Next: provision rollback {waiting}.")]
+    assert endings.find(control_plane.connect(), waiting).outcome == "stopped"
+    assert provision(stack, "rollback", waiting) == 0
+
+
+def test_a_job_that_has_ended_is_not_stopped(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = run(stack, payload_for(project_id)).job_id
+    assert provision(stack, "stop", job_id) == 2
+    assert typed(f"the job {job_id} is succeeded: there is nothing to stop") in capsys.readouterr().err
+    assert provision(stack, "stop", "nobody") == 2
+    assert "there is no job nobody" in capsys.readouterr().err
+
+
+def test_the_status_says_who_started_the_job(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = run(stack, payload_for(project_id)).job_id
+    capsys.readouterr()
+    print_status(job_id, console(), lambda _: None)
+    assert printed(capsys)[0].endswith(f"project {project_id}, started by StartExecution")

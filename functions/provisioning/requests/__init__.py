@@ -23,8 +23,8 @@ key may be sent again once its cause is gone:
     refusals.ProjectExists          the project to create exists
     refusals.IdempotencyKeyReused   the key came with another body before
 
-After ControlPlaneUnavailable and refusals.StepFunctionsUnavailable, and after a lost answer, the caller repeats the
-request with its key: it gets the job that the first one started, or starts it now.
+After refusals.StepFunctionsUnavailable, ControlPlaneUnavailable or another TransientError, and after a lost answer, the
+caller repeats the request with its key: it gets the job that the first one started, or starts it now.
 
 Callers: caller.py. What is remembered, and how a job gets its id: remembering.py.
 """

@@ -93,6 +93,7 @@ def test_a_job_whose_execution_was_never_started_is_stopped_before_it_opens(
     assert find_pending(job_id) is not None
     changing.stop_job(job_id, request(route=STOP), rolls_back=False)
     assert outcome(job_id) == "stopped"
+    assert [job[3] for job in jobs_of(stack, project_id)] == [f"{ACCOUNT}/AROAEXAMPLEBACKEND"]
     assert send(asked, project_id).job_id == job_id
     assert stack.run(payload_for(project_id), job_id)["status"] == "FAILED"
 
@@ -166,7 +167,9 @@ def test_a_key_means_one_job_to_change(stack: Stack, new_project: NewProject) ->
 @pytest.mark.parametrize("change", [changing.roll_back_job, changing.retry_job], ids=["a rollback", "a retry"])
 def test_a_change_of_a_running_job_is_refused_and_names_it(stack: Stack, project_id: str, change: Any) -> None:
     with waiting(stack, project_id) as job_id:
-        with pytest.raises(JobInProgress, match=f"the job {job_id} is running: ") as refused:
+        with pytest.raises(
+            JobInProgress, match=f"is running: wait for its end, or run provision stop {job_id}$"
+        ) as refused:
             change(job_id, request(route=ROLL_BACK))
         assert refused.value.job_id == job_id
         changing.stop_job(job_id)

@@ -24,7 +24,7 @@ STOPPED_BY_REQUEST = "StoppedByRequest"
 CLOSED = ("failed", "rolled_back", "rollback_incomplete")
 WAYS_ON = {
     "pending": "wait for its end",
-    "running": "wait for its end, or stop it and run provision rollback {job}",
+    "running": "wait for its end, or run provision stop {job}",
     "stopped": "run provision rollback {job} first",
     "succeeded": "there is nothing to {change}",
 }

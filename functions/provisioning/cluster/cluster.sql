@@ -66,6 +66,13 @@ WITH claimed AS (
 )
 SELECT EXISTS (SELECT FROM claimed) AS is_ours,
 
+-- name: find_ctype
+-- The first of these locales that the server has: a part of other queries, which call it chosen_ctype.
+SELECT collctype FROM pg_collation
+WHERE collname = ANY ({ctypes}) AND collprovider = 'c'
+ORDER BY array_position({ctypes}, collname::text)
+LIMIT 1
+
 -- name: find_tenant
 -- Ends each claim: what the register said before, and what exists on the cluster. A database whose removal was
 -- interrupted has the connection limit -2 and can only be dropped. A role's administrator is its creator: the bootstrap
@@ -82,12 +89,7 @@ SELECT EXISTS (SELECT FROM claimed) AS is_ours,
            LIMIT 1
        ) AS administrator,
        (SELECT name FROM register.creators WHERE tenants < {share} ORDER BY random() LIMIT 1) AS free_creator,
-       (
-           SELECT collctype FROM pg_collation
-           WHERE collname = ANY ({ctypes}) AND collprovider = 'c'
-           ORDER BY array_position({ctypes}, collname::text)
-           LIMIT 1
-       ) AS ctype,
+       ({chosen_ctype}) AS ctype,
        to_regcollation('pg_catalog."und-x-icu"') IS NOT NULL AS has_icu,
        to_regrole({keeper}) IS NOT NULL AS has_keeper,
        (SELECT is_changing OR state = 'suspended' FROM register.tenants WHERE tenant_id = {tenant_id}) AS may_be_closed;
@@ -115,12 +117,8 @@ WHERE tenant_id = {tenant_id} AND control_plane_id = {control_plane_id} AND stat
 
 -- name: find_server
 -- What a tenant made now consists of, apart from our own schema. One made from anything else is not given to a new job.
-SELECT format('PostgreSQL %s, LC_CTYPE %s, %s', current_setting('server_version'), coalesce((
-           SELECT collctype FROM pg_collation
-           WHERE collname = ANY ({ctypes}) AND collprovider = 'c'
-           ORDER BY array_position({ctypes}, collname::text)
-           LIMIT 1
-       ), 'C'), coalesce(string_agg(
+SELECT format('PostgreSQL %s, LC_CTYPE %s, %s', current_setting('server_version'), coalesce(
+           ({chosen_ctype}), 'C'), coalesce(string_agg(
            format('%s %s', name, default_version), ', ' ORDER BY name), 'no extensions')) AS fingerprint
 FROM pg_available_extensions
 WHERE name = ANY ({extensions});
@@ -177,14 +175,14 @@ SELECT name FROM register.creators ORDER BY name;
 -- that came from a server before 16 have no administrator: there CREATEROLE sufficed.
 SELECT (
            SELECT count(DISTINCT substring(rolname FROM 8 FOR 20))::integer FROM pg_roles
-           WHERE rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND NOT EXISTS (
+           WHERE rolname ~ {tenant_role} AND NOT EXISTS (
                SELECT FROM pg_auth_members
                WHERE roleid = pg_roles.oid AND admin_option
                    AND (member = admin.oid OR starts_with(pg_get_userbyid(member), {prefix})))
        ) AS tenants, (
            SELECT coalesce(sum(greatest({share} - (
                SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
-               WHERE member = creator.oid AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$'), 0)), 0)::integer
+               WHERE member = creator.oid AND pg_get_userbyid(roleid) ~ {tenant_role}), 0)), 0)::integer
            FROM pg_roles AS creator
            WHERE starts_with(creator.rolname, {prefix}) AND pg_has_role(admin.oid, creator.oid, 'MEMBER')
        ) AS places
@@ -196,7 +194,7 @@ WHERE rolname = {admin};
 SELECT creator, array_agg(role ORDER BY role) AS roles
 FROM (
     SELECT rolname::text AS role, dense_rank() OVER (ORDER BY substring(rolname FROM 8 FOR 20)) AS place FROM pg_roles
-    WHERE rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND NOT EXISTS (
+    WHERE rolname ~ {tenant_role} AND NOT EXISTS (
         SELECT FROM pg_auth_members
         WHERE roleid = pg_roles.oid AND admin_option
             AND (pg_get_userbyid(member) = {admin} OR starts_with(pg_get_userbyid(member), {prefix})))
@@ -206,7 +204,7 @@ JOIN (
     FROM pg_roles, generate_series(1, {share}) AS place
     WHERE starts_with(rolname, {prefix}) AND pg_has_role({admin}, oid, 'MEMBER') AND place > (
         SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
-        WHERE member = oid AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$')
+        WHERE member = oid AND pg_get_userbyid(roleid) ~ {tenant_role})
 ) AS places USING (place)
 GROUP BY creator
 ORDER BY creator;

@@ -23,6 +23,9 @@ SHARE = 32
 
 SINCE = 160000
 PREFIX = "provisioner_creator_"
+TENANT_ROLE = "^tenant_[a-z]{20}_(owner|login)$"
+"""A regular expression of the names of tenants' roles."""
+
 KEEPER = "provisioner_keeper"
 """Who has ADMIN OPTION on tenants' roles before 16, so that creators can get it after an upgrade (keeper.py)."""
 
@@ -133,7 +136,7 @@ def _names(name: str) -> dict[str, object]:
 
 
 def _of(admin: str) -> dict[str, object]:
-    return {"admin": admin, "prefix": PREFIX, "share": SHARE}
+    return {"admin": admin, "prefix": PREFIX, "share": SHARE, "tenant_role": TENANT_ROLE}
 
 
 def _counted(query: str, creator: str | None) -> sql.Composable:

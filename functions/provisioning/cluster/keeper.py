@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from provisioning import postgres, queries
 from provisioning.cluster import acting, creators
 from provisioning.cluster import session as sessions
-from provisioning.cluster.creators import KEEPER
+from provisioning.cluster.creators import KEEPER, TENANT_ROLE
 
 QUERIES = queries.load(__file__)
 AT_ONCE = 8
@@ -31,7 +31,7 @@ class Keeping(NamedTuple):
 
 def find(session: Connection) -> Keeping:
     """Return what the keeper has, over a session in the register's database. Raise psycopg2.Error."""
-    (found,) = sessions.fetch(session, Keeping, QUERIES["find_keeping"], keeper=KEEPER)
+    (found,) = sessions.fetch(session, Keeping, QUERIES["find_keeping"], keeper=KEEPER, tenant_role=TENANT_ROLE)
     return found
 
 

@@ -4,7 +4,7 @@
 -- name: find_keeping
 SELECT to_regprocedure('register.give_to_creator(text[], text)') IS NOT NULL AS exists, ARRAY(
     SELECT rolname::text FROM pg_roles
-    WHERE rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND oid NOT IN (
+    WHERE rolname ~ {tenant_role} AND oid NOT IN (
         SELECT roleid FROM pg_auth_members WHERE admin_option AND member = to_regrole({keeper})::oid)
     ORDER BY rolname
 ) AS not_kept;

@@ -161,6 +161,11 @@ def forget(session: Connection, names: TenantNames, control_plane_id: str) -> No
     sessions.send(session, QUERIES["forget_tenant"], **values)
 
 
+def chosen_ctype() -> sql.Composed:
+    """Return the part of a query that finds the LC_CTYPE of new tenants: the first of CTYPES that the server has."""
+    return postgres.composed(QUERIES["find_ctype"], ctypes=list(CTYPES))
+
+
 def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_id: str | None) -> Holder:
     """Return the holder for the registers: a job of this control plane, or its refill."""
     return Holder(control.identity(), job_id, project_id)
@@ -168,7 +173,12 @@ def holder_of(control: control_plane.ControlPlane, job_id: str | None, project_i
 
 def _claim(session: Connection, names: TenantNames, holder: Holder, claim: Query, **values: object) -> Found:
     values |= {"owner": names.owner_role, "login": names.login_role, "database": names.database}
-    values |= {"share": creators.SHARE, "keeper": creators.KEEPER, "ctypes": list(CTYPES), **_values(names, holder)}
+    values |= {
+        "share": creators.SHARE,
+        "keeper": creators.KEEPER,
+        "chosen_ctype": chosen_ctype(),
+        **_values(names, holder),
+    }
     (found,) = sessions.fetch(session, Found, claim, QUERIES["find_tenant"], **values)
     return found
 

@@ -187,7 +187,7 @@ def refill(cluster: Cluster, size: int, until: float, done: Refilled) -> None:
         raise PoolBusy(cluster.cluster_id)
     try:
         names = sql.SQL("{}::text[]").format(sql.Literal(extensions.allowed()))
-        asked = {"extensions": names, "ctypes": list(register.CTYPES)}
+        asked = {"extensions": names, "chosen_ctype": register.chosen_ctype()}
         _, (server,) = sessions.on(
             cluster, lambda session: sessions.fetch(session, _Server, sessions.QUERIES["find_server"], **asked)
         )

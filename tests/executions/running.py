@@ -42,14 +42,15 @@ class Ran:
 
 def payload_for(project_id: str, *services: str, **fields: object) -> dict[str, Any]:
     """Return a payload that requests these services on the stack's server, with the given fields."""
-    database = {} if chosen_version() == DatabaseRequest().version else {"database": {"version": chosen_version()}}
-    return {
+    payload: dict[str, Any] = {
         "project_id": project_id,
         "region": "us-east-1",
         "services": {service: service in services for service in SERVICES},
-        **database,
         **fields,
     }
+    if chosen_version() != DatabaseRequest().version:
+        payload["database"] = {"version": chosen_version()} | payload.get("database", {})
+    return payload
 
 
 def run(stack: Stack, payload: object, job_id: str | None = None) -> Ran:

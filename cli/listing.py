@@ -1,5 +1,6 @@
 """Print the lists of projects and jobs."""
 
+import json
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from cli.terminal import typed
 from console.formatting import date_and_clock, status_word
 from provisioning import control_plane
+from provisioning.events import events_after
 from provisioning.listing import find_jobs, find_projects
 
 OF_A_PROJECT = "provision show PROJECT shows one with all that it has, provision jobs --project PROJECT its jobs."
@@ -18,6 +20,12 @@ OF_A_JOB = (
 )
 
 Row = TypeVar("Row")
+
+
+def print_events(console: Console, after: int, most: int) -> None:
+    """Print the events after the one with this id, one JSON document a line."""
+    for event in events_after(control_plane.connect(), after, most):
+        console.print(json.dumps(event.as_document()), soft_wrap=True)
 
 
 def print_projects(console: Console, status: str | None, most: int) -> None:

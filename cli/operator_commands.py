@@ -40,6 +40,17 @@ def jobs(
     listing.print_jobs(console(), project_id, status, most)
 
 
+def events(
+    after: Annotated[int, typer.Option(min=0, help="Only those after the event with this id.")] = 0,
+    most: Most = 50,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+) -> None:
+    """Print what has happened to projects, jobs and tenants, one JSON document a line, the oldest first."""
+    use_deployment(state_dir, state_machine)
+    listing.print_events(console(), after, most)
+
+
 def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
     """Show a project's tenant, database, secret, registrations, API keys and job. Never prints a secret's value."""
     use_deployment(state_dir, state_machine)
@@ -137,4 +148,4 @@ def add_cluster(
     console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 
 
-COMMANDS = (projects, jobs, show, whose, keys, doctor, deregister, rotate, migrate)
+COMMANDS = (projects, jobs, events, show, whose, keys, doctor, deregister, rotate, migrate)

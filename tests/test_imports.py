@@ -71,6 +71,8 @@ ALLOWED = {
     | of("services", "repairs")
     | of("tenant", "key_delivery")
     | of("requests", "caller", "refusals", "remembering")
+    | DECLARATIONS
+    | {"provisioning.events"}
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,

@@ -63,14 +63,16 @@ FROM control_plane.clusters
 GROUP BY region
 ORDER BY region = %(region)s DESC, bool_or((engine, version, size) = (%(engine)s, %(version)s, %(size)s)) DESC, region;
 
--- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean, adds boolean)
+-- name: record_job (job_id text, job_type text, project_id text, execution_arn text, payload jsonb, progress_percent integer, excludes text, status_while_running text, status_on_success text, status_on_failure text, removes_tenant boolean, adds boolean, success_event text)
 INSERT INTO control_plane.jobs
     (job_id, job_type, project_id, execution_arn, payload, status, attempts, current_stage, progress_percent, started_at,
-     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant, started_by, counted_for)
+     excludes, status_while_running, status_on_success, status_on_failure, removes_tenant, started_by, counted_for,
+     success_event)
 VALUES (%(job_id)s, %(job_type)s, %(project_id)s, %(execution_arn)s, %(payload)s, 'running', 1, 'initializing',
         %(progress_percent)s, now(), %(excludes)s, %(status_while_running)s, %(status_on_success)s, %(status_on_failure)s,
         %(removes_tenant)s, control_plane.starter_of(%(job_id)s),
-        (SELECT organization_id FROM control_plane.projects WHERE project_id = %(project_id)s AND %(adds)s));
+        (SELECT organization_id FROM control_plane.projects WHERE project_id = %(project_id)s AND %(adds)s),
+        %(success_event)s);
 
 -- name: claim_project (job_id text, project_id text, status_while_running text, storage_gb integer)
 UPDATE control_plane.projects

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from provisioning import control_plane
+from provisioning import control_plane, events
 from provisioning.cluster import closing, repair, shared_roles
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
@@ -26,7 +26,7 @@ from provisioning.tenant import holding, key_delivery, removing
 from provisioning.tenant.key_delivery import Revealed
 
 AT_MOST = 100
-"""Tenants that one run looks at, secrets of revealed keys, and requests that it forgets."""
+"""Tenants that one run looks at, secrets of revealed keys, and requests and hundreds of events that it forgets."""
 
 
 Done = dict[str, list[str]]
@@ -90,6 +90,7 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
     for revealed in key_delivery.find_due(control, AT_MOST):
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
     yield _Task("old requests", functools.partial(_forget_requests, control))
+    yield _Task("old events", functools.partial(_forget_events, control))
     until = min(ends_at, time.monotonic() + repairs.SECONDS)
     for due in repairs.find_due(control):
         if time.monotonic() > until:
@@ -108,6 +109,11 @@ def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
 
 def _forget_requests(control: ControlPlane) -> Done:
     remembering.forget_old(control, AT_MOST)
+    return {}
+
+
+def _forget_events(control: ControlPlane) -> Done:
+    events.forget_old(control, 100 * AT_MOST)
     return {}
 
 

@@ -64,3 +64,6 @@ SELECT 'compensated', job_id, project_id, '{"stages": ["creating_database"], "re
 FROM control_plane.jobs;
 
 INSERT INTO control_plane.organizations (organization_id) VALUES ('org');
+
+INSERT INTO control_plane.events (type, project_id, organization_id, job_id, job_type, tenant_id, error_type)
+VALUES ('project.failed', 'p-failed', 'org', 'failed', 'provision_project', 'cccccccccccccccccccc', 'TIMEOUT');

@@ -48,7 +48,7 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"),
-            *("connection_limit", "days", "execution_started_at", "projects", "jobs_an_hour", "storage_gb"),
+            *("after", "connection_limit", "days", "execution_started_at", "projects", "jobs_an_hour", "storage_gb"),
         ),
         1,
     ),

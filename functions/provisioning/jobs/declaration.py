@@ -100,6 +100,8 @@ class Declaration(NamedTuple):
     """Statuses in which a job cannot open yet, and the error with which it is retried."""
     removes_tenant: bool = False
     """Whether it may remove a tenant that is active or suspended."""
+    event: str = "job.succeeded"
+    """The type of the event of its success (provisioning/events.py)."""
     adds: bool = False
     """Whether it gives its organization more than it had, so that the organization's limits decide whether it opens."""
 
@@ -116,6 +118,7 @@ class Declaration(NamedTuple):
             "status_on_success": str(self.on_success),
             "status_on_failure": str(self.on_failure or status),
             "removes_tenant": self.removes_tenant,
+            "success_event": self.event,
         }
 
     @property

@@ -25,5 +25,6 @@ PROVISION_PROJECT = Declaration(
     while_running=ProjectStatus.PROVISIONING,
     on_success=ProjectStatus.ACTIVE,
     on_failure=ProjectStatus.FAILED,
+    event="project.provisioned",
     adds=True,
 )

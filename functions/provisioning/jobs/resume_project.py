@@ -22,5 +22,6 @@ RESUME_PROJECT = Declaration(
     while_running=ProjectStatus.RESUMING,
     on_success=ProjectStatus.ACTIVE,
     on_failure=None,
+    event="project.resumed",
     waits_in={ProjectStatus.SUSPENDING: SuspendInProgress},
 )

@@ -21,4 +21,5 @@ SUSPEND_PROJECT = Declaration(
     while_running=ProjectStatus.SUSPENDING,
     on_success=ProjectStatus.SUSPENDED,
     on_failure=ProjectStatus.ACTIVE,
+    event="project.suspended",
 )

@@ -3,8 +3,8 @@
 There CREATEROLE is enough to grant a role; since 16 only who has ADMIN OPTION on it can. So before 16 a role that
 nobody logs in as, the keeper, gets ADMIN OPTION on every tenant's roles, and pg_upgrade and pg_dumpall move that. The
 admin is no member of the keeper: at each SET ROLE the server would walk through the memberships of all tenants, before
-16 in quadratic time (20 ms with 1,000 tenants, 180 ms with 3,000). Instead the keeper owns a function in the register's
-database, which only the admin may call, and which gives the roles to creators on the new server.
+16 in quadratic time (20 ms with 1,000 tenants, 240 to 280 ms with 3,000). Instead the keeper owns a function in the
+register's database, which only the admin may call, and which gives the roles to creators on the new server.
 """
 
 from typing import NamedTuple

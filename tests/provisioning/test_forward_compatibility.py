@@ -28,6 +28,11 @@ COLUMNS = """
 RULES = """
     SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = to_regnamespace('control_plane') AND contype <> 'n'
+        -- Those of events write a row of their own, and refuse none.
+        AND NOT EXISTS (
+            SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+            WHERE tgconstraint = pg_constraint.oid AND proname LIKE 'record_event_of_%'
+        )
     UNION ALL SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
     WHERE indisunique AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
         AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace('control_plane'))

@@ -14,7 +14,7 @@ from tests.recipes.tree import THIS_TREE, Tree, copied
 
 pytestmark = pytest.mark.slow
 
-NAMES = {"NNNN": "0002", "NAME": "opened_by", "THING": "project"}
+NAMES = {"NNNN": "0007", "NAME": "opened_by", "THING": "project"}
 MIGRATION = """-- Which role has opened the job; NULL of a job that was opened before.
 ALTER TABLE control_plane.jobs ADD COLUMN opened_by text;
 """
@@ -34,12 +34,10 @@ def test_a_job_says_which_role_has_opened_it(stack: Stack, project_id: str) -> N
 
 def add_column(tree: Tree) -> None:
     """Add the column, and let new code write it."""
-    tree.write("functions/provisioning/control_plane/migrations/0002_opened_by.sql", MIGRATION)
+    tree.write("functions/provisioning/control_plane/migrations/0007_opened_by.sql", MIGRATION)
     queries = "functions/stages/project.sql"
-    tree.replace(
-        queries, "status_on_failure, removes_tenant)\nVALUES", "status_on_failure, removes_tenant, opened_by)\nVALUES"
-    )
-    tree.replace(queries, "        %(removes_tenant)s);", "        %(removes_tenant)s, current_user);")
+    tree.replace(queries, "     success_event)\nVALUES", "     success_event, opened_by)\nVALUES")
+    tree.replace(queries, "        %(success_event)s);", "        %(success_event)s, current_user);")
     tree.write("tests/stages/test_opened_by.py", TEST)
 
 

@@ -39,6 +39,10 @@ def write_container_template(environment: Mapping[str, str], built: Path = BUILT
         raise HumanError("nothing is built: run make build first")
     document = read_document(built)
     document["Globals"]["Function"]["Environment"]["Variables"] = dict(environment)
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # It would take precedence over the stack's settings.
+            resource["Properties"].pop("Environment", None)
     path = built.with_name("laptop.json")
     with state.create(path) as file:
         file.write(json.dumps(document, indent=2) + "\n")

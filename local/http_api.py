@@ -20,10 +20,9 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from local import signature
 from local.lambda_environment import Invocation
-from local.template import Function
 
-FUNCTION = Function("AnswerRequestFunction", "api.requests.answer_request", timeout_seconds=29, memory_megabytes=512)
-"""The function that answers: API Gateway waits 30 seconds for it."""
+FUNCTION = "AnswerRequestFunction"
+"""The template's function that answers."""
 
 SERVICE = "execute-api"
 DEFAULT_ROUTE = "$default"

@@ -207,9 +207,8 @@ class Stack:
         )
         self._undo.callback(self.services.stop)
         self.services.start()
-        functions = [*template.functions, http_api.FUNCTION]
-        self.runtime = LambdaRuntime(functions, output, timeout_scale=self._timeout_scale)
-        self.aws.on_event = lambda event: self.runtime.invoke(http_api.FUNCTION.resource, event)
+        self.runtime = LambdaRuntime(template.functions, output, timeout_scale=self._timeout_scale)
+        self.aws.on_event = lambda event: self.runtime.invoke(http_api.FUNCTION, event)
         self._undo.callback(self.runtime.close)
         self.runtime.install()
         self.clock = Clock(self._time_scale, timeout_scale=self._timeout_scale)

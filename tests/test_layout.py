@@ -25,11 +25,13 @@ MAY_IMPORT = {
 }
 """What each layer may import apart from itself."""
 
+LAYER = shipped.template()["Resources"]["ValidationLayer"]["Properties"]["ContentUri"]
+PACKAGED = ("functions/requirements.txt", f"{LAYER}requirements.txt")
+"""What is installed beside the functions' own code, and in the layer of the HTTP API's."""
 LONGEST_FILE = 250
 HASH = "    --hash=sha256:"
 # Used by code that runs outside Lambda, or is not deployed.
 NOT_IN_TEMPLATE = {
-    "STATE_MACHINE_ARN": "only who starts an execution needs it",
     "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
 }
 # Included in Lambda's runtime.
@@ -147,14 +149,17 @@ def test_what_the_functions_read_is_what_the_template_sets() -> None:
     settings = ("URL", "ADAPTER", "PUBLIC_URL")
     read |= {f"{service.upper()}_SERVICE_{setting}" for service in Service for setting in settings}
     given = set(shipped.template()["Globals"]["Function"]["Environment"]["Variables"])
+    for function in shipped.functions().values():
+        given |= set(function.get("Environment", {}).get("Variables", {}))
     assert read - given == set(NOT_IN_TEMPLATE) & read
     assert {name for name in given - read if not name.startswith("POWERTOOLS_")} == set()
 
 
 def test_lambda_gets_the_versions_that_were_tested() -> None:
-    packaged = pins((shipped.FUNCTIONS / "requirements.txt").read_text())
     locked = pins((shipped.ROOT / "requirements.lock").read_text())
-    assert packaged == {name: locked[name] for name in packaged}
+    for file in PACKAGED:
+        packaged = pins((shipped.ROOT / file).read_text())
+        assert packaged == {name: locked[name] for name in packaged}
 
 
 def test_lambda_gets_all_that_the_functions_need_and_nothing_its_runtime_brings() -> None:
@@ -163,6 +168,11 @@ def test_lambda_gets_all_that_the_functions_need_and_nothing_its_runtime_brings(
     needed = with_dependencies(declared - {"boto3"})
     assert set(pins((shipped.FUNCTIONS / "requirements.txt").read_text())) == needed
     assert not needed & BOTO3
+    extra = project["optional-dependencies"]["api"]
+    layer = set(pins((shipped.ROOT / LAYER / "requirements.txt").read_text()))
+    assert layer == with_dependencies({Requirement(text).name for text in extra})
+    # In the functions' own code it would be loaded by all of them.
+    assert layer & needed == {"typing-extensions"}
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -191,8 +201,9 @@ def test_what_is_imported_is_declared() -> None:
 
 def test_every_package_that_ships_is_locked_by_its_hashes() -> None:
     """pip then takes no other file: its documentation, "Secure installs". scripts/build requires it."""
-    packages = re.split(r"^(?=[a-z])", (shipped.FUNCTIONS / "requirements.txt").read_text(), flags=re.MULTILINE)[1:]
-    assert len(packages) > 5
+    text = "".join((shipped.ROOT / file).read_text() for file in PACKAGED)
+    packages = re.split(r"^(?=[a-z])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE)[1:]
+    assert len(packages) > 10
     assert all(re.search(rf"^{HASH}[0-9a-f]{{64}}( \\)?$", one, re.MULTILINE) for one in packages)
     build = (shipped.ROOT / "scripts" / "build").read_text()
     assert "--require-hashes" in build
@@ -200,7 +211,7 @@ def test_every_package_that_ships_is_locked_by_its_hashes() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["requirements.lock", "requirements-sam.lock", "requirements-ecosystem.lock", "functions/requirements.txt"]
+    "file", ["requirements.lock", "requirements-sam.lock", "requirements-ecosystem.lock", *PACKAGED]
 )
 def test_a_lock_pins_everything_and_names_no_place_to_get_it_from(file: str) -> None:
     lines = [

@@ -27,6 +27,7 @@ EXTRA = {
     "RecordStoppedExecutionsFunction": {
         *("ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },
+    "AnswerRequestFunction": {"ReservedConcurrentExecutions", "Layers", "VpcConfig", "Environment"},
 }
 
 
@@ -80,6 +81,7 @@ def test_a_handler_can_be_imported_and_called(name: str) -> None:
 
 
 def test_functions_differ_by_handler_and_not_by_environment_or_code() -> None:
+    """Only that of the HTTP API has a setting and a layer of its own (tests/deployment/test_http_api.py)."""
     own = {"Description", "Handler", "Role", "Timeout"}
     # SAM accepts these only on each function.
     same = ("CodeSigningConfigArn", "VersionDescription")
@@ -134,9 +136,11 @@ def test_every_function_is_traced_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
         outside = name in {"DeploymentStepFunction", "RemoveOldVersionsFunction"}
+        # That of the HTTP API also reaches Step Functions: tests/deployment/test_way_to_step_functions.py.
+        own = [{"Ref": "AnswerRequestSecurityGroup"}] if name == "AnswerRequestFunction" else []
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
-            "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}],
+            "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}, *own],
         }
         assert function["VpcConfig"] == ({"Ref": "AWS::NoValue"} if outside else inside)
 

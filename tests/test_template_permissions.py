@@ -84,11 +84,13 @@ WIDE = {
     ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
+    ("states:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
 } | {
     (
-        "states:DescribeExecution",
+        f"states:{operation}Execution",
         f"execution:${{AWS::StackName}}-{job_type.replace('_', '-')}:*",
-    ): "any job may have to be rolled back"
+    ): "any job may have to be stopped or rolled back"
+    for operation in ("Describe", "Stop")
     for job_type in DECLARATIONS
 }
 VERSIONS = re.compile(r"^\$\{\w+(Function\.Arn|StateMachine)\}:\*$")
@@ -154,7 +156,7 @@ def test_a_state_machine_may_ask_about_its_own_executions_and_no_others(job_type
     """
     role = f"{shipped.resource_stem(job_type)}Role"
     asking = {who: on for who, action, on in granted() if action == "states:DescribeExecution"}
-    assert set(asking) == {f"{shipped.resource_stem(name)}Role" for name in DECLARATIONS}
+    assert set(asking) == {f"{shipped.resource_stem(name)}Role" for name in DECLARATIONS} | {"AnswerRequestRole"}
     own = f":execution:{shipped.state_machine(job_type)['StateMachineName']['Fn::Sub']}:*"
     assert asking[role]["Fn::Sub"].endswith(own)
 

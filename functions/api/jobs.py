@@ -22,6 +22,8 @@ LONGEST_WAIT_SECONDS = 25
 """API Gateway waits 30 seconds at most for an answer:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 """
+SECONDS_TO_ASK = 5
+"""Kept of the longest wait for asking about an execution: Step Functions may not answer (executions.py)."""
 SECONDS_BETWEEN_LOOKS = 0.5
 
 JobId = Annotated[str, Path(min_length=1, max_length=80)]
@@ -128,9 +130,9 @@ def get_job(job_id: JobId, wait: Wait = 0) -> Job:
     """Return a job with its stages and, if it has ended, its ending.
 
     A job that a request has asked for is pending until it opens. With `wait` the answer comes when the job ends, or
-    after so many seconds. Waiting holds no transaction open.
+    after so many seconds, the last five of 25 being for asking about its execution. Waiting holds no transaction open.
     """
-    until = time.monotonic() + wait
+    until = time.monotonic() + min(wait, LONGEST_WAIT_SECONDS - SECONDS_TO_ASK)
     while True:
         progress = get_progress(job_id)
         pending = remembering.find_pending(job_id) if progress is None else None

@@ -82,7 +82,7 @@ def test_a_function_that_fails_is_status_500(stack: Stack, result: object) -> No
         return result
 
     replaced: Handler = handler
-    with stack.runtime.replaced(http_api.FUNCTION.resource, replaced):
+    with stack.runtime.replaced(http_api.FUNCTION, replaced):
         status, _, body = send(stack, "GET", "/v1/projects")
     assert (status, body) == (500, {"message": "Internal Server Error"})
 
@@ -104,7 +104,7 @@ def test_the_event_says_who_has_signed_and_not_with_what(stack: Stack) -> None:
         seen.append(event)
         return {"statusCode": 200, "body": "{}"}
 
-    with stack.runtime.replaced(http_api.FUNCTION.resource, handler):
+    with stack.runtime.replaced(http_api.FUNCTION, handler):
         send(stack, "POST", "/v1/projects", b'{"a": "\xc3\xa9"}')
     (event,) = seen
     assert event["requestContext"]["authorizer"]["iam"]["accessKey"] == stack.aws.key.key_id

@@ -39,6 +39,16 @@ def test_every_package_is_listed_with_its_version_and_licence(artefact: Path) ->
     assert (zipp["purl"], zipp["licenses"]) == ("pkg:pypi/zipp@4.1.2", [{"expression": "MIT"}])
 
 
+def test_what_is_in_a_layer_is_listed_too_and_once(artefact: Path, tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    for name, version in (("pydantic", "2.14.3"), ("zipp", "4.1.2")):
+        info = layer / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
+    purls = [one.get("purl") for one in bill(artefact, "abc1234", layer)["components"]]
+    assert purls == ["pkg:pypi/psycopg2-binary@2.9.13", "pkg:pypi/pydantic@2.14.3", "pkg:pypi/zipp@4.1.2", None]
+
+
 def test_what_a_wheel_brings_along_is_listed_with_its_hash(artefact: Path) -> None:
     (library,) = bill(artefact, "abc1234")["components"][0]["components"]
     assert library["name"] == "psycopg2_binary.libs/libpq-1.so.5"

@@ -12,22 +12,24 @@ UNRESERVED = 100
 
 PAGE = " ".join((REPOSITORY / "docs" / "operations.md").read_text().split())
 PARAMETER = shipped.template()["Parameters"]["MaximumParallelJobs"]
+REQUESTS = shipped.template()["Parameters"]["MaximumParallelRequests"]
 NOTHING = {"Ref": "AWS::NoValue"}
 
 
-def reserved(function: str, parallel: int) -> int:
-    """What a function reserves if that is MaximumParallelJobs."""
+def reserved(function: str, parallel: int, requests: int = REQUESTS["Default"]) -> int:
+    """What a function reserves if these are MaximumParallelJobs and MaximumParallelRequests."""
     match shipped.made("AWS::Lambda::Function")[function]["ReservedConcurrentExecutions"]:
         case {"Ref": "AWS::NoValue"}:
             return 0
         case {"Fn::If": ["ReservesConcurrency", one, {"Ref": "AWS::NoValue"}]}:
-            return (parallel if one == {"Ref": "MaximumParallelJobs"} else int(one)) if parallel else 0
+            given = {"MaximumParallelJobs": parallel, "MaximumParallelRequests": requests}
+            return (given[one["Ref"]] if isinstance(one, dict) else int(one)) if parallel else 0
         case other:
             raise AssertionError(other)
 
 
-def reserved_by_all(parallel: int) -> int:
-    return sum(reserved(name, parallel) for name in FUNCTIONS)
+def reserved_by_all(parallel: int, requests: int = REQUESTS["Default"]) -> int:
+    return sum(reserved(name, parallel, requests) for name in FUNCTIONS)
 
 
 def connected(policy: str) -> list[str]:
@@ -65,14 +67,23 @@ def test_nothing_is_reserved_for_what_runs_once() -> None:
 
 def test_the_page_says_what_is_reserved_and_which_quota_that_takes() -> None:
     default = PARAMETER["Default"]
-    (said,) = re.findall(r"reserves (\d+) concurrent runs with the default and up to (\d+)", PAGE)
-    assert [int(one) for one in said] == [reserved_by_all(default), reserved_by_all(PARAMETER["MaxValue"])]
+    (said,) = re.findall(r"reserves (\d+) concurrent runs with the defaults and up to (\d+)", PAGE)
+    most = reserved_by_all(PARAMETER["MaxValue"], REQUESTS["MaxValue"])
+    assert [int(one) for one in said] == [reserved_by_all(default), most]
     (quota,) = re.findall(r"a quota of at least (\d+)", PAGE)
     assert int(quota) == reserved_by_all(default) + UNRESERVED
 
 
 def test_the_default_leaves_an_ordinary_quota_of_1000_mostly_free() -> None:
     assert reserved_by_all(PARAMETER["Default"]) + UNRESERVED <= 500
+
+
+def test_the_http_api_keeps_a_connection_to_the_control_plane_for_each_of_its_runs() -> None:
+    """So MaximumParallelRequests says of itself."""
+    assert reserved("AnswerRequestFunction", 5, 7) == 7
+    assert "AnswerRequestFunction" in connected("EveryStagePolicy")
+    assert "AnswerRequestFunction" not in connected("ReadClusterSecretsPolicy")
+    assert "keeps a connection to the control plane" in REQUESTS["Description"]
 
 
 def test_the_page_says_how_many_connections_the_default_takes() -> None:

@@ -40,7 +40,8 @@ def refills() -> int:
 def of_the_stack() -> dict[str, float]:
     size = shipped.template()["Parameters"]["PoolSize"]["Default"]
     return {
-        "the stack: the endpoint": 2 * HOURS * ZONE_HOUR,
+        "the stack: the endpoint for Secrets Manager": 2 * HOURS * ZONE_HOUR,
+        "the stack: the endpoint for Step Functions": 2 * HOURS * ZONE_HOUR,
         "the stack: its key": KEY * len(shipped.made("AWS::KMS::Key")),
         "the stack: its alarms": alarm_metrics() * ALARM_METRIC,
         f"the stack: {CUSTOM_METRICS} custom metrics": CUSTOM_METRICS * CUSTOM_METRIC,

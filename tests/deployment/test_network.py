@@ -13,13 +13,15 @@ def test_the_functions_reach_databases_services_and_secrets_and_nothing_else() -
     )
     targets = [(rule.get("CidrIp") or rule["DestinationSecurityGroupId"]) for rule in inline["SecurityGroupEgress"]]
     assert targets == [{"Ref": "DatabaseSecurityGroupId"}, {"Ref": "ServicesCidr"}]
-    (rule,) = shipped.made("AWS::EC2::SecurityGroupEgress").values()
-    assert (rule["FromPort"], rule["ToPort"]) == (443, 443)
+    rules = shipped.made("AWS::EC2::SecurityGroupEgress")
+    of_all = {name for name, one in rules.items() if one["GroupId"] == {"Ref": "FunctionSecurityGroup"}}
+    assert of_all == {"FunctionsToSecretsManager"}
+    assert {(one["FromPort"], one["ToPort"]) for one in rules.values()} == {(443, 443)}
     assert "SecurityGroupIngress" not in inline
 
 
 def test_secrets_manager_is_reached_through_either_endpoint_or_a_nat() -> None:
-    (rule,) = shipped.made("AWS::EC2::SecurityGroupEgress").values()
+    rule = shipped.made("AWS::EC2::SecurityGroupEgress")["FunctionsToSecretsManager"]
     nothing = {"Ref": "AWS::NoValue"}
     theirs = {"Fn::If": ["UsesExistingEndpoint", {"Ref": "EndpointSecurityGroupId"}, nothing]}
     through_nat = {"Fn::If": ["UsesExistingEndpoint", nothing, "0.0.0.0/0"]}
@@ -66,7 +68,7 @@ def test_the_endpoint_lets_in_whoever_its_private_name_takes_from_the_public_add
         {"Ref": "FunctionSecurityGroup"},
         {"Ref": "EndpointClientsCidr"},
     ]
-    (endpoint,) = shipped.made("AWS::EC2::VPCEndpoint").values()
+    endpoint = shipped.made("AWS::EC2::VPCEndpoint")["SecretsManagerEndpoint"]
     assert endpoint["PrivateDnsEnabled"] is True
     (statement,) = shipped.statements(endpoint["PolicyDocument"])
     assert (statement["Action"], statement["Resource"]) == ("secretsmanager:*", "*")
@@ -78,8 +80,8 @@ def test_no_shipped_code_calls_kms_and_no_endpoint_is_there_for_it() -> None:
     clients = set(re.findall(r"""(?:client|create_client|read_client)\(\s*["'](\w+)["']""", code))
     assert clients, "the pattern finds no client at all"
     assert "kms" not in clients
-    (endpoint,) = shipped.made("AWS::EC2::VPCEndpoint").values()
-    assert endpoint["ServiceName"] == {"Fn::Sub": "com.amazonaws.${AWS::Region}.secretsmanager"}
+    named = {one["ServiceName"]["Fn::Sub"].rpartition(".")[2] for one in shipped.made("AWS::EC2::VPCEndpoint").values()}
+    assert named == {"secretsmanager", "states"}
 
 
 def test_the_range_of_the_services_has_to_be_given() -> None:

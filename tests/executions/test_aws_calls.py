@@ -73,6 +73,7 @@ UNUSED = {
 ELSEWHERE = {
     "DeploymentStepFunction": "tests/upkeep/test_deployment_step.py and test_new_versions.py run it",
     "RemoveOldVersionsFunction": "tests/test_old_versions.py runs it",
+    "AnswerRequestFunction": "tests/api/test_calls_of_aws.py runs it",
 }
 """Functions that no laptop stack runs, and where their calls are tested."""
 

@@ -15,7 +15,8 @@ from local.template import REPOSITORY
 EVENT = json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
 BUILT = """
 Globals: {Function: {Environment: {Variables: {URL: !Ref Url}}}}
-Resources: {OneFunction: {Type: AWS::Serverless::Function, Properties: {CodeUri: OneFunction}}}
+Resources: {OneFunction: {Type: AWS::Serverless::Function, Properties: {
+  CodeUri: OneFunction, Environment: {Variables: {AWS_ENDPOINT_URL: !Ref Url}}}}}
 """
 
 
@@ -50,7 +51,7 @@ def test_the_containers_template_is_the_built_one_with_the_stacks_settings(tmp_p
     path = write_container_template({"AWS_ENDPOINT_URL": "http://172.17.0.1:1"}, built)
     document = json.loads(path.read_text())
     assert document["Globals"]["Function"]["Environment"]["Variables"] == {"AWS_ENDPOINT_URL": "http://172.17.0.1:1"}
-    assert document["Resources"]["OneFunction"]["Properties"]["CodeUri"] == "OneFunction"
+    assert document["Resources"]["OneFunction"]["Properties"] == {"CodeUri": "OneFunction"}
 
 
 def test_without_a_build_there_is_no_template(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def _highest(metrics: list[str]) -> int:
 def _count_connections(tree: Tree) -> None:
     """Count a stage that keeps a connection to the control plane only, with the default and with the maximum."""
     text = tree.read("docs/operations.md")
-    more = {r"reserves (\d+) concurrent": 5, r"default and up to (\d+)": 50, r"quota of\s+at\s+least (\d+)": 5}
+    more = {r"reserves (\d+) concurrent": 5, r"defaults and up to (\d+)": 50, r"quota of\s+at\s+least (\d+)": 5}
     more |= {r"control plane \| (\d+)": 5, r"control plane \| \d+ \| (\d+)": 10}
     for pattern, by in more.items():
         (found,) = re.finditer(pattern, text)
@@ -92,6 +92,10 @@ def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str
     text = text.replace("!Ref ResumeProjectStateMachine]", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]")
     for asked in ('!Sub "${ResumeProjectStateMachine}:live"', '!Sub "${ResumeProjectStateMachine}:*"'):
         text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ResumeProject', stem)}]")
+    # What the HTTP API may ask about and stop.
+    text = text.replace(
+        '-resume-project:*"]', f'-resume-project:*",\n{_execution(text).replace("resume-project", _dashed(job_type))}]'
+    )
     text = text.replace("!Ref ResumeProjectVersion]", f"!Ref ResumeProjectVersion, !Ref {stem}Version]")
     told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
     text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")
@@ -114,6 +118,15 @@ def _add_monitoring(tree: Tree, job_type: str, stem: str) -> None:
         MONITORING,
         text.replace('            {"type": "alarm"', f'{_widgets(text, job_type, stem)}            {{"type": "alarm"'),
     )
+
+
+def _execution(text: str) -> str:
+    """The last execution in the list of those that the HTTP API may ask about."""
+    return str(re.findall(r'^( +!Sub ".*-resume-project:\*")\]$', text, re.MULTILINE)[0])
+
+
+def _dashed(job_type: str) -> str:
+    return job_type.replace("_", "-")
 
 
 def _alike(model: str, job_type: str, stem: str) -> str:

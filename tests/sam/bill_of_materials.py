@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
-from tests.sam.artefact import BUILT
+from tests.sam.artefact import BUILT, LAYER
 
 WRITTEN = BUILT.parents[1] / "provisioner.cdx.json"
 CERTIFICATES = "provisioning/rds_certificates.pem"
@@ -16,19 +16,23 @@ CERTIFICATES = "provisioning/rds_certificates.pem"
 Component = dict[str, Any]
 
 
-def bill(directory: Path, revision: str) -> Component:
+def bill(directory: Path, revision: str, *layers: Path) -> Component:
     """Return the document: CycloneDX 1.6 in JSON, without a time, so that equal artefacts have equal documents.
 
-    It lists each distribution with the shared libraries in its wheel, and the CAs that databases are verified against.
+    It lists each distribution once, with the shared libraries in its wheel, and the CAs that databases are verified
+    against. What is in a layer too is that of the artefact, which comes first on Lambda's path.
     """
-    packages = sorted(distributions(path=[str(directory)]), key=lambda one: one.metadata["Name"].lower())
+    found: dict[str, tuple[Path, Distribution]] = {}
+    for place in (directory, *layers):
+        for package in distributions(path=[str(place)]):
+            found.setdefault(package.metadata["Name"].lower(), (place, package))
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": {"type": "application", "name": "provisioner", "version": revision}},
         "components": [
-            *(_library(directory, package) for package in packages),
+            *(_library(*found[name]) for name in sorted(found)),
             {"type": "data", "name": CERTIFICATES, "hashes": _hashes(directory / CERTIFICATES)},
         ],
     }
@@ -59,5 +63,5 @@ def _hashes(file: Path) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    WRITTEN.write_text(json.dumps(bill(BUILT, sys.argv[1]), indent=2) + "\n")
+    WRITTEN.write_text(json.dumps(bill(BUILT, sys.argv[1], LAYER / "python"), indent=2) + "\n")
     print(f"What ships is listed in {WRITTEN.relative_to(BUILT.parents[2])}.")

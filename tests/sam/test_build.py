@@ -14,7 +14,7 @@ from local.stack import Stack
 from local.template import REPOSITORY, read_document
 from tests import shipped
 from tests.sam.artefact import BUILT as ARTEFACT
-from tests.sam.artefact import LIMIT_MIB, zipped_mib
+from tests.sam.artefact import LAYER, LAYER_LIMIT_MIB, LIMIT_MIB, zipped_mib
 from tests.sam.conftest import SAM
 
 BUILT = REPOSITORY / ".aws-sam"
@@ -44,10 +44,21 @@ def test_all_functions_share_one_build() -> None:
 
 def test_the_zipped_artefact_is_no_larger_than_it_has_to_be() -> None:
     assert zipped_mib() < LIMIT_MIB
+    assert zipped_mib(LAYER) < LAYER_LIMIT_MIB
+
+
+def test_pydantic_is_in_the_layer_of_the_http_api_and_nowhere_else() -> None:
+    """Lambda has a layer's packages for Python in /opt/python, which is on the path: its guide, "Packaging your layer
+    content" (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
+    """
+    assert (LAYER / "python" / "pydantic" / "__init__.py").is_file()
+    assert not list(ARTEFACT.glob("pydantic*"))
+    functions = shipped.functions()
+    assert {name for name in functions if "Layers" in functions[name]} == {"AnswerRequestFunction"}
 
 
 def test_every_module_comes_with_its_bytecode() -> None:
-    modules = ARTEFACT.rglob("*.py")
+    modules = [*ARTEFACT.rglob("*.py"), *LAYER.rglob("*.py")]
     assert [file.name for file in modules if not list(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"))] == []
 
 

@@ -81,6 +81,13 @@ def test_what_was_removed_is_looked_for_in_the_container(sam: list[str], stack: 
     assert sam_local_invoke(sam, "ReconcileFunction")["failed"] == []
 
 
+def test_the_http_api_answers_in_the_container_with_the_layer_of_its_own(sam: list[str], stack: Stack) -> None:
+    answer = sam_local_invoke(sam, "AnswerRequestFunction")
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "application/json")
+    projects = json.loads(answer["body"])["projects"]
+    assert [one["project_id"] for one in projects if one["project_id"] == "demo-project"] == ["demo-project"]
+
+
 def test_the_stages_provision_the_sample_project_one_by_one(sam: list[str], stack: Stack, tmp_path: Path) -> None:
     answers: dict[str, Any] = {}
     tenant_id = None
@@ -150,7 +157,7 @@ def test_the_compensations_leave_nothing_of_a_failed_job(
 def test_every_function_has_a_sample_event_that_is_used_here() -> None:
     others = {
         *("MigrateFunction", "DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"),
-        *("RecordStoppedExecutionsFunction", "RemoveOldVersionsFunction"),
+        *("RecordStoppedExecutionsFunction", "RemoveOldVersionsFunction", "AnswerRequestFunction"),
     }
     changing = [function for declared in CHANGING for function in functions_between(declared)]
     assert set(shipped.functions()) == {*others, *FORWARD, *changing, *BACK}

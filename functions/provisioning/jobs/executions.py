@@ -29,6 +29,10 @@ Answer = TypeVar("Answer")
 
 POLL_SECONDS = 0.2
 LONGEST_NAME = 80
+CALL_ATTEMPTS = 2
+"""The second is for a connection that ended while its environment was frozen."""
+CONNECT_SECONDS, READ_SECONDS = 1, 3
+"""Of an attempt. To connect is tried with each address of the endpoint in turn: one for each subnet."""
 
 
 class JobFailed(Exception):
@@ -166,5 +170,8 @@ def _client() -> "SFNClient":
 @functools.cache
 def _client_at(endpoint_url: str) -> "SFNClient":
     import boto3
+    from botocore.config import Config
 
-    return boto3.client("stepfunctions", endpoint_url=endpoint_url or None)
+    retries: Any = {"mode": "standard", "total_max_attempts": CALL_ATTEMPTS}
+    settings = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
+    return boto3.client("stepfunctions", endpoint_url=endpoint_url or None, config=settings)

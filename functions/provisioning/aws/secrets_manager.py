@@ -101,11 +101,13 @@ def refusal(secret: str, code: str, message: str) -> Exception:
 
 def client() -> "SecretsManagerClient":
     """Return this environment's client, for the endpoint in the settings or, without one, AWS's own."""
-    return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
+    return _client_at(configuration.optional("AWS_ENDPOINT_URL"), configuration.optional("AWS_ACCESS_KEY_ID"))
 
 
 @functools.cache
-def _client_at(endpoint_url: str) -> "SecretsManagerClient":
+def _client_at(endpoint_url: str, key_id: str) -> "SecretsManagerClient":
+    # A client keeps the key that it was created with, and a later laptop stack may get an earlier one's port.
+    del key_id
     from botocore.config import Config
     from botocore.loaders import Loader
     from botocore.session import get_session

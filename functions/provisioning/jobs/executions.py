@@ -164,14 +164,16 @@ provision_project_handler = get_job_handler(PROVISION_PROJECT.job_type)
 
 
 def _client() -> "SFNClient":
-    return _client_at(configuration.optional("AWS_ENDPOINT_URL"))
+    return _client_at(configuration.optional("AWS_ENDPOINT_URL"), configuration.optional("AWS_ACCESS_KEY_ID"))
 
 
 @functools.cache
-def _client_at(endpoint_url: str) -> "SFNClient":
+def _client_at(endpoint_url: str, key_id: str) -> "SFNClient":
+    # A session keeps the key that it has first read, and a later laptop stack has another.
+    del key_id
     import boto3
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": CALL_ATTEMPTS}
     settings = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
-    return boto3.client("stepfunctions", endpoint_url=endpoint_url or None, config=settings)
+    return boto3.Session().client("stepfunctions", endpoint_url=endpoint_url or None, config=settings)

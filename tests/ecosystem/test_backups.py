@@ -21,7 +21,7 @@ from tests.conftest import NewProject
 from tests.stages.jobs import StagedJob, open_job
 from tests.test_readme import blocks
 
-DUMP, RESTORE = blocks((REPOSITORY / "docs" / "tenant-database.md").read_text(), "bash")
+DUMP, RESTORE, BEFORE_17 = blocks((REPOSITORY / "docs" / "tenant-database.md").read_text(), "bash")
 USE = (
     "CREATE TYPE mood AS ENUM ('sad', 'glad')",
     "CREATE TABLE users (id serial PRIMARY KEY, mood mood)",

@@ -34,9 +34,9 @@ class Failed(NamedTuple):
     output: str
 
 
-def block(language: str) -> str:
+def block(language: str, section: str = SECTION) -> str:
     """The one block of a language in the section, without its indentation."""
-    (found,) = re.findall(rf"^ *```{language}\n(.*?)^ *```$", SECTION, re.MULTILINE | re.DOTALL)
+    (found,) = re.findall(rf"^ *```{language}\n(.*?)^ *```$", section, re.MULTILINE | re.DOTALL)
     return "\n".join(line.strip() for line in found.splitlines())
 
 

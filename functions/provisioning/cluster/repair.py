@@ -11,6 +11,7 @@ from provisioning import queries
 from provisioning.cluster import acting
 from provisioning.cluster import session as sessions
 from provisioning.cluster.acting import Actor
+from provisioning.cluster.creators import TENANT_ROLE
 from provisioning.control_plane import Cluster
 
 QUERIES = queries.load(__file__)
@@ -32,7 +33,9 @@ def repair(cluster: Cluster) -> list[str]:
     A tenant whose lock somebody holds is left to the holder. One round trip if there is nothing to repair. Raise
     psycopg2.Error.
     """
-    session, (left,) = sessions.on(cluster, lambda session: sessions.fetch(session, _Left, QUERIES["find_left"]))
+    session, (left,) = sessions.on(
+        cluster, lambda session: sessions.fetch(session, _Left, QUERIES["find_left"], tenant_role=TENANT_ROLE)
+    )
     repaired: list[str] = []
     try:
         for tenant_id, role, member in left.memberships:
@@ -42,7 +45,7 @@ def repair(cluster: Cluster) -> list[str]:
                 repaired.append(f"membership of {member} in {role}")
                 sessions.release(session)
         if left.is_miscounted:
-            sessions.send(session, QUERIES["lock_creators"], QUERIES["record_counts"])
+            sessions.send(session, QUERIES["lock_creators"], QUERIES["record_counts"], tenant_role=TENANT_ROLE)
             repaired.append("counts of creators")
     except BaseException:
         # The session may still be acting as a creator.

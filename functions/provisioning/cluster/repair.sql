@@ -1,5 +1,5 @@
 -- What is repaired on a cluster outside jobs. Over the admin's session in the register's database.
--- Composed by psycopg2.sql, so braces are doubled.
+-- Placeholders are {name}, composed by psycopg2.sql.
 
 -- name: find_left
 -- Memberships that the admin or a creator has granted itself in a tenant's role. Those that come with the creation of a
@@ -11,7 +11,7 @@ SELECT ARRAY(
            FROM pg_auth_members AS membership
            JOIN pg_roles AS role ON role.oid = roleid
            JOIN pg_roles AS member ON member.oid = membership.member
-           WHERE role.rolname ~ '^tenant_[a-z]{{20}}_(owner|login)$' AND grantor <> 10 AND NOT admin_option
+           WHERE role.rolname ~ {tenant_role} AND grantor <> 10 AND NOT admin_option
                AND (member.rolname = session_user OR member.rolname IN (SELECT name FROM register.creators))
            ORDER BY role.rolname, member.rolname
        ) AS memberships,
@@ -20,7 +20,7 @@ SELECT ARRAY(
            WHERE tenants <> (
                SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
                WHERE member = to_regrole(quote_ident(name))::oid
-                   AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$')
+                   AND pg_get_userbyid(roleid) ~ {tenant_role})
        ) AS is_miscounted;
 
 -- name: lock_creators
@@ -31,4 +31,4 @@ SELECT name FROM register.creators ORDER BY name FOR UPDATE;
 UPDATE register.creators SET tenants = (
     SELECT count(DISTINCT substring(pg_get_userbyid(roleid) FROM 8 FOR 20)) FROM pg_auth_members
     WHERE member = to_regrole(quote_ident(name))::oid
-        AND pg_get_userbyid(roleid) ~ '^tenant_[a-z]{{20}}_(owner|login)$');
+        AND pg_get_userbyid(roleid) ~ {tenant_role});

@@ -33,6 +33,7 @@ HASH = "    --hash=sha256:"
 # Used by code that runs outside Lambda, or is not deployed.
 NOT_IN_TEMPLATE = {
     "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
+    "AWS_ACCESS_KEY_ID": "Lambda itself",
 }
 # Included in Lambda's runtime.
 BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}

@@ -47,7 +47,7 @@ def test_a_request_that_does_not_reach_step_functions_is_answered_in_time(
     payload, key = new_payload(), uuid.uuid4().hex
     with (
         silent(answers_connections) as address,
-        patch.object(executions, "_client", lambda: executions._client_at(address)),
+        patch.object(executions, "_client", lambda: executions._client_at(address, "")),
     ):
         began = time.monotonic()
         answer = post("/v1/projects", payload, key)
@@ -62,7 +62,7 @@ def test_a_running_job_is_described_from_the_ledger_if_nobody_else_can_tell(stac
     with (
         running(stack, project_id) as job_id,
         silent(answers_connections=False) as address,
-        patch.object(executions, "_client", lambda: executions._client_at(address)),
+        patch.object(executions, "_client", lambda: executions._client_at(address, "")),
     ):
         assert get(f"/v1/jobs/{job_id}")["status"] == "running"
     assert outcome_is(job_id, "succeeded")

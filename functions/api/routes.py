@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import changing, jobs, projects, starting
+from api import changing, events, jobs, projects, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -59,6 +59,7 @@ ROUTES = (
     Route("POST", "/v1/jobs/{job_id}/stop", changing.stop_job, "Stop a job", STARTING, Right.DESTROY, 202),
     Route("POST", "/v1/jobs/{job_id}/rollback", changing.roll_back_job, "Roll back", STARTING, Right.DESTROY, 202),
     Route("POST", "/v1/jobs/{job_id}/retry", changing.retry_job, "Retry a job", STARTING, Right.CREATE, 202),
+    Route("GET", "/v1/events", events.list_events, "List events", (), Right.READ),
 )
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from api.pages import USUAL_PAGE, Limit
 from provisioning import control_plane, events
 
-LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**53 - 1
+"""What every reader of JSON keeps exactly: https://www.rfc-editor.org/rfc/rfc8259#section-6."""
 
 After = Annotated[int, Query(ge=0, le=LARGEST_ID, description="The id of the last event that was read.")]
 

@@ -37,7 +37,7 @@ def test_a_reader_that_has_read_everything_is_told_where_it_stands(stack: Stack)
     assert get(f"/v1/events?after={after}") == {"events": [], "after": after}
 
 
-@pytest.mark.parametrize("after", ["-1", "x", str(2**63)])
+@pytest.mark.parametrize("after", ["-1", "x", str(2**53)])
 def test_a_place_that_no_event_can_have_is_a_problem(stack: Stack, after: str) -> None:
     del stack
     answer = ask("GET", f"/v1/events?after={after}")

@@ -178,11 +178,12 @@ def test_no_exception_says_the_credentials_that_it_was_about(
 
 
 @pytest.fixture
-def attacker_secret(stack: Stack, everything: tuple[dict[str, str], dict[str, bytes]]) -> dict[str, str]:
-    """The credentials of some tenant."""
-    secrets = stack.client("secretsmanager")
-    pages = secrets.get_paginator("list_secrets").paginate()
-    name = next(secret["Name"] for page in pages for secret in page["SecretList"] if "/tenants/" in secret["Name"])
-    document: dict[str, str] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+def attacker_secret(stack: Stack, project_id: str) -> dict[str, str]:
+    """The credentials of a tenant."""
+    run(stack, payload_for(project_id))
+    of_project = sql.SQL("SELECT secret_arn FROM control_plane.tenants WHERE project_id = {}")
+    ((arn,),) = execute(stack, of_project.format(sql.Literal(project_id)), "control_plane")
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    document: dict[str, str] = json.loads(secret)
     with closing(postgres.connect(document, statement_timeout_seconds=5)):
         return document

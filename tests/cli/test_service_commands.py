@@ -39,19 +39,17 @@ def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def attaching(api: StorageApi, token_file: Path) -> list[str]:
+    """The options of a start that attaches that Storage."""
+    named = {"url": api.url, "adapter": "supabase-storage", "token-file": str(token_file)}
+    return [part for name, value in named.items() for part in (f"--storage-{name}", value)]
+
+
 @pytest.fixture(scope="module")
 def up(api: StorageApi, token_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A stack in the background that was started with that Storage. Its state directory."""
     directory = tmp_path_factory.mktemp("state") / "stack"
-    options = [
-        "--storage-url",
-        api.url,
-        "--storage-adapter",
-        "supabase-storage",
-        "--storage-token-file",
-        str(token_file),
-    ]
-    provision("up", "--port", "0", *options, state=directory)
+    provision("up", "--port", "0", *attaching(api, token_file), state=directory)
     try:
         yield directory
     finally:
@@ -223,15 +221,7 @@ def test_the_next_start_asks_what_its_options_change_with_the_token_that_is_kept
     api: StorageApi, token_file: Path, tmp_path: Path
 ) -> None:
     at = tmp_path / "stack"
-    options = [
-        "--storage-url",
-        api.url,
-        "--storage-adapter",
-        "supabase-storage",
-        "--storage-token-file",
-        str(token_file),
-    ]
-    provision("up", "--port", "0", *options, state=at)
+    provision("up", "--port", "0", *attaching(api, token_file), state=at)
     provision("down", state=at)
     api.requests.clear()
     provision("up", "--storage-public-url", "https://{tenant_id}.example.com", state=at)

@@ -9,8 +9,8 @@ from cli.app import app
 from cli.terminal import console, typed
 from local.stack import Stack
 from provisioning import control_plane, endings
-from tests.executions.running import eventually, payload_for, run, seconds_between_attempts
-from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.running import payload_for, run
+from tests.executions.waiting import waiting as waiting_job
 from tests.executions.worlds import problems_after_last_look
 
 
@@ -27,11 +27,8 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 @pytest.fixture
 def waiting(stack: Stack, project_id: str) -> Iterator[str]:
-    """A job that waits five minutes for its next attempt."""
-    job_id = f"job-{project_id}"
-    with seconds_between_attempts(stack, 300), failing(stack, STAGES["creating_schema"], Fault.ERROR):
-        stack.start_execution(payload_for(project_id), job_id)
-        assert eventually(lambda: stack.clock.seconds(execution=job_id) == [300])
+    """A job that waits for its next attempt."""
+    with waiting_job(stack, project_id) as job_id:
         yield job_id
 
 

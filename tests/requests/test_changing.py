@@ -1,9 +1,8 @@
 """A job is stopped, rolled back and retried once by a request, however often it is sent."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
@@ -17,8 +16,9 @@ from provisioning.requests import changing
 from provisioning.requests.refusals import IdempotencyKeyReused, JobNotEligible, JobNotFound
 from provisioning.requests.remembering import find_pending
 from tests.conftest import NewProject
-from tests.executions.running import eventually, execute, payload_for, replaced, run, seconds_between_attempts
+from tests.executions.running import execute, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.waiting import waiting as waiting_job
 from tests.requests.sending import ACCOUNT, arn_of, jobs_of, request, requests_of, send, wait
 
 pytestmark = pytest.mark.slow
@@ -29,13 +29,9 @@ def outcome(job_id: str) -> str | None:
     return endings.find(control_plane.connect(), job_id).outcome
 
 
-@contextmanager
-def waiting(stack: Stack, project_id: str) -> Iterator[str]:
-    """A job of this project that waits five minutes for its second attempt."""
-    with seconds_between_attempts(stack, 300), failing(stack, STAGES["creating_schema"], Fault.ERROR):
-        job_id = send(request(), project_id).job_id
-        assert eventually(lambda: stack.clock.seconds(execution=job_id) == [300])
-        yield job_id
+def waiting(stack: Stack, project_id: str) -> AbstractContextManager[str]:
+    """A job of this project that a request has started, and that waits for its second attempt."""
+    return waiting_job(stack, project_id, lambda project_id: send(request(), project_id).job_id)
 
 
 def payload_of(stack: Stack, job_id: str) -> dict[str, Any]:

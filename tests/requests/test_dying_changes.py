@@ -9,23 +9,14 @@ from local.stack import Stack
 from provisioning import control_plane, endings
 from provisioning.requests import changing
 from tests.conftest import NewProject
-from tests.executions.running import eventually, payload_for, run, seconds_between_attempts
+from tests.executions.running import eventually, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.executions.waiting import waiting
 from tests.requests.dying import die_at, operations_of
 from tests.requests.sending import jobs_of, request, requests_of, wait
 
 pytestmark = pytest.mark.slow
 Job = Callable[[Stack, str], object]
-
-
-@contextmanager
-def waiting(stack: Stack, project_id: str) -> Iterator[str]:
-    """A job that waits five minutes for its next attempt."""
-    job_id = f"job-{project_id}"
-    with seconds_between_attempts(stack, 300), failing(stack, STAGES["creating_schema"], Fault.ERROR):
-        stack.start_execution(payload_for(project_id), job_id)
-        assert eventually(lambda: stack.clock.seconds(execution=job_id) == [300])
-        yield job_id
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from tests.stages.jobs import StagedJob, a_job, at_once, execute, open_job
 
 VERSION = chosen_version()
 ANOTHER_VERSION = "16" if VERSION == "17" else "17"
+OFFERED = {"engine": "postgresql", "version": VERSION, "size": "db.t3.micro"}
 FORGET_REGION = """
     UPDATE control_plane.jobs SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
     UPDATE control_plane.tenants SET cluster_id = 'local' WHERE starts_with(cluster_id, %s);
@@ -41,7 +42,6 @@ SET_STATUS = "UPDATE control_plane.projects SET status = %s WHERE project_id = %
 
 def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: str) -> str:
     """Add a cluster that is like the stack's own, except for the given fields."""
-    row = {"engine": "postgresql", "version": VERSION, "size": "db.t3.micro", **differing}
     execute(
         stack,
         "control_plane",
@@ -49,9 +49,7 @@ def cluster(stack: Stack, region: str, name: str, capacity: int, **differing: st
         " FROM control_plane.clusters WHERE cluster_id = 'local'",
         f"{region}-{name}",
         region,
-        row["engine"],
-        row["version"],
-        row["size"],
+        *(OFFERED | differing).values(),
         capacity,
     )
     return f"{region}-{name}"
@@ -184,12 +182,10 @@ def test_a_cluster_that_differs_in_anything_is_not_picked(
     before = look(stack, project_id)
     with pytest.raises(RegionNotAvailable) as refused:
         open_job(project_id, region=region)
-    row = {"engine": "postgresql", "version": VERSION, "size": "db.t3.micro", **differing}
     wanted = f"postgresql {VERSION} as db.t3.micro"
-    assert str(refused.value).startswith(
-        f"no cluster in {region} offers {wanted}:"
-        f" there is {row['engine']} {row['version']} as {row['size']} in {region}; {wanted} in "
-    )
+    there = "{engine} {version} as {size}".format(**OFFERED | differing)
+    said = f"no cluster in {region} offers {wanted}: there is {there} in {region}; {wanted} in "
+    assert str(refused.value).startswith(said)
     assert "in us-east-1" in str(refused.value)
     assert look(stack, project_id) == before
 

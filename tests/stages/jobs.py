@@ -194,6 +194,12 @@ def execute(stack: Stack, dbname: str, statement: str | sql.Composable, *values:
         return cursor.fetchall() if cursor.description else []
 
 
+def wait_until_free(stack: Stack, dbname: str, key: str) -> None:
+    """Return when nobody holds this advisory lock: a closed session's server process ends only some time after."""
+    free = "SELECT pg_advisory_lock(key), pg_advisory_unlock(key) FROM hashtextextended(%s, 0) AS key"
+    execute(stack, dbname, f"SET lock_timeout = '10s'; {free}", key)
+
+
 @contextmanager
 def lambda_environment() -> Iterator[None]:
     """A Lambda environment of its own: its connections end with it."""

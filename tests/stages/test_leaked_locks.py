@@ -15,7 +15,7 @@ from provisioning.cluster import session as sessions
 from provisioning.control_plane import connection, locks
 from provisioning.errors import ControlPlaneUnavailable, DatabaseCreationFailed, FinalizationFailed, StageInProgress
 from stages.database import create_database, drop_database
-from tests.stages.jobs import StagedJob, execute, lambda_environment, refill
+from tests.stages.jobs import StagedJob, execute, lambda_environment, refill, wait_until_free
 from tests.stages.test_superseded_attempts import known
 
 STATES = ("57014", "40001", "40P01", "53100", "55P03", "25006")
@@ -51,6 +51,7 @@ def test_the_next_attempt_proceeds_after_a_claim_that_the_server_refused(
     with lambda_environment():
         with refused_claims(stack, job, state), pytest.raises(ControlPlaneUnavailable, match=state):
             job.run(create_database)
+        wait_until_free(stack, "control_plane", f"{job.job_id}/creating_database")
         with lambda_environment():
             assert job.run(create_database)["name"] == job.names.database
 
@@ -63,6 +64,7 @@ def test_the_next_attempt_proceeds_after_a_claim_that_waited_too_long_for_the_jo
             cursor.execute("BEGIN; SELECT FROM control_plane.jobs WHERE job_id = %s FOR UPDATE", (job.job_id,))
             with pytest.raises(ControlPlaneUnavailable, match="57014"):
                 job.run(create_database)
+        wait_until_free(stack, "control_plane", f"{job.job_id}/creating_database")
         with lambda_environment():
             assert job.run(create_database)["name"] == job.names.database
 
@@ -111,12 +113,16 @@ def test_a_holder_without_time_left_is_superseded(
 
 
 @pytest.mark.parametrize("name", ["psql", "provisioner until 99999999999", "provisioner-local"])
-def test_the_session_of_an_operator_or_of_an_attempt_within_its_time_is_not_ended(job: StagedJob, name: str) -> None:
-    with holder_of(f"{job.job_id}/creating_database", name) as session:
+def test_the_session_of_an_operator_or_of_an_attempt_within_its_time_is_not_ended(
+    stack: Stack, job: StagedJob, name: str
+) -> None:
+    key = f"{job.job_id}/creating_database"
+    with holder_of(key, name) as session:
         with pytest.raises(StageInProgress):
             job.run(create_database)
         with session.cursor() as cursor:
             cursor.execute("SELECT")
+    wait_until_free(stack, "control_plane", key)
     job.run(create_database)
 
 

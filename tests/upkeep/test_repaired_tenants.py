@@ -13,7 +13,7 @@ from provisioning.errors import ServiceRegistrationFailed
 from provisioning.services import repairs
 from provisioning.services.supabase_storage import SupabaseStorage
 from tests.stages.conftest import environment
-from tests.stages.jobs import Context, execute
+from tests.stages.jobs import Context, execute, wait_until_free
 from tests.stages.suspending import Tenant
 from tests.stages.tenant_apis import StorageApi
 from tests.upkeep.repairing import DUE, come_round, policies, reads, repaired, storage, tenants, told
@@ -128,6 +128,7 @@ def test_a_tenant_whose_lock_a_job_holds_is_left_to_the_job(
     with closing(stack.postgres.connect(sessions.REGISTER)) as job, job.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (tenants[0].names.tenant_id,))
         answer = come_round(stack)
+    wait_until_free(stack, sessions.REGISTER, tenants[0].names.tenant_id)
     assert sorted(told(answer, "repaired")) == sorted(repaired(one) for one in tenants[1:])
     assert told(answer, "failed") == []
     assert told(come_round(stack), "repaired") == [repaired(tenants[0])]

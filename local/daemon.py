@@ -24,7 +24,6 @@ DEFAULT_PORT = 8083
 
 UPKEEP = ("RefillPoolsFunction", "ReconcileFunction")
 UPKEEP_SECONDS = 5
-START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 POLL_SECONDS = 0.05
 
@@ -70,14 +69,14 @@ def start(
             stderr=output,
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    deadline = time.monotonic() + state.START_TIMEOUT_SECONDS
     while "ready" not in log.read_text(errors="replace").splitlines():
         if child.poll() is not None:
             lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
             raise HumanError(lines[-1].removeprefix("provision: "))
         if time.monotonic() > deadline:
             child.terminate()
-            raise HumanError(f"the stack was not ready after {START_TIMEOUT_SECONDS} s: see {log}")
+            raise HumanError(f"the stack was not ready after {state.START_TIMEOUT_SECONDS} s: see {log}")
         time.sleep(POLL_SECONDS)
 
 
@@ -129,16 +128,7 @@ def stop(state_directory: Path) -> str:
 
 def connect(state_directory: Path) -> RunningStack:
     """Point this process at the running stack, once it has started. Raise HumanError if there is none."""
-    if state.wait_until_ready(state_directory, START_TIMEOUT_SECONDS):
-        recorded = state.read(state_directory)
-    elif state.holder(state_directory) is not None:
-        raise HumanError(
-            f"the stack is still starting after {START_TIMEOUT_SECONDS} s: see {state_directory}/stack.log"
-        )
-    else:
-        recorded = None
-    if recorded is None:
-        raise HumanError("the stack is not running: start it with `provision up`")
+    recorded = state.running(state_directory)
     use_environment({**recorded["environment"], **access_key.read(state_directory).environment()})
     credentials = access_key.credentials_file(state_directory.resolve())
     return RunningStack(recorded["endpoint_url"], recorded["state_machine_arn"], credentials)

@@ -17,6 +17,7 @@ DATABASE = "postgres"
 
 RECORDED = frozenset({"endpoint_url", "state_machine_arn", "ports", "environment"})
 POLL_SECONDS = 0.05
+START_TIMEOUT_SECONDS = 60
 
 
 def prepare(state_directory: Path) -> None:
@@ -75,6 +76,17 @@ def wait_until_ready(state_directory: Path, seconds: float) -> bool:
             break
         time.sleep(POLL_SECONDS)
     return False
+
+
+def running(state_directory: Path) -> dict[str, Any]:
+    """Return the record of the running stack, once it has started. Raise HumanError if there is none."""
+    if wait_until_ready(state_directory, START_TIMEOUT_SECONDS) and (recorded := read(state_directory)) is not None:
+        return recorded
+    if holder(state_directory) is not None:
+        raise HumanError(
+            f"the stack is still starting after {START_TIMEOUT_SECONDS} s: see {state_directory}/stack.log"
+        )
+    raise HumanError("the stack is not running: start it with `provision up`")
 
 
 def write(state_directory: Path, **facts: Any) -> None:

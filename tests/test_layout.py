@@ -34,6 +34,7 @@ HASH = "    --hash=sha256:"
 NOT_IN_TEMPLATE = {
     "AWS_ENDPOINT_URL": "the laptop's stand-ins for AWS",
     "AWS_ACCESS_KEY_ID": "Lambda itself",
+    "AWS_REGION": "Lambda itself",
 }
 # Included in Lambda's runtime.
 BOTO3 = {"boto3", "botocore", "s3transfer", "python-dateutil", "six"}

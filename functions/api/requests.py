@@ -8,8 +8,12 @@ from typing import Any
 
 from api import application, problems
 from api.routes import allowed_methods
+from provisioning import configuration
 from provisioning.ledger.runner import LambdaContext
 from provisioning.observability import logger
+
+DEPLOYMENT = "Provisioner-Deployment"
+"""The header of every answer that names the account, the region and the stack."""
 
 
 def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -31,12 +35,23 @@ def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         answer = problems.method_not_allowed(methods)
     else:
         answer = problems.no_such_path()
+    answer["headers"] |= {DEPLOYMENT: _deployment(event)}
     log = logger()
     log.set_correlation_id(event["requestContext"].get("requestId"))
     # The path has ids, the query may have anything: the route says enough.
     seconds = round(time.monotonic() - started, 3)
     log.info("request answered", route=decided, status=answer["statusCode"], seconds=seconds)
     return answer
+
+
+def _deployment(event: dict[str, Any]) -> str:
+    """Return which deployment answers, so that a caller can say what it is about to change."""
+    facts = {
+        "account": str(event["requestContext"].get("accountId", "")),
+        "region": configuration.optional("AWS_REGION"),
+        "stack": configuration.optional("STACK_NAME"),
+    }
+    return ", ".join(f"{name}={value}" for name, value in facts.items() if value)
 
 
 def _is_json(event: dict[str, Any]) -> bool:

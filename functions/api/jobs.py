@@ -7,11 +7,13 @@ from typing import Annotated, cast
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
+from api.job_parts import Ending, FailedCompensation, Step, ending_of, failed_compensations_of, step_of
 from api.pages import USUAL_PAGE, Cursor, Limit, Next, cursor_of, page, place_of
 from api.projects import Status
 from provisioning import control_plane, endings, listing
 from provisioning.jobs import executions
-from provisioning.ledger.progress import Progress, StepProgress, get_progress
+from provisioning.jobs.declaration import JobType
+from provisioning.ledger.progress import Progress, get_progress
 from provisioning.listing import ListedJob, Place
 from provisioning.requests import remembering
 from provisioning.requests.refusals import JobNotFound
@@ -25,6 +27,8 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.htm
 SECONDS_TO_ASK = 5
 """Kept of the longest wait for asking about an execution: Step Functions may not answer (executions.py)."""
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_DESCRIPTIONS = 2.0
+"""Between looks at an execution: Step Functions answers an account so often each second, and the ledger does not."""
 
 JobId = Annotated[str, Path(min_length=1, max_length=80)]
 Project = Annotated[
@@ -58,33 +62,6 @@ class JobPage(BaseModel):
     next_cursor: Next
 
 
-class Step(BaseModel):
-    """A stage of a job, with its attempts and the error of the last that failed."""
-
-    stage: str
-    status: str
-    attempts: int
-    started_at: datetime | None
-    completed_at: datetime | None
-    error_type: str | None
-    error_message: str | None
-
-
-class Ending(BaseModel):
-    """How a job has ended, in the words that every view has."""
-
-    outcome: str
-    text: str = Field(description="The one line: what happened, what was undone, what is left, what to do next.")
-    error_type: str | None
-    message: str | None = Field(description="The first cause.")
-    stage: str | None
-    undone: list[str]
-    left: list[str]
-    unknown: list[str] = Field(description="What may be left.")
-    last_look: datetime | None = Field(description="When the last look at its secret is due.")
-    next_command: str | None
-
-
 class Job(BaseModel):
     """A job with its stages and, if it has ended, its ending."""
 
@@ -99,7 +76,9 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    started_by: str | None = Field(description='The principal whose request started it, or "StartExecution".')
     steps: list[Step]
+    failed_compensations: list[FailedCompensation] = Field(description="Of a job that has not ended.")
     ending: Ending | None
 
 
@@ -129,8 +108,10 @@ def list_jobs(
 def get_job(job_id: JobId, wait: Wait = 0) -> Job:
     """Return a job with its stages and, if it has ended, its ending.
 
-    A job that a request has asked for is pending until it opens. With `wait` the answer comes when the job ends, or
-    after so many seconds, the last five of 25 being for asking about its execution. Waiting holds no transaction open.
+    A job that a request has asked for is pending until it opens. The name of a rollback's execution leads to the job
+    that it rolls back, which is running until that execution has ended. With `wait` the answer comes when the job ends,
+    or after so many seconds, the last five of 25 being for asking about its execution. Waiting holds no transaction
+    open.
     """
     until = time.monotonic() + min(wait, LONGEST_WAIT_SECONDS - SECONDS_TO_ASK)
     while True:
@@ -139,6 +120,8 @@ def get_job(job_id: JobId, wait: Wait = 0) -> Job:
         # Between both looks the job may have opened.
         if progress is None and pending is None and (progress := get_progress(job_id)) is None:
             raise JobNotFound(f"there is no job {job_id}")
+        if pending is not None and pending.rolls_back is not None:
+            return _rolled_back(pending.job_id, JobType(pending.job_type), pending.rolls_back, until)
         has_ended = progress is not None and progress.status not in endings.UNFINISHED
         if has_ended or time.monotonic() >= until:
             return _job(progress) if progress is not None else _pending(cast("Pending", pending))
@@ -159,6 +142,23 @@ def _summary(row: ListedJob) -> JobSummary:
     )
 
 
+def _rolled_back(execution: str, job_type: JobType, job_id: str, until: float) -> Job:
+    """Return a job when the execution that rolls it back has ended, or as it is at that time."""
+    arn = executions.arn_of(job_type, execution)
+    while is_running := (executions.describe_if_possible(arn) or {}).get("status", "RUNNING") == "RUNNING":
+        if time.monotonic() >= until:
+            break
+        time.sleep(min(SECONDS_BETWEEN_DESCRIPTIONS, max(0.0, until - time.monotonic())))
+    progress = get_progress(job_id)
+    if progress is None:
+        raise JobNotFound(f"the control plane does not know the job {job_id}")
+    found = _job(progress)
+    if is_running:
+        found.status, found.outcome, found.ending = "running", None, None
+        found.failed_compensations = failed_compensations_of(job_id)
+    return found
+
+
 def _job(progress: Progress) -> Job:
     found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe_if_possible)
     if found.has_ended and progress.status in endings.UNFINISHED:
@@ -175,8 +175,10 @@ def _job(progress: Progress) -> Job:
         created_at=progress.created_at,
         started_at=progress.started_at,
         completed_at=progress.completed_at,
-        steps=[_step(step) for step in progress.steps],
-        ending=_ending(found) if found.has_ended else None,
+        started_by=progress.started_by,
+        steps=[step_of(step) for step in progress.steps],
+        failed_compensations=[] if found.has_ended else failed_compensations_of(progress.job_id),
+        ending=ending_of(found) if found.has_ended else None,
     )
 
 
@@ -193,33 +195,8 @@ def _pending(found: Pending) -> Job:
         created_at=found.created_at,
         started_at=None,
         completed_at=None,
+        started_by=found.principal,
         steps=[],
+        failed_compensations=[],
         ending=None,
-    )
-
-
-def _step(step: StepProgress) -> Step:
-    return Step(
-        stage=step.stage,
-        status=step.status,
-        attempts=step.attempt,
-        started_at=step.started_at,
-        completed_at=step.completed_at,
-        error_type=step.error_type,
-        error_message=step.error_message,
-    )
-
-
-def _ending(found: endings.Ending) -> Ending:
-    return Ending(
-        outcome=str(found.outcome),
-        text=found.text,
-        error_type=found.error_type,
-        message=found.message,
-        stage=found.stage,
-        undone=found.undone,
-        left=found.left,
-        unknown=found.unknown,
-        last_look=found.last_look,
-        next_command=None if found.outcome == "succeeded" else found.next_command,
     )

@@ -5,9 +5,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from local.lambda_environment import Handler
 from local.stack import Stack
+from provisioning.errors import RollbackFailed
+from provisioning.tenant import removing
 from tests.api.asking import Answer, ask, get
 from tests.executions.running import ended, eventually, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -50,6 +53,46 @@ def test_a_running_job_is_stopped_and_rolled_back_by_one_request(stack: Stack, p
         assert (repeated.body["rollback"], repeated.body["is_repeated"]) == (answer.body["rollback"], True)
     assert outcome_is(job_id, "rolled_back")
     assert get(f"/v1/projects/{project_id}")["status"] == "failed"
+
+
+def test_a_rollback_is_running_under_its_name_until_its_execution_has_ended(stack: Stack, project_id: str) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def held(handler: Handler, event: Any, context: Any) -> Any:
+        reached.set()
+        go_on.wait(60)
+        return handler(event, context)
+
+    with running(stack, project_id) as job_id:
+        assert change(job_id, "stop?rollback=false").status == 202
+    with replaced(stack, "DropDatabaseFunction", held):
+        name = change(job_id, "rollback").body["rollback"]
+        assert reached.wait(60)
+        assert get(f"/v1/jobs/{job_id}")["outcome"] == "stopped"
+        during = get(f"/v1/jobs/{name}")
+        go_on.set()
+        after = get(f"/v1/jobs/{name}?wait=20")
+    assert (during["job_id"], during["status"], during["outcome"], during["ending"]) == (job_id, "running", None, None)
+    assert during["failed_compensations"] == []
+    assert (after["job_id"], after["outcome"], after["ending"]["outcome"]) == (job_id, "rolled_back", "rolled_back")
+
+
+def test_a_compensation_that_fails_is_named_until_it_is_done(stack: Stack, project_id: str) -> None:
+    seen: list[Any] = []
+
+    def again(handler: Handler, event: Any, context: Any) -> Any:
+        seen.append(get(f"/v1/jobs/{event['job_id']}")["failed_compensations"])
+        if len(seen) == 1:
+            with patch.object(removing, "remove", side_effect=RollbackFailed("not now")):
+                return handler(event, context)
+        return handler(event, context)
+
+    with failing(stack, STAGES["creating_schema"], Fault.ERROR), replaced(stack, "DropDatabaseFunction", again):
+        ran = run(stack, payload_for(project_id))
+    (failure,) = seen[1]
+    assert seen[0] == []
+    assert (failure["stages"], failure["error_message"]) == (["creating_database", "creating_schema"], "not now")
+    assert get(f"/v1/jobs/{ran.job_id}")["failed_compensations"] == []
 
 
 def test_a_job_is_stopped_without_a_rollback_and_rolled_back_later(stack: Stack, project_id: str) -> None:

@@ -63,6 +63,11 @@ INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
 SELECT 'compensated', job_id, project_id, '{"stages": ["creating_database"], "removed": ["database"], "unknown": ["secret"]}'
 FROM control_plane.jobs;
 
+INSERT INTO control_plane.audit_log (action, job_id, project_id, details)
+SELECT 'compensation failed', job_id, project_id,
+       '{"stages": ["creating_database"], "error_type": "TIMEOUT", "error_message": "it did not end"}'
+FROM control_plane.jobs;
+
 INSERT INTO control_plane.organizations (organization_id) VALUES ('org');
 
 INSERT INTO control_plane.events (type, project_id, organization_id, job_id, job_type, tenant_id, error_type)

@@ -56,6 +56,16 @@ class Progress(NamedTuple):
         return self._replace(status="stopped", error_type=error_type, error_message=message, steps=steps)
 
 
+class FailedCompensation(NamedTuple):
+    """The latest failure of a compensation that is not done yet."""
+
+    stages: list[str]
+    """What it undoes."""
+    error_type: str
+    error_message: str
+    failed_at: datetime
+
+
 class JobSummary(NamedTuple):
     """A job in one line."""
 
@@ -117,6 +127,15 @@ def get_progress(job_id: str) -> Progress | None:
         steps = control.fetch_all(StepProgress, QUERIES["find_steps"], job_id=job_id)
         control.execute(COMMIT)
     return job._replace(steps=steps) if job is not None else None
+
+
+def get_failed_compensations(job_id: str) -> list[FailedCompensation]:
+    """Return how the compensations of a job that failed and are not done yet have failed last.
+
+    Raise ControlPlaneUnavailable.
+    """
+    found = QUERIES["find_failed_compensations"]
+    return control_plane.connect().fetch_all(FailedCompensation, found, job_id=job_id)
 
 
 def get_summaries(job_ids: Sequence[str]) -> dict[str, JobSummary]:

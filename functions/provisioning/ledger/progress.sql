@@ -13,6 +13,20 @@ FROM control_plane.provisioning_steps
 WHERE job_id = %(job_id)s
 ORDER BY position;
 
+-- name: find_failed_compensations
+-- Of each compensation that has failed and was not done since, the latest failure.
+SELECT DISTINCT ON (failed.details -> 'stages')
+       ARRAY(SELECT jsonb_array_elements_text(failed.details -> 'stages')) AS stages,
+       failed.details ->> 'error_type' AS error_type, failed.details ->> 'error_message' AS error_message,
+       failed.recorded_at AS failed_at
+FROM control_plane.audit_log AS failed
+WHERE failed.job_id = %(job_id)s AND failed.action = 'compensation failed'
+    AND NOT EXISTS (
+        SELECT FROM control_plane.audit_log AS done
+        WHERE done.job_id = failed.job_id AND done.action = 'compensated' AND done.id > failed.id
+            AND (done.details -> 'stages') @> (failed.details -> 'stages'))
+ORDER BY failed.details -> 'stages', failed.id DESC;
+
 -- name: find_jobs
 SELECT job_id, project_id, status, current_stage AS stage, progress_percent AS percent, attempts
 FROM control_plane.jobs

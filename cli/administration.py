@@ -16,7 +16,7 @@ from cli.lookup_view import revealed
 from cli.progress_view import stage_table
 from cli.terminal import typed
 from console.formatting import date_and_clock
-from local.errors import HumanError
+from local.errors import AlreadyExists, Conflict, HumanError, NotFound, Unusable
 from provisioning import configuration, control_plane, endings, lookup, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
@@ -37,7 +37,7 @@ def print_status(job: str, console: Console, describe: Callable[[str], Mapping[s
     """
     progress = get_progress(job)
     if progress is None:
-        raise HumanError(f"there is no job {job}")
+        raise NotFound(f"there is no job {job}")
     ending = endings.find_told(control_plane.connect(), job, describe)
     if ending.outcome == "stopped" and progress.status in endings.UNFINISHED:
         progress = progress.stopped(ending.message or "")
@@ -56,9 +56,9 @@ def migrate() -> str:
     try:
         applied, warning = apply_migrations(parameters), durability_warning(parameters)
     except MigrationFailed as error:
-        raise HumanError(str(error)) from None
+        raise Unusable(str(error)) from None
     except psycopg2.Error as error:
-        raise HumanError(postgres.describe(error)) from None
+        raise HumanError(postgres.describe(error)) from error
     done = f"Applied {', '.join(applied)}." if applied else "The control plane is already at the newest version."
     return f"{done} {warning}".rstrip()
 
@@ -67,7 +67,7 @@ def print_keys(project_id: str, console: Console) -> None:
     """List what the control plane holds of a project's keys. Raise HumanError when there are none."""
     keys = lookup.find_api_keys(control_plane.connect(), project_id)
     if not keys:
-        raise HumanError(f"the project {project_id} has no API keys")
+        raise NotFound(f"the project {project_id} has no API keys")
     table = Table("Key", "Kind", "Ends in", "Created", "Raw key", box=None, pad_edge=False, header_style="dim")
     for key in keys:
         table.add_row(key.key_id, key.kind, key.hint, date_and_clock(key.created_at), revealed(key))
@@ -85,8 +85,8 @@ def print_revealed_keys(project_id: str, console: Console) -> None:
         known = lookup.find_api_keys(control_plane.connect(), project_id)
         when = max((key.revealed_at for key in known if key.revealed_at is not None), default=None)
         if when is None:
-            raise HumanError(f"the project {project_id} has no API keys")
-        raise HumanError(f"the keys of {project_id} were revealed at {date_and_clock(when)}: they are shown only once")
+            raise NotFound(f"the project {project_id} has no API keys")
+        raise Conflict(f"the keys of {project_id} were revealed at {date_and_clock(when)}: they are shown only once")
     for key in keys:
         console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
     console.print("Keep them now: they are not shown again.", style="dim")
@@ -96,7 +96,7 @@ def add_project(project_id: str, organization_id: str, owner_id: str, region: st
     """Record a project and return a message. Raise HumanError if it exists, InvalidPayload for an invalid id."""
     asked = {"project_id": project_id, "organization_id": organization_id, "owner_id": owner_id, "region": region}
     if not control_plane.connect().record_project(starting.project_of(asked)):
-        raise HumanError(f"the project {project_id} already exists")
+        raise AlreadyExists(f"the project {project_id} already exists")
     return f"Project {project_id} can be provisioned."
 
 
@@ -122,7 +122,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
                 f"{fact}: {mend}." for fact, mend in doctor_server.facts_of_connections(session, server, capacity)
             ]
     except psycopg2.Error as error:
-        raise HumanError(f"{where} cannot be prepared: {postgres.describe(error)}") from None
+        raise HumanError(f"{where} cannot be prepared: {postgres.describe(error)}") from error
     control = control_plane.connect()
     cluster = control_plane.Cluster(
         cluster_id, region, "postgresql", version, size, admin["host"], int(admin["port"]), secret, capacity

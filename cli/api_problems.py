@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from local.errors import HumanError
+from local.errors import HumanError, Unavailable
 
 UNTYPED = "about:blank"
 PERMANENT = ("Misconfigured", "InsufficientPermissions")
@@ -58,7 +58,7 @@ class ApiProblem(HumanError):
         return f"the API answers with {self.status}: {self.detail}"
 
 
-class ApiUnreachable(HumanError):
+class ApiUnreachable(Unavailable):
     """The API has not answered, however often it was asked."""
 
 

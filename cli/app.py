@@ -145,7 +145,7 @@ def watch(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line and change.")] = False,
 ) -> None:
-    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 2: no such job exists."""
+    """Follow a job to its end. Exit code 0: it succeeded; 1: it did not; 3: no such job exists."""
     sources, _ = connection.sources(state_dir, endpoint_url, state_machine_arn)
     out = console()
     progress = progress_view.follow(sources, job, out, as_json=as_json)

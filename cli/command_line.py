@@ -5,19 +5,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg2
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from cli import deployment as deployments
-from cli.terminal import typed
-from console.errors import ConsoleError
-from console.executions import in_one_line
+from cli import problems
 from local import daemon
-from local.errors import HumanError
-from provisioning import postgres
-from provisioning.errors import ProvisioningError
+from local.exit_codes import ExitCode
 from provisioning.jobs.registry import validate_required_handlers
 
 StateDirectory = Annotated[
@@ -48,25 +42,17 @@ Project = Annotated[str, typer.Argument(metavar="PROJECT")]
 
 
 class OneLineErrors(typer.Typer):
-    """Report in one line on stderr what the user can fix, and exit with code 2."""
+    """Report in one line on stderr what the user can fix, or as JSON, and exit with the code of its class."""
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         validate_required_handlers()
+        arguments = list(args[0]) if args else sys.argv[1:]
         try:
-            return super().__call__(*args, **kwargs)
-        except (HumanError, ProvisioningError, ConsoleError) as error:
-            said = str(error)
-        except (BotoCoreError, ClientError) as error:
-            said = in_one_line(error)
-        except psycopg2.OperationalError as error:
-            said = postgres.describe(error)
-        except UnicodeEncodeError as error:
-            said = f"{error.object[error.start : error.end]!a} is not text in UTF-8"
-        except OSError as error:
-            said = f"{error.filename or 'this machine'}: {error.strerror or error}"
-        print(f"provision: {typed(' '.join(said.split()))}", file=sys.stderr)
-        sys.exit(2)
+            code = super().__call__(*args, **kwargs, standalone_mode=False)
+        except Exception as error:  # noqa: BLE001 (its class decides on the exit code)
+            code = problems.report(error, as_json=problems.wants_json(arguments))
+        sys.exit(code or ExitCode.OK)
 
 
 def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:

@@ -12,7 +12,7 @@ from console.errors import ConsoleError
 from console.job_view import Sources
 from local import daemon, state
 from local.aws_client import make_client
-from local.errors import HumanError
+from local.errors import HumanError, Unusable
 
 POOL = 16
 SERVICES = ("stepfunctions", "logs")
@@ -51,7 +51,7 @@ def sources(
 def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool) -> None:
     """Serve the page until it is interrupted. Raise HumanError when NiceGUI is missing or the port is taken."""
     if importlib.util.find_spec("nicegui") is None:
-        raise HumanError("the console needs NiceGUI: pip install 'provisioner[console]'")
+        raise Unusable("the console needs NiceGUI: pip install 'provisioner[console]'")
     from console import guard, server
     from console.frame import Setting
 

@@ -5,7 +5,7 @@ import time
 import psycopg2
 
 from cli.doctor_cluster import find_holders
-from local.errors import HumanError
+from local.errors import Conflict, HumanError
 from provisioning import control_plane, lookup, postgres
 from provisioning.control_plane import Cluster
 from provisioning.services import adapter_for
@@ -29,7 +29,7 @@ def deregister(service: Service, tenant_id: str) -> str:
     adapter = adapter_for(service, time.monotonic() + SECONDS)
     existed = adapter.deregister(tenant_id)
     if adapter.exists(tenant_id):
-        raise HumanError(f"{service} keeps its registration of {tenant_id}: whoever made it must remove it there")
+        raise Conflict(f"{service} keeps its registration of {tenant_id}: whoever made it must remove it there")
     if not existed:
         return f"{service} has no registration of {tenant_id}."
     return f"{service} had a registration of {tenant_id} and has removed it."
@@ -42,11 +42,11 @@ def _clusters_without(tenant_id: str) -> list[Cluster]:
         owner = lookup.find_owner(control, tenant_id)
         clusters = control.clusters()
     except psycopg2.Error as error:
-        raise HumanError(f"the control plane cannot be asked about {tenant_id}: {postgres.describe(error)}") from None
+        raise HumanError(f"the control plane cannot be asked about {tenant_id}: {postgres.describe(error)}") from error
     if owner is not None and owner.state != "gone":
-        raise HumanError(f"{tenant_id} is {owner.state}, its registrations stay: see provision whose {tenant_id}")
+        raise Conflict(f"{tenant_id} is {owner.state}, its registrations stay: see provision whose {tenant_id}")
     if owner is not None and owner.job_status in UNFINISHED:
-        raise HumanError(f"the job {owner.job_id} of {tenant_id} has not ended: see provision watch {owner.job_id}")
+        raise Conflict(f"the job {owner.job_id} of {tenant_id} has not ended: see provision watch {owner.job_id}")
     return clusters
 
 
@@ -55,8 +55,8 @@ def _refuse_held(cluster: Cluster, tenant_id: str) -> None:
     try:
         held = find_holders(cluster, [tenant_id])
     except psycopg2.Error as error:
-        raise HumanError(f"{where} cannot be asked about {tenant_id}: {postgres.describe(error)}") from None
+        raise HumanError(f"{where} cannot be asked about {tenant_id}: {postgres.describe(error)}") from error
     if tenant_id in held:
         registered = held[tenant_id]
         holder = f", which its register gives to {registered.holder}" if registered is not None else ""
-        raise HumanError(f"{where} has the tenant {tenant_id}{holder}: run provision doctor")
+        raise Conflict(f"{where} has the tenant {tenant_id}{holder}: run provision doctor")

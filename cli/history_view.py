@@ -12,7 +12,7 @@ from rich.table import Table
 from cli.outcome_view import clock_time
 from console.executions import Executions
 from local.aws_client import make_client
-from local.errors import HumanError
+from local.errors import NotFound
 from provisioning import control_plane, queries
 
 QUERIES = queries.load(__file__)
@@ -43,7 +43,7 @@ def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: 
     else:
         rows, columns = _from_audit_log(job), ("Time", "Stage", "Event", "Details")
         if not rows:
-            raise HumanError(f"there is no job {job}")
+            raise NotFound(f"there is no job {job}")
         console.print("The stack has been restarted since, so this comes from the ledger:", style="dim")
     table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:

@@ -15,7 +15,7 @@ from cli.terminal import console, typed
 from console.job_view import Sources
 from local import daemon
 from local.aws_client import make_client
-from local.errors import HumanError
+from local.errors import HumanError, NotFound
 from provisioning import control_plane, lookup
 from provisioning.jobs import executions
 from provisioning.jobs.declaration import Declaration, JobType
@@ -74,7 +74,7 @@ def rollback(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine:
     if state_machine is not None:
         client, arn = deployments.client("stepfunctions"), state_machine
     elif known is None:
-        raise HumanError(f"there is no job {job}")
+        raise NotFound(f"there is no job {job}")
     else:
         stack = daemon.connect(state_dir)
         client, arn = make_client("stepfunctions", stack.endpoint_url), stack.state_machine_arn

@@ -3,8 +3,9 @@
 from rich.console import Console
 from rich.table import Table
 
+from cli.output import Facts, show
 from console.formatting import date_and_clock
-from local.errors import HumanError
+from local.errors import HumanError, NotFound
 from provisioning import control_plane, lookup
 from provisioning.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
 
@@ -13,7 +14,7 @@ def print_project(project_id: str, console: Console) -> None:
     """Print a project with its job, tenants, registrations and API keys. Raise HumanError for an unknown one."""
     found = lookup.find_project(control_plane.connect(), project_id)
     if found is None:
-        raise HumanError(f"the control plane knows no project {project_id}")
+        raise NotFound(f"the control plane knows no project {project_id}")
     table = _facts()
     _add_project(table, found.project)
     if not found.tenants:
@@ -23,21 +24,22 @@ def print_project(project_id: str, console: Console) -> None:
     console.print(table)
 
 
-def print_owner(name: str, console: Console) -> None:
+def print_owner(name: str, console: Console, *, as_json: bool = False) -> None:
     """Print a tenant's owner, given its id or a name that contains it. Raise HumanError for an unknown tenant."""
     if not lookup.tenant_ids_in(name):
         raise HumanError(f"{name} contains no tenant id: a tenant id is 20 letters a-z")
     found = lookup.find_owner(control_plane.connect(), name)
     if found is None:
-        raise HumanError(f"the control plane knows no tenant {', '.join(lookup.tenant_ids_in(name))}")
-    table = _facts()
-    table.add_row("Tenant", f"{found.tenant_id}, {found.state}")
-    table.add_row("Project", found.project_id or ("none: ready for one" if found.state == "ready" else "none"))
-    table.add_row("Organization", found.organization_id or "")
-    table.add_row("Owner", found.owner_id or "")
-    table.add_row("Job", _job(found.job_id, found.job_status))
-    table.add_row("Cluster", f"{found.cluster_id}, {found.host}:{found.port}")
-    console.print(table)
+        raise NotFound(f"the control plane knows no tenant {', '.join(lookup.tenant_ids_in(name))}")
+    facts = [
+        ("Tenant", f"{found.tenant_id}, {found.state}"),
+        ("Project", found.project_id or ("none: ready for one" if found.state == "ready" else "none")),
+        ("Organization", found.organization_id),
+        ("Owner", found.owner_id),
+        ("Job", _job(found.job_id, found.job_status)),
+        ("Cluster", f"{found.cluster_id}, {found.host}:{found.port}"),
+    ]
+    show(found, Facts(facts), as_json=as_json, out=console)
 
 
 def _facts() -> Table:

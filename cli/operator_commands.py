@@ -8,6 +8,7 @@ from cli import administration, deregistration, listing, lookup_view, rotation, 
 from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.doctor import print_findings
+from cli.output import AsJson
 from cli.terminal import console
 from local.aws_client import make_client
 from local.daemon import connect
@@ -61,10 +62,12 @@ def whose(
     name: Annotated[str, typer.Argument(metavar="TENANT_ID", help="Or the name of its database, role or secret.")],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Show a tenant's project, organization, owner, job and cluster."""
     use_deployment(state_dir, state_machine)
-    lookup_view.print_owner(name, console())
+    lookup_view.print_owner(name, console(), as_json=as_json)
 
 
 def keys(

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
-from cli.terminal import console
+from cli.output import AsJson, Rows
+from cli.output import show as show_data
 from local.errors import HumanError
 from provisioning import control_plane
 from provisioning.jobs import quotas
@@ -21,11 +21,15 @@ app = typer.Typer(no_args_is_help=True, help="What an organization may have.")
 
 @app.command()
 def show(
-    organization: Organization, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None
+    organization: Organization,
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Show what an organization has and its limits, which are the defaults if it has had no job yet."""
     use_deployment(state_dir, state_machine)
-    _print(organization)
+    _print(organization, as_json=as_json)
 
 
 @app.command("set")
@@ -36,6 +40,8 @@ def limit(
     storage_gb: Annotated[int | None, typer.Option(min=0, max=MOST, help="Sum over the projects' payloads.")] = None,
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Change limits of an organization. What is not given stays as it is; a lower limit removes nothing."""
     limits = {"projects": projects, "jobs_an_hour": jobs_an_hour, "storage_gb": storage_gb}
@@ -43,12 +49,14 @@ def limit(
         raise HumanError("nothing to change: give --projects, --jobs-an-hour or --storage-gb")
     use_deployment(state_dir, state_machine)
     quotas.limit(control_plane.connect(), organization, limits)
-    _print(organization)
+    _print(organization, as_json=as_json)
 
 
-def _print(organization: str) -> None:
+def _print(organization: str, *, as_json: bool) -> None:
     usage = quotas.find_usage(control_plane.connect(), organization) or {}
-    table = Table("", "Used", "Limit", box=None, pad_edge=False, header_style="dim")
-    for name, (used, most) in usage.items():
-        table.add_row(quotas.NAMES[name], str(used), str(most))
-    console().print(table)
+    document = {
+        "organization_id": organization,
+        "limits": {name: {"used": used, "limit": most} for name, (used, most) in usage.items()},
+    }
+    rows = [(quotas.NAMES[name], used, most) for name, (used, most) in usage.items()]
+    show_data(document, Rows(("", "Used", "Limit"), rows), as_json=as_json)

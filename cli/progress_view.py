@@ -24,7 +24,7 @@ from console.job_view import JobView, Sources
 from console.retrying import Retry
 from console.stage_progress import failures_beside_stages, next_attempts, stage_progress
 from console.state_machines import machine_of
-from local.errors import HumanError
+from local.errors import HumanError, NotFound
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import StepFunctions, get_job_handler
 from provisioning.ledger.progress import Progress, StepProgress
@@ -103,7 +103,7 @@ def _look(sources: Sources, job: str, machine: str) -> Moment:
     # A laptop's executions end with its stack, but their jobs stay in the ledger.
     progress = sources.ledger.read(job).progress
     if progress is None:
-        raise HumanError(f"there is no job {job}")
+        raise NotFound(f"there is no job {job}")
     return Moment(progress, has_history=False)
 
 

@@ -13,10 +13,11 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from local.errors import HumanError
+from local.errors import Conflict, HumanError, NotFound, Unusable
 from provisioning import postgres
 from provisioning.aws import documents
-from provisioning.aws.secrets_manager import NotFound, call
+from provisioning.aws.secrets_manager import NotFound as NoSecret
+from provisioning.aws.secrets_manager import call
 from provisioning.errors import Misconfigured
 
 PASSWORD_BYTES = 32
@@ -41,21 +42,21 @@ def rotate(client: Any, secret_id: str) -> str:
     """
     try:
         current = call(secret_id, lambda: client.get_secret_value(SecretId=secret_id))
-    except NotFound:
-        raise HumanError(f"there is no secret {secret_id}") from None
+    except NoSecret:
+        raise NotFound(f"there is no secret {secret_id}") from None
     try:
         document = documents.parse(secret_id, current, documents.CREDENTIALS)
     except Misconfigured as error:
-        raise HumanError(f"{error}: only database credentials can be rotated") from None
+        raise Unusable(f"{error}: only database credentials can be rotated") from None
     pending = _pending(client, secret_id, document) or _make_pending(client, secret_id, document)
     try:
         _set(document, pending.document)
     except _Refused as error:
         _withdraw(client, secret_id, pending.version)
-        raise HumanError(f"the password on {_where(document)} was not changed: {error}") from None
+        raise Unusable(f"the password on {_where(document)} was not changed: {error}") from None
     except psycopg2.Error as error:
         unknown = f"{postgres.describe(error)}. The new password stays AWSPENDING: rotate again, which finishes it"
-        raise HumanError(f"whether the password on {_where(document)} was changed is not known: {unknown}") from None
+        raise HumanError(f"whether the password on {_where(document)} was changed is not known: {unknown}") from error
     _put(client, secret_id, pending.document)
     _withdraw(client, secret_id, pending.version)
     return f"{document['username']} on {_where(document)} has a new password."
@@ -74,10 +75,10 @@ def _pending(client: Any, secret_id: str, document: dict[str, Any]) -> _Pending 
         return None
     try:
         waiting = call(secret_id, lambda: client.get_secret_value(SecretId=secret_id, VersionId=version))
-    except NotFound:
+    except NoSecret:
         # It may be the only copy of the password that the server has.
         said = f"the AWSPENDING version {version} of the secret {secret_id} has no value yet"
-        raise HumanError(f"{said}: rotate again later, or remove the label if nobody else rotates it") from None
+        raise Conflict(f"{said}: rotate again later, or remove the label if nobody else rotates it") from None
     try:
         password = documents.parse(secret_id, waiting, {"password": documents.is_text})["password"]
     except Misconfigured:
@@ -93,7 +94,7 @@ def _make_pending(client: Any, secret_id: str, document: dict[str, Any]) -> _Pen
     try:
         postgres.connect(document, statement_timeout_seconds=TIMEOUT_SECONDS).close()
     except psycopg2.Error as error:
-        raise HumanError(f"the password on {_where(document)} was not changed: {postgres.describe(error)}") from None
+        raise HumanError(f"the password on {_where(document)} was not changed: {postgres.describe(error)}") from error
     changed = document | {"password": secrets.token_urlsafe(PASSWORD_BYTES)}
     # DescribeSecret may not list the version yet, so its id is taken from the answer.
     return _Pending(_put(client, secret_id, changed, "AWSPENDING"), changed)

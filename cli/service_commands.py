@@ -12,7 +12,7 @@ from cli.doctor_services import what_is_wrong
 from cli.terminal import console, typed
 from local import external_services, service_control
 from local.daemon import connect
-from local.errors import HumanError
+from local.errors import HumanError, Unusable
 from local.external_services import Change, External, Given, change_of
 from provisioning.errors import ProvisioningError
 from provisioning.services.addresses import Address
@@ -88,6 +88,6 @@ def _try(service: Service, change: Change, otherwise: str) -> None:
     try:
         wrong = what_is_wrong(service, external.adapter, Address(external.url, change.token))
     except ProvisioningError as error:
-        raise HumanError(f"{otherwise}: {error}, asked at {external.url}") from None
+        raise HumanError(f"{otherwise}: {error}, asked at {external.url}") from error
     if wrong is not None:
-        raise HumanError(f"{otherwise}: {wrong.subject} {wrong.fact}, asked at {external.url}: {wrong.remedy}")
+        raise Unusable(f"{otherwise}: {wrong.subject} {wrong.fact}, asked at {external.url}: {wrong.remedy}")

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from local.errors import HumanError
+from local.errors import NotFound
 from provisioning import control_plane, lookup
 from provisioning.aws import secrets
 from provisioning.aws.documents import TENANT
@@ -18,7 +18,7 @@ def print_tokens(project_id: str, console: Console) -> None:
     """
     tenant = lookup.find_signing_tenant(control_plane.connect(), project_id)
     if tenant is None or tenant.secret_arn is None:
-        raise HumanError(f"the project {project_id} has no tenant, whose secret would sign them")
+        raise NotFound(f"the project {project_id} has no tenant, whose secret would sign them")
     document = secrets.read_recorded(tenant.secret_arn, TENANT)
     for role in ROLES:
         token = project_key(str(document["jwt_secret"]), role, int(tenant.created_at.timestamp()))

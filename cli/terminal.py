@@ -4,17 +4,19 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from local.template import REPOSITORY
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH_OF_A_FILE = 160
 COMMAND = re.compile(r"(?<![\w./-])provision (?=[a-z]+)")
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return a console without markup, emoji codes or highlighting, and wide if the output is not a terminal."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
     return Console(emoji=False, markup=False, highlight=False, width=width)
 
@@ -28,6 +30,8 @@ def typed(hint: str) -> str:
 
 def sam() -> str:
     """Return how the AWS SAM CLI can be called here: by its name, or where `make build` has installed it."""
+    from local.template import REPOSITORY
+
     return "sam" if shutil.which("sam") else str(from_here(REPOSITORY / ".venv-sam" / "bin" / "sam"))
 
 

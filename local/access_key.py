@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import state
-from local.errors import HumanError
+from local.errors import Unusable
 
 PROFILE = "laptop"
 """The AWS CLI's name for it. With --profile that CLI ignores the user's own keys in the environment."""
@@ -59,4 +59,4 @@ def read(state_directory: Path) -> AccessKey:
         parser.read_string(path.read_text(encoding="utf-8"))
         return AccessKey(parser[PROFILE]["aws_access_key_id"], parser[PROFILE]["aws_secret_access_key"])
     except (FileNotFoundError, KeyError, ValueError, configparser.Error):
-        raise HumanError(f"{path} is not the stack's access key: remove it and start the stack again") from None
+        raise Unusable(f"{path} is not the stack's access key: remove it and start the stack again") from None

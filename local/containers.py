@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import state
-from local.errors import HumanError
+from local.errors import HumanError, Unavailable
 from local.template import REPOSITORY, read_document
 
 BUILT_TEMPLATE = REPOSITORY / ".aws-sam" / "build" / "template.yaml"
@@ -18,11 +18,11 @@ def bridge_gateway() -> str:
     """Return this machine's address in Docker's bridge network. Raise HumanError if Docker does not answer."""
     docker = shutil.which("docker")
     if docker is None:
-        raise HumanError("there is no Docker on this machine")
+        raise Unavailable("there is no Docker on this machine")
     asked = [docker, "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 (nothing of a user's in it)
     if answer.returncode != 0:
-        raise HumanError("Docker does not answer: start it first")
+        raise Unavailable("Docker does not answer: start it first")
     (network, *_) = json.loads(answer.stdout)
     # Older engines do not report it, and use the first address.
     return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from local import access_key, state
 from local.aws_client import use_environment
 from local.containers import bridge_gateway, write_container_template
-from local.errors import HumanError
+from local.errors import AlreadyExists, HumanError, Unavailable, error_of
 from local.external_services import Given
 from local.postgres import LOOPBACK, PostgresServer
 from local.stack import Stack
@@ -53,7 +53,7 @@ def start(
     Raise HumanError with the reason if it does not start.
     """
     if state.holder(state_directory) is not None:
-        raise HumanError(f"the stack is already running: {connect(state_directory).endpoint_url}")
+        raise AlreadyExists(f"the stack is already running: {connect(state_directory).endpoint_url}")
     state.prepare(state_directory)
     log = state_directory / "stack.log"
     arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale), *options]
@@ -73,10 +73,10 @@ def start(
     while "ready" not in log.read_text(errors="replace").splitlines():
         if child.poll() is not None:
             lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise HumanError(lines[-1].removeprefix("provision: "))
+            raise error_of(child.returncode, lines[-1].removeprefix("provision: "))
         if time.monotonic() > deadline:
             child.terminate()
-            raise HumanError(f"the stack was not ready after {state.START_TIMEOUT_SECONDS} s: see {log}")
+            raise Unavailable(f"the stack was not ready after {state.START_TIMEOUT_SECONDS} s: see {log}")
         time.sleep(POLL_SECONDS)
 
 
@@ -114,14 +114,14 @@ def stop(state_directory: Path) -> str:
     if process is None:
         server = PostgresServer(state_directory.resolve() / state.DATABASE)
         if not server.running():
-            raise HumanError(f"no stack is running with its state in {state_directory}")
+            raise Unavailable(f"no stack is running with its state in {state_directory}")
         server.stop()
         return "Stopped the database that a killed stack had left running."
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while state.holder(state_directory) is not None:
         if time.monotonic() > deadline:
-            raise HumanError(f"the stack did not stop within {STOP_TIMEOUT_SECONDS} s: see its process {process}")
+            raise Unavailable(f"the stack did not stop within {STOP_TIMEOUT_SECONDS} s: see its process {process}")
         time.sleep(POLL_SECONDS)
     return f"Stopped. Databases, registrations and secrets stay in {state_directory}."
 

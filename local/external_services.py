@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from local import state
-from local.errors import HumanError
+from local.errors import HumanError, Unusable
 from provisioning.errors import Misconfigured
 from provisioning.services import DEFAULT_ADAPTER, adapters_of
 from provisioning.services.addresses import TOKEN, checked_public_url, checked_url
@@ -90,7 +90,7 @@ def read(state_directory: Path) -> dict[Service, External]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, RecursionError, AttributeError, TypeError, HumanError):
-        raise HumanError(f"{path} is damaged: remove it, and name the external services again") from None
+        raise Unusable(f"{path} is damaged: remove it, and name the external services again") from None
 
 
 def changes_of(state_directory: Path, given: Mapping[Service, Given]) -> dict[Service, Change]:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
-from local.errors import HumanError
+from local.errors import Conflict
 from local.gate import Gate
 
 LARGEST_KEPT_BYTES = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ def listen(address: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise HumanError(f"port {port} of {address} is taken: stop what listens there, or choose another") from error
+        raise Conflict(f"port {port} of {address} is taken: stop what listens there, or choose another") from error
     return listener
 
 

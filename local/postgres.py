@@ -19,7 +19,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from typing_extensions import override
 
-from local.errors import HumanError
+from local.errors import Conflict, Unusable
 
 with warnings.catch_warnings():
     # Without XDG_RUNTIME_DIR importing the package warns about a directory that only its own server class uses.
@@ -42,7 +42,7 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
 
-class PostgresFailed(HumanError):
+class PostgresFailed(Unusable):
     """initdb or pg_ctl failed; the message ends with the server's log."""
 
 
@@ -240,4 +240,4 @@ def _refuse_if_taken(port: int) -> None:
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            raise HumanError(f"port {port} is taken: stop what listens there, or choose another") from error
+            raise Conflict(f"port {port} is taken: stop what listens there, or choose another") from error

@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.errors import HumanError
+from local.errors import Unusable
 
 Registration = dict[str, str]
 
@@ -21,7 +21,7 @@ class RegistrationStore:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise HumanError(f"{path} cannot be used: {error}") from error
+            raise Unusable(f"{path} cannot be used: {error}") from error
 
     def _prepare(self) -> None:
         # A registration is on disk before the caller gets the answer, with one fsync instead of three.

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
-from local.errors import HumanError
+from local.errors import Unusable
 
 DIRECTORY = "secrets"
 """Of the store, in that of the stack."""
@@ -97,9 +97,7 @@ def _read(file: Path) -> dict[str, Any]:
             return kept
     except (ValueError, RecursionError):
         pass
-    raise HumanError(
-        f"{file} is not a secret as the stack writes it: restore the file, or remove it to lose the secret"
-    )
+    raise Unusable(f"{file} is not a secret as the stack writes it: restore the file, or remove it to lose the secret")
 
 
 def _secret(kept: dict[str, Any]) -> FakeSecret:

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from local.access_key import AccessKey
 from local.aws_client import REGION
-from local.errors import HumanError
+from local.errors import HumanError, Unavailable
 from local.external_services import Change, External, checked
 from provisioning.services.addresses import TOKEN
 from provisioning.stage import Service
@@ -67,7 +67,7 @@ def send(endpoint_url: str, service: Service, change: Change) -> None:
     try:
         answered = urllib3.PoolManager().request(method, url, body=body, headers=dict(request.headers), retries=False)
     except HTTPError as error:
-        raise HumanError(f"the stack at {endpoint_url} did not answer ({type(error).__name__})") from None
+        raise Unavailable(f"the stack at {endpoint_url} did not answer ({type(error).__name__})") from None
     if answered.status != 204:
         raise HumanError(_reason(answered.data) or f"the stack at {endpoint_url} answered {answered.status}")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from local.errors import HumanError
+from local.errors import AlreadyExists, Unavailable, Unusable
 
 READY = "ready"
 DATABASE = "postgres"
@@ -31,7 +31,7 @@ def prepare(state_directory: Path) -> None:
         _close(state_directory)
         _lock_file(state_directory).touch(mode=0o600)
     except OSError as error:
-        raise HumanError(f"{state_directory} cannot hold the stack's state: {error.strerror}") from error
+        raise Unusable(f"{state_directory} cannot hold the stack's state: {error.strerror}") from error
 
 
 def create(path: Path) -> TextIO:
@@ -50,7 +50,7 @@ def hold(state_directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise HumanError(f"a stack is already running with its state in {state_directory}") from error
+            raise AlreadyExists(f"a stack is already running with its state in {state_directory}") from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -83,10 +83,10 @@ def running(state_directory: Path) -> dict[str, Any]:
     if wait_until_ready(state_directory, START_TIMEOUT_SECONDS) and (recorded := read(state_directory)) is not None:
         return recorded
     if holder(state_directory) is not None:
-        raise HumanError(
+        raise Unavailable(
             f"the stack is still starting after {START_TIMEOUT_SECONDS} s: see {state_directory}/stack.log"
         )
-    raise HumanError("the stack is not running: start it with `provision up`")
+    raise Unavailable("the stack is not running: start it with `provision up`")
 
 
 def write(state_directory: Path, **facts: Any) -> None:
@@ -110,7 +110,7 @@ def read(state_directory: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict) or not facts.keys() >= RECORDED:
-        raise HumanError(f"{path} is damaged: remove it, and the next `provision up` writes it with other ports")
+        raise Unusable(f"{path} is damaged: remove it, and the next `provision up` writes it with other ports")
     return facts
 
 

@@ -71,5 +71,5 @@ def test_what_comes_from_the_ledger_because_the_history_is_gone_says_so(restarte
 
 
 def test_a_retry_after_the_restart_says_why_there_is_none(restarted: Restarted) -> None:
-    error = provision("retry", restarted.job, state=restarted.state, expect=2).stderr
+    error = provision("retry", restarted.job, state=restarted.state, expect=5).stderr
     assert f"the job {restarted.job} is succeeded: there is nothing to retry" in error

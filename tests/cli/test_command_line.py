@@ -12,6 +12,7 @@ import pytest
 
 from cli.app import app
 from cli.terminal import typed
+from local.exit_codes import ExitCode
 from local.template import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -76,12 +77,12 @@ def test_a_stack_that_is_not_up_is_said_in_one_line(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         app([*map(str, arguments), "--state-dir", str(tmp_path)])
-    assert ended.value.code == 2
+    assert ended.value.code == ExitCode.UNAVAILABLE
     assert one_line(capsys.readouterr().err) == typed("the stack is not running: start it with `provision up`")
 
 
 def test_nothing_to_stop_is_said_in_one_line(tmp_path: Path) -> None:
-    assert "no stack is running" in one_line(provision("down", state=tmp_path, expect=2).stderr)
+    assert "no stack is running" in one_line(provision("down", state=tmp_path, expect=7).stderr)
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
@@ -89,12 +90,12 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        error = one_line(provision("up", "--port", str(port), state=tmp_path, expect=2).stderr)
+        error = one_line(provision("up", "--port", str(port), state=tmp_path, expect=5).stderr)
     assert error == f"port {port} of 127.0.0.1 is taken: stop what listens there, or choose another"
 
 
 def test_up_twice_is_said_in_one_line(up: Path) -> None:
-    assert "the stack is already running: http://127.0.0.1:" in one_line(provision("up", state=up, expect=2).stderr)
+    assert "the stack is already running: http://127.0.0.1:" in one_line(provision("up", state=up, expect=4).stderr)
 
 
 def test_a_missing_event_is_said_in_one_line(up: Path) -> None:
@@ -110,17 +111,17 @@ def test_bad_json_is_said_in_one_line(up: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["status", "history", "rollback", "retry"])
 def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
-    assert one_line(provision(command, "nobody", state=up, expect=2).stderr) == "there is no job nobody"
+    assert one_line(provision(command, "nobody", state=up, expect=3).stderr) == "there is no job nobody"
 
 
 @pytest.mark.parametrize("arguments", [["keys", "nobody"], ["keys", "nobody", "--reveal"], ["show", "nobody"]])
 def test_an_unknown_project_is_said_in_one_line(up: Path, arguments: list[str]) -> None:
-    assert "nobody" in one_line(provision(*arguments, state=up, expect=2).stderr)
+    assert "nobody" in one_line(provision(*arguments, state=up, expect=3).stderr)
 
 
-@pytest.mark.parametrize("name", ["x" * 20, "postgres"])
-def test_an_unknown_tenant_is_said_in_one_line(up: Path, name: str) -> None:
-    assert name in one_line(provision("whose", name, state=up, expect=2).stderr)
+@pytest.mark.parametrize(("name", "code"), [("x" * 20, 3), ("postgres", 2)])
+def test_an_unknown_tenant_is_said_in_one_line(up: Path, name: str, code: int) -> None:
+    assert name in one_line(provision("whose", name, state=up, expect=code).stderr)
 
 
 def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:
@@ -135,7 +136,7 @@ def test_an_unknown_job_type_is_said_in_one_line(up: Path) -> None:
 
 def test_keys_are_shown_once(up: Path) -> None:
     assert len(re.findall(r"\bdemo_\w+", provision("keys", "demo-project", "--reveal", state=up).stdout)) == 3
-    error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=2).stderr)
+    error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=5).stderr)
     assert re.fullmatch(r"the keys of demo-project were revealed at 20[0-9: -]+: they are shown only once", error)
 
 
@@ -242,7 +243,7 @@ def test_watch_ends_with_the_outcome_of_the_job(up: Path) -> None:
     job = re.findall(r"^Execution (\S+)$", refused, re.MULTILINE)[0]
     document = json.loads(provision("watch", job, "--json", state=up, expect=1).stdout.splitlines()[-1])
     assert (document["status"], document["error_type"]) == ("failed", "PROJECT_NOT_ELIGIBLE")
-    assert "no job nothing" in provision("watch", "nothing", state=up, expect=2).stderr
+    assert "no job nothing" in provision("watch", "nothing", state=up, expect=3).stderr
 
 
 def test_a_console_of_another_endpoint_needs_its_state_machine() -> None:

@@ -63,7 +63,7 @@ def test_only_the_named_service_is_asked(orphan: str, deregister: Deregister) ->
 
 def test_a_live_tenant_keeps_its_registration(stack: Stack, new_project: NewProject, deregister: Deregister) -> None:
     tenant_id = run(stack, payload_for(new_project(), "auth")).output["tenant_id"]
-    said = deregister(tenant_id, expect=2)
+    said = deregister(tenant_id, expect=5)
     assert said == typed(f"{tenant_id} is active, its registrations stay: see provision whose {tenant_id}")
     assert adapter_for(Service.AUTH).exists(tenant_id)
 
@@ -74,7 +74,7 @@ def test_a_tenant_that_the_control_plane_has_in_any_state_is_left_alone(
 ) -> None:
     with pooled(stack) as tenant_id, changed_tenant(stack, tenant_id, state=state):
         register(tenant_id)
-        assert f"{tenant_id} is {state}" in deregister(tenant_id, expect=2)
+        assert f"{tenant_id} is {state}" in deregister(tenant_id, expect=5)
         assert adapter_for(Service.AUTH).deregister(tenant_id)
 
 
@@ -89,7 +89,7 @@ def test_a_tenant_of_another_control_plane_on_the_cluster_is_left_alone(
     stack: Stack, orphan: str, deregister: Deregister
 ) -> None:
     insert_registered(stack, orphan, ANOTHER_CONTROL_PLANE)
-    said = deregister(orphan, expect=2)
+    said = deregister(orphan, expect=5)
     forget_registered(stack, orphan)
     holder = f"no job of control plane {ANOTHER_CONTROL_PLANE}"
     assert said == typed(
@@ -108,21 +108,21 @@ def test_a_tenant_that_a_restored_control_plane_has_lost_is_left_alone(
         changed_registered(stack, tenant_id, tenant_id=tenant_id if is_registered else new_tenant_id()),
     ):
         register(tenant_id)
-        assert f"cluster local has the tenant {tenant_id}" in deregister(tenant_id, expect=2)
+        assert f"cluster local has the tenant {tenant_id}" in deregister(tenant_id, expect=5)
         assert adapter_for(Service.AUTH).deregister(tenant_id)
 
 
 def test_a_role_that_is_left_on_the_cluster_is_reason_enough(stack: Stack, orphan: str, deregister: Deregister) -> None:
     role = sql.Identifier(TenantNames(orphan).owner_role)
     execute(stack, sql.SQL("CREATE ROLE {}").format(role))
-    assert f"cluster local has the tenant {orphan}" in deregister(orphan, expect=2)
+    assert f"cluster local has the tenant {orphan}" in deregister(orphan, expect=5)
     execute(stack, sql.SQL("DROP ROLE {}").format(role))
     assert adapter_for(Service.AUTH).exists(orphan)
 
 
 def test_a_cluster_that_cannot_be_asked_is_no_absence(stack: Stack, orphan: str, deregister: Deregister) -> None:
     with changed_cluster(stack, port=1):
-        assert deregister(orphan, expect=2).startswith(f"cluster local cannot be asked about {orphan}: ")
+        assert deregister(orphan, expect=7).startswith(f"cluster local cannot be asked about {orphan}: ")
     assert adapter_for(Service.AUTH).exists(orphan)
 
 
@@ -131,7 +131,7 @@ def test_what_somebody_else_has_registered_is_not_removed_and_not_called_absent(
 ) -> None:
     tenant_id = new_tenant_id()
     stack.services.store.register("auth", tenant_id, "p-1", "somebody's", "https://auth")
-    said = deregister(tenant_id, expect=2)
+    said = deregister(tenant_id, expect=5)
     assert said == f"auth keeps its registration of {tenant_id}: whoever made it must remove it there"
     assert stack.services.store.deregister("auth", tenant_id, "somebody's") == 204
 
@@ -146,4 +146,4 @@ def test_a_service_that_refuses_is_said_in_one_line(
 ) -> None:
     monkeypatch.setattr(service_client, "_environment", threading.local())
     with changed_secret(stack, "provisioner/service-tokens", auth="wrong"):
-        assert deregister(orphan, expect=2) == "auth answered 401"
+        assert deregister(orphan, expect=8) == "auth answered 401"

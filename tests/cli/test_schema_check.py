@@ -114,5 +114,5 @@ def test_a_fault_has_the_line_and_the_sqlstate(tenant: Connection, tmp_path: Pat
 def test_files_without_an_order_are_one_line_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "users.sql").touch()
     done = check(tmp_path / "temporary", tmp_path)
-    assert done.returncode == 2
+    assert done.returncode == 8
     assert done.stderr.startswith("provision: users.sql does not begin with a number")

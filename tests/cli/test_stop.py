@@ -54,9 +54,9 @@ def test_without_a_rollback_the_next_command_is_one(
 
 def test_a_job_that_has_ended_is_not_stopped(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     job_id = run(stack, payload_for(project_id)).job_id
-    assert provision(stack, "stop", job_id) == 2
+    assert provision(stack, "stop", job_id) == 5
     assert typed(f"the job {job_id} is succeeded: there is nothing to stop") in capsys.readouterr().err
-    assert provision(stack, "stop", "nobody") == 2
+    assert provision(stack, "stop", "nobody") == 3
     assert "there is no job nobody" in capsys.readouterr().err
 
 

@@ -1,8 +1,7 @@
 """What the operator's command reads from the control plane and records in it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -24,23 +23,20 @@ from provisioning.cluster import connections
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
+from provisioning.execution import Describe
 from provisioning.ledger.progress import get_progress
 from provisioning.requests import starting
 from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
 
 
-def print_status(job: str, console: Console, describe: Callable[[str], Mapping[str, Any] | None]) -> None:
-    """Print a job's progress and, once it has ended, its ending. Raise HumanError for an unknown job.
-
-    `describe` is asked about the execution of a job that the ledger calls unfinished.
-    """
+def print_status(job: str, console: Console, describe: Describe) -> None:
+    """Print a job's progress and, once it has ended, its ending. Raise HumanError for an unknown job."""
     progress = get_progress(job)
     if progress is None:
         raise NotFound(f"there is no job {job}")
     ending = endings.find_told(control_plane.connect(), job, describe)
-    if ending.outcome == "stopped" and progress.status in endings.UNFINISHED:
-        progress = progress.stopped(ending.message or "")
+    progress = progress.told(ending)
     of = f"project {progress.project_id or 'unknown'}"
     if progress.started_by is not None:
         of += f", started by {progress.started_by}"

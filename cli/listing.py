@@ -11,7 +11,8 @@ from cli.terminal import typed
 from console.formatting import date_and_clock, status_word
 from provisioning import control_plane
 from provisioning.events import events_after
-from provisioning.listing import find_jobs, find_projects
+from provisioning.jobs.executions import describe_if_possible
+from provisioning.listing import find_jobs, find_projects, outcomes
 
 OF_A_PROJECT = "provision show PROJECT shows one with all that it has, provision jobs --project PROJECT its jobs."
 OF_A_JOB = (
@@ -30,22 +31,26 @@ def print_events(console: Console, after: int, most: int) -> None:
 
 def print_projects(console: Console, status: str | None, most: int) -> None:
     """Print the projects, the newest first; of one status, if given."""
-    found = find_projects(control_plane.connect(), most, status=status)
+    control = control_plane.connect()
+    found = find_projects(control, most, status=status)
     table = _table("Project", "Organization", "Region", "Status", "Tenant", "Job")
+    told = outcomes(control, ((one.job_id, one.job_status) for one in found[:most]), describe_if_possible)
     for one in found[:most]:
-        job = f"{one.job_id}, {status_word(one.job_status)}" if one.job_id and one.job_status else ""
+        job = f"{one.job_id}, {status_word(told[one.job_id])}" if one.job_id in told else ""
         table.add_row(one.project_id, one.organization_id, one.region, one.status, one.tenant_id or "", job)
     _print(console, table, found, most, ("project", OF_A_PROJECT))
 
 
 def print_jobs(console: Console, project_id: str | None, status: str | None, most: int) -> None:
     """Print the jobs, the newest first; of one project or one status, if given."""
-    found = find_jobs(control_plane.connect(), most, project_id=project_id, status=status)
+    control = control_plane.connect()
+    found = find_jobs(control, most, project_id=project_id, status=status)
     table = _table("Job", "Type", "Project", "Status", "Stage", "Progress", "Created", "Ended")
+    told = outcomes(control, ((one.job_id, one.status) for one in found[:most]), describe_if_possible)
     for one in found[:most]:
         ended = date_and_clock(one.completed_at)
         table.add_row(
-            *(one.job_id, one.job_type, one.project_id or "unknown", status_word(one.status), one.current_stage),
+            *(one.job_id, one.job_type, one.project_id or "unknown", status_word(told[one.job_id]), one.current_stage),
             *(f"{one.progress_percent} %", date_and_clock(one.created_at), ended),
         )
     _print(console, table, found, most, ("job", OF_A_JOB))

@@ -7,6 +7,8 @@ from cli.output import Facts, show
 from console.formatting import date_and_clock
 from local.errors import HumanError, NotFound
 from provisioning import control_plane, lookup
+from provisioning.jobs.executions import describe_if_possible
+from provisioning.listing import outcomes
 from provisioning.lookup import ApiKeyOverview, Holdings, ProjectOverview, TenantOverview
 
 
@@ -50,7 +52,9 @@ def _facts() -> Table:
 
 
 def _job(job_id: str | None, status: str | None) -> str:
-    return "none" if job_id is None else f"{job_id}, {status}" if status is not None else job_id
+    if job_id is None or status is None:
+        return job_id or "none"
+    return f"{job_id}, {outcomes(control_plane.connect(), [(job_id, status)], describe_if_possible)[job_id]}"
 
 
 def _add_project(table: Table, project: ProjectOverview) -> None:

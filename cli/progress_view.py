@@ -101,10 +101,10 @@ def _look(sources: Sources, job: str, machine: str) -> Moment:
     if shown is not None:
         return Moment(stage_progress(shown), next_attempts(shown), failures_beside_stages(shown), shown.ended)
     # A laptop's executions end with its stack, but their jobs stay in the ledger.
-    progress = sources.ledger.read(job).progress
-    if progress is None:
+    remembered = sources.remembered(job)
+    if remembered is None or remembered[0].progress is None:
         raise NotFound(f"there is no job {job}")
-    return Moment(progress, has_history=False)
+    return Moment(remembered[0].progress, has_history=False)
 
 
 def read_event(path: Path) -> Any:

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from console import formatting
 from console.executions import PAGE, Executions, Listed
-from console.ledger import Ledger, outcome_of
+from console.ledger import Ledger
 from console.state_machines import machine_of
+from provisioning.endings import told
 from provisioning.ledger.progress import JobSummary
 from provisioning.stage import Ending
 
@@ -47,7 +48,7 @@ class Row:
     started_at: datetime
     stopped_at: datetime | None
     outcome: str = ""
-    """The job's status in the ledger, if that says more: rolled_back, rollback_incomplete."""
+    """The outcome that the ending of its job has; empty while it runs, or if the ledger does not know the job."""
     project_id: str = ""
     stage: str = ""
     percent: int | None = None
@@ -123,10 +124,11 @@ class ExecutionList:
             stopped_at=one.stopped_at,
         )
         if summary is not None:
-            outcome = outcome_of(one.status, summary.status)
+            # An execution may only have the name of another job.
+            has_ended = one.stopped_at is not None and summary.execution_arn == one.arn
             return replace(
                 row,
-                outcome=outcome if outcome != one.status else "",
+                outcome=str(told(summary.status, one.status)) if has_ended else "",
                 project_id=summary.project_id or self._executions.project_id(one.arn),
                 stage=summary.stage,
                 percent=summary.percent,

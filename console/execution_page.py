@@ -177,7 +177,7 @@ class _ExecutionPage:
         self._title.show("title", project=execution.project_id, job=job, name=self._name, outcome=outcome)
         if not self._setting.read_only:
             self._stop_button.set_visibility(not shown.ended)
-            self._retry_button.set_visibility(shown.ended and execution.status != "SUCCEEDED")
+            self._retry_button.set_visibility(shown.ended and outcome.lower() != "succeeded")
         self._facts.show(
             "facts",
             execution=execution,

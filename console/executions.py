@@ -17,13 +17,13 @@ from console.history import RUNNING, Event, read_history
 from console.stages import stages_of
 from console.state_machines import execution_arn, machine_of, state_machines
 from console.timeline import Timeline
+from provisioning.execution import FORGOTTEN
 
 KEPT_EXECUTIONS = 200
 PAGE = 1000
 """The maximum number of results of ListExecutions and GetExecutionHistory in one answer."""
 
 ABSENT = {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}
-
 Answer = TypeVar("Answer")
 
 
@@ -109,8 +109,7 @@ class Executions:
     def project_id(self, arn: str) -> str:
         """Return the project that an execution's input names, or an empty string; read once."""
         if arn not in self._inputs:
-            described = self._call(self.client.describe_execution, executionArn=arn)
-            self._inputs[arn] = project_in(described.get("input", ""))
+            self._inputs[arn] = project_in(self._described(arn).get("input", ""))
         return self._inputs[arn]
 
     def knows_project_id(self, arn: str) -> bool:
@@ -144,19 +143,20 @@ class Executions:
         return execution
 
     def describe(self, arn: str) -> Mapping[str, Any] | None:
-        """Return DescribeExecution's answer, or None if there is none."""
-        with suppress(ConsoleError):
-            described: Mapping[str, Any] = self._call(self.client.describe_execution, executionArn=arn)
-            return described
-        return None
+        """Return DescribeExecution's answer, FORGOTTEN, or None if Step Functions did not answer."""
+        try:
+            return self._described(arn)
+        except ConsoleError as error:
+            return FORGOTTEN if isinstance(error, Absent) else None
+
+    def _described(self, arn: str) -> Mapping[str, Any]:
+        described: Mapping[str, Any] = self._call(self.client.describe_execution, executionArn=arn)
+        return described
 
     def _describe(self, name: str, machine: str) -> Mapping[str, Any] | None:
         for arn in (arn for known, arn in self.machines.items() if machine in {"", known}):
             with suppress(Absent):
-                described: Mapping[str, Any] = self._call(
-                    self.client.describe_execution, executionArn=execution_arn(arn, name)
-                )
-                return described
+                return self._described(execution_arn(arn, name))
         return None
 
     def _list(self, state_machine_arn: str, most: int) -> tuple[Sequence[Listed], bool]:

@@ -1,11 +1,11 @@
 """What the page and the terminal show of one job: Step Functions' history beside the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from console.execution_list import ExecutionList
 from console.executions import Execution, Executions
-from console.ledger import Ledger, Record, outcome_of
+from console.ledger import Ledger, Record
 from console.logs import Logs
 from provisioning import endings, stage
 from provisioning.endings import Ending
@@ -43,7 +43,10 @@ class Sources:
     def remembered(self, name: str) -> tuple[Record, Ending | None] | None:
         """Return what the ledger knows of a job whose execution Step Functions has forgotten; None for no such job."""
         record = self.ledger.read(name)
-        return None if record.progress is None else (record, self.ending(name))
+        if record.progress is None:
+            return None
+        ending = self.ending(name)
+        return (record if ending is None else replace(record, progress=record.progress.told(ending))), ending
 
     def ending(self, name: str) -> Ending | None:
         """Return the ending of a job that has one; None also while the ledger cannot be reached."""
@@ -73,8 +76,8 @@ class JobView:
 
     @property
     def outcome(self) -> str:
-        """The status in Step Functions, or in the ledger if that says more of a job that did not succeed."""
-        return outcome_of(self.execution.status, self.progress.status if self.progress else None)
+        """The outcome that its ending has, or the status in Step Functions while there is none."""
+        return str(self.ending.outcome) if self.ending is not None else self.execution.status
 
     @property
     def percent(self) -> int:

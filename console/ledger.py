@@ -1,15 +1,16 @@
 """What the control plane knows of jobs, if one can be reached. The page also works without it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from console.formatting import legible
 from provisioning import control_plane, endings
 from provisioning.endings import Ending
 from provisioning.errors import ProvisioningError
+from provisioning.execution import Describe
 from provisioning.ledger.progress import JobSummary, Progress, Resources, get_progress, get_resources, get_summaries
 
 SETTING = "CONTROL_PLANE_SECRET_ID"
@@ -51,11 +52,8 @@ class Ledger:
             return Record(problem=f"{type(error).__name__}: {error}")
         return Record(progress, resources)
 
-    def ending(self, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending | None:
-        """Return the ending of a job that has one; None also while the ledger cannot be reached.
-
-        `describe` is asked about the execution of a job that the ledger calls unfinished.
-        """
+    def ending(self, job_id: str, describe: Describe) -> Ending | None:
+        """Return the ending of a job that has one; None also while the ledger cannot be reached."""
         if not self.connected or not _can_be_stored(job_id):
             return None
         try:
@@ -76,15 +74,6 @@ class Ledger:
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         return self._thread.submit(question).result()
-
-
-def outcome_of(status: str, known: str | None) -> str:
-    """Return an execution's status, or its job's in the ledger if that says more of a job that did not succeed.
-
-    An execution that failed without closing its job has left it as it was stopped.
-    """
-    says_more = {"rolled_back", "rollback_incomplete", *(["stopped"] if status == "FAILED" else [])}
-    return known if known in says_more else status
 
 
 def _can_be_stored(job_id: str) -> bool:

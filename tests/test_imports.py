@@ -62,7 +62,7 @@ ALLOWED = {
     "stages.access": EVERY_STAGE | ACCESS | WITNESS | SERVICES | DECLARATIONS,
     "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | DECLARATIONS,
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
-    "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings"},
+    "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings", "provisioning.execution"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "quotas", "reused_names"),
     "upkeep.reconcile": EVERY_ATTEMPT
@@ -76,7 +76,10 @@ ALLOWED = {
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,
-    "upkeep.stopped_executions": EVERY_ATTEMPT | DECLARATIONS | of("ledger", "stopping") | {"provisioning.endings"},
+    "upkeep.stopped_executions": EVERY_ATTEMPT
+    | DECLARATIONS
+    | of("ledger", "stopping")
+    | {"provisioning.endings", "provisioning.execution"},
     "upkeep.refill_pools": EVERY_ATTEMPT | REMOVING | of("tenant", "condition", "inspection", "pool") | {"dataclasses"},
 }
 LISTED_OF_PYTHON = {"dataclasses", "hashlib", "secrets", "uuid"}

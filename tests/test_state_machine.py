@@ -111,7 +111,7 @@ def test_a_task_is_given_what_its_kind_of_function_takes(job_type: JobType, name
             compensation: {"job_type.$": "$.job_type", "forgotten.$": "$.forgotten", "failure.$": "$.failure"}
             for compensation in rollback(job_type)[:-1]
         },
-        CLOSING: of_the_job | {"failure.$": "$.failure"},
+        CLOSING: of_the_job | {"forgotten.$": "$.forgotten", "failure.$": "$.failure"},
     }.get(name, {})
     if name != FIRST:
         expected = {"job_id.$": "$.job_id", "tenant_id.$": tenant} | expected

@@ -90,9 +90,13 @@ def list_jobs(
     limit: Limit = USUAL_PAGE,
     cursor: Cursor = None,
 ) -> JobPage:
-    """Return the jobs that meet all of the filters, the newest first."""
+    """Return the jobs that meet all of the filters, the newest first.
+
+    The filters compare with the ledger. Of jobs that it calls unfinished, the answer has their executions' word.
+    """
+    control = control_plane.connect()
     found = listing.find_jobs(
-        control_plane.connect(),
+        control,
         limit,
         project_id=project_id,
         job_type=job_type,
@@ -102,7 +106,8 @@ def list_jobs(
     )
     rows, is_cut = page(found, limit)
     following = cursor_of(Place(rows[-1].created_at, rows[-1].job_id)) if is_cut else None
-    return JobPage(jobs=[_summary(row) for row in rows], next_cursor=following)
+    told = listing.outcomes(control, ((row.job_id, row.status) for row in rows), executions.describe_if_possible)
+    return JobPage(jobs=[_summary(row, told[row.job_id]) for row in rows], next_cursor=following)
 
 
 def get_job(job_id: JobId, wait: Wait = 0) -> Job:
@@ -128,13 +133,13 @@ def get_job(job_id: JobId, wait: Wait = 0) -> Job:
         time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.0, until - time.monotonic())))
 
 
-def _summary(row: ListedJob) -> JobSummary:
+def _summary(row: ListedJob, outcome: str) -> JobSummary:
     return JobSummary(
         job_id=row.job_id,
         job_type=row.job_type,
         project_id=row.project_id,
-        status=row.status,
-        outcome=None if row.status in endings.UNFINISHED else row.status,
+        status=outcome,
+        outcome=None if outcome in endings.UNFINISHED else outcome,
         stage=row.current_stage,
         percent=row.progress_percent,
         created_at=row.created_at,
@@ -161,8 +166,7 @@ def _rolled_back(execution: str, job_type: JobType, job_id: str, until: float) -
 
 def _job(progress: Progress) -> Job:
     found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe_if_possible)
-    if found.has_ended and progress.status in endings.UNFINISHED:
-        progress = progress.stopped(found.message or "") if found.outcome == "stopped" else progress
+    progress = progress.told(found)
     return Job(
         job_id=progress.job_id,
         job_type=found.job_type,

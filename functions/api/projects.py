@@ -1,5 +1,6 @@
 """Projects: list them, get one, and list the API keys of one. Never a secret, and no secret's ARN."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.pages import USUAL_PAGE, Cursor, Limit, Next, cursor_of, page, place_of
 from provisioning import control_plane, listing, lookup
 from provisioning.errors import ProjectNotFound
+from provisioning.jobs import executions
 from provisioning.listing import ListedProject, Place
 from provisioning.lookup import Holdings, TenantOverview
 
@@ -106,7 +108,8 @@ def list_projects(status: Status = None, limit: Limit = USUAL_PAGE, cursor: Curs
     found = listing.find_projects(control, limit, status=status, after=place_of(cursor))
     rows, is_cut = page(found, limit)
     following = cursor_of(Place(rows[-1].created_at, rows[-1].project_id)) if is_cut else None
-    return ProjectPage(projects=[_summary(row) for row in rows], next_cursor=following)
+    told = listing.outcomes(control, ((row.job_id, row.job_status) for row in rows), executions.describe_if_possible)
+    return ProjectPage(projects=[_summary(row, told) for row in rows], next_cursor=following)
 
 
 def get_project(project_id: ProjectId) -> Project:
@@ -114,6 +117,9 @@ def get_project(project_id: ProjectId) -> Project:
     found = _find(project_id)
     tenant = next((one for one in found.tenants if one.state in HELD), None)
     known = found.project
+    told = listing.outcomes(
+        control_plane.connect(), [(known.job_id, known.job_status)], executions.describe_if_possible
+    )
     return Project(
         project_id=known.project_id,
         organization_id=known.organization_id,
@@ -122,7 +128,7 @@ def get_project(project_id: ProjectId) -> Project:
         status=known.status,
         tenant=_tenant(tenant) if tenant else None,
         services=_services(found, tenant.tenant_id) if tenant else [],
-        job=_job(known.job_id, known.job_status),
+        job=_job(known.job_id, told),
         created_at=known.created_at,
         updated_at=known.updated_at,
     )
@@ -141,7 +147,7 @@ def _find(project_id: str) -> Holdings:
     return found
 
 
-def _summary(row: ListedProject) -> ProjectSummary:
+def _summary(row: ListedProject, told: Mapping[str, str]) -> ProjectSummary:
     return ProjectSummary(
         project_id=row.project_id,
         organization_id=row.organization_id,
@@ -149,14 +155,14 @@ def _summary(row: ListedProject) -> ProjectSummary:
         region=row.region,
         status=row.status,
         tenant_id=row.tenant_id,
-        job=_job(row.job_id, row.job_status),
+        job=_job(row.job_id, told),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
 
 
-def _job(job_id: str | None, status: str | None) -> CurrentJob | None:
-    return CurrentJob(job_id=job_id, status=status) if job_id is not None and status is not None else None
+def _job(job_id: str | None, told: Mapping[str, str]) -> CurrentJob | None:
+    return CurrentJob(job_id=job_id, status=told[job_id]) if job_id is not None and job_id in told else None
 
 
 def _tenant(tenant: TenantOverview) -> Tenant:

@@ -1,13 +1,14 @@
 """How a job ended, in one line that every view shows: made from the ledger, and from nothing else that a job says."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
 from provisioning.errors import LONGEST_MESSAGE, ErrorType
+from provisioning.execution import FORGOTTEN, Describe
 from provisioning.queries import Query
 from provisioning.redaction import redact_text
 from provisioning.stage import Stage
@@ -53,6 +54,8 @@ class Ending(NamedTuple):
     """The job of the project that refused this one: it is running, was stopped, or its rollback was incomplete."""
     blocker: "Ending | None" = None
     """The ending of that job."""
+    is_recent: bool = False
+    """Whether it opened so recently that DescribeExecution, which is eventually consistent, may not find it yet."""
 
     @property
     def has_ended(self) -> bool:
@@ -78,12 +81,13 @@ class Ending(NamedTuple):
 
     def told(self, status: str, error: str | None, cause: str | None) -> "Ending":
         """Return the ending with the execution's word for it, if the ledger calls the job unfinished."""
-        if status == "RUNNING" or self.outcome not in UNFINISHED:
+        outcome = told(self.outcome, status, is_recent=self.is_recent)
+        if outcome == self.outcome:
             return self
-        if status == "SUCCEEDED":
-            return self._replace(outcome="succeeded")
+        if outcome == "succeeded":
+            return self._replace(outcome=outcome)
         stopped = str(ErrorType.EXECUTION_STOPPED)
-        return self._replace(outcome="stopped", error_type=stopped, message=stopped_message(status, error, cause))
+        return self._replace(outcome=outcome, error_type=stopped, message=stopped_message(status, error, cause))
 
     def _sentences(self) -> Iterator[str]:
         yield f"{self._what_went_wrong()}."
@@ -183,17 +187,30 @@ def undoable(job_type: "JobType") -> list[str]:
     return [str(step.stage) for step in DECLARATIONS[job_type].steps if step.undone_by is not None]
 
 
-def find_told(control: ControlPlane, job_id: str, describe: Callable[[str], Mapping[str, Any] | None]) -> Ending:
+def find_told(control: ControlPlane, job_id: str, describe: Describe) -> Ending:
     """Return a job's ending. Ask the execution once if the ledger calls the job unfinished.
 
-    `describe` gets the execution's ARN and returns DescribeExecution's answer, or None if there is none. Raise
-    ControlPlaneUnavailable.
+    Raise ControlPlaneUnavailable, and what `describe` raises.
     """
-    ending = find(control, job_id)
+    return tell(find(control, job_id), describe)
+
+
+def tell(ending: Ending, describe: Describe) -> Ending:
+    """Return an ending, with the word of its execution if the ledger calls the job unfinished."""
     if ending.outcome not in UNFINISHED or ending.execution_arn is None:
         return ending
-    told = describe(ending.execution_arn)
-    return ending if told is None else ending.told(told["status"], told.get("error"), told.get("cause"))
+    said = describe(ending.execution_arn)
+    return ending if said is None else ending.told(said["status"], said.get("error"), said.get("cause"))
+
+
+def told(outcome: str | None, status: str, *, is_recent: bool = False) -> str | None:
+    """Return a job's outcome: the ledger's, or the word of its execution if the ledger calls the job unfinished.
+
+    The status is Step Functions', or that of FORGOTTEN. Nothing is told by a recent execution that is not found.
+    """
+    if outcome not in UNFINISHED or status == "RUNNING" or (is_recent and status == FORGOTTEN["status"]):
+        return outcome
+    return "succeeded" if status == "SUCCEEDED" else "stopped"
 
 
 def stopped_message(status: str, error: str | None, cause: str | None) -> str:
@@ -201,6 +218,8 @@ def stopped_message(status: str, error: str | None, cause: str | None) -> str:
 
     The cause is quoted only where a person gave it: AWS's own may quote the input.
     """
+    if status == FORGOTTEN["status"]:
+        return "its execution no longer exists"
     if status == "ABORTED":
         why = ": ".join(one_line(said) for said in (error, cause) if said)
         return f"its execution was stopped ({why})" if why else "its execution was stopped"

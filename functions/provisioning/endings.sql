@@ -66,7 +66,8 @@ SELECT asked.job_id, jobs.job_type, jobs.project_id, jobs.execution_arn, jobs.st
            WHERE projects.project_id = jobs.project_id AND jobs.payload IS NULL AND jobs.status = 'failed'
                AND jobs.last_error_type IN ('PROJECT_NOT_ELIGIBLE', 'JOB_IN_PROGRESS', 'SUSPEND_IN_PROGRESS')
                AND blocker.job_id <> jobs.job_id AND blocker.status IN ('running', 'stopped', 'rollback_incomplete')
-       ) AS blocked_by
+       ) AS blocked_by,
+       coalesce(jobs.started_at > now() - interval '60 seconds', false) AS is_recent
 FROM (VALUES (%(job_id)s)) AS asked (job_id)
 LEFT JOIN control_plane.jobs USING (job_id)
 LEFT JOIN control_plane.provisioning_steps AS step ON step.job_id = jobs.job_id AND step.stage = jobs.failed_stage;

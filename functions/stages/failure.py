@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from provisioning import control_plane, endings, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
 from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
+from provisioning.execution import FORGOTTEN
 from provisioning.handler import handler
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting
 from provisioning.observability import count_failed_job, count_fault
@@ -29,9 +30,10 @@ class Failure(NamedTuple):
 
 @handler()
 def record_failure(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Take {job_type, job_id, execution_arn, payload, tenant_id, failure}.
+    """Lambda handler. Take {job_type, job_id, execution_arn, payload, tenant_id, forgotten, failure}.
 
-    `failure` is {stage: {Error, Cause}}; an empty one means that the execution was stopped.
+    `failure` is {stage: {Error, Cause}}; an empty one means that the execution was stopped or, if it is forgotten, no
+    longer exists.
 
     Return {outcome, error, cause, result}. The outcome is rolled_back, rollback_incomplete or failed; succeeded, with
     the job's result, if the job had succeeded before the failure; or refused, with nothing touched, if the execution
@@ -66,7 +68,8 @@ def close(control: ControlPlane, event: Event) -> Output:
     from provisioning.jobs.registry import project_of
 
     job_id = event["job_id"]
-    caught = read_failure(event["failure"])
+    # An execution that an older version has started does not say whether the job's own is forgotten.
+    caught = read_failure(event["failure"], is_forgotten=event.get("forgotten") is True)
     with control.transaction():
         job = control.fetch_one(_Job, BEGIN, QUERIES["find_job"], job_id=job_id)
         if job is not None and (answer := _refusal(job, caught, event) or _success(job)):
@@ -157,16 +160,15 @@ def _first_failure(control: ControlPlane, before: endings.Ending, caught: Failur
     return caught._replace(stage=step.stage, error_type=ErrorType(step.error_type), message=step.error_message)
 
 
-def read_failure(caught: dict[str, dict[str, str]]) -> Failure:
+def read_failure(caught: dict[str, dict[str, str]], *, is_forgotten: bool = False) -> Failure:
     """Translate what Step Functions caught into our terms.
 
     Fail takes no name that begins with "States.", so a timeout becomes StageTimedOut and any other StateMachineFault; a
     Lambda that died without an error of its own becomes StageCrashed.
     """
     if not caught:
-        return Failure(
-            "", EXECUTION_STOPPED, ErrorType.EXECUTION_STOPPED, endings.stopped_message("ABORTED", None, None)
-        )
+        message = endings.stopped_message(FORGOTTEN["status"] if is_forgotten else "ABORTED", None, None)
+        return Failure("", EXECUTION_STOPPED, ErrorType.EXECUTION_STOPPED, message)
     ((stage, failure),) = caught.items()
     name = failure.get("Error", "")
     if name in ("States.Timeout", "States.HeartbeatTimeout", "Sandbox.Timedout"):

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -16,15 +17,17 @@ from cli.terminal import console
 from console.execution_list import Query
 from console.job_view import Sources
 from console.stage_progress import failures_beside_stages, next_attempts, stage_progress
+from local.lambda_environment import Handler
 from local.stack import Stack
 from provisioning import control_plane, endings
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.conftest import TIME_SCALE
 from tests.console.browsing import new_job
 from tests.console.conftest import held_clock
-from tests.executions.running import eventually, payload_for
+from tests.executions.running import ended, eventually, payload_for, replaced
 from tests.executions.stage_faults import MESSAGE, STAGES, Fault, failing, named
 from tests.executions.test_rollbacks import roll_back
-from tests.executions.test_stopped import unheard
+from tests.executions.test_stopped import stop, unheard
 
 
 def refuse(*_: object) -> None:
@@ -128,3 +131,35 @@ def test_a_job_that_could_not_be_closed_is_stopped_in_the_list_and_on_its_page(
     assert shown is not None
     assert (shown.execution.status, shown.outcome) == ("FAILED", "stopped")
     assert (row.status, row.outcome) == ("FAILED", "stopped")
+
+
+def test_a_job_that_succeeded_before_its_execution_was_stopped_has_succeeded_in_the_list_and_on_its_page(
+    stack: Stack, sources: Sources, project_id: str
+) -> None:
+    done, over, job = threading.Event(), threading.Event(), new_job()
+
+    def answer_late(handler: Handler, event: Any, context: Any) -> Any:
+        answer = handler(event, context)
+        done.set()
+        over.wait(30)
+        return answer
+
+    with replaced(stack, "FinalizeFunction", answer_late):
+        arn = stack.start_execution(payload_for(project_id), job)
+        assert done.wait(30)
+        stop(stack, arn)
+        over.set()
+        assert ended(stack, arn).status == "ABORTED"
+    shown = sources.read(job)
+    (row,) = [row for row in sources.execution_list.look(Query()).rows if row.name == job]
+    assert shown is not None
+    assert (row.status, row.outcome, shown.outcome) == ("ABORTED", "succeeded", "succeeded")
+
+
+def test_an_execution_that_only_has_the_name_of_a_job_has_its_own_status(
+    stack: Stack, sources: Sources, project_id: str
+) -> None:
+    job = stack.run(payload_for(project_id), new_job())["name"]
+    stack.run({"project_id": "another"}, job, job_type=SUSPEND_PROJECT.job_type)
+    rows = {row.machine: row for row in sources.execution_list.look(Query()).rows if row.name == job}
+    assert sorted((row.status, row.outcome) for row in rows.values()) == [("FAILED", ""), ("SUCCEEDED", "succeeded")]

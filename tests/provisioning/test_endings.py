@@ -7,6 +7,7 @@ import pytest
 from provisioning import endings
 from provisioning.endings import Ending
 from provisioning.errors import ErrorType
+from provisioning.execution import FORGOTTEN
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 
@@ -149,6 +150,7 @@ def test_a_job_that_succeeded_says_how_its_result_is_shown() -> None:
         ("TIMED_OUT", "States.Timeout", None, "its execution ran out of time"),
         ("FAILED", "States.Runtime", "in the input '{}'", "its execution ended with States.Runtime"),
         ("FAILED", None, None, "its execution ended with no error name"),
+        (FORGOTTEN["status"], None, None, "its execution no longer exists"),
     ],
 )
 def test_the_word_of_the_execution_wins_over_a_ledger_that_calls_it_unfinished(
@@ -156,6 +158,12 @@ def test_the_word_of_the_execution_wins_over_a_ledger_that_calls_it_unfinished(
 ) -> None:
     told = ROLLED_BACK._replace(outcome="running").told(status, error, cause)
     assert (told.outcome, told.error_type, told.message) == ("stopped", "EXECUTION_STOPPED", said)
+
+
+def test_a_job_that_opened_a_moment_ago_is_not_said_to_have_no_execution() -> None:
+    recent = ROLLED_BACK._replace(outcome="running", is_recent=True)
+    assert not recent.told(FORGOTTEN["status"], None, None).has_ended
+    assert recent.told("ABORTED", None, None).outcome == "stopped"
 
 
 def test_an_execution_that_succeeded_wins_over_a_lost_commit() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioning import configuration
+from provisioning.execution import FORGOTTEN
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import (
@@ -104,13 +105,15 @@ def arn_of(job_type: JobType, job_id: str, at: StepFunctions | None = None) -> s
     return ":".join([*machine.replace(":stateMachine:", ":execution:").split(":")[:7], job_id])
 
 
-def describe(execution_arn: str, at: StepFunctions | None = None) -> Mapping[str, Any] | None:
-    """Return DescribeExecution's answer, or None for an execution that does not exist. Raise botocore's errors."""
-    return _call("ExecutionDoesNotExist", _place(at).client.describe_execution, executionArn=execution_arn)
+def describe(execution_arn: str, at: StepFunctions | None = None) -> Mapping[str, Any]:
+    """Return DescribeExecution's answer, or FORGOTTEN for an execution that does not exist. Raise botocore's errors."""
+    client = at.client if at is not None else _client()
+    described = _call("ExecutionDoesNotExist", client.describe_execution, executionArn=execution_arn)
+    return FORGOTTEN if described is None else described
 
 
 def describe_if_possible(execution_arn: str) -> Mapping[str, Any] | None:
-    """Return what describe returns, or None if Step Functions cannot be asked either, which is logged."""
+    """Return what describe returns, or None if Step Functions cannot be asked, which is logged."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

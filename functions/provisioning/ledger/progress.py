@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT
+from provisioning.endings import UNFINISHED, Ending
 from provisioning.errors import ErrorType
 from provisioning.identity import TenantNames
 
@@ -44,6 +45,11 @@ class Progress(NamedTuple):
     """The principal whose request started it, or "StartExecution"."""
     steps: Sequence[StepProgress] = ()
 
+    def told(self, ending: Ending) -> "Progress":
+        """Return the progress of a job that the ledger calls unfinished, and whose ending says that it has stopped."""
+        is_told = ending.outcome == "stopped" and self.status in UNFINISHED
+        return self.stopped(ending.message or "") if is_told else self
+
     def stopped(self, message: str) -> "Progress":
         """Return the progress of a job whose execution has ended without the ledger having heard of it."""
         steps = [
@@ -70,6 +76,7 @@ class JobSummary(NamedTuple):
     """A job in one line."""
 
     job_id: str
+    execution_arn: str | None
     project_id: str | None
     status: str
     stage: str

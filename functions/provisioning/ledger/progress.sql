@@ -28,7 +28,7 @@ WHERE failed.job_id = %(job_id)s AND failed.action = 'compensation failed'
 ORDER BY failed.details -> 'stages', failed.id DESC;
 
 -- name: find_jobs
-SELECT job_id, project_id, status, current_stage AS stage, progress_percent AS percent, attempts
+SELECT job_id, execution_arn, project_id, status, current_stage AS stage, progress_percent AS percent, attempts
 FROM control_plane.jobs
 WHERE job_id = ANY (%(job_ids)s);
 

@@ -19,11 +19,11 @@ class End(NamedTuple):
 
     execution_arn: str
     status: str
-    """One of STOPPED."""
+    """One of STOPPED, or that of execution.FORGOTTEN."""
     error: str | None
     cause: str | None
     started_at: float
-    """In seconds since 1970."""
+    """In seconds since 1970; 0 if Step Functions has forgotten it."""
 
 
 class _Stopped(NamedTuple):

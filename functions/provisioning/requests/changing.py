@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from provisioning import control_plane, endings, queries
+from provisioning.endings import Ending
 from provisioning.errors import JobInProgress
+from provisioning.execution import FORGOTTEN
 from provisioning.jobs import executions
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
@@ -63,13 +65,14 @@ def stop_job(
     takes longer to end, after which the request is to be repeated, and what starting.start_job raises if Step Functions
     cannot be called.
     """
-    known, outcome = _known(job_id), _outcome(job_id, at)
+    known, recorded = _known(job_id), endings.find(control_plane.connect(), job_id)
+    outcome = _told(recorded, at)
     wanted = known.wanted(job_id, {"stops": job_id, "and_rolls_back": rolls_back})
     with _remembered(request, wanted) as (name, is_repeated):
         if not is_repeated:
             _check(job_id, "stop", outcome, "pending", "running", "stopped")
-    if outcome in endings.UNFINISHED:
-        _end(known, request, at)
+    if not recorded.has_ended:
+        _end(known, outcome, request, at)
         _check(job_id, "stop", _outcome(job_id, at), "stopped", *CLOSED)
     if not rolls_back:
         return Changed(job_id, known.job_type, None, is_repeated)
@@ -150,9 +153,12 @@ def _known(job_id: str) -> Known:
 
 def _outcome(job_id: str, at: StepFunctions | None) -> str:
     """Return how a job ended, "running" or "pending", asking its execution if the ledger does not know of an end."""
+    return _told(endings.find(control_plane.connect(), job_id), at)
+
+
+def _told(ending: Ending, at: StepFunctions | None) -> str:
     with starting.translated():
-        told = endings.find_told(control_plane.connect(), job_id, lambda arn: executions.describe(arn, at))
-    return told.outcome or "pending"
+        return endings.tell(ending, lambda arn: executions.describe(arn, at)).outcome or "pending"
 
 
 def _check(job_id: str, change: str, outcome: str, *admitted: str) -> None:
@@ -164,26 +170,27 @@ def _check(job_id: str, change: str, outcome: str, *admitted: str) -> None:
     raise (JobInProgress if outcome in endings.UNFINISHED else JobNotEligible)(said, job_id)
 
 
-def _end(known: Known, request: Request | None, at: StepFunctions | None) -> None:
+def _end(known: Known, outcome: str, request: Request | None, at: StepFunctions | None) -> None:
     """Stop the execution of a job that the ledger calls unfinished, and record its end, whoever has caused it."""
     cause = f"by {request.caller.principal if request is not None else 'the command line'}"
     with starting.translated():
         arn, until = executions.arn_of(known.job_type, known.job_id, at), time.monotonic() + LONGEST_STOP_SECONDS
         described = executions.describe(arn, at)
-        if described is None or described["status"] == "RUNNING":
+        if described["status"] in ("RUNNING", FORGOTTEN["status"]):
             executions.stop(arn, STOPPED_BY_REQUEST, cause, at)
-        while described is not None and described["status"] == "RUNNING" and time.monotonic() < until:
+        while described["status"] == "RUNNING" and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             described = executions.describe(arn, at)
-    if described is None:
-        # Never started, or forgotten: its row keeps a first stage that is still to come from opening the job.
+    if described is FORGOTTEN and outcome in endings.UNFINISHED:
+        # Never started: its row keeps a first stage that is still to come from opening the job.
         described = {"status": "ABORTED", "error": STOPPED_BY_REQUEST, "cause": cause}
     if described["status"] == "RUNNING":
         raise JobInProgress(
             f"the execution of the job {known.job_id} is about to end: repeat the request", known.job_id
         )
-    if described["status"] in STOPPED:
-        began = described["startDate"].timestamp() if "startDate" in described else time.time()
+    if described["status"] in (*STOPPED, FORGOTTEN["status"]):
+        # No other execution has the name of one that is not there, however old the job is.
+        began = described["startDate"].timestamp() if "startDate" in described else 0.0
         end = End(arn, described["status"], described.get("error"), described.get("cause"), began)
         if record_stopped(known.job_id, known.job_type, known.project_id, end) and request is not None:
             report_stopped(known.job_id, known.job_type, end)

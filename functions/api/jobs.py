@@ -1,7 +1,7 @@
 """Jobs: list them, and get one with its stages and its ending, at once or when it has ended."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -11,6 +11,7 @@ from api.job_parts import Ending, FailedCompensation, Step, ending_of, failed_co
 from api.pages import USUAL_PAGE, Cursor, Limit, Next, cursor_of, page, place_of
 from api.projects import Status
 from provisioning import control_plane, endings, listing
+from provisioning.execution import FORGOTTEN
 from provisioning.jobs import executions
 from provisioning.jobs.declaration import JobType
 from provisioning.ledger.progress import Progress, get_progress
@@ -29,6 +30,8 @@ SECONDS_TO_ASK = 5
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_DESCRIPTIONS = 2.0
 """Between looks at an execution: Step Functions answers an account so often each second, and the ledger does not."""
+LATEST_TO_BE_FOUND = timedelta(seconds=60)
+"""After its request. DescribeExecution is eventually consistent; one that is not found later does not exist."""
 
 JobId = Annotated[str, Path(min_length=1, max_length=80)]
 Project = Annotated[
@@ -126,7 +129,7 @@ def get_job(job_id: JobId, wait: Wait = 0) -> Job:
         if progress is None and pending is None and (progress := get_progress(job_id)) is None:
             raise JobNotFound(f"there is no job {job_id}")
         if pending is not None and pending.rolls_back is not None:
-            return _rolled_back(pending.job_id, JobType(pending.job_type), pending.rolls_back, until)
+            return _rolled_back(pending, pending.rolls_back, until)
         has_ended = progress is not None and progress.status not in endings.UNFINISHED
         if has_ended or time.monotonic() >= until:
             return _job(progress) if progress is not None else _pending(cast("Pending", pending))
@@ -147,10 +150,12 @@ def _summary(row: ListedJob, outcome: str) -> JobSummary:
     )
 
 
-def _rolled_back(execution: str, job_type: JobType, job_id: str, until: float) -> Job:
+def _rolled_back(rollback: Pending, job_id: str, until: float) -> Job:
     """Return a job when the execution that rolls it back has ended, or as it is at that time."""
-    arn = executions.arn_of(job_type, execution)
-    while is_running := (executions.describe_if_possible(arn) or {}).get("status", "RUNNING") == "RUNNING":
+    arn = executions.arn_of(JobType(rollback.job_type), rollback.job_id)
+    is_recent = datetime.now(UTC) - rollback.created_at < LATEST_TO_BE_FOUND
+    unended = ("RUNNING", FORGOTTEN["status"]) if is_recent else ("RUNNING",)
+    while is_running := (executions.describe_if_possible(arn) or {}).get("status", "RUNNING") in unended:
         if time.monotonic() >= until:
             break
         time.sleep(min(SECONDS_BETWEEN_DESCRIPTIONS, max(0.0, until - time.monotonic())))

@@ -29,6 +29,7 @@ from tests.executions.running import execute
 from tests.executions.test_rollbacks import forgotten
 from tests.executions.test_stopped import unheard
 from tests.executions.worlds import look, problems_after_last_look
+from tests.requests import sending
 
 GONE = "stopped: its execution no longer exists. Nothing was rolled back. Still there: "
 RUNNING = """
@@ -36,6 +37,7 @@ RUNNING = """
     VALUES ({job}, 'provision_project', 'running', 'arn:aws:states:us-east-1:123456789012:execution:none:' || {job})
 """
 DELETED = "DELETE FROM control_plane.jobs WHERE job_id = ANY ({jobs})"
+EARLIER = "UPDATE control_plane.requests SET created_at = now() - interval '2 minutes' WHERE job_id = {job}"
 OLDER = "UPDATE control_plane.jobs SET started_at = now() - {age}::interval WHERE job_id = {job}"
 
 
@@ -158,6 +160,17 @@ def test_a_stop_records_it_as_what_it_is(gone: Gone, age: str) -> None:
     changing.stop_job(gone.job_id, rolls_back=False)
     (job,) = look(gone.stack, gone.project_id).jobs
     assert (job["status"], job["last_error_message"]) == ("stopped", "its execution no longer exists")
+
+
+def test_a_rollback_whose_execution_is_gone_leads_to_the_ending_of_its_job(gone: Gone) -> None:
+    request = sending.request(route="POST …/rollback")
+    rollback = str(changing.roll_back_job(gone.job_id, request).rollback)
+    gone.stack.wait(executions.arn_of(changing._known(gone.job_id).job_type, rollback))
+    with forgotten(rollback):
+        assert get(f"/v1/jobs/{rollback}")["outcome"] is None, "it was asked for a moment ago"
+        older = sql.SQL(EARLIER).format(job=sql.Literal(rollback))
+        execute(gone.stack, older, "control_plane")
+        assert get(f"/v1/jobs/{rollback}")["outcome"] == "rolled_back"
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ ALLOWED = {
     | REMOVING
     | REGISTRATIONS
     | of("services", "repairs")
-    | of("tenant", "key_delivery")
+    | of("tenant", "key_claims", "key_delivery")
     | of("requests", "caller", "refusals", "remembering")
     | DECLARATIONS
     | {"provisioning.events"}

@@ -4,6 +4,7 @@ https://www.rfc-editor.org/rfc/rfc9457. A type is a reference to a URI, relative
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -28,7 +29,7 @@ MEANING = {
     400: "Parameters or the body break rules, all of which are named.",
     403: "The request does not say who sends it.",
     404: "There is no such project or job.",
-    409: "The project, or a job of it, is in the way; job_id names the job.",
+    409: "The project, or a job of it, is in the way; job_id names the job, revealed_at when its keys were revealed.",
     415: "The body is of another media type than JSON.",
     422: "The Idempotency-Key was sent with another body before.",
     429: "The job would exceed a limit of the organization; the detail names it.",
@@ -72,6 +73,9 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     job_id: str | None = Field(default=None, description="The job that is in the way.")
+    revealed_at: datetime | None = Field(
+        default=None, description="When the API keys were revealed to another request."
+    )
     errors: list[Fault] | None = Field(default=None, description="Every rule that the request breaks.")
 
 
@@ -103,6 +107,7 @@ def of_error(error: ProvisioningError) -> Response[Any]:
         logger().warning(str(error), error=type(error).__name__, raised=describe_exception(error))
     problem = _problem(type(error).__name__, status, str(error))
     problem.job_id = getattr(error, "job_id", None)
+    problem.revealed_at = getattr(error, "revealed_at", None)
     return response(problem)
 
 

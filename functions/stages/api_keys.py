@@ -58,8 +58,10 @@ def generate(attempt: Attempt) -> Output:
     return attempt.succeed(
         {"api_keys": [_public(raw) for raw in kept]},
         QUERIES["record_api_keys"],
+        QUERIES["record_api_keys_secret"],
         prefix=payload.api_key_prefix,
         keys=json.dumps([_hashed(position, raw) for position, raw in enumerate(kept)]),
+        secret_arn=made.arn,
     )
 
 
@@ -69,7 +71,7 @@ class _Revoked(NamedTuple):
 
 class _Secret(NamedTuple):
     tenant_id: str
-    is_revealed: bool
+    is_removed: bool
 
 
 def revoke(rollback: Rollback) -> Undone:
@@ -85,7 +87,7 @@ def revoke(rollback: Rollback) -> Undone:
     removed += [f"API key {row.key_id}" for row in revoked]
     for row in control.fetch_all(_Secret, QUERIES["find_api_key_secrets"], job_id=job_id):
         name = TenantNames(row.tenant_id).api_keys_secret(job_id)
-        if secrets.remove(name, removed_before=row.is_revealed):
+        if secrets.remove(name, removed_before=row.is_removed):
             removed.append(name)
     return Undone(removed)
 

@@ -14,11 +14,17 @@ FROM jsonb_to_recordset(%(keys)s) AS key (key_id uuid, position integer, kind te
 WHERE current_setting('provisioner.recorded')::boolean
 ON CONFLICT (job_id, position) DO NOTHING;
 
+-- name: record_api_keys_secret (tenant_id text, job_id text, secret_arn text)
+UPDATE control_plane.api_key_secrets
+SET secret_arn = %(secret_arn)s
+WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s AND current_setting('provisioner.recorded')::boolean;
+
 -- name: forget_api_keys
 DELETE FROM control_plane.api_keys WHERE job_id = %(job_id)s RETURNING key_id::text;
 
 -- name: find_api_key_secrets
-SELECT tenant_id, revealed_at IS NOT NULL AS is_revealed
+-- One that is kept for its reader has not been removed before.
+SELECT tenant_id, revealed_at IS NOT NULL AND kept_until IS NULL AS is_removed
 FROM control_plane.api_key_secrets
 WHERE job_id = %(job_id)s
 ORDER BY tenant_id;

@@ -43,8 +43,9 @@ class _Task(NamedTuple):
 
 
 def reconcile(event: Event, context: LambdaContext) -> Output:
-    """Lambda handler. Return {finished, found, repaired, failed}: tenants that are gone, what a last look found, what
-    was repaired or reset in the roles of clusters or in tenants, and failures.
+    """Lambda handler. Return {finished, found, repaired, failed}: tenants that are gone and secrets of revealed keys
+    whose hour is over, what a last look found, what was repaired or reset in the roles of clusters or in tenants, and
+    failures.
 
     A tenant, a secret of revealed keys or a cluster that fails does not hold up the others, and is looked at again
     later. What a last look finds is removed and reported. Raise the first failure at the end, except one that a tenant
@@ -104,7 +105,7 @@ def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: 
 
 
 def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
-    return {"found": key_delivery.look_again(control, revealed)}
+    return {"finished" if revealed.is_kept else "found": key_delivery.look_again(control, revealed)}
 
 
 def _forget_requests(control: ControlPlane) -> Done:

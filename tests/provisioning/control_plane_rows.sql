@@ -6,7 +6,8 @@ VALUES ('c-1', 'us-east-1', 'postgresql', '18', 'db.t3.micro', 'db.internal', 54
 INSERT INTO control_plane.projects (project_id, organization_id, owner_id, region, status, job_id)
 VALUES ('p-running', 'org', 'owner', 'us-east-1', 'provisioning', 'running'),
        ('p-active', 'org', 'owner', 'us-east-1', 'active', 'succeeded'),
-       ('p-failed', 'org', 'owner', 'us-east-1', 'failed', 'failed');
+       ('p-failed', 'org', 'owner', 'us-east-1', 'failed', 'failed'),
+       ('p-revealed', 'org', 'owner', 'us-east-1', 'suspended', NULL);
 
 INSERT INTO control_plane.jobs (job_id, job_type, project_id, cluster_id, execution_arn, payload, status, result, leftovers,
                                 failed_stage, last_error_type, last_error_message, started_at, rollback_started_at, completed_at,
@@ -37,6 +38,7 @@ INSERT INTO control_plane.tenants (tenant_id, cluster_id, project_id, job_id, st
                                    secret_arn, removed_at, look_again_at)
 VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
        ('bbbbbbbbbbbbbbbbbbbb', 'c-1', 'p-active', 'succeeded', 'active', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
+       ('hhhhhhhhhhhhhhhhhhhh', 'c-1', 'p-revealed', 'long-ago', 'suspended', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
        ('cccccccccccccccccccc', 'c-1', 'p-failed', 'failed', 'removing', 'f', 's', '{"schema": "tenant"}', 'arn', now(), now()),
        ('dddddddddddddddddddd', 'c-1', NULL, NULL, 'ready', 'old', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
        ('eeeeeeeeeeeeeeeeeeee', 'c-1', NULL, NULL, 'making', 'f', NULL, NULL, NULL, NULL, NULL),
@@ -52,8 +54,9 @@ INSERT INTO control_plane.service_registrations
     (tenant_id, service, job_id, endpoint, status, registered_at, repaired_to)
 SELECT tenant_id, 'auth', job_id, 'https://auth', 'registered', now(), 'some-migration' FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
-INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, revealed_at, look_again_at)
-SELECT tenant_id, job_id, CASE WHEN state <> 'active' THEN now() END, now() FROM control_plane.tenants WHERE job_id IS NOT NULL;
+INSERT INTO control_plane.api_key_secrets (tenant_id, job_id, revealed_at, look_again_at, secret_arn, kept_until)
+SELECT tenant_id, job_id, CASE WHEN state <> 'active' THEN now() END, now(), 'arn', CASE state WHEN 'suspended' THEN now() END
+FROM control_plane.tenants WHERE job_id IS NOT NULL;
 
 INSERT INTO control_plane.api_keys (key_id, tenant_id, job_id, position, kind, prefix, hint, key_hash)
 SELECT gen_random_uuid(), min(tenant_id), job_id, 0, 'secret', 'p', 'abcd', sha256(job_id::bytea)

@@ -44,10 +44,12 @@ CASES = [
 
 PROJECTS = {"running": "p-running", "refused": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
-    **dict.fromkeys(("found", "is_prepared", "removes_tenant", "allow_connections", "adds"), True),
+    **dict.fromkeys(
+        ("found", "looks_again", "is_kept", "is_prepared", "removes_tenant", "allow_connections", "adds"), True
+    ),
     **dict.fromkeys(
         (
-            *("attempt", "capacity", "last_look", "limit", "port", "progress_percent", "schema_version"),
+            *("attempt", "capacity", "last_look", "look_after", "limit", "port", "progress_percent", "schema_version"),
             *("after", "connection_limit", "days", "execution_started_at", "projects", "jobs_an_hour", "storage_gb"),
         ),
         1,
@@ -68,6 +70,7 @@ VALUES: dict[str, object] = {
 OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
+    "find_claim": {"project_id": "p-revealed"},
     "record_project": {"project_id": "p-new"},
     "find_request": {"principal": "123456789012/AROA", "route": "POST /v1/jobs", "key": "running"},
     "find_pending": {"job_id": "requested"},

@@ -3,6 +3,8 @@
 No stage raises these, so no state machine has to know them.
 """
 
+from datetime import datetime
+
 from provisioning.errors import ProvisioningError
 
 
@@ -38,6 +40,16 @@ class JobNotEligible(ProvisioningError):
     def __init__(self, message: str, job_id: str | None = None) -> None:
         super().__init__(message)
         self.job_id = job_id
+
+
+class KeysRevealed(ProvisioningError):
+    """The API keys have been revealed to somebody else; revealed_at says when."""
+
+    is_fault = False
+
+    def __init__(self, message: str, revealed_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.revealed_at = revealed_at
 
 
 class StepFunctionsUnavailable(ProvisioningError):

@@ -9,12 +9,16 @@ from provisioning import control_plane, queries
 from provisioning.aws import secrets
 from provisioning.aws.documents import API_KEYS
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import ProjectNotEligible, ProjectNotFound, ProvisioningError
+from provisioning.errors import ProjectNotEligible, ProvisioningError
 from provisioning.identity import TenantNames
 from provisioning.observability import logger
+from provisioning.tenant import key_claims
 from provisioning.tenant.holding import LAST_LOOK_SECONDS
+from provisioning.tenant.key_claims import Asking
 
 QUERIES = queries.load(__file__)
+COMMAND = "command line"
+"""Who asks when the command does. Each of its requests has a key of its own, so none is repeated."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,14 @@ class RevealedKey:
         return f"RevealedKey(key_id={self.key_id!r}, kind={self.kind!r})"
 
 
-class _Claim(NamedTuple):
-    status: str | None
-    tenant_id: str | None
-    job_id: str | None
-
-
 class Revealed(NamedTuple):
-    """The secret of revealed keys, which a superseded attempt may have created again."""
+    """The secret of revealed keys: one that was kept for its reader, or that a superseded attempt may have created
+    again.
+    """
 
     tenant_id: str
     job_id: str
+    is_kept: bool
 
 
 def reveal_api_keys(project_id: str) -> list[RevealedKey]:
@@ -50,14 +51,14 @@ def reveal_api_keys(project_id: str) -> list[RevealedKey]:
     dies after that has lost the keys, and new ones are needed. Raise ProjectNotFound for an unknown project,
     ProjectNotEligible for one that is not active, and SecretsUnavailable if a retry may help.
     """
+    import uuid
+
     control = control_plane.connect()
-    asked = {"project_id": project_id, "last_look": LAST_LOOK_SECONDS}
-    claim = control.fetch_one(_Claim, QUERIES["claim_api_keys"], **asked)
-    if claim is None or claim.status is None:
-        raise ProjectNotFound(f"there is no project {project_id}")
+    asking = Asking(COMMAND, str(uuid.uuid4()))
+    claim = key_claims.claim(control, project_id, asking, LAST_LOOK_SECONDS, is_kept=False)
     if claim.status != "active":
         raise ProjectNotEligible(f"the project {project_id} is {claim.status}: keys are revealed while it is active")
-    if claim.tenant_id is None or claim.job_id is None:
+    if claim.tenant_id is None or claim.job_id is None or not claim.is_mine:
         return []
     name = TenantNames(claim.tenant_id).api_keys_secret(claim.job_id)
     try:
@@ -79,8 +80,13 @@ def find_due(control: ControlPlane, limit: int) -> list[Revealed]:
 
 
 def look_again(control: ControlPlane, revealed: Revealed) -> list[str]:
-    """Remove the secret if it exists again, and return its name. Raise SecretsUnavailable."""
+    """Remove the secret if it exists, and return its name. Raise SecretsUnavailable.
+
+    One that was kept is removed like a new one: its reader may have scheduled its deletion, which can be cancelled.
+    """
     name = TenantNames(revealed.tenant_id).api_keys_secret(revealed.job_id)
-    found = [name] if secrets.remove(name, removed_before=True) else []
-    control.execute(QUERIES["record_looked"], found=bool(found), last_look=LAST_LOOK_SECONDS, **revealed._asdict())
+    found = [name] if secrets.remove(name, removed_before=not revealed.is_kept) else []
+    looks_again = bool(found) or revealed.is_kept
+    facts = {"tenant_id": revealed.tenant_id, "job_id": revealed.job_id}
+    control.execute(QUERIES["record_looked"], looks_again=looks_again, last_look=LAST_LOOK_SECONDS, **facts)
     return found

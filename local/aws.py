@@ -11,10 +11,8 @@ from typing import Any
 from unittest.mock import patch
 
 from moto import backends
-from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core import responses
 from moto.core.config import default_user_config
-from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -23,7 +21,16 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wsgi import get_input_stream
 
-from local import access_key, cloudwatch_logs, definition_cache, http_api, sdk_integrations, service_control, signature
+from local import (
+    access_key,
+    cloudwatch_logs,
+    definition_cache,
+    http_api,
+    moto_state,
+    sdk_integrations,
+    service_control,
+    signature,
+)
 from local.aws_client import REGION, make_client
 from local.executions import Executions
 from local.http_server import HttpServer, listen
@@ -31,7 +38,7 @@ from local.lambda_environment import Invocation
 from local.lambda_output import LambdaOutput
 from local.moto_log import log_to
 from local.secret_store import DIRECTORY, SecretStore, changes_secrets, named_secret
-from local.template import Template
+from local.template import PSEUDO_PARAMETERS, Template
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import job_type_of
 
@@ -119,7 +126,7 @@ class LocalAws:
             self._patches.enter_context(sdk_integrations.install(lambda service, **_: client_for(service)))
             self._patches.callback(sys.setrecursionlimit, sys.getrecursionlimit())
             sys.setrecursionlimit(FRAMES)
-            self._reset()
+            moto_state.reset(ACCOUNT)
             self._secrets.restore(secretsmanager_backends[ACCOUNT][REGION])
             self._server.start()
             self._register()
@@ -137,7 +144,7 @@ class LocalAws:
             self._server.stop()
             self._server = None
         self._patches.close()
-        self._reset()
+        moto_state.reset(ACCOUNT)
 
     def ended(self, execution_arn: str) -> bool:
         """Return whether an execution has ended, without the cost of a request."""
@@ -158,20 +165,13 @@ class LocalAws:
 
     def _register(self) -> None:
         functions = self.client("lambda")
-        role = iam_backends[ACCOUNT]["aws"].create_role(
-            role_name="local",
-            assume_role_policy_document="{}",
-            path="/",
-            permissions_boundary=None,
-            description="",
-            tags=[],
-            max_session_duration="3600",
-        )
+        role = moto_state.make_role(ACCOUNT)
+        moto_state.make_event_bus(ACCOUNT, PSEUDO_PARAMETERS["AWS::StackName"])
         arns = {
             function.resource: functions.create_function(
                 FunctionName=function.resource,
                 Runtime="python3.13",
-                Role=role.arn,
+                Role=role,
                 Handler=function.handler,
                 Code={"ZipFile": b"runs in the stack's process"},
                 Timeout=function.timeout_seconds,
@@ -181,9 +181,7 @@ class LocalAws:
         }
         step_functions = self.client("stepfunctions")
         for machine in self._template.state_machines:
-            step_functions.create_state_machine(
-                name=machine.name, definition=machine.definition(arns), roleArn=role.arn
-            )
+            step_functions.create_state_machine(name=machine.name, definition=machine.definition(arns), roleArn=role)
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = get_input_stream(environ).read()
@@ -232,12 +230,6 @@ class LocalAws:
             retries={"max_attempts": 0},
             read_timeout=LONGEST_INVOCATION_SECONDS,
         )
-
-    @staticmethod
-    def _reset() -> None:
-        for each in (stepfunctions_parser_backends, lambda_simple_backends, secretsmanager_backends, logs_backends):
-            each[ACCOUNT][REGION].reset()
-        iam_backends[ACCOUNT]["aws"].reset()
 
 
 def _backend(service: Any) -> Any:

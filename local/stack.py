@@ -1,7 +1,6 @@
 """The whole stack in one process: PostgreSQL, the registration services, and Step Functions with the handlers."""
 
 import gc
-import json
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ from unittest.mock import patch
 import provisioning.jobs.executions  # noqa: F401 (registers the handlers)
 from local import bootstrap, http_api, state
 from local.aws_client import aws_environment, use_environment
+from local.end_rules import EndRules
 from local.external_services import Change, Given
 from local.lambda_output import LambdaOutput
 from local.postgres import LOOPBACK, PostgresServer
@@ -26,7 +26,6 @@ from local.template import REPOSITORY, read_template
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions, validate_required_handlers
-from provisioning.ledger.stopping import STOPPED
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
@@ -186,6 +185,7 @@ class Stack:
         output = LambdaOutput(self.state_directory / "lambda.log")
         self._undo.callback(output.close)
         output.install()
+        self.runtime = LambdaRuntime(template.functions, output, timeout_scale=self._timeout_scale)
         self.aws = LocalAws(
             template,
             self.state_directory,
@@ -193,7 +193,7 @@ class Stack:
             port=self._port or ports.get("aws", 0),
             fsync=self._fsync,
             output=output,
-            on_end=self._deliver_end,
+            on_end=EndRules(self.runtime.invoke).deliver,
         )
         self.aws.on_service = self.change_service
         self._undo.callback(self.aws.stop)
@@ -207,7 +207,6 @@ class Stack:
         )
         self._undo.callback(self.services.stop)
         self.services.start()
-        self.runtime = LambdaRuntime(template.functions, output, timeout_scale=self._timeout_scale)
         self.aws.on_event = lambda event: self.runtime.invoke(http_api.FUNCTION, event)
         self._undo.callback(self.runtime.close)
         self.runtime.install()
@@ -215,11 +214,6 @@ class Stack:
         self._undo.callback(self.clock.uninstall)
         self.clock.install()
         self._undo.callback(self.aws.stop_executions)
-
-    def _deliver_end(self, event: dict[str, Any]) -> None:
-        # As EventBridge does in an account.
-        if event["detail"]["status"] in STOPPED:
-            self.runtime.invoke("RecordStoppedExecutionsFunction", json.dumps(event))
 
     def _prepare(self) -> None:
         host = LOOPBACK if self._bind in {LOOPBACK, "0.0.0.0"} else self._bind  # noqa: S104 (compared, not bound)

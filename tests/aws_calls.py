@@ -9,7 +9,7 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 
 PREFIXES = {"secretsmanager": "secretsmanager", "lambda": "lambda", "stepfunctions": "states"}
-PREFIXES |= {"cloudformation": "cloudformation"}
+PREFIXES |= {"cloudformation": "cloudformation", "events": "events"}
 
 ACTIONS: dict[tuple[str, str], list[str]] = {
     ("lambda", "Invoke"): ["lambda:InvokeFunction"],
@@ -26,7 +26,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambd
 
 
 class Call(NamedTuple):
-    """An operation, and the secret, function or execution that it names."""
+    """An operation, and the secret, function, execution or event bus that it names."""
 
     who: str
     service: str
@@ -68,7 +68,8 @@ def _named(parameters: Mapping[str, Any]) -> list[str]:
         for key in ("SecretId", "Name", "FunctionName", "executionArn", "StackName")
         if key in parameters
     ]
-    return [str(name) for name in (*names, *parameters.get("SecretIdList", []))] or ["*"]
+    buses = [f"event-bus/{entry['EventBusName']}" for entry in parameters.get("Entries", [])]
+    return [str(name) for name in (*names, *parameters.get("SecretIdList", []), *buses)] or ["*"]
 
 
 def requests(call: Call) -> Iterator[Request]:

@@ -75,6 +75,10 @@ ALLOWED = {
     | {"provisioning.events"}
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
+    "upkeep.deliver_events": EVERY_ATTEMPT
+    | DECLARATIONS
+    | of("aws", "event_bus")
+    | {"provisioning.delivery", "provisioning.events", "dataclasses"},
     "upkeep.old_versions": EVERY_ATTEMPT,
     "upkeep.stopped_executions": EVERY_ATTEMPT
     | DECLARATIONS

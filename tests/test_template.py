@@ -21,6 +21,7 @@ EXTRA = {
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue", "ReservedConcurrentExecutions"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
     "ReconcileFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
+    "DeliverEventsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events", "VpcConfig"},
     "RemoveOldVersionsFunction": {
         *("VpcConfig", "ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },
@@ -136,8 +137,9 @@ def test_every_function_is_traced_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
         outside = name in {"DeploymentStepFunction", "RemoveOldVersionsFunction"}
-        # That of the HTTP API also reaches Step Functions: tests/deployment/test_way_to_step_functions.py.
-        own = [{"Ref": "AnswerRequestSecurityGroup"}] if name == "AnswerRequestFunction" else []
+        # Two reach another service of AWS besides: test_way_to_step_functions.py and test_way_to_eventbridge.py.
+        others = {"AnswerRequestFunction", "DeliverEventsFunction"}
+        own = [{"Ref": f"{name.removesuffix('Function')}SecurityGroup"}] if name in others else []
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
             "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}, *own],

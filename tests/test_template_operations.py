@@ -18,6 +18,7 @@ RESOURCES = shipped.transformed()["Resources"]
 FUNCTIONS = shipped.functions()
 STAGES = {name: found for name, found in FUNCTIONS.items() if found["Handler"].startswith("stages.")}
 API = "AnswerRequestFunction"
+DELIVERY = "DeliverEventsFunction"
 OF_EACH_JOB_TYPE = {
     "FailedExecutionsAlarm": "ExecutionsFailed",
     "StoppedExecutionsAlarm": "ExecutionsAborted",
@@ -43,7 +44,7 @@ def widgets() -> list[dict[str, Any]]:
 def test_no_stage_gets_new_code_before_the_migrations_have_run() -> None:
     migration = RESOURCES["ControlPlaneMigration"]["Properties"]
     assert migration["ServiceToken"] == {"Fn::GetAtt": ["DeploymentStepFunction", "Arn"]}
-    for name in (*STAGES, "RefillPoolsFunction", "ReconcileFunction", "RecordStoppedExecutionsFunction", API):
+    for name in (*STAGES, "RefillPoolsFunction", "ReconcileFunction", "RecordStoppedExecutionsFunction", DELIVERY, API):
         assert RESOURCES[name]["DependsOn"] == "ControlPlaneMigration"
     for name in ("MigrateFunction", "DeploymentStepFunction"):
         assert "DependsOn" not in RESOURCES[name]

@@ -84,6 +84,7 @@ WIDE = {
     ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
+    ("events:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
     ("states:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
 } | {
     (

@@ -97,3 +97,10 @@ def measure_pool(databases: int | None, empty: int, lost: int) -> None:
     metrics.add_metric(name="EmptyPools", unit=MetricUnit.Count, value=empty)
     metrics.add_metric(name="LostPoolEntries", unit=MetricUnit.Count, value=lost)
     metrics.flush_metrics()
+
+
+def measure_undelivered(oldest_seconds: float) -> None:
+    """Record how long ago the oldest event was recorded that the event bus has not taken; 0 if it has taken all."""
+    metrics = EphemeralMetrics()
+    metrics.add_metric(name="OldestUndeliveredEvent", unit=MetricUnit.Seconds, value=oldest_seconds)
+    metrics.flush_metrics()

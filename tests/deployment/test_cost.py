@@ -12,8 +12,9 @@ from tests.upkeep.test_repaired_tenants import READS_OF_A_VERSION
 PAGE = (REPOSITORY / "docs" / "cost.md").read_text()
 SECRET, CALLS, ZONE_HOUR, KEY, ALARM_METRIC, CUSTOM_METRIC = 0.40, 0.05 / 10_000, 0.01, 1.00, 0.10, 0.30
 HOURS, DAYS, TENANTS = 730, 30, 3000
-CUSTOM_METRICS = 24
-"""21 that were found in the log of a provision, and those of the pools."""
+EVENT = 1.00 / 1e6
+CUSTOM_METRICS = 25
+"""21 that were found in the log of a provision, those of the pools, and that of the events."""
 
 
 def row(begin: str) -> float:
@@ -42,6 +43,7 @@ def of_the_stack() -> dict[str, float]:
     return {
         "the stack: the endpoint for Secrets Manager": 2 * HOURS * ZONE_HOUR,
         "the stack: the endpoint for Step Functions": 2 * HOURS * ZONE_HOUR,
+        "the stack: the endpoint for EventBridge": 2 * HOURS * ZONE_HOUR,
         "the stack: its key": KEY * len(shipped.made("AWS::KMS::Key")),
         "the stack: its alarms": alarm_metrics() * ALARM_METRIC,
         f"the stack: {CUSTOM_METRICS} custom metrics": CUSTOM_METRICS * CUSTOM_METRIC,
@@ -59,6 +61,11 @@ def test_the_reads_of_a_services_new_version_are_those_of_its_repairs() -> None:
     text = " ".join(PAGE.split())
     assert f"${TENANTS * READS_OF_A_VERSION * CALLS:.2f} a version for 3,000 tenants" in text
     assert f"every {repairs.LOOK_SECONDS // 60} minutes, and reads its secret twice" in text
+
+
+def test_the_events_of_all_provisions_cost_less_than_a_cent() -> None:
+    """One event each: tests/upkeep/test_deliver_events.py."""
+    assert f"those of {TENANTS:,} provisions cost ${TENANTS * EVENT:.3f}." in " ".join(PAGE.split())
 
 
 def test_the_rows_say_what_they_count() -> None:

@@ -81,7 +81,7 @@ def test_no_shipped_code_calls_kms_and_no_endpoint_is_there_for_it() -> None:
     assert clients, "the pattern finds no client at all"
     assert "kms" not in clients
     named = {one["ServiceName"]["Fn::Sub"].rpartition(".")[2] for one in shipped.made("AWS::EC2::VPCEndpoint").values()}
-    assert named == {"secretsmanager", "states"}
+    assert named == {"secretsmanager", "states", "events"}
 
 
 def test_the_range_of_the_services_has_to_be_given() -> None:

@@ -177,6 +177,8 @@ def granting(request: Request) -> set[tuple[str, str]]:
     on = request.on
     if request.action.startswith("secretsmanager:") and on != "*" and not on.startswith("arn:"):
         on = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{on}"
+    if on.startswith("event-bus/"):
+        on = f"arn:aws:events:{ACCOUNT}:{on}"
     return {
         (action, pattern)
         for role in roles_of(request.who)
@@ -216,4 +218,4 @@ def test_every_service_that_a_function_calls_has_a_way_to_it(calls: set[Call]) -
     reached = {name.rpartition(".")[2] for name in services}
     made = shipped.made("AWS::Lambda::Function")
     inside = {name for name in FUNCTIONS if made[name]["VpcConfig"] != {"Ref": "AWS::NoValue"}}
-    assert {call.service for call in calls if call.who in inside} == {"secretsmanager"} <= reached
+    assert {call.service for call in calls if call.who in inside} == {"secretsmanager", "events"} <= reached

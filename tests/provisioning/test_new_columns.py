@@ -57,6 +57,7 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
     **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
     **{name: [name] for name in ("removed", "unknown", "stages", "undone", "undoable", "keys", "logins")},
+    "ids": [1],
     "job_type": "provision_project",
     "cluster_id": "c-1",
     "organization_id": "org",

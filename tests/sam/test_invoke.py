@@ -81,6 +81,10 @@ def test_what_was_removed_is_looked_for_in_the_container(sam: list[str], stack: 
     assert sam_local_invoke(sam, "ReconcileFunction")["failed"] == []
 
 
+def test_events_are_delivered_in_the_container(sam: list[str], stack: Stack) -> None:
+    assert sam_local_invoke(sam, "DeliverEventsFunction")["refused"] == {}
+
+
 def test_the_http_api_answers_in_the_container_with_the_layer_of_its_own(sam: list[str], stack: Stack) -> None:
     answer = sam_local_invoke(sam, "AnswerRequestFunction")
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "application/json")
@@ -158,6 +162,7 @@ def test_every_function_has_a_sample_event_that_is_used_here() -> None:
     others = {
         *("MigrateFunction", "DeploymentStepFunction", "RefillPoolsFunction", "ReconcileFunction"),
         *("RecordStoppedExecutionsFunction", "RemoveOldVersionsFunction", "AnswerRequestFunction"),
+        "DeliverEventsFunction",
     }
     changing = [function for declared in CHANGING for function in functions_between(declared)]
     assert set(shipped.functions()) == {*others, *FORWARD, *changing, *BACK}

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from cli.deployment import Deployment, client
 from cli.doctor_cluster import SET_FSYNC, credentials, examine_cluster
+from cli.doctor_events import examine_events
 from cli.doctor_secrets import examine_secrets
 from cli.doctor_services import examine_service
 from cli.doctor_tenants import Known, KnownTenant
@@ -105,7 +106,7 @@ def examine_settings() -> Iterator[Finding]:
     missing = [name for name in REQUIRED if not configuration.optional(name)]
     if missing:
         yield Finding("settings", f"{', '.join(missing)} missing", "deploy template.yaml, which sets all of them")
-    on_laptop = configuration.optional("ALLOW_PLAIN_HTTP") == "true"
+    on_laptop = _is_on_laptop()
     mode = configuration.optional("DATABASE_SSL_MODE", "verify-full")
     root = configuration.optional("DATABASE_SSL_ROOT_CERT")
     if mode not in {"verify-full", "verify-ca"} and not on_laptop:
@@ -120,7 +121,7 @@ def examine_settings() -> Iterator[Finding]:
 
 def examine_control_plane() -> Iterator[Finding]:
     """Yield whether the control plane answers, keeps what it commits, takes every letter and has the schema version of
-    this code, and which one it is.
+    this code, and which one it is; stopped jobs, and what becomes of events.
     """
     document = credentials(configuration.required(CONTROL_PLANE))
     where = f"{document['host']}:{document['port']}"
@@ -142,6 +143,7 @@ def examine_control_plane() -> Iterator[Finding]:
             yield Finding(
                 "jobs", f"the job {job.job_id} was stopped", f"run provision rollback {shlex.quote(job.job_id)}"
             )
+        yield from examine_events(control, on_laptop=_is_on_laptop())
 
 
 def examine_clusters(read: list[Known]) -> Iterator[Finding]:
@@ -162,6 +164,10 @@ def examine_clusters(read: list[Known]) -> Iterator[Finding]:
         )
     for cluster in clusters:
         yield from _guarded(f"cluster {cluster.cluster_id}", functools.partial(examine_cluster, cluster, known))
+
+
+def _is_on_laptop() -> bool:
+    return configuration.optional("ALLOW_PLAIN_HTTP") == "true"
 
 
 def _examine_one(service: Service, *known: Known) -> Iterator[Finding]:

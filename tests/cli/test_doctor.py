@@ -29,7 +29,7 @@ def fresh(stack: Stack) -> None:
 def test_nothing_is_wrong_with_a_stack_that_has_just_started(stack: Stack) -> None:
     found = examined()
     services = [f"service {service}" for service in Service]
-    subjects = ["settings", "control plane", "cluster local", "secrets", *services]
+    subjects = ["settings", "control plane", "events", "cluster local", "secrets", *services]
     assert [(one.subject, one.remedy) for one in found] == [(name, "") for name in [*subjects, "permissions"]]
     assert not found[-1].checked
 

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
+from cli import command_help, problems, streams
 from cli import deployment as deployments
-from cli import problems
 from local import daemon
 from local.exit_codes import ExitCode
-from provisioning.jobs.registry import validate_required_handlers
 
 StateDirectory = Annotated[
     Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
@@ -41,18 +40,50 @@ StateMachineArn = Annotated[
 Project = Annotated[str, typer.Argument(metavar="PROJECT")]
 
 
+NAME = "provision"
+
+
 class OneLineErrors(typer.Typer):
-    """Report in one line on stderr what the user can fix, or as JSON, and exit with the code of its class."""
+    """Report in one line on stderr what the user can fix, or as JSON, and exit with the code of its class.
+
+    A command that succeeds always prints something.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "add_completion": True})
+        self.callback()(_common)
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        validate_required_handlers()
         arguments = list(args[0]) if args else sys.argv[1:]
-        try:
-            code = super().__call__(*args, **kwargs, standalone_mode=False)
-        except Exception as error:  # noqa: BLE001 (its class decides on the exit code)
-            code = problems.report(error, as_json=problems.wants_json(arguments))
-        sys.exit(code or ExitCode.OK)
+        command = typer.main.get_command(self)
+        command_help.make_plain(command)
+        with streams.forgiving() as written:
+            try:
+                code = command.main(arguments, prog_name=NAME, standalone_mode=False, **kwargs)
+            except Exception as error:  # noqa: BLE001 (its class decides on the exit code)
+                code = problems.report(error, as_json=problems.wants_json(arguments))
+            code = code or ExitCode.OK
+            if code == ExitCode.OK and not written.are_used:
+                print("Done. There is nothing to print.", file=sys.stderr)
+        sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from cli.version import version
+
+        print(version())
+        raise typer.Exit
+
+
+def _common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:

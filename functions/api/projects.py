@@ -38,6 +38,7 @@ class ProjectSummary(BaseModel):
     owner_id: str
     region: str
     status: str
+    is_protected: bool = Field(description="Whether no job opens that may remove the tenant.")
     tenant_id: str | None = Field(description="Of the tenant in use or suspended.")
     job: CurrentJob | None
     created_at: datetime
@@ -78,6 +79,7 @@ class Project(BaseModel):
     owner_id: str
     region: str
     status: str
+    is_protected: bool = Field(description="Whether no job opens that may remove the tenant.")
     tenant: Tenant | None
     services: list[ServiceRegistration]
     job: CurrentJob | None
@@ -126,6 +128,7 @@ def get_project(project_id: ProjectId) -> Project:
         owner_id=known.owner_id,
         region=known.region,
         status=known.status,
+        is_protected=known.is_protected,
         tenant=_tenant(tenant) if tenant else None,
         services=_services(found, tenant.tenant_id) if tenant else [],
         job=_job(known.job_id, told),
@@ -154,6 +157,7 @@ def _summary(row: ListedProject, told: Mapping[str, str]) -> ProjectSummary:
         owner_id=row.owner_id,
         region=row.region,
         status=row.status,
+        is_protected=row.is_protected,
         tenant_id=row.tenant_id,
         job=_job(row.job_id, told),
         created_at=row.created_at,

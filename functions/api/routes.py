@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import changing, events, jobs, projects, revealing, starting
+from api import changing, events, jobs, projects, protecting, revealing, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -17,6 +17,8 @@ class Right(StrEnum):
     CREATE = "create"
     DESTROY = "destroy"
     REVEAL = "reveal"
+    PROTECT = "protect"
+    UNPROTECT = "unprotect"
 
 
 class Route(NamedTuple):
@@ -49,6 +51,9 @@ class Route(NamedTuple):
 JOBS_OF_A_PROJECT = "/v1/projects/{project_id}/jobs/{job_type}"
 REVEALED_KEYS = "/v1/projects/{project_id}/api-keys/reveal"
 REVEALING = (403, 404, 409, 415, 422)
+PROTECTION = "/v1/projects/{project_id}/protection"
+PROTECTING = (403, 404, 409, 415)
+UNPROTECTING = (403, 404, 415)
 STARTING = (403, 404, 409, 415, 422, 429)
 ROUTES = (
     Route("GET", "/v1/projects", projects.list_projects, "List projects", (), Right.READ),
@@ -56,6 +61,8 @@ ROUTES = (
     Route("GET", "/v1/projects/{project_id}", projects.get_project, "Get a project", (404,), Right.READ),
     Route("GET", "/v1/projects/{project_id}/api-keys", projects.list_api_keys, "List API keys", (404,), Right.READ),
     Route("POST", REVEALED_KEYS, revealing.reveal_api_keys, "Reveal API keys", REVEALING, Right.REVEAL),
+    Route("PUT", PROTECTION, protecting.protect_project, "Protect a project", PROTECTING, Right.PROTECT),
+    Route("DELETE", PROTECTION, protecting.unprotect_project, "End a protection", UNPROTECTING, Right.UNPROTECT),
     Route("POST", JOBS_OF_A_PROJECT, starting.start_job, "Start a job", STARTING, Right.CREATE, 202),
     Route("GET", "/v1/jobs", jobs.list_jobs, "List jobs", (), Right.READ),
     Route("GET", "/v1/jobs/{job_id}", jobs.get_job, "Get a job", (404,), Right.READ),

@@ -15,7 +15,7 @@ from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.requests import starting
-from provisioning.requests.caller import caller_of
+from provisioning.requests.caller import Caller, caller_of
 from provisioning.requests.remembering import LONGEST_KEY, Request, Requested
 
 OWNERS = ("organization_id", "owner_id")
@@ -99,9 +99,13 @@ def _pointer(field: str) -> str:
 
 def request_of(request: HttpRequest, key: str) -> Request:
     """Return a request as it is remembered. Raise CallerUnknown."""
+    return Request(caller_in(request), f"{request.method} {request.route}", key)
+
+
+def caller_in(request: HttpRequest) -> Caller:
+    """Return who sends a request. Raise CallerUnknown."""
     context = request.resolved_event.raw_event["requestContext"]
-    caller = caller_of(context.get("authorizer", {}).get("iam") or {})
-    return Request(caller, f"{request.method} {request.route}", key)
+    return caller_of(context.get("authorizer", {}).get("iam") or {})
 
 
 def _started(requested: Requested, job_type: str, project_id: str) -> StartedJob:

@@ -160,6 +160,7 @@ WAYS_ON = {
         "provision project add {project} --organization ORGANIZATION --owner OWNER, then {command}"
     ),
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
+    str(ErrorType.PROJECT_PROTECTED): "DELETE /v1/projects/{project}/protection over HTTP, then {command}",
     str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
     str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",
 }

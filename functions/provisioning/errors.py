@@ -35,6 +35,7 @@ class ErrorType(StrEnum):
     STATEMENT_REJECTED = "STATEMENT_REJECTED"
     CLUSTER_FULL = "CLUSTER_FULL"
     ORGANIZATION_QUOTA_EXCEEDED = "ORGANIZATION_QUOTA_EXCEEDED"
+    PROJECT_PROTECTED = "PROJECT_PROTECTED"
     NETWORK_ERROR = "NETWORK_ERROR"
     TIMEOUT = "TIMEOUT"
     UNKNOWN_ERROR = "UNKNOWN_ERROR"
@@ -109,6 +110,13 @@ class OrganizationQuotaExceeded(PermanentError):
     """The job would exceed a limit of its project's organization; the message names the number and the limit."""
 
     error_type = ErrorType.ORGANIZATION_QUOTA_EXCEEDED
+    is_fault = False
+
+
+class ProjectProtected(PermanentError):
+    """The project is protected, and the job may remove its tenant."""
+
+    error_type = ErrorType.PROJECT_PROTECTED
     is_fault = False
 
 

@@ -25,6 +25,7 @@ class ListedProject(NamedTuple):
     owner_id: str
     region: str
     status: str
+    is_protected: bool
     tenant_id: str | None
     job_id: str | None
     job_status: str | None

@@ -2,8 +2,8 @@
 
 -- name: find_projects
 -- One more than asked for tells that there are others.
-SELECT projects.project_id, organization_id, owner_id, region, projects.status, tenants.tenant_id, jobs.job_id,
-       jobs.status AS job_status, projects.created_at, projects.updated_at
+SELECT projects.project_id, organization_id, owner_id, region, projects.status, is_protected, tenants.tenant_id,
+       jobs.job_id, jobs.status AS job_status, projects.created_at, projects.updated_at
 FROM control_plane.projects
 LEFT JOIN control_plane.jobs USING (job_id)
 LEFT JOIN control_plane.tenants ON tenants.project_id = projects.project_id AND state IN ('active', 'suspended')

@@ -23,6 +23,7 @@ class ProjectOverview(NamedTuple):
     owner_id: str
     region: str
     status: str
+    is_protected: bool
     created_at: datetime
     updated_at: datetime
     job_id: str | None

@@ -1,8 +1,8 @@
 -- An operator's queries on the control plane about a project or a tenant. Placeholders are %(name)s.
 
 -- name: find_project
-SELECT projects.project_id, organization_id, owner_id, region, projects.status, projects.created_at, projects.updated_at,
-       job_id, jobs.job_type, jobs.status AS job_status
+SELECT projects.project_id, organization_id, owner_id, region, projects.status, is_protected, projects.created_at,
+       projects.updated_at, job_id, jobs.job_type, jobs.status AS job_status
 FROM control_plane.projects
 LEFT JOIN control_plane.jobs USING (job_id)
 WHERE projects.project_id = %(project_id)s;

@@ -17,6 +17,7 @@ FOR UPDATE;
 SELECT (
            SELECT json_build_object(
                'organization_id', organization_id, 'owner_id', owner_id, 'region', region, 'status', projects.status,
+               'is_protected', is_protected,
                'tenant_id', (SELECT tenant_id FROM control_plane.tenants
                              WHERE tenants.project_id = projects.project_id AND state IN ('active', 'suspended')),
                'job', (SELECT json_build_object('job_id', jobs.job_id, 'job_type', jobs.job_type, 'status', jobs.status,

@@ -14,6 +14,7 @@ PERMANENT = {
     "InsufficientPermissions": "INSUFFICIENT_PERMISSIONS",
     "ClusterFull": "CLUSTER_FULL",
     "OrganizationQuotaExceeded": "ORGANIZATION_QUOTA_EXCEEDED",
+    "ProjectProtected": "PROJECT_PROTECTED",
 }
 TRANSIENT = {
     "DatabaseCreationFailed": "DATABASE_CREATION_FAILED",

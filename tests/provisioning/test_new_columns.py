@@ -45,7 +45,17 @@ CASES = [
 PROJECTS = {"running": "p-running", "refused": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
     **dict.fromkeys(
-        ("found", "looks_again", "is_kept", "is_prepared", "removes_tenant", "allow_connections", "adds"), True
+        (
+            "found",
+            "looks_again",
+            "is_kept",
+            "is_prepared",
+            "is_protected",
+            "removes_tenant",
+            "allow_connections",
+            "adds",
+        ),
+        True,
     ),
     **dict.fromkeys(
         (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provisioning.errors import InvalidPayload, JobInProgress, ProjectNotEligible, ProjectNotFound
+from provisioning.errors import InvalidPayload, JobInProgress, ProjectNotEligible, ProjectNotFound, ProjectProtected
 from provisioning.jobs.declaration import Declaration, JobPayload, ProjectStatus, TenantOf
 from provisioning.jobs.payload import NOWHERE
 from provisioning.jobs.registry import DECLARATIONS
@@ -16,7 +16,8 @@ def check_eligible(
 
     `project` is what "Verify project" finds, with its live tenant and the latest job that changed its status; `running`
     is the job that excludes this one. Raise ProjectNotFound, InvalidPayload for a region that is not the project's,
-    JobInProgress, ProjectNotEligible, or the transient error that the type declares for the status.
+    JobInProgress, ProjectProtected for a type that may remove a tenant, ProjectNotEligible, or the transient error that
+    the type declares for the status.
     """
     if (
         project is None
@@ -32,6 +33,9 @@ def check_eligible(
             raise waiting(f"the project {payload.project_id} is {status}: wait until its job {running} has ended")
         said = f"the project {payload.project_id} is {status}: wait until its job {running} has ended"
         raise JobInProgress(said, running)
+    if declared.removes_tenant and project["is_protected"]:
+        said = f"the project {payload.project_id} is protected: its protection has to be ended before it is removed"
+        raise ProjectProtected(said)
     if latest is not None and latest["status"] in ("stopped", "rollback_incomplete") and status not in _RESTING:
         return _check_retry(declared, payload, latest)
     if payload.retries is not None:

@@ -16,6 +16,7 @@ SELECT requests.job_id, requests.body_sha256 = %(body_sha256)s AS is_same_body,
        (
            SELECT json_build_object(
                'organization_id', organization_id, 'owner_id', owner_id, 'region', region, 'status', projects.status,
+               'is_protected', is_protected,
                'tenant_id', (SELECT tenant_id FROM control_plane.tenants
                              WHERE tenants.project_id = projects.project_id AND state IN ('active', 'suspended')),
                'job', (SELECT json_build_object('job_id', latest.job_id, 'job_type', latest.job_type,

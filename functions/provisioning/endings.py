@@ -91,7 +91,8 @@ class Ending(NamedTuple):
 
     def _sentences(self) -> Iterator[str]:
         yield f"{self._what_went_wrong()}."
-        if self.blocker is not None and self.blocker.leftovers:
+        # What a running job has made is not left of it.
+        if self.blocker is not None and self.blocker.has_ended and self.blocker.leftovers:
             yield f"Still there of {self.blocked_by}, or not known to be gone: {', '.join(self.blocker.leftovers)}."
         if self._made_nothing:
             return
@@ -161,6 +162,7 @@ WAYS_ON = {
     ),
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
     str(ErrorType.PROJECT_PROTECTED): "DELETE /v1/projects/{project}/protection over HTTP, then {command}",
+    str(ErrorType.JOB_IN_PROGRESS): "provision show {project}",
     str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
     str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",
 }

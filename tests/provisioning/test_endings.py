@@ -76,20 +76,21 @@ def test_a_job_that_never_opened_is_started_by_its_own_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "following"),
+    ("outcome", "left", "following"),
     [
-        ("stopped", "provision rollback j-1"),
-        ("rollback_incomplete", "provision rollback j-1 or provision retry j-1"),
-        ("running", "provision watch j-1, then provision run EVENT"),
+        ("stopped", " Still there of j-1, or not known to be gone: tenant_x.", "provision rollback j-1"),
+        (
+            "rollback_incomplete",
+            " Still there of j-1, or not known to be gone: tenant_x.",
+            "provision rollback j-1 or provision retry j-1",
+        ),
+        ("running", "", "provision watch j-1, then provision run EVENT"),
     ],
 )
-def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, following: str) -> None:
+def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, left: str, following: str) -> None:
     blocker = ROLLED_BACK._replace(outcome=outcome, left=["tenant_x"])
     refused = REFUSED._replace(job_id="j-2", blocked_by="j-1", blocker=blocker)
-    assert refused.text == (
-        "failed: initializing failed: the disk is full. Still there of j-1, or not known to be gone: tenant_x."
-        f" Next: {following}."
-    )
+    assert refused.text == f"failed: initializing failed: the disk is full.{left} Next: {following}."
 
 
 @pytest.mark.parametrize(

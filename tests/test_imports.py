@@ -43,7 +43,7 @@ SERVICES = of("services", "adapter", "addresses", "client", "database_tls", "ten
 """And no adapter: the settings say which one to use."""
 
 REGISTRATIONS = SERVICES | of("services", "registrations")
-DECLARATIONS = of("jobs", "declaration", "payload", "registry", "rules", *map(str, registry.DECLARATIONS))
+DECLARATIONS = of("jobs", "calls", "declaration", "payload", "registry", "rules", *map(str, registry.DECLARATIONS))
 """The declarations of all job types, for a stage that serves several."""
 
 SUSPENSIONS = of("tenant", "suspensions")
@@ -64,7 +64,10 @@ ALLOWED = {
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings", "provisioning.execution"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
-    "stages.project": EVERY_STAGE | HOLDING | DECLARATIONS | of("jobs", "eligibility", "quotas", "reused_names"),
+    "stages.project": EVERY_STAGE
+    | HOLDING
+    | DECLARATIONS
+    | of("jobs", "eligibility", "opening", "quotas", "reused_names"),
     "upkeep.reconcile": EVERY_ATTEMPT
     | REMOVING
     | REGISTRATIONS

@@ -48,6 +48,7 @@ MEANING = {
     "take_back": (r"^(REVOKE .* FROM|GRANT .* WITH INHERIT FALSE)", f"{WRITES}|CREATE|ALTER|DROP|{TERMINATES}"),
     "prepare": (DEFINES, f"{WRITES}|DROP|{TERMINATES}"),
     "begin": ("^BEGIN;$", DEFINES),
+    "begin_reading": ("^BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;$", DEFINES),
     "commit": ("^COMMIT;$", DEFINES),
     "rollback": ("^ROLLBACK;$", DEFINES),
     "rollback_prepared": ("^ROLLBACK PREPARED ", f"{WRITES}|{DEFINES}|{TERMINATES}"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import changing, events, jobs, projects, protecting, revealing, starting
+from api import changing, events, jobs, planning, projects, protecting, revealing, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -69,6 +69,7 @@ ROUTES = (
     Route("POST", "/v1/jobs/{job_id}/stop", changing.stop_job, "Stop a job", STARTING, Right.DESTROY, 202),
     Route("POST", "/v1/jobs/{job_id}/rollback", changing.roll_back_job, "Roll back", STARTING, Right.DESTROY, 202),
     Route("POST", "/v1/jobs/{job_id}/retry", changing.retry_job, "Retry a job", STARTING, Right.CREATE, 202),
+    Route("POST", "/v1/plan", planning.plan_job, "Plan a job", (404, 409, 415, 429), Right.READ),
     Route("GET", "/v1/events", events.list_events, "List events", (), Right.READ),
 )
 

@@ -22,7 +22,8 @@ OWNERS = ("organization_id", "owner_id")
 """What the payload of a new project has to name, which that of a job may leave to its project."""
 
 
-def _known(job_type: str) -> str:
+def known(job_type: str) -> str:
+    """Return a job type. Raise PydanticCustomError, naming those that there are, for any other text."""
     if job_type not in DECLARATIONS:
         raise PydanticCustomError("job_type", "must be one of {known}", {"known": ", ".join(DECLARATIONS)})
     return job_type
@@ -43,7 +44,7 @@ PayloadOfJob = Annotated[
 KnownJobType = Annotated[
     str,
     Path(description="What the job does."),
-    AfterValidator(_known),
+    AfterValidator(known),
     WithJsonSchema({"type": "string", "enum": list(DECLARATIONS)}),
 ]
 
@@ -62,7 +63,7 @@ def create_project(request: HttpRequest, payload: Payload, idempotency_key: Key)
 
     The payload is that of the job; it has to name the project's organization and owner.
     """
-    faults = _faults(PROVISION_PROJECT.job_type, payload)
+    faults = faults_of(PROVISION_PROJECT.job_type, payload)
     faults += [Fault(detail="is required", pointer=f"#/{name}") for name in OWNERS if name not in payload]
     if faults:
         raise Broken(faults)
@@ -79,7 +80,7 @@ def start_job(
 ) -> StartedJob:
     """Start a job of a type for a project that exists, once for each Idempotency-Key."""
     document = {"project_id": project_id, **(payload or {})}
-    faults = _faults(JobType(job_type), document)
+    faults = faults_of(JobType(job_type), document)
     if document["project_id"] != project_id:
         faults.append(Fault(detail="is not the project of the path", pointer="#/project_id"))
     if faults:
@@ -88,13 +89,14 @@ def start_job(
     return _started(requested, job_type, project_id)
 
 
-def _faults(job_type: JobType, document: Mapping[str, Any]) -> list[Fault]:
+def faults_of(job_type: JobType, document: Mapping[str, Any], within: str = "") -> list[Fault]:
+    """Return every rule that a payload breaks, which has this place in the body."""
     found = rules.problems(DECLARATIONS[job_type].schema, document)
-    return [Fault(detail=one.rule, pointer=_pointer(one.field)) for one in found]
+    return [Fault(detail=one.rule, pointer=_pointer(one.field, within)) for one in found]
 
 
-def _pointer(field: str) -> str:
-    return "#" if field == "payload" else "#/" + field.replace(".", "/")
+def _pointer(field: str, within: str) -> str:
+    return f"#{within}" if field == "payload" else f"#{within}/" + field.replace(".", "/")
 
 
 def request_of(request: HttpRequest, key: str) -> Request:

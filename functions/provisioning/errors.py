@@ -36,6 +36,7 @@ class ErrorType(StrEnum):
     CLUSTER_FULL = "CLUSTER_FULL"
     ORGANIZATION_QUOTA_EXCEEDED = "ORGANIZATION_QUOTA_EXCEEDED"
     PROJECT_PROTECTED = "PROJECT_PROTECTED"
+    PLAN_STALE = "PLAN_STALE"
     NETWORK_ERROR = "NETWORK_ERROR"
     TIMEOUT = "TIMEOUT"
     UNKNOWN_ERROR = "UNKNOWN_ERROR"
@@ -118,6 +119,14 @@ class ProjectProtected(PermanentError):
 
     error_type = ErrorType.PROJECT_PROTECTED
     is_fault = False
+
+
+class PlanStale(PermanentError):
+    """The job would not do what its plan says; the message says what has changed, job_id names a job in the way."""
+
+    error_type = ErrorType.PLAN_STALE
+    is_fault = False
+    job_id: str | None = None
 
 
 class ResourceConflict(PermanentError):
@@ -243,8 +252,6 @@ class UnexpectedFailure(TransientError):
 
 
 def is_fault(name: str) -> bool:
-    """Return whether an error of that name, one of these classes or another, may be the fault of the code or of what it
-    needs, and not of the caller.
-    """
+    """Return whether an error of that name, known or not, may be the fault of the code or of what it needs."""
     known = globals().get(name)
     return not (isinstance(known, type) and issubclass(known, ProvisioningError)) or known.is_fault

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
-from provisioning.errors import ClusterFull, ControlPlaneUnavailable, JobClosed, RegionNotAvailable
+from provisioning.errors import ControlPlaneUnavailable, JobClosed
 from provisioning.handler import handler
-from provisioning.jobs import quotas
+from provisioning.jobs import opening, quotas
 from provisioning.jobs.declaration import Declaration, JobPayload, TenantOf
 from provisioning.jobs.eligibility import check_eligible
+from provisioning.jobs.opening import Opening
 from provisioning.jobs.payload import Placement
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.jobs.reused_names import asks_for, still_holds
@@ -22,26 +23,10 @@ from provisioning.stage import Stage
 from provisioning.tenant import holding
 
 QUERIES = queries.load(__file__)
-MOST_PLACES = 4
-"""How many regions a refusal lists, so that its message stays within a line of an ending."""
-
-
-class Opening(NamedTuple):
-    """What decides whether a job may be opened."""
-
-    project: dict[str, Any] | None
-    opened: dict[str, Any] | None
-    running: str | None
-    clusters: list[dict[str, Any]]
-    usage: dict[str, list[int]] | None
 
 
 class _Opened(NamedTuple):
     output: dict[str, Any]
-
-
-class _Place(NamedTuple):
-    place: str
 
 
 @handler()
@@ -56,10 +41,11 @@ def verify_project(event: Event, context: LambdaContext) -> Output:
 def verify(declared: Declaration, job_id: str, execution_arn: str, document: object) -> Output:
     """Open the job for its tenant, or return the recorded output if the job is already open.
 
-    One transaction, in two round trips. Raise InvalidPayload, what jobs.eligibility.check_eligible raises,
-    OrganizationQuotaExceeded, RegionNotAvailable or ClusterFull, and JobClosed if the execution's name is that of
-    another job, or of one that has ended: Step Functions forgets names after 90 days, and keeps them unique only within
-    a state machine.
+    One transaction, in two round trips; in three if the payload names a plan, which is compared with what the job has
+    then claimed. Raise InvalidPayload, what jobs.eligibility.check_eligible raises, OrganizationQuotaExceeded,
+    RegionNotAvailable or ClusterFull, PlanStale in place of these if there is a plan, and JobClosed if the execution's
+    name is that of another job, or of one that has ended: Step Functions forgets names after 90 days, and keeps them
+    unique only within a state machine.
     """
     payload = declared.parse(document)
     # Only a job that gets a new tenant reads the clusters, and locks them, so that no other job takes the last place.
@@ -70,44 +56,58 @@ def verify(declared: Declaration, job_id: str, execution_arn: str, document: obj
         locks.append(quotas.QUERIES["claim_organization"])
     if is_placed:
         locks.append(QUERIES["lock_clusters"])
-    asked = (BEGIN, *locks, QUERIES["find_opening"])
-    facts = {"project_id": payload.project_id, "job_id": job_id, **payload.placement._asdict()}
-    facts |= {"excludes": declared.excludes(payload.project_id), "adds": declared.adds}
+    asked = (BEGIN, *locks, opening.QUERIES["find_opening"])
+    facts = opening.facts(declared, payload, job_id)
     control, found = control_plane.kept_or_new(lambda control: control.fetch_one(Opening, *asked, **facts))
     with control.transaction():
         if found is None:
             raise ControlPlaneUnavailable("the control plane gave no answer")
         if found.opened is not None:
             return _opened_before(found.opened, declared, payload, found.project or {})
-        status_on_failure = check_eligible(declared, payload, found.project, found.running)
-        if declared.adds:
-            quotas.check(found.usage, payload.storage_gb)
-        tenant_queries, choice = _tenant(control, declared, payload, job_id, found)
-        opened = control.fetch_one(
-            _Opened,
-            QUERIES["record_job"],
-            QUERIES["claim_project"],
-            *tenant_queries,
-            QUERIES["record_retried"],
-            QUERIES["record_opened"],
-            QUERIES["record_steps"],
-            COMMIT,
-            QUERIES["find_opened"],
-            job_id=job_id,
-            retries=payload.retries,
-            project_id=payload.project_id,
-            execution_arn=execution_arn,
-            payload=payload.as_document(),
-            adds=declared.adds,
-            storage_gb=payload.storage_gb,
-            progress_percent=100 // len(declared.steps),
-            steps=json.dumps(_steps(declared, payload)),
-            **declared.record(payload.project_id, status_on_failure),
-            **choice,
-        )
+        with opening.as_planned(payload.plan_id):
+            opened = _open(control, declared, payload, found, {"job_id": job_id, "execution_arn": execution_arn})
     if opened is None:
         raise ControlPlaneUnavailable("the control plane did not keep the job")
     return opened.output
+
+
+def _open(
+    control: ControlPlane, declared: Declaration, payload: JobPayload, found: Opening, job: dict[str, str]
+) -> _Opened | None:
+    status_on_failure = check_eligible(declared, payload, found.project, found.running)
+    if declared.adds:
+        quotas.check(found.usage, payload.storage_gb)
+    tenant_queries, choice = _tenant(control, declared, payload, job["job_id"], found)
+    facts = {
+        **job,
+        **declared.record(payload.project_id, status_on_failure),
+        **choice,
+        "retries": payload.retries,
+        "project_id": payload.project_id,
+        "payload": payload.as_document(),
+        "adds": declared.adds,
+        "storage_gb": payload.storage_gb,
+        "progress_percent": 100 // len(declared.steps),
+        "steps": json.dumps(_steps(declared, payload)),
+    }
+    claimed = [QUERIES["record_job"], QUERIES["claim_project"], *tenant_queries]
+    if payload.plan_id is not None:
+        # Imported here, because most jobs have no plan.
+        from provisioning.planning import decision, plan
+
+        taken = decision.taken(control, declared, payload, status_on_failure, claimed, facts)
+        plan.check(payload.plan_id, taken)
+        claimed = []
+    return control.fetch_one(
+        _Opened,
+        *claimed,
+        QUERIES["record_retried"],
+        QUERIES["record_opened"],
+        QUERIES["record_steps"],
+        COMMIT,
+        QUERIES["find_opened"],
+        **facts,
+    )
 
 
 def _opened_before(job: dict[str, Any], declared: Declaration, payload: JobPayload, project: dict[str, Any]) -> Output:
@@ -134,17 +134,9 @@ def _tenant(
 
 
 def _pick_cluster(control: ControlPlane, matching: list[dict[str, Any]], wanted: Placement) -> str:
-    if not matching:
-        places = control.fetch_all(_Place, QUERIES["find_places"], **wanted._asdict())
-        elsewhere = "; ".join(one.place for one in places[:MOST_PLACES])
-        more = f"; and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
-        raise RegionNotAvailable(
-            f"no cluster in {wanted.region} offers {wanted.engine} {wanted.version} as {wanted.size}:"
-            f" {f'there is {elsewhere}{more}' if places else 'there is no cluster'}"
-        )
-    measure_room(matching[0]["room"])
-    if matching[0]["room"] <= 0:
-        raise ClusterFull(f"every cluster for {wanted.engine} {wanted.version} in {wanted.region} is full")
+    if matching:
+        measure_room(matching[0]["room"])
+    opening.check_room(control, matching, wanted)
     return str(matching[0]["cluster_id"])
 
 

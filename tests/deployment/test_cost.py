@@ -5,12 +5,15 @@ import re
 import pytest
 
 from local.template import REPOSITORY
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.planning import prices
 from provisioning.services import repairs
 from tests import shipped
 from tests.upkeep.test_repaired_tenants import READS_OF_A_VERSION
 
 PAGE = (REPOSITORY / "docs" / "cost.md").read_text()
-SECRET, CALLS, ZONE_HOUR, KEY, ALARM_METRIC, CUSTOM_METRIC = 0.40, 0.05 / 10_000, 0.01, 1.00, 0.10, 0.30
+SECRET, CALLS = prices.SECRET_MONTH.dollars, prices.SECRETS_CALL.dollars
+ZONE_HOUR, KEY, ALARM_METRIC, CUSTOM_METRIC = 0.01, 1.00, 0.10, 0.30
 HOURS, DAYS, TENANTS = 730, 30, 3000
 EVENT = 1.00 / 1e6
 CUSTOM_METRICS = 25
@@ -76,6 +79,18 @@ def test_the_rows_say_what_they_count() -> None:
 
 def test_3000_tenants_are_their_secrets_and_the_stack() -> None:
     assert row("3,000 tenants with revealed keys") == round(TENANTS * SECRET + sum(of_the_stack().values()), 2)
+
+
+def test_the_rows_of_a_provision_are_what_it_is_declared_to_call() -> None:
+    steps = PROVISION_PROJECT.steps
+    calls = sum(len(step.calls.secrets_manager) for step in steps)
+    rows = {
+        f"{PROVISION_PROJECT.transitions} state transitions": PROVISION_PROJECT.transitions * prices.TRANSITION.dollars,
+        f"{len(steps)} requests to Lambda": len(steps) * prices.INVOCATION.dollars,
+        f"{calls} calls of Secrets Manager, from the pool": calls * CALLS,
+    }
+    assert {name: row(name) for name in rows} == {name: round(1000 * one, 4) for name, one in rows.items()}
+    assert row("in all") == round(sum(row(name) for name in (*rows, "0.062 GB-seconds")), 4)
 
 
 def test_a_secret_costs_in_a_month_what_many_provisions_cost() -> None:

@@ -24,6 +24,7 @@ def test_the_happy_path_with_all_services_enters_no_more_states_than_it_did(stac
         assert ran.status == "SUCCEEDED", ran.cause
         found[job_type] = len(entered(history(stack, ran.arn)))
     assert found == MOST_TRANSITIONS
+    assert found == {job_type: declared.transitions for job_type, declared in DECLARATIONS.items()}
 
 
 def test_every_job_type_has_its_number_of_transitions() -> None:

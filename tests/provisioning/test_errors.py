@@ -15,6 +15,7 @@ PERMANENT = {
     "ClusterFull": "CLUSTER_FULL",
     "OrganizationQuotaExceeded": "ORGANIZATION_QUOTA_EXCEEDED",
     "ProjectProtected": "PROJECT_PROTECTED",
+    "PlanStale": "PLAN_STALE",
 }
 TRANSIENT = {
     "DatabaseCreationFailed": "DATABASE_CREATION_FAILED",

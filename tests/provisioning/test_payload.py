@@ -42,6 +42,7 @@ every_hostile = pytest.mark.parametrize(
 identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
 regions = st.from_regex(r"[a-z]{2,4}(-[a-z]{2,9}){1,2}-[1-9][0-9]?", fullmatch=True)
 job_ids = st.from_regex(r"[A-Za-z0-9._-]{1,80}", fullmatch=True)
+plan_ids = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -72,6 +73,7 @@ payloads = st.fixed_dictionaries(
         ),
         "metadata": st.dictionaries(texts, json_values, max_size=3),
         "retries": job_ids,
+        "plan_id": plan_ids,
     },
 )
 project_payloads = st.fixed_dictionaries(
@@ -81,6 +83,7 @@ project_payloads = st.fixed_dictionaries(
         "owner_id": identifiers,
         "metadata": st.dictionaries(texts, json_values, max_size=3),
         "retries": job_ids,
+        "plan_id": plan_ids,
     },
 )
 
@@ -129,7 +132,7 @@ def test_a_refusal_says_the_rule() -> None:
     assert refusal(MINIMAL | {"database": {"version": "14"}}) == "database.version: must be one of 15, 16, 17, 18"
     assert refusal({"region": "us-east-1"}) == "project_id: is required"
     assert refusal({}, parse_project_payload) == "project_id: is required"
-    known = "project_id, organization_id, owner_id, retries, metadata"
+    known = "project_id, organization_id, owner_id, retries, plan_id, metadata"
     assert refusal(MINIMAL, parse_project_payload) == f"region: is not a known field (known are {known})"
 
 

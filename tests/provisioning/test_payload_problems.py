@@ -33,6 +33,7 @@ BAD_VALUES: dict[str, Any] = {
     "api_keys.count": VALUE,
     "api_keys.prefix": f"{VALUE} ",
     "retries": f"{VALUE}/",
+    "plan_id": VALUE,
     "metadata": VALUE,
 }
 names = st.text(max_size=80).filter(lambda name: name not in read_schema(PROVISION_SCHEMA)["properties"])

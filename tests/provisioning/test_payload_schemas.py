@@ -24,7 +24,10 @@ ONLY_TO_PROVISION = PROVISIONING["properties"].keys() - OF_PROJECT["properties"]
 @pytest.mark.parametrize("part", ["definitions", "properties"])
 def test_the_schemas_agree_on_what_they_share(part: str) -> None:
     shared = PROVISIONING[part].keys() & OF_PROJECT[part].keys()
-    assert shared >= {"definitions": {"id", "job"}, "properties": {"project_id", "retries", "metadata"}}[part]
+    assert (
+        shared
+        >= {"definitions": {"id", "job", "plan"}, "properties": {"project_id", "retries", "plan_id", "metadata"}}[part]
+    )
     assert {name: PROVISIONING[part][name] for name in shared} == {name: OF_PROJECT[part][name] for name in shared}
 
 

@@ -10,6 +10,10 @@ from botocore.client import BaseClient
 
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
+from provisioning.jobs.calls import Calls
+from provisioning.jobs.provision_project import PROVISION_PROJECT
+from provisioning.planning.counting import calls_of
+from provisioning.planning.decision import Source
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
 from stages.database import create_database
@@ -17,6 +21,7 @@ from stages.schema import create_schema
 from stages.services import register_auth, register_pooler, register_realtime, register_storage
 from tests.conftest import NewProject
 from tests.stages.counting_proxy import counted_queries
+from tests.stages.declared_jobs import handler_of
 from tests.stages.jobs import StagedJob, a_job, lambda_environment, refill, refilled
 
 ALL = ("auth", "realtime", "storage", "pooler")
@@ -30,38 +35,29 @@ STAGES = (
     generate_api_keys,
     finalize,
 )
-LEDGER = {"control_plane": 2}
-"""One round trip before a stage's work, and one after it."""
+both = pytest.mark.parametrize(
+    ("entries", "source"), [(1, Source.POOL), (0, Source.NEW)], ids=["from the pool", "from nothing"]
+)
 
-FROM_POOL = {
-    "verify_project": LEDGER,
-    # The claim, which also returns whether the database exists.
-    "create_database": LEDGER | {REGISTER: 1},
-    "create_schema": LEDGER,
-    "register_auth": LEDGER,
-    "register_realtime": LEDGER,
-    "register_storage": LEDGER,
-    "register_pooler": LEDGER,
-    "generate_api_keys": LEDGER,
-    # The recorded hashes of the keys, the schema's version, read with the issued credentials, and the register, which
-    # records that the tenant is live.
-    "finalize": {"control_plane": 3, "tenant": 1, REGISTER: 1},
-}
-FROM_NOTHING = FROM_POOL | {
-    # Once more to the ledger when the tenant's lock is held: an attempt that waited for it may be superseded. The lock,
-    # the claim, the roles, the database, its privileges, and the lock's release: CREATE DATABASE runs in no
-    # transaction.
-    "create_database": {"control_plane": 3, REGISTER: 6},
-    # What exists, the platform's part, the allowed extensions, and the file of the schema. Whether the admin may make
-    # the extensions that the tenant may not.
-    "create_schema": LEDGER | {"tenant": 4, REGISTER: 1},
-}
-CALLS_FROM_POOL = {
-    "generate_api_keys": ["CreateSecret"],
-    # The credentials and the keys, which are proven.
-    "finalize": ["BatchGetSecretValue"],
-}
-CALLS_FROM_NOTHING = CALLS_FROM_POOL | {"create_database": ["CreateSecret"], "create_schema": ["GetSecretValue"]}
+
+def declared(source: Source) -> dict[str, Calls]:
+    """What each stage is declared to ask for, by its handler."""
+    steps = [(step, handler_of(step.state).__name__) for step in PROVISION_PROJECT.steps]
+    return {name: calls_of(step, source) for step, name in steps}
+
+
+def expected_round_trips(source: Source) -> dict[str, dict[str, int]]:
+    """The declared round trips of each stage by database."""
+    found = {}
+    for name, calls in declared(source).items():
+        counted = {"control_plane": calls.control_plane, REGISTER: calls.register, "tenant": calls.tenant_database}
+        found[name] = {database: count for database, count in counted.items() if count}
+    return found
+
+
+def expected_calls(source: Source) -> dict[str, list[str]]:
+    """The declared operations of each stage that calls Secrets Manager."""
+    return {name: list(one.secrets_manager) for name, one in declared(source).items() if one.secrets_manager}
 
 
 @pytest.fixture
@@ -102,13 +98,11 @@ def round_trips(job: StagedJob, counts: Counter[str]) -> dict[str, dict[str, int
     return found
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"), [(1, FROM_POOL), (0, FROM_NOTHING)], ids=["from the pool", "from nothing"]
-)
+@both
 def test_each_stage_of_a_warm_job_makes_so_many_round_trips(
-    new_project: NewProject, counts: Counter[str], entries: int, expected: dict[str, dict[str, int]]
+    new_project: NewProject, counts: Counter[str], entries: int, source: Source
 ) -> None:
-    assert round_trips(warmed_up(new_project, entries), counts) == expected
+    assert round_trips(warmed_up(new_project, entries), counts) == expected_round_trips(source)
 
 
 def test_from_the_pool_a_job_asks_its_cluster_once_before_it_is_finalized(
@@ -119,19 +113,17 @@ def test_from_the_pool_a_job_asks_its_cluster_once_before_it_is_finalized(
     assert sum(count for stage in asked.values() for name, count in stage.items() if name != "control_plane") == 1
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"), [(1, CALLS_FROM_POOL), (0, CALLS_FROM_NOTHING)], ids=["from the pool", "from nothing"]
-)
+@both
 @pytest.mark.usefixtures("counts")
 def test_each_stage_of_a_warm_job_makes_so_many_calls_of_secrets_manager(
-    new_project: NewProject, entries: int, expected: dict[str, list[str]]
+    new_project: NewProject, entries: int, source: Source
 ) -> None:
     job, called = warmed_up(new_project, entries), dict[str, list[str]]()
     with called_operations() as operations:
         for stage in stage_by_stage(job):
             called |= {stage: list(operations)} if operations else {}
             operations.clear()
-    assert called == expected
+    assert called == expected_calls(source)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, NewType, Protocol
 
 from provisioning.errors import TransientError
+from provisioning.jobs.calls import LEDGER, Calls
 from provisioning.jobs.payload import Placement
 from provisioning.stage import Stage
 
@@ -48,6 +49,10 @@ class JobPayload(Protocol):
         """The job with an incomplete rollback that this one replaces."""
 
     @property
+    def plan_id(self) -> str | None:
+        """The plan that the job keeps."""
+
+    @property
     def placement(self) -> Placement:
         """What the cluster of a new tenant must provide."""
 
@@ -74,6 +79,10 @@ class Step(NamedTuple):
     """What is left until a stage that changes something is undone. A stage that makes something needs no such text:
     what it makes has a row of its own in the control plane.
     """
+    calls: Calls = LEDGER
+    """What its attempt that succeeds asks for, if the job's tenant is ready or live."""
+    calls_from_nothing: Calls | None = None
+    """What it asks for if the job makes its tenant; None if that is the same."""
 
 
 class Declaration(NamedTuple):
@@ -104,6 +113,8 @@ class Declaration(NamedTuple):
     """The type of the event of its success (provisioning/events.py)."""
     adds: bool = False
     """Whether it gives its organization more than it had, so that the organization's limits decide whether it opens."""
+    other_states: int = 3
+    """How many states a success enters that run no stage: each is billed, as those of the stages are."""
 
     def excludes(self, project_id: str) -> str:
         """Return the key that only one running job may hold."""
@@ -120,6 +131,11 @@ class Declaration(NamedTuple):
             "removes_tenant": self.removes_tenant,
             "success_event": self.event,
         }
+
+    @property
+    def transitions(self) -> int:
+        """How many states an execution enters that succeeds without a retry."""
+        return len(self.steps) + self.other_states
 
     @property
     def states(self) -> dict[Stage, str]:

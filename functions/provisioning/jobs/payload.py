@@ -32,6 +32,8 @@ class ProjectPayload(NamedTuple):
     metadata: dict[str, Any]
     retries: str | None = None
     """The job with an incomplete rollback that this one replaces."""
+    plan_id: str | None = None
+    """The plan that the job keeps."""
 
     @property
     def placement(self) -> Placement:
@@ -76,6 +78,8 @@ class Payload(NamedTuple):
     metadata: dict[str, Any]
     retries: str | None = None
     """The job with an incomplete rollback that this one replaces."""
+    plan_id: str | None = None
+    """The plan that the job keeps."""
 
     @property
     def placement(self) -> Placement:
@@ -119,6 +123,7 @@ def parse_payload(document: object) -> Payload:
         api_key_prefix=api_keys.get("prefix", project_id.replace("_", "-")[:32]),
         metadata=dict(fields.get("metadata", {})),
         retries=fields.get("retries"),
+        plan_id=fields.get("plan_id"),
     )
 
 
@@ -135,6 +140,7 @@ def payload_from_record(document: Mapping[str, Any]) -> Payload:
         api_key_prefix=document["api_keys"]["prefix"],
         metadata=document["metadata"],
         retries=document.get("retries"),
+        plan_id=document.get("plan_id"),
     )
 
 
@@ -147,4 +153,5 @@ def parse_project_payload(document: object) -> ProjectPayload:
         owner_id=fields.get("owner_id"),
         metadata=dict(fields.get("metadata", {})),
         retries=fields.get("retries"),
+        plan_id=fields.get("plan_id"),
     )

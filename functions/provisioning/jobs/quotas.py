@@ -67,6 +67,13 @@ def find_usage(control: ControlPlane, organization_id: str, project_id: str | No
     return None if found is None else found.usage
 
 
+def find_existing_usage(control: ControlPlane, organization_id: str, project_id: str) -> Usage | None:
+    """Return what find_usage returns, or None for an organization that has no row yet. Nothing is written."""
+    asked = {"organization_id": organization_id, "project_id": project_id}
+    found = control.fetch_one(_Found, QUERIES["find_usage"], **asked)
+    return None if found is None else found.usage
+
+
 def limit(control: ControlPlane, organization_id: str, limits: Mapping[str, int | None]) -> None:
     """Change the given limits of an organization, and leave the others. What it has already stays."""
     given = {name: limits.get(name) for name in NAMES}

@@ -128,9 +128,10 @@ def payload_of_retry(payload: Mapping[str, Any], job_id: str, job_status: str | 
     """Return the payload for the retry of a job that has this status in the ledger.
 
     If the job's rollback was incomplete, the payload names the job that the new one replaces. A job that was rolled
-    back has already replaced the one that its payload names.
+    back has already replaced the one that its payload names. A plan was of the job that failed.
     """
     kept = {name: value for name, value in payload.items() if name != "retries" or job_status != "rolled_back"}
+    kept.pop("plan_id", None)
     return kept | ({"retries": job_id} if job_status == "rollback_incomplete" else {})
 
 

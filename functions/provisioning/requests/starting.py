@@ -12,12 +12,13 @@ from provisioning.errors import (
     OrganizationQuotaExceeded,
     TransientError,
 )
-from provisioning.jobs import executions, quotas
+from provisioning.jobs import executions, opening, quotas
 from provisioning.jobs.declaration import JobPayload, JobType
 from provisioning.jobs.eligibility import check_eligible
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions
 from provisioning.jobs.rules import as_input
+from provisioning.planning import plan
 from provisioning.requests.refusals import ProjectExists, StepFunctionsUnavailable
 from provisioning.requests.remembering import Found, Request, Requested, Wanted, remembered
 
@@ -62,7 +63,10 @@ def create_project(request: Request, document: Mapping[str, Any], at: StepFuncti
         if found.is_new:
             if not control.record_project(project):
                 raise ProjectExists(f"the project {project.project_id} already exists")
-            _check_limits(control, project.organization_id, declared.parse(document))
+            payload = declared.parse(document)
+            with opening.as_planned(payload.plan_id):
+                _check_limits(control, project.organization_id, payload)
+            plan.check_now(control, declared, payload)
     return ensure(declared.job_type, document, found, at)
 
 
@@ -79,10 +83,13 @@ def check_admitted(control: ControlPlane, job_type: JobType, document: Mapping[s
     """Raise what the job would be refused with, except a transient error, with which it waits for its turn."""
     declared = DECLARATIONS[job_type]
     payload = declared.parse(document)
-    with suppress(TransientError):
-        check_eligible(declared, payload, found.project, found.running)
-    if declared.adds and found.project is not None:
-        _check_limits(control, str(found.project["organization_id"]), payload)
+    with opening.as_planned(payload.plan_id):
+        with suppress(TransientError):
+            check_eligible(declared, payload, found.project, found.running)
+        if declared.adds and found.project is not None:
+            _check_limits(control, str(found.project["organization_id"]), payload)
+    with suppress(*declared.waits_in.values()):
+        plan.check_now(control, declared, payload)
 
 
 def _check_limits(control: ControlPlane, organization_id: str, payload: JobPayload) -> None:

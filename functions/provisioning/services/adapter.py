@@ -125,6 +125,14 @@ class Adapter(ABC):
         return False
 
     @classmethod
+    def requests(cls, method: str) -> int | None:
+        """Return how many requests a method takes that nothing delays; None if that depends on the service.
+
+        Without an override, to suspend or resume takes none.
+        """
+        return 0 if getattr(cls, method) is getattr(Adapter, method) else None
+
+    @classmethod
     def repairs(cls) -> bool:
         """Return whether a later version of the service leaves something to repair in registered tenants."""
         return cls.repair is not Adapter.repair

@@ -39,9 +39,13 @@ class ApiKey:
 
 
 def generate(prefix: str, count: int) -> list[ApiKey]:
-    """Return new keys in the order publishable, secret, service_role, then secret again."""
-    kinds = [KINDS[position] if position < len(KINDS) else "secret" for position in range(count)]
-    return [_generate_one(prefix, kind) for kind in kinds]
+    """Return new keys of these kinds."""
+    return [_generate_one(prefix, kind) for kind in kinds(count)]
+
+
+def kinds(count: int) -> list[str]:
+    """Return the kinds of so many keys, in order: publishable, secret, service_role, then secret again."""
+    return [KINDS[position] if position < len(KINDS) else "secret" for position in range(count)]
 
 
 def is_well_formed(text: str) -> bool:

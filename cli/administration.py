@@ -6,44 +6,21 @@ from contextlib import closing
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
-from rich.table import Table
 
 from cli import doctor_server
 from cli.doctor_cluster import credentials, registered_tenants
 from cli.doctor_tenants import RegisteredTenant
-from cli.lookup_view import revealed
-from cli.progress_view import stage_table
-from cli.terminal import typed
 from console.formatting import date_and_clock
-from local.errors import AlreadyExists, Conflict, HumanError, NotFound, Unusable
-from provisioning import configuration, control_plane, endings, lookup, postgres
+from local.errors import Conflict, HumanError, NotFound, Unusable
+from provisioning import configuration, control_plane, lookup, postgres
 from provisioning.aws import secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster import connections
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
-from provisioning.execution import Describe
-from provisioning.ledger.progress import get_progress
-from provisioning.requests import starting
 from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
-
-
-def print_status(job: str, console: Console, describe: Describe) -> None:
-    """Print a job's progress and, once it has ended, its ending. Raise HumanError for an unknown job."""
-    progress = get_progress(job)
-    if progress is None:
-        raise NotFound(f"there is no job {job}")
-    ending = endings.find_told(control_plane.connect(), job, describe)
-    progress = progress.told(ending)
-    of = f"project {progress.project_id or 'unknown'}"
-    if progress.started_by is not None:
-        of += f", started by {progress.started_by}"
-    console.print(f"{ending.outcome}, {progress.percent} %, {progress.stage}, {of}", soft_wrap=True)
-    console.print(stage_table(progress))
-    if ending.has_ended:
-        console.print(typed(ending.text), soft_wrap=True)
 
 
 def migrate() -> str:
@@ -59,21 +36,6 @@ def migrate() -> str:
     return f"{done} {warning}".rstrip()
 
 
-def print_keys(project_id: str, console: Console) -> None:
-    """List what the control plane holds of a project's keys. Raise HumanError when there are none."""
-    keys = lookup.find_api_keys(control_plane.connect(), project_id)
-    if not keys:
-        raise NotFound(f"the project {project_id} has no API keys")
-    table = Table("Key", "Kind", "Ends in", "Created", "Raw key", box=None, pad_edge=False, header_style="dim")
-    for key in keys:
-        table.add_row(key.key_id, key.kind, key.hint, date_and_clock(key.created_at), revealed(key))
-    console.print(table)
-    if any(key.revealed_at is None for key in keys):
-        console.print("--reveal shows the keys themselves, once.", style="dim")
-    else:
-        console.print("They have been revealed, and are shown only once.", style="dim")
-
-
 def print_revealed_keys(project_id: str, console: Console) -> None:
     """Print a project's raw keys, which works once. Raise HumanError if there are none, or they have been shown."""
     keys = reveal_api_keys(project_id)
@@ -86,14 +48,6 @@ def print_revealed_keys(project_id: str, console: Console) -> None:
     for key in keys:
         console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
     console.print("Keep them now: they are not shown again.", style="dim")
-
-
-def add_project(project_id: str, organization_id: str, owner_id: str, region: str) -> str:
-    """Record a project and return a message. Raise HumanError if it exists, InvalidPayload for an invalid id."""
-    asked = {"project_id": project_id, "organization_id": organization_id, "owner_id": owner_id, "region": region}
-    if not control_plane.connect().record_project(starting.project_of(asked)):
-        raise AlreadyExists(f"the project {project_id} already exists")
-    return f"Project {project_id} can be provisioned."
 
 
 def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:

@@ -39,6 +39,8 @@ class Api:
     endpoint: str
     key: Key
     is_loopback: bool = False
+    time_scale: float = 1.0
+    """What multiplies the 300 seconds between attempts, on a laptop."""
     pauses: Sequence[float] = PAUSES
     deployment: Mapping[str, str] = field(default_factory=dict)
     """The account, region and stack, as the last answer has named them."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from cli import given
 from cli.api_client import Api, Key
 from cli.command_line import DEFAULT_STATE, StateDirectory
 from local.errors import HumanError
@@ -21,10 +22,16 @@ Endpoint = Annotated[
         metavar="URL",
         envvar="PROVISIONER_ENDPOINT",
         help="The HTTP API of a deployment on AWS, instead of the local stack's; uses your own credentials.",
+        callback=given.remember,
     ),
 ]
-Profile = Annotated[str | None, typer.Option("--profile", help="Of your AWS settings, for --endpoint.")]
-Region = Annotated[str | None, typer.Option("--region", help="Of --endpoint, if its address does not say it.")]
+Profile = Annotated[
+    str | None, typer.Option("--profile", help="Of your AWS settings, for --endpoint.", callback=given.remember)
+]
+AwsRegion = Annotated[
+    str | None,
+    typer.Option("--aws-region", help="Of --endpoint, if its address does not say it.", callback=given.remember),
+]
 
 HOST_ON_AWS = re.compile(r"[a-z0-9-]+\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -40,7 +47,7 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
             ("state_dir", DEFAULT_STATE, StateDirectory),
             ("endpoint", None, Endpoint),
             ("profile", None, Profile),
-            ("aws_region", None, Region),
+            ("aws_region", None, AwsRegion),
         )
     ]
 
@@ -62,7 +69,7 @@ def find(state_directory: Path, endpoint: str | None, profile: str | None = None
     if endpoint is not None:
         return _of_endpoint(endpoint, profile, region)
     if profile is not None or region is not None:
-        raise HumanError("--profile and --region are of a deployment on AWS: give its --endpoint too")
+        raise HumanError("--profile and --aws-region are of a deployment on AWS: give its --endpoint too")
     from botocore.credentials import Credentials
 
     from local import access_key, state
@@ -73,6 +80,7 @@ def find(state_directory: Path, endpoint: str | None, profile: str | None = None
         recorded["endpoint_url"],
         Key(Credentials(key.key_id, key.secret), str(recorded["environment"]["AWS_REGION"])),
         is_loopback=True,
+        time_scale=float(recorded.get("time_scale", 1.0)),
     )
 
 
@@ -100,7 +108,7 @@ def _of_endpoint(endpoint: str, profile: str | None, region: str | None) -> Api:
     on_aws = HOST_ON_AWS.fullmatch(address.hostname)
     place = region or (on_aws["region"] if on_aws else session.get_config_variable("region"))
     if place is None:
-        raise HumanError(f"the region of {endpoint} is not known: give --region")
+        raise HumanError(f"the region of {endpoint} is not known: give --aws-region")
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError

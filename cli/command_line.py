@@ -8,13 +8,19 @@ from typing import Annotated, Any
 import typer
 from typing_extensions import override
 
-from cli import command_help, problems, streams
+from cli import command_help, given, problems, streams
 from cli import deployment as deployments
-from local import daemon
+from local import state
 from local.exit_codes import ExitCode
 
 StateDirectory = Annotated[
-    Path, typer.Option("--state-dir", envvar="PROVISIONER_STATE_DIR", help="Directory of the stack's data.")
+    Path,
+    typer.Option(
+        "--state-dir",
+        envvar="PROVISIONER_STATE_DIR",
+        help="Directory of the stack's data.",
+        callback=given.remember,
+    ),
 ]
 StateMachine = Annotated[
     str | None,
@@ -22,9 +28,10 @@ StateMachine = Annotated[
         "--state-machine-arn",
         metavar="ARN",
         help="Any state machine of a deployment on AWS, instead of the local stack; uses your own credentials.",
+        callback=given.remember,
     ),
 ]
-PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {daemon.DEFAULT_PORT}]"
+PORT_HELP = f"Port of the AWS endpoint, 0 for a free one.  [default: the last one, or {state.DEFAULT_PORT}]"
 DEFAULT_STATE = Path(".provisioner")
 EndpointUrl = Annotated[
     str | None, typer.Option(help="Of Step Functions.  [default: the running stack's, or AWS's own]")
@@ -55,6 +62,7 @@ class OneLineErrors(typer.Typer):
 
     @override
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given.forget()
         arguments = list(args[0]) if args else sys.argv[1:]
         command = typer.main.get_command(self)
         command_help.make_plain(command)
@@ -89,6 +97,8 @@ def _common(
 def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:
     """Point this process at a deployment and return it or, without an ARN, at the running stack. Raise HumanError."""
     if state_machine_arn is None:
+        from local import daemon
+
         daemon.connect(state_directory)
         return None
     deployment = deployments.find(state_machine_arn)

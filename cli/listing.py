@@ -1,74 +1,86 @@
-"""Print the lists of projects and jobs."""
+"""Print the lists of projects and jobs, as the API lists them."""
 
 import json
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from cli.api_client import Api
 from cli.terminal import typed
 from console.formatting import date_and_clock, status_word
-from provisioning import control_plane
-from provisioning.events import events_after
-from provisioning.jobs.executions import describe_if_possible
-from provisioning.listing import find_jobs, find_projects, outcomes
 
-OF_A_PROJECT = "provision show PROJECT shows one with all that it has, provision jobs --project PROJECT its jobs."
+OF_A_PROJECT = "provision show PROJECT shows one with all that it has, provision jobs PROJECT its jobs."
 OF_A_JOB = (
-    "provision watch JOB shows one with its ending and the next command. This is the ledger: Step Functions may have"
+    "provision job JOB shows one with its ending and the next command. This is the ledger: Step Functions may have"
     " forgotten the execution."
 )
+PAGE_OF_EVENTS = 200
 
-Row = TypeVar("Row")
+Row = Mapping[str, Any]
 
 
-def print_events(console: Console, after: int, most: int) -> None:
+def print_events(api: Api, console: Console, after: int, most: int) -> None:
     """Print the events after the one with this id, one JSON document a line."""
-    for event in events_after(control_plane.connect(), after, most):
-        console.print(json.dumps(event.as_document()), soft_wrap=True)
+    while most > 0:
+        page = api.get("/v1/events", after=after, limit=min(PAGE_OF_EVENTS, most))
+        for event in page["events"]:
+            console.print(json.dumps(event), soft_wrap=True)
+        after, most = page["after"], most - len(page["events"])
+        if not page["events"]:
+            return
 
 
-def print_projects(console: Console, status: str | None, most: int) -> None:
-    """Print the projects, the newest first; of one status, if given."""
-    control = control_plane.connect()
-    found = find_projects(control, most, status=status)
-    table = _table("Project", "Organization", "Region", "Status", "Tenant", "Job")
-    told = outcomes(control, ((one.job_id, one.job_status) for one in found[:most]), describe_if_possible)
-    for one in found[:most]:
-        job = f"{one.job_id}, {status_word(told[one.job_id])}" if one.job_id in told else ""
-        table.add_row(one.project_id, one.organization_id, one.region, one.status, one.tenant_id or "", job)
-    _print(console, table, found, most, ("project", OF_A_PROJECT))
+def print_projects(api: Api, console: Console, most: int, **filters: str | None) -> None:
+    """Print the projects, the newest first, that meet the filters."""
+    found, is_cut = api.rows("/v1/projects", "projects", most, **filters)
+    columns = ("Project", "Organization", "Region", "Status", "Tenant", "Job")
+    _print(console, (columns, _project), found, is_cut, ("project", OF_A_PROJECT))
 
 
-def print_jobs(console: Console, project_id: str | None, status: str | None, most: int) -> None:
-    """Print the jobs, the newest first; of one project or one status, if given."""
-    control = control_plane.connect()
-    found = find_jobs(control, most, project_id=project_id, status=status)
-    table = _table("Job", "Type", "Project", "Status", "Stage", "Progress", "Created", "Ended")
-    told = outcomes(control, ((one.job_id, one.status) for one in found[:most]), describe_if_possible)
-    for one in found[:most]:
-        ended = date_and_clock(one.completed_at)
-        table.add_row(
-            *(one.job_id, one.job_type, one.project_id or "unknown", status_word(told[one.job_id]), one.current_stage),
-            *(f"{one.progress_percent} %", date_and_clock(one.created_at), ended),
-        )
-    _print(console, table, found, most, ("job", OF_A_JOB))
+def print_jobs(api: Api, console: Console, most: int, **filters: str | None) -> None:
+    """Print the jobs, the newest first, that meet the filters."""
+    found, is_cut = api.rows("/v1/jobs", "jobs", most, **filters)
+    columns = ("Job", "Type", "Project", "Status", "Stage", "Progress", "Created", "Ended")
+    _print(console, (columns, _job), found, is_cut, ("job", OF_A_JOB))
 
 
-def _table(*columns: str) -> Table:
-    # A cell that is too long continues below, so that an id can be copied whole.
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def moment(text: str | None) -> str:
+    """Return a moment of the API in local time; nothing for none."""
+    return date_and_clock(datetime.fromisoformat(text)) if text else ""
 
 
-def _print(console: Console, table: Table, found: Sequence[Row], most: int, kind: tuple[str, str]) -> None:
+def _project(one: Row) -> Sequence[str]:
+    job = f"{one['job']['job_id']}, {status_word(one['job']['status'])}" if one["job"] else ""
+    return one["project_id"], one["organization_id"], one["region"], one["status"], one["tenant_id"] or "", job
+
+
+def _job(one: Row) -> Sequence[str]:
+    return (
+        *(one["job_id"], one["job_type"], one["project_id"] or "unknown", status_word(one["status"]), one["stage"]),
+        *(f"{one['percent']} %", moment(one["created_at"]), moment(one["completed_at"])),
+    )
+
+
+def _print(
+    console: Console,
+    columns: tuple[Sequence[str], Callable[[Row], Sequence[str]]],
+    found: Sequence[Row],
+    is_cut: bool,
+    kind: tuple[str, str],
+) -> None:
     thing, hint = kind
     if not found:
         console.print(f"The ledger has no such {thing}.")
         return
+    # A cell that is too long continues below, so that an id can be copied whole.
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns[0]:
+        table.add_column(column, overflow="fold")
+    for one in found:
+        table.add_row(*columns[1](one))
     console.print(table)
-    older = f"These are the first {most}: --most shows more. " if len(found) > most else ""
+    older = f"These are the first {len(found)}: --most shows more. " if is_cut else ""
     console.print(typed(f"{older}{hint}"), style="dim", soft_wrap=True)

@@ -4,58 +4,15 @@ from typing import Annotated
 
 import typer
 
-from cli import administration, deregistration, listing, lookup_view, rotation, tenant_tokens
+from cli import administration, deregistration, lookup_view, rotation
 from cli import deployment as deployments
-from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
+from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
 from cli.doctor import print_findings
 from cli.output import AsJson
 from cli.terminal import console
 from local.aws_client import make_client
 from local.daemon import connect
-from local.errors import HumanError
 from provisioning.stage import Service
-
-Most = Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.")]
-
-
-def projects(
-    status: Annotated[str | None, typer.Option(help="Only those in this status, such as active or failed.")] = None,
-    most: Most = 50,
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """List the projects with their status, tenant and latest job."""
-    use_deployment(state_dir, state_machine)
-    listing.print_projects(console(), status, most)
-
-
-def jobs(
-    project_id: Annotated[str | None, typer.Option("--project", help="Only those of this project.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only those in this status, such as stopped.")] = None,
-    most: Most = 50,
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """List the jobs, also those whose execution Step Functions has forgotten."""
-    use_deployment(state_dir, state_machine)
-    listing.print_jobs(console(), project_id, status, most)
-
-
-def events(
-    after: Annotated[int, typer.Option(min=0, help="Only those after the event with this id.")] = 0,
-    most: Most = 50,
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-) -> None:
-    """Print what has happened to projects, jobs and tenants, one JSON document a line, the oldest first."""
-    use_deployment(state_dir, state_machine)
-    listing.print_events(console(), after, most)
-
-
-def show(project_id: Project, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
-    """Show a project's tenant, database, secret, registrations, API keys and job. Never prints a secret's value."""
-    use_deployment(state_dir, state_machine)
-    lookup_view.print_project(project_id, console())
 
 
 def whose(
@@ -68,24 +25,6 @@ def whose(
     """Show a tenant's project, organization, owner, job and cluster."""
     use_deployment(state_dir, state_machine)
     lookup_view.print_owner(name, console(), as_json=as_json)
-
-
-def keys(
-    project_id: Project,
-    state_dir: StateDirectory = DEFAULT_STATE,
-    state_machine: StateMachine = None,
-    *,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
-    jwt: Annotated[bool, typer.Option("--jwt", help="Show the anon and service_role tokens instead.")] = False,
-) -> None:
-    """List a project's API keys, or show its tokens."""
-    if reveal and jwt:
-        raise HumanError("--reveal and --jwt show different things: give one of them")
-    use_deployment(state_dir, state_machine)
-    if jwt:
-        tenant_tokens.print_tokens(project_id, console())
-        return
-    (administration.print_revealed_keys if reveal else administration.print_keys)(project_id, console())
 
 
 def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
@@ -125,18 +64,6 @@ def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
     console().print(administration.migrate())
 
 
-def add_project(
-    project_id: Project,
-    organization: Annotated[str, typer.Option()],
-    owner: Annotated[str, typer.Option()],
-    region: Annotated[str, typer.Option()] = "us-east-1",
-    state_dir: StateDirectory = DEFAULT_STATE,
-) -> None:
-    """Record a project, so that it can be provisioned."""
-    connect(state_dir)
-    console().print(administration.add_project(project_id, organization, owner, region))
-
-
 def add_cluster(
     cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
     secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
@@ -151,4 +78,4 @@ def add_cluster(
     console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
 
 
-COMMANDS = (projects, jobs, events, show, whose, keys, doctor, deregister, rotate, migrate)
+COMMANDS = (whose, doctor, deregister, rotate, migrate)

@@ -2,22 +2,20 @@
 
 import json
 import shlex
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 from rich.console import Console
 from rich.table import Table
 
 from cli.terminal import from_here, sam, typed
-from console.formatting import field_words
 from local import http_api
 from local.access_key import PROFILE
 from local.aws_client import REGION, make_client
 from local.daemon import RunningStack
+from provisioning.identity import TenantNames
 
 TENANT_TABLES = """
     SELECT format('%s.%s', nspname, relname), relrowsecurity,
@@ -28,45 +26,10 @@ TENANT_TABLES = """
 """
 
 
-def print_outcome(described: dict[str, Any], console: Console) -> bool:
-    """Print DescribeExecution's answer for an ended execution and return whether it succeeded."""
-    if described["status"] != "SUCCEEDED":
-        console.print(f"\n{described['status']}", style="bold red")
-        console.print(described.get("error") or "", style="red", soft_wrap=True)
-        console.print(typed(described.get("cause") or ""), soft_wrap=True)
-        return False
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in json.loads(described["output"]).items():
-        for row in _rows(name, value):
-            table.add_row(*row)
-    console.print("\nSUCCEEDED", style="bold green")
-    console.print(table)
-    return True
-
-
-def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the rows of a field of a job's result: one, or one for each item in it."""
-    if isinstance(value, list):
-        yield from ((field_words(name).removesuffix("s"), _text(one)) for one in value)
-    elif isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
-        yield from ((field_words(one), _text(below)) for one, below in value.items())
-    else:
-        yield field_words(name), _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {below}" for name, below in value.items() if below is not None)
-    return str(value)
-
-
-def print_tenant_tables(described: dict[str, Any], endpoint_url: str, console: Console) -> None:
+def print_tenant_tables(tenant_id: str, endpoint_url: str, console: Console) -> None:
     """List the tables of a provisioned tenant over a connection with the credentials in its secret."""
-    result = json.loads(described["output"])
     secrets = make_client("secretsmanager", endpoint_url)
-    issued = json.loads(secrets.get_secret_value(SecretId=result["secret_arn"])["SecretString"])
+    issued = json.loads(secrets.get_secret_value(SecretId=TenantNames(tenant_id).secret)["SecretString"])
     with (
         closing(
             psycopg2.connect(
@@ -101,7 +64,7 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
     credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(from_here(stack.credentials)))}"
     console.print(f"The stack is up: {stack.endpoint_url}", soft_wrap=True)
     console.print("Start an execution with either of:")
-    console.print(f"  {typed('provision run')} {shlex.quote(str(event))}", soft_wrap=True)
+    console.print(f"  {typed('provision create --from')} {shlex.quote(str(event))}", soft_wrap=True)
     console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
     console.print(f"The HTTP API: {stack.endpoint_url}/v1, signed for {http_api.SERVICE}", soft_wrap=True)
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli import given
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,10 @@ def console() -> "Console":
 
 
 def typed(hint: str) -> str:
-    """Return a hint as it can be typed here: by the command's path, where `provision` is not on the PATH."""
+    """Return a hint as it can be typed here: with the options that say where this command works, and by the command's
+    path, where `provision` is not on the PATH.
+    """
+    hint = given.repeated(hint)
     if shutil.which("provision"):
         return hint
     return COMMAND.sub(f"{from_here(Path(sys.executable).with_name('provision'))} ", hint)

@@ -64,7 +64,7 @@ class JobView:
 
     @property
     def progress(self) -> Progress | None:
-        """What `provision status` shows. The execution's word wins over a ledger that calls an ended job unfinished."""
+        """What `provision job` shows. The execution's word wins over a ledger that calls an ended job unfinished."""
         known, ended = self.record.progress, self.execution
         if known is None or not self.ended or known.status not in endings.UNFINISHED or ended.status == "SUCCEEDED":
             return known

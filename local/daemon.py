@@ -19,9 +19,6 @@ from local.postgres import LOOPBACK, PostgresServer
 from local.stack import Stack
 from provisioning.stage import Service
 
-DEFAULT_PORT = 8083
-"""The port of AWS's own Step Functions Local."""
-
 UPKEEP = ("RefillPoolsFunction", "ReconcileFunction")
 UPKEEP_SECONDS = 5
 STOP_TIMEOUT_SECONDS = 30
@@ -95,7 +92,7 @@ def run_until_interrupted(
     bind = bridge_gateway() if containers else LOOPBACK
     if port is None:
         recorded = state.read(state_directory)
-        port = recorded["ports"]["aws"] if recorded else DEFAULT_PORT
+        port = recorded["ports"]["aws"] if recorded else state.DEFAULT_PORT
     try:
         with Stack(state_directory, time_scale=time_scale, bind=bind, port=port, services=services) as stack:
             print(f"endpoint: {stack.endpoint_url}\nready", flush=True)

@@ -17,6 +17,8 @@ DATABASE = "postgres"
 
 RECORDED = frozenset({"endpoint_url", "state_machine_arn", "ports", "environment"})
 POLL_SECONDS = 0.05
+DEFAULT_PORT = 8083
+"""The port of AWS's own Step Functions Local."""
 START_TIMEOUT_SECONDS = 60
 
 

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 from typer.main import get_command
 
-from cli import lookup_view
+from cli import api_target, project_view
 from cli.app import app
 from local.postgres import PostgresServer
 from local.stack import Stack
@@ -103,7 +103,9 @@ def test_every_command_of_ours_for_an_account_takes_its_options(command: str) ->
     words = shlex.split(command)[1:]
     while hasattr(parser, "commands"):
         parser = parser.commands[words.pop(0)]
-    assert parser.make_context(parser.name, words).params["state_machine"] == "$STATE_MACHINE"
+    parameters = parser.make_context(parser.name, words).params
+    given = {name: parameters.get(name) for name in ("state_machine", "endpoint")}
+    assert {"$STATE_MACHINE", "$HTTP_API_ADDRESS"} & set(given.values())
 
 
 def test_what_no_test_has_run_says_so() -> None:
@@ -118,7 +120,8 @@ def test_show_prints_what_the_page_shows(stack: Stack, project_id: str) -> None:
     payload = json.loads((REPOSITORY / "events" / "provision_project.json").read_text())
     stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
     printed = Console(file=io.StringIO(), width=200, record=True)
-    lookup_view.print_project(project_id, printed)
+    api = api_target.find(stack.state_directory, None)
+    project_view.print_project(api, api.project(project_id), printed)
     assert labels(printed.export_text()) == labels(shown)
 
 

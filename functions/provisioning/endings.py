@@ -152,18 +152,19 @@ class Ending(NamedTuple):
         if self.blocked_by is not None:
             return f"provision watch {shlex.quote(self.blocked_by)}, then {command}"
         if first := WAYS_ON.get(self.error_type or ""):
-            return first.format(project=self.project_id or "PROJECT", command=command)
+            project = self.project_id or "PROJECT"
+            # What adds the project also provisions it.
+            is_said = command.split()[:2] == first.split()[:2]
+            return first.format(project=project, then="" if is_said else f", then {command}")
         return f"once that is corrected, {command}"
 
 
 WAYS_ON = {
-    str(ErrorType.PROJECT_NOT_FOUND): (
-        "provision project add {project} --organization ORGANIZATION --owner OWNER, then {command}"
-    ),
+    str(ErrorType.PROJECT_NOT_FOUND): "provision create {project} --org ORGANIZATION --owner OWNER{then}",
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
-    str(ErrorType.PROJECT_PROTECTED): "DELETE /v1/projects/{project}/protection over HTTP, then {command}",
+    str(ErrorType.PROJECT_PROTECTED): "DELETE /v1/projects/{project}/protection over HTTP{then}",
     str(ErrorType.JOB_IN_PROGRESS): "provision show {project}",
-    str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then {command}",
+    str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES{then}",
     str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",
 }
 """What to do next after a refusal that no correction of the payload would change, by the error type."""

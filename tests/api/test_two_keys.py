@@ -69,7 +69,7 @@ def test_the_other_has_failed_and_names_the_job_that_runs(both: Both) -> None:
     assert (found["outcome"], found["ending"]["error_type"]) == ("failed", "JOB_IN_PROGRESS")
     assert found["ending"]["text"] == (
         f"failed: initializing failed: the project {both.project_id} is provisioning: wait until its job {first} has"
-        f" ended. Next: provision watch {first}, then provision run EVENT."
+        f" ended. Next: provision watch {first}, then provision create {both.project_id}."
     )
     assert (found["ending"]["undone"], found["ending"]["left"], found["ending"]["unknown"]) == ([], [], [])
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.test_command_line import EVENT, provision
+from tests.cli.test_command_line import EVENT, provision, start, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,20 +28,20 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
     state = tmp_path_factory.mktemp("state") / "stack"
     provision("up", "--port", "0", state=state)
     try:
-        ran = provision("run", EVENT, state=state).stdout
-        refused = provision("run", EVENT, state=state, expect=1).stdout
+        ran = provision("create", "--from", EVENT, state=state).stdout
+        refused = start(state_of(state), state)
+        provision("watch", refused, state=state, expect=1)
+        shown = provision("show", "demo-project", state=state).stdout
         provision("down", state=state)
         provision("up", "--port", "0", state=state)
-        job, other = (re.findall(r"^Execution (\S+)$", one, re.MULTILINE)[0] for one in (ran, refused))
-        (tenant_id,) = re.findall(r"^Tenant id +(\S+)", ran, re.MULTILINE)
-        yield Restarted(state, job, other, tenant_id)
+        (job,) = re.findall(r"^Job (\S+)$", ran, re.MULTILINE)
+        (tenant_id,) = re.findall(r"^Tenant +(\S+),", shown, re.MULTILINE)
+        yield Restarted(state, job, refused, tenant_id)
     finally:
         provision("down", state=state)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["projects"], ["jobs"], ["jobs", "--project", "demo-project"], ["show", "demo-project"]]
-)
+@pytest.mark.parametrize("arguments", [["ls"], ["jobs"], ["jobs", "demo-project"], ["show", "demo-project"]])
 def test_projects_and_jobs_are_still_listed(restarted: Restarted, arguments: list[str]) -> None:
     said = provision(*arguments, state=restarted.state).stdout
     assert "demo-project" in said
@@ -54,7 +54,7 @@ def test_a_tenant_still_tells_whose_it_is(restarted: Restarted) -> None:
     assert f"{restarted.job}, succeeded" in said
 
 
-@pytest.mark.parametrize("command", ["status", "watch"])
+@pytest.mark.parametrize("command", ["job", "watch"])
 def test_a_job_still_says_how_it_ended_and_what_is_next(restarted: Restarted, command: str) -> None:
     assert "succeeded. Next: " in provision(command, restarted.job, state=restarted.state).stdout
     code = 1 if command == "watch" else 0
@@ -63,10 +63,6 @@ def test_a_job_still_says_how_it_ended_and_what_is_next(restarted: Restarted, co
 
 
 def test_what_comes_from_the_ledger_because_the_history_is_gone_says_so(restarted: Restarted) -> None:
-    watched = provision("watch", restarted.job, state=restarted.state).stdout.splitlines()
-    assert watched[0] == (
-        "Step Functions does not have this execution any more, so this is what the ledger knows of it:"
-    )
     assert "this comes from the ledger" in provision("history", restarted.job, state=restarted.state).stdout
 
 

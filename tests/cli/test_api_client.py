@@ -139,7 +139,7 @@ def test_an_endpoint_is_asked_with_the_callers_own_key(stack: Stack, monkeypatch
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     found = api_target.find(Path("nowhere"), stack.endpoint_url, PROFILE, "us-east-1")
     assert found.get("/v1/projects")["projects"] is not None
-    with pytest.raises(HumanError, match=r"the region of .* is not known: give --region"):
+    with pytest.raises(HumanError, match=r"the region of .* is not known: give --aws-region"):
         api_target.find(Path("nowhere"), stack.endpoint_url, PROFILE)
 
 

@@ -40,7 +40,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     state = tmp_path_factory.mktemp("state") / "stack"
     provision("up", "--port", "0", state=state)
     try:
-        provision("run", EVENT, state=state)
+        provision("create", "--from", EVENT, state=state)
         yield state
     finally:
         provision("down", state=state)
@@ -55,8 +55,11 @@ def one_line(error: str) -> str:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["run", EVENT],
-        ["status", "j"],
+        ["create", "--from", EVENT],
+        ["job", "j"],
+        ["watch", "j"],
+        ["stop", "j"],
+        ["events"],
         ["history", "j"],
         ["rollback", "j"],
         ["retry", "j"],
@@ -64,12 +67,11 @@ def one_line(error: str) -> str:
         ["resume", "p"],
         ["migrate"],
         ["keys", "p", "--reveal"],
-        ["projects"],
+        ["ls"],
         ["jobs"],
         ["show", "p"],
         ["whose", "t"],
         ["deregister", "auth", "t"],
-        ["project", "add", "p", "--organization", "o", "--owner", "u"],
     ],
 )
 def test_a_stack_that_is_not_up_is_said_in_one_line(
@@ -99,24 +101,31 @@ def test_up_twice_is_said_in_one_line(up: Path) -> None:
 
 
 def test_a_missing_event_is_said_in_one_line(up: Path) -> None:
-    assert one_line(provision("run", "none.json", state=up, expect=2).stderr) == "there is no file none.json"
+    assert (
+        one_line(provision("create", "--from", "none.json", state=up, expect=2).stderr) == "there is no file none.json"
+    )
 
 
 def test_bad_json_is_said_in_one_line(up: Path, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"project_id": }')
-    error = one_line(provision("run", event, state=up, expect=2).stderr)
+    error = one_line(provision("create", "--from", event, state=up, expect=2).stderr)
     assert error == f"{event} is not JSON: Expecting value in line 1, column 16"
 
 
-@pytest.mark.parametrize("command", ["status", "history", "rollback", "retry"])
-def test_an_unknown_job_is_said_in_one_line(up: Path, command: str) -> None:
-    assert one_line(provision(command, "nobody", state=up, expect=3).stderr) == "there is no job nobody"
+@pytest.mark.parametrize("command", ["job", "watch", "show", "stop", "rollback", "retry", "suspend", "keys"])
+def test_what_is_no_project_and_no_job_is_said_in_one_line(up: Path, command: str) -> None:
+    error = one_line(provision(command, "nobody", state=up, expect=3).stderr)
+    assert error == "there is no project and no job nobody"
 
 
-@pytest.mark.parametrize("arguments", [["keys", "nobody"], ["keys", "nobody", "--reveal"], ["show", "nobody"]])
-def test_an_unknown_project_is_said_in_one_line(up: Path, arguments: list[str]) -> None:
-    assert "nobody" in one_line(provision(*arguments, state=up, expect=3).stderr)
+def test_a_history_of_no_job_is_said_in_one_line(up: Path) -> None:
+    assert one_line(provision("history", "nobody", state=up, expect=3).stderr) == "there is no job nobody"
+
+
+@pytest.mark.parametrize("option", ["--reveal", "--jwt"])
+def test_an_unknown_project_is_said_in_one_line(up: Path, option: str) -> None:
+    assert "nobody" in one_line(provision("keys", "nobody", option, state=up, expect=3).stderr)
 
 
 @pytest.mark.parametrize(("name", "code"), [("x" * 20, 3), ("postgres", 2)])
@@ -125,13 +134,8 @@ def test_an_unknown_tenant_is_said_in_one_line(up: Path, name: str, code: int) -
 
 
 def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:
-    done = provision("project", "add", "a b", "--organization", "o", "--owner", "u", state=up, expect=2)
+    done = provision("create", "a b", "--org", "o", "--owner", "u", state=up, expect=2)
     assert "project_id" in one_line(done.stderr)
-
-
-def test_an_unknown_job_type_is_said_in_one_line(up: Path) -> None:
-    error = one_line(provision("run", EVENT, "--job-type", "nothing", state=up, expect=2).stderr)
-    assert error.startswith("there is no job type nothing: it is one of provision_project, ")
 
 
 def test_keys_are_shown_once(up: Path) -> None:
@@ -140,44 +144,30 @@ def test_keys_are_shown_once(up: Path) -> None:
     assert re.fullmatch(r"the keys of demo-project were revealed at 20[0-9: -]+: they are shown only once", error)
 
 
-def test_a_failed_execution_ends_with_1_and_says_why(up: Path) -> None:
-    output = provision("run", EVENT, state=up, expect=1).stdout
-    assert "ProjectNotEligible" in output
-    assert typed("demo-project is active: provision suspend demo-project") in output
-
-
-def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path, tmp_path: Path) -> None:
-    provision("project", "add", "shop", "--organization", "o", "--owner", "u", state=up)
-    event = tmp_path / "event.json"
-    event.write_text('{"project_id": "shop", "region": "us-east-1"}')
-    output = provision("run", event, state=up).stdout
-    (job,) = re.findall(r"^Execution (\S+)$", output, re.MULTILINE)
-    assert "succeeded, 100 %, completed, project shop" in provision("status", job, state=up).stdout
+def test_a_project_of_ones_own_can_be_provisioned_and_looked_at(up: Path) -> None:
+    output = provision("create", "shop", "--org", "o", "--owner", "u", state=up).stdout
+    (job,) = re.findall(r"^Job (\S+)$", output, re.MULTILINE)
+    assert "succeeded, 100 %, completed, project shop" in provision("job", job, state=up).stdout
     history = provision("history", job, state=up).stdout
     assert re.search(r"Create tenant database +succeeded", history)
 
 
 def test_a_job_of_any_type_is_started_by_its_command_or_from_a_file(up: Path, tmp_path: Path) -> None:
-    provision("project", "add", "closed", "--organization", "o", "--owner", "u", state=up)
-    event, again = tmp_path / "event.json", tmp_path / "again.json"
-    event.write_text('{"project_id": "closed", "region": "us-east-1"}')
+    again = tmp_path / "again.json"
     again.write_text('{"project_id": "closed"}')
-    provision("run", event, state=up)
-    assert "SUCCEEDED" in provision("suspend", "closed", state=up).stdout
+    provision("create", "closed", "--org", "o", "--owner", "u", state=up)
+    assert "succeeded. Next: " in provision("suspend", "closed", state=up).stdout
     assert "closed in us-east-1, suspended" in provision("show", "closed", state=up).stdout
-    assert "SUCCEEDED" in provision("run", again, "--job-type", "resume_project", state=up).stdout
+    assert "succeeded. Next: " in provision("resume", "closed", "--from", again, state=up).stdout
     assert "closed in us-east-1, active" in provision("show", "closed", state=up).stdout
 
 
-def test_a_live_tenant_cannot_be_rolled_back(up: Path, tmp_path: Path) -> None:
-    provision("project", "add", "live", "--organization", "o", "--owner", "u", state=up)
-    event = tmp_path / "event.json"
-    event.write_text('{"project_id": "live", "region": "us-east-1"}')
-    (job,) = re.findall(r"^Execution (\S+)$", provision("run", event, state=up).stdout, re.MULTILINE)
-    execution, outcome = provision("rollback", job, state=up, expect=1).stdout.splitlines()
-    assert execution.startswith(f"Execution rollback-{job}-")
-    assert outcome.startswith("JobClosed: ")
-    assert "succeeded, 100 %" in provision("status", job, state=up).stdout
+def test_a_live_tenant_cannot_be_rolled_back(up: Path) -> None:
+    output = provision("create", "live", "--org", "o", "--owner", "u", state=up).stdout
+    (job,) = re.findall(r"^Job (\S+)$", output, re.MULTILINE)
+    error = provision("rollback", job, state=up, expect=5).stderr
+    assert f"the job {job} is succeeded: there is nothing to roll back" in error
+    assert "succeeded, 100 %" in provision("job", job, state=up).stdout
 
 
 def test_migrating_twice_changes_nothing(up: Path) -> None:
@@ -196,10 +186,10 @@ def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(
             *("aws", "--profile", "laptop", "stepfunctions", "start-execution"),
         ]
         assert Path(options["--input"].removeprefix("file://")).resolve() == EVENT
-        short = next(line for line in printed.splitlines() if "provision run" in line)
+        short = next(line for line in printed.splitlines() if "provision create" in line)
         ran = subprocess.run(short, shell=True, capture_output=True, text=True, check=False, env=in_state(state))  # noqa: S602
-        assert (ran.returncode, "SUCCEEDED" in ran.stdout) == (0, True), ran.stderr
-        job = _start(options, state)
+        assert (ran.returncode, "succeeded. Next: " in ran.stdout) == (0, True), ran.stderr
+        job = start(options, state)
         provision("down", state=state)
         assert options["--endpoint-url"] in provision("up", state=state).stdout
         assert "this comes from the ledger" in provision("history", job, state=state).stdout
@@ -209,11 +199,11 @@ def test_the_printed_command_starts_a_job_that_the_ledger_knows_after_a_restart(
 
 def test_the_demo_provisions_and_lists_the_tenants_tables() -> None:
     output = provision("demo").stdout
-    assert "SUCCEEDED" in output
+    assert "succeeded. Next: " in output
     assert "tenant.users" in output
     assert re.search(r"Provisioned in \d+\.\d s, \d+\.\d s with the start of the stack\.\n$", output)
     readme = (REPOSITORY / "README.md").read_text()
-    assert outcome(output) == outcome(readme[readme.index("\nSUCCEEDED") : readme.index("\n## Three ways in")])
+    assert outcome(output) == outcome(readme[readme.index("\nsucceeded. Next: ") : readme.index("\n## Three ways in")])
 
 
 CHANGING = r"[a-z]{20}(-\w{6})?|[0-9a-f-]{36}|\d{4}-\d\d-\d\dT\S+|(?<=hint )\w+|\d{3,}"
@@ -221,11 +211,11 @@ CHANGING = r"[a-z]{20}(-\w{6})?|[0-9a-f-]{36}|\d{4}-\d\d-\d\dT\S+|(?<=hint )\w+|
 
 def outcome(printed: str) -> list[str]:
     """Return the words in which a run has ended, without what differs from run to run."""
-    ended = printed[printed.index("\nSUCCEEDED") : printed.index("\nProvisioned in")]
+    ended = printed[printed.index("\nsucceeded. Next: ") : printed.index("\nProvisioned in")]
     return re.sub(CHANGING, "…", ended).split()
 
 
-def _start(options: dict[str, str], state: Path) -> str:
+def start(options: dict[str, str], state: Path) -> str:
     from local import access_key
     from local.aws_client import make_client
 
@@ -239,11 +229,16 @@ def _start(options: dict[str, str], state: Path) -> str:
 
 
 def test_watch_ends_with_the_outcome_of_the_job(up: Path) -> None:
-    refused = provision("run", EVENT, state=up, expect=1).stdout
-    job = re.findall(r"^Execution (\S+)$", refused, re.MULTILINE)[0]
+    recorded = state_of(up)
+    job = start(recorded, up)
     document = json.loads(provision("watch", job, "--json", state=up, expect=1).stdout.splitlines()[-1])
-    assert (document["status"], document["error_type"]) == ("failed", "PROJECT_NOT_ELIGIBLE")
-    assert "no job nothing" in provision("watch", "nothing", state=up, expect=3).stderr
+    assert (document["outcome"], document["ending"]["error_type"]) == ("failed", "PROJECT_NOT_ELIGIBLE")
+
+
+def state_of(directory: Path) -> dict[str, str]:
+    """Return the options with which the AWS CLI reaches a running stack."""
+    recorded = json.loads((directory / "stack.json").read_text())
+    return {"--endpoint-url": recorded["endpoint_url"], "--state-machine-arn": recorded["state_machine_arn"]}
 
 
 def test_a_console_of_another_endpoint_needs_its_state_machine() -> None:

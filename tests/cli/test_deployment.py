@@ -1,19 +1,15 @@
 """A deployment in an account: the stack's own AWS endpoint, called as any boto3 client would."""
 
-import io
-from collections.abc import Callable
-
 import pytest
 from psycopg2 import sql
-from rich.console import Console
 
 from cli import deployment as deployments
-from cli.rollback import print_rollback
 from local.errors import HumanError
 from local.stack import Stack
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 from tests import shipped
+from tests.executions.rolling_back import Outcome, roll_back_again
 from tests.executions.running import SERVICES, eventually, execute, payload_for, run
 from tests.executions.worlds import look, problems_of_provisioned, problems_of_rolled_back
 
@@ -22,12 +18,8 @@ def live(stack: Stack) -> str:
     return f"{stack.state_machine_arn}:live"
 
 
-def roll_back(stack: Stack, job_id: str) -> tuple[bool, str]:
-    console = Console(file=io.StringIO(), width=400)
-    clean = print_rollback(deployments.client("stepfunctions"), stack.state_machine_arn, job_id, console)
-    execution, outcome = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert execution.startswith(f"Execution rollback-{job_id}-")
-    return clean, str(outcome)
+def roll_back(stack: Stack, job_id: str) -> Outcome:
+    return roll_back_again(deployments.client("stepfunctions"), stack.state_machine_arn, job_id)
 
 
 def test_the_functions_are_those_that_the_state_machines_invoke(stack: Stack) -> None:
@@ -54,14 +46,9 @@ def test_a_deployment_without_one_of_its_state_machines_is_said_in_one_line(stac
         deployments.find("arn:aws:states:us-east-1:123456789012:stateMachine:elsewhere-suspend-project")
 
 
-def roll_back_by(state_machine_arn: str) -> None:
-    print_rollback(deployments.client("stepfunctions"), state_machine_arn, "job", Console())
-
-
-@pytest.mark.parametrize("call", [deployments.find, roll_back_by])
-def test_a_state_machine_that_is_not_there_is_said_in_one_line(stack: Stack, call: Callable[[str], object]) -> None:
+def test_a_state_machine_that_is_not_there_is_said_in_one_line(stack: Stack) -> None:
     with pytest.raises(HumanError, match="nowhere"):
-        call(f"{stack.state_machine_arn}nowhere")
+        deployments.find(f"{stack.state_machine_arn}nowhere")
 
 
 def test_a_stopped_execution_is_rolled_back(stack: Stack, project_id: str) -> None:
@@ -73,9 +60,9 @@ def test_a_stopped_execution_is_rolled_back(stack: Stack, project_id: str) -> No
         assert eventually(lambda: stack.clock.seconds(execution=f"job-{project_id}") != [])
         stack.client("stepfunctions").stop_execution(executionArn=arn)
         stack.wait(arn)
-    clean, outcome = roll_back(stack, f"job-{project_id}")
-    assert clean
-    assert outcome.startswith("rolled_back: ")
+    outcome = roll_back(stack, f"job-{project_id}")
+    assert outcome.clean
+    assert outcome.text.startswith("rolled_back: ")
     assert problems_of_rolled_back(look(stack, project_id)) == []
 
 
@@ -87,8 +74,8 @@ def test_a_project_is_sacred_even_when_a_restored_ledger_takes_its_job_for_runni
     status = sql.SQL("UPDATE control_plane.jobs SET status = {} WHERE job_id = {}")
     execute(stack, status.format(sql.Literal("running"), sql.Literal(ran.job_id)), "control_plane")
     try:
-        clean, outcome = roll_back(stack, ran.job_id)
-        assert (clean, outcome.partition(": ")[0]) == (False, "JobClosed")
+        outcome = roll_back(stack, ran.job_id)
+        assert (outcome.clean, outcome.text.partition(": ")[0]) == (False, "JobClosed")
     finally:
         execute(stack, status.format(sql.Literal("succeeded"), sql.Literal(ran.job_id)), "control_plane")
     assert problems_of_provisioned(look(stack, project_id), payload) == []

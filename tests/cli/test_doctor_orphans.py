@@ -12,7 +12,6 @@ from psycopg2 import sql
 
 from cli import doctor, doctor_registrations, doctor_secrets
 from cli.findings import Finding
-from cli.rollback import roll_back_again
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.stack import Stack
@@ -23,6 +22,7 @@ from provisioning.services import adapter_for
 from provisioning.stage import Service
 from tests.cli.examining import changed_cluster, changed_registered, changed_tenant, pooled
 from tests.cli.mending import mend
+from tests.executions.rolling_back import roll_back_again
 from tests.executions.running import Ran, execute, payload_for, replaced, run
 from tests.executions.stage_faults import STAGES, Fault, failing, named
 

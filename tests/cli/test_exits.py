@@ -38,21 +38,20 @@ def test_an_examination_that_finds_something_ends_with_1(stack: Stack, tmp_path:
     assert (done.returncode, "does not exist" in done.stdout) == (ExitCode.FAILED, True), done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["show", "--nothing", "p"], ["nothing"], ["run", "no/such/file"]])
+@pytest.mark.parametrize(
+    "arguments", [["show"], ["show", "--nothing", "p"], ["nothing"], ["create", "--from", "no/such/file"]]
+)
 def test_a_wrong_command_line_ends_with_2(stack: Stack, arguments: list[str]) -> None:
     assert provision(*arguments, state=stack.state_directory).returncode == ExitCode.USAGE
 
 
-@pytest.mark.parametrize(
-    "arguments", [["show", "nobody"], ["keys", "nobody"], ["whose", "x" * 20], ["status", "nobody"]]
-)
+@pytest.mark.parametrize("arguments", [["show", "nobody"], ["keys", "nobody"], ["whose", "x" * 20], ["job", "nobody"]])
 def test_what_does_not_exist_ends_with_3(stack: Stack, arguments: list[str]) -> None:
     assert provision(*arguments, state=stack.state_directory).returncode == ExitCode.NOT_FOUND
 
 
 def test_what_exists_already_ends_with_4(stack: Stack, project_id: str) -> None:
-    own = ["--organization", "o", "--owner", "u"]
-    done = provision("project", "add", project_id, *own, state=stack.state_directory)
+    done = provision("create", project_id, "--org", "o", "--owner", "u", state=stack.state_directory)
     assert done.returncode == ExitCode.ALREADY_EXISTS
 
 
@@ -92,7 +91,7 @@ def test_a_stack_that_cannot_be_used_ends_with_8(tmp_path: Path) -> None:
     [
         (["whose", "t", "--nothing"], ExitCode.USAGE, "UsageError"),
         (["whose", "x" * 20], ExitCode.NOT_FOUND, "NotFound"),
-        (["watch", "nobody"], ExitCode.NOT_FOUND, "NotFound"),
+        (["watch", "nobody"], ExitCode.NOT_FOUND, "JobNotFound"),
         (["organization", "set", "o"], ExitCode.USAGE, "UsageError"),
     ],
 )

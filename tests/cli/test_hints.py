@@ -62,7 +62,7 @@ def test_every_hint_names_a_command_that_there_is() -> None:
         for match in terminal.COMMAND.finditer(text)
     }
     assert found - known == set()
-    assert found >= {"run", "rollback", "retry", "doctor", "migrate", "cluster", "up"}
+    assert found >= {"create", "rollback", "retry", "doctor", "migrate", "cluster", "up"}
 
 
 def constants(tree: ast.AST) -> list[str]:

@@ -1,6 +1,5 @@
 """The commands that start a job of any type, follow it, retry it and roll it back."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,23 +8,15 @@ from typer.main import get_command
 
 from cli.app import app
 from cli.history_view import print_history
-from cli.job_commands import needs_its_project_only
-from cli.outcome_view import print_outcome
 from cli.terminal import console, typed
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.cli.commanding import provision
 from tests.conftest import NewProject
 from tests.executions.running import eventually, execute, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing, named
-
-
-def provision(stack: Stack, *arguments: str) -> int:
-    """Run a command against the stack as if it were a deployment in an account, and return its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        app([*arguments, "--state-machine-arn", stack.state_machine_arn])
-    return int(ended.value.code or 0)
 
 
 def jobs_of(stack: Stack, project_id: str) -> list[tuple[Any, ...]]:
@@ -40,7 +31,7 @@ def jobs_of(stack: Stack, project_id: str) -> list[tuple[Any, ...]]:
 def started(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """Return the execution that a command has started, and what it printed afterwards, without the handlers' output."""
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
-    return lines[0].removeprefix("Execution "), " ".join(" ".join(lines[1:]).split())
+    return lines[0].removeprefix("Job ").removeprefix("Execution "), " ".join(" ".join(lines[1:]).split())
 
 
 @pytest.fixture
@@ -58,15 +49,15 @@ def test_every_job_type_has_the_command_that_it_declares(declared: Declaration) 
     assert program == "provision"
     first = parser.commands[command].params[0]
     assert (first.metavar or first.name.upper()) == argument
-    if needs_its_project_only(declared):
+    if command != "create":
         assert parser.commands[command].help.startswith(declared.summary)
 
 
 def test_a_project_is_suspended_and_resumed(stack: Stack, active: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert provision(stack, "suspend", active) == 0
-    job, printed = started(capsys)
-    assert "SUCCEEDED" in printed
-    assert f"job_id {job}" in printed
+    _, printed = started(capsys)
+    assert printed.endswith(f"succeeded. Next: {typed(f'provision show {active}')}.")
+    assert jobs_of(stack, active)[-1][0] == "suspend_project"
     assert provision(stack, "resume", active) == 0
     assert jobs_of(stack, active) == [
         ("provision_project", "succeeded", None),
@@ -75,11 +66,9 @@ def test_a_project_is_suspended_and_resumed(stack: Stack, active: str, capsys: p
     ]
 
 
-def test_a_job_is_refused_with_1_and_what_can_be_done(
-    stack: Stack, active: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert provision(stack, "resume", active) == 1
-    assert f"provision suspend {active}" in capsys.readouterr().out
+def test_a_job_is_refused_with_what_can_be_done(stack: Stack, active: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert provision(stack, "resume", active) == 5
+    assert typed(f"provision suspend {active}") in capsys.readouterr().err
 
 
 def test_the_history_of_a_job_is_found_whatever_its_type(
@@ -91,17 +80,6 @@ def test_the_history_of_a_job_is_found_whatever_its_type(
     assert "Suspend tenant access" in capsys.readouterr().out
     assert provision(stack, "watch", job) == 0
     assert "suspending_access" in capsys.readouterr().out
-
-
-def test_a_job_is_found_from_the_alias_of_any_state_machine(
-    stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    job = run(stack, payload_for(project_id)).job_id
-    alias = f"{state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)}:live"
-    with pytest.raises(SystemExit) as ended:
-        app(["watch", job, "--state-machine-arn", alias])
-    assert ended.value.code == 0
-    assert "finalizing" in capsys.readouterr().out
 
 
 def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(
@@ -116,11 +94,12 @@ def test_a_stopped_job_is_rolled_back_by_its_own_types_state_machine(
         assert eventually(lambda: stack.clock.seconds(execution=job) != [])
         stack.client("stepfunctions").stop_execution(executionArn=arn)
         stack.wait(arn)
-    assert provision(stack, "retry", job) == 2
-    assert typed(f"the job {job} is stopped: run provision rollback {job} first") in capsys.readouterr().err
+    assert provision(stack, "retry", job) == 5
+    said = f"the job {job} is stopped: run provision rollback {job} first"
+    assert typed(said) in capsys.readouterr().err
     assert provision(stack, "rollback", job) == 0
     rollback, outcome = started(capsys)
-    assert outcome.startswith("rolled_back: ")
+    assert " rolled_back: " in outcome
     machine = state_machine_of(stack.state_machine_arn, SUSPEND_PROJECT.job_type)
     assert stack.wait(f"{machine.replace(':stateMachine:', ':execution:')}:{rollback}")["status"] == "FAILED"
     assert jobs_of(stack, active)[-1] == ("suspend_project", "rolled_back", None)
@@ -138,7 +117,7 @@ def test_a_retry_is_in_the_place_of_the_job_whose_rollback_was_incomplete(
     ):
         job = run(stack, payload_for(project_id)).job_id
     assert provision(stack, "retry", job) == 0
-    assert "SUCCEEDED" in capsys.readouterr().out
+    assert "succeeded. Next: " in capsys.readouterr().out
     assert jobs_of(stack, project_id) == [
         ("provision_project", "rollback_incomplete", None),
         ("provision_project", "succeeded", job),
@@ -161,37 +140,10 @@ def test_what_has_succeeded_or_was_never_opened_is_not_retried(
         sql.SQL("SELECT job_id FROM control_plane.projects WHERE project_id = {}").format(sql.Literal(active)),
         "control_plane",
     )
-    assert provision(stack, "retry", succeeded) == 2
+    assert provision(stack, "retry", succeeded) == 5
     assert "is succeeded: there is nothing to retry" in capsys.readouterr().err
-    assert provision(stack, "retry", refused) == 2
-    assert typed(f"was never opened, so its payload is not stored: provision show {active}") in capsys.readouterr().err
-    assert provision(stack, "retry", "nobody") == 2
-    assert "there is no job nobody" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("result", "lines"),
-    [
-        ({"project_id": "p", "slots": 0}, ["Project id p", "Slots 0"]),
-        ({"metadata": {"job_id": "j", "attempts": 1, "left": None}}, ["Metadata job_id j, attempts 1"]),
-        ({"services": {"auth": {"endpoint": "e"}, "storage": {}}}, ["Auth endpoint e", "Storage"]),
-        (
-            {"api_keys": [{"kind": "secret"}, {"kind": "publishable"}]},
-            ["API key kind secret", "API key kind publishable"],
-        ),
-        ({"secret_arn": "arn:s", "databases": []}, ["Secret ARN arn:s"]),
-    ],
-)
-def test_a_result_is_printed_as_it_is(
-    result: dict[str, Any], lines: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert print_outcome({"status": "SUCCEEDED", "output": json.dumps(result)}, console())
-    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert printed == ["", "SUCCEEDED", *lines]
-
-
-def test_a_state_machine_of_no_job_type_starts_no_job(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["suspend", "p", "--state-machine-arn", "arn:aws:states:us-east-1:123456789012:stateMachine:elsewhere"])
-    assert ended.value.code == 2
-    assert "is the state machine of no job type" in capsys.readouterr().err
+    assert provision(stack, "retry", refused) == 5
+    said = f"so its payload is not stored: provision show {active}"
+    assert typed(said) in capsys.readouterr().err
+    assert provision(stack, "retry", "nobody") == 3
+    assert "there is no project and no job nobody" in capsys.readouterr().err

@@ -1,15 +1,16 @@
-"""provision projects, jobs and keys list what the ledger knows, whatever Step Functions remembers."""
+"""provision ls, jobs and keys list what the ledger knows, whatever Step Functions remembers."""
 
 import re
 
 import pytest
 
-from cli import administration, listing
+from cli import administration
 from cli.app import app
 from cli.terminal import console
 from local.errors import HumanError
 from local.stack import Stack
 from provisioning.tenant.key_delivery import reveal_api_keys
+from tests.cli.commanding import printed, provision
 from tests.conftest import NewProject
 from tests.executions.running import Ran, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
@@ -24,18 +25,12 @@ def failed(stack: Stack, project_id: str) -> Ran:
         return run(stack, payload_for(project_id))
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that were printed, without the handlers' output and with single spaces."""
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
-    return [" ".join(line.split()) for line in lines]
-
-
 def test_the_jobs_of_a_project_are_listed_newest_first_with_how_they_ended(
     stack: Stack, project_id: str, failed: Ran, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = run(stack, payload_for(project_id))
     capsys.readouterr()
-    listing.print_jobs(console(), project_id, None, 50)
+    provision(stack, "jobs", project_id)
     _, newest, oldest, hint = printed(capsys)
     assert re.fullmatch(
         f"{ran.job_id} provision_project {project_id} succeeded completed 100 % {MOMENT} {MOMENT}", newest
@@ -49,15 +44,17 @@ def test_the_jobs_of_a_project_are_listed_newest_first_with_how_they_ended(
 def test_a_job_that_was_refused_is_listed_too(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     refused = run(stack, {"project_id": 7})
     capsys.readouterr()
-    listing.print_jobs(console(), None, "failed", 50)
+    provision(stack, "jobs", "--status", "failed")
     assert any(line.startswith(f"{refused.job_id} provision_project unknown failed ") for line in printed(capsys))
 
 
-def test_jobs_are_listed_by_their_status(project_id: str, failed: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_listed_by_their_status(
+    stack: Stack, project_id: str, failed: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
     capsys.readouterr()
-    listing.print_jobs(console(), project_id, "rolled_back", 50)
+    provision(stack, "jobs", failed.job_id, "--status", "rolled_back")
     assert failed.job_id in " ".join(printed(capsys))
-    listing.print_jobs(console(), project_id, "succeeded", 50)
+    provision(stack, "jobs", project_id, "--status", "succeeded")
     assert printed(capsys) == ["The ledger has no such job."]
 
 
@@ -66,11 +63,11 @@ def test_a_list_that_is_cut_off_says_so(
 ) -> None:
     ran = run(stack, payload_for(project_id))
     capsys.readouterr()
-    listing.print_jobs(console(), project_id, None, 1)
+    provision(stack, "jobs", project_id, "--most", "1")
     _, only, hint = printed(capsys)
     assert only.startswith(ran.job_id)
     assert hint.startswith("These are the first 1: --most shows more. ")
-    listing.print_jobs(console(), project_id, None, 2)
+    provision(stack, "jobs", project_id, "--most", "2")
     assert not printed(capsys)[-1].startswith("These are")
 
 
@@ -80,22 +77,22 @@ def test_projects_are_listed_with_their_status_tenant_and_job(
     project_id, fresh = new_project(), new_project()
     ran = run(stack, payload_for(project_id))
     capsys.readouterr()
-    listing.print_projects(console(), "active", 10_000)
+    provision(stack, "ls", "--status", "active", "--most", "10000")
     active = printed(capsys)
     assert f"{project_id} org-test us-east-1 active {ran.output['tenant_id']} {ran.job_id}, succeeded" in active
     assert fresh not in " ".join(active)
-    listing.print_projects(console(), None, 10_000)
+    provision(stack, "ls", "--most", "10000")
     assert any(line.startswith(f"{fresh} ") and line.endswith(" us-east-1 created") for line in printed(capsys))
 
 
 def test_keys_say_when_they_were_revealed(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(stack, payload_for(project_id))
     capsys.readouterr()
-    administration.print_keys(project_id, console())
+    provision(stack, "keys", project_id)
     *_, hint = printed(capsys)
     assert hint == "--reveal shows the keys themselves, once."
     reveal_api_keys(project_id)
-    administration.print_keys(project_id, console())
+    provision(stack, "keys", project_id)
     *keys, hint = printed(capsys)
     assert all(re.search(f" revealed {MOMENT}$", key) for key in keys[1:])
     assert hint == "They have been revealed, and are shown only once."
@@ -103,12 +100,12 @@ def test_keys_say_when_they_were_revealed(stack: Stack, project_id: str, capsys:
         administration.print_revealed_keys(project_id, console())
 
 
-@pytest.mark.parametrize("command", ["projects", "jobs"])
-def test_a_deployment_is_asked_for_its_lists(
-    stack: Stack, project_id: str, deployed: str, command: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["ls", "jobs"])
+def test_a_deployment_is_asked_for_its_lists_with_the_callers_own_key(
+    stack: Stack, project_id: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = run(stack, payload_for(project_id))
     with pytest.raises(SystemExit) as ended:
-        app([command, "--state-machine-arn", deployed])
+        app([command, "--endpoint", stack.endpoint_url, "--aws-region", "us-east-1"])
     assert ended.value.code == 0
     assert ran.job_id in capsys.readouterr().out

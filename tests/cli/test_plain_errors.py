@@ -100,7 +100,7 @@ def test_a_disk_that_cannot_be_written_to_is_named(refused: Refused, tmp_path: P
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-@pytest.mark.parametrize("command", [["status", "j"], ["run", EVENT], ["doctor"], ["console"]])
+@pytest.mark.parametrize("command", [["job", "j"], ["create", "--from", EVENT], ["doctor"], ["console"]])
 def test_a_file_in_the_place_of_the_state_is_no_running_stack(
     refused: Refused, tmp_path: Path, command: list[str | Path]
 ) -> None:
@@ -113,10 +113,10 @@ def test_a_payload_that_cannot_be_read_is_said_in_one_line(
 ) -> None:
     event = tmp_path / "event.json"
     event.mkdir() if content is None else event.write_bytes(content)
-    assert refused(stack.state_directory, "run", event).startswith(f"{event} cannot be read: ")
+    assert refused(stack.state_directory, "create", "--from", event).startswith(f"{event} cannot be read: ")
 
 
-@pytest.mark.parametrize("command", ["status", "history", "show", "keys", "rollback", "retry"])
+@pytest.mark.parametrize("command", ["job", "watch", "history", "show", "keys", "rollback", "retry", "suspend"])
 def test_a_name_that_is_not_utf8_is_said_in_one_line(refused: Refused, stack: Stack, command: str) -> None:
     assert "is not text in UTF-8" in refused(stack.state_directory, command, NOT_AN_ARGUMENT)
 

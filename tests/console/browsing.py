@@ -55,7 +55,7 @@ def held(stack: Stack, function: str) -> Iterator[threading.Event]:
 
 
 def assert_equal_to_status(page: Page, job: str) -> None:
-    """Assert that the page says the same as `provision status` about the job and each stage."""
+    """Assert that the page says the same as `provision job` about the job and each stage."""
     progress = get_progress(job)
     assert progress
     expect(page.locator("#percent .percent")).to_have_text(f"{progress.percent} %")

@@ -1,18 +1,17 @@
 """No secret of a job that succeeded, or of one that failed, is on any page or in the terminal."""
 
 import io
-import json
 
 import pytest
 from playwright.sync_api import Page, expect
 from rich.console import Console
 
-from cli import administration, lookup_view, outcome_view
-from cli.connection import of_stack
+from cli import project_view
+from cli.following import follow, print_job
 from cli.history_view import print_history
-from cli.progress_view import follow
 from local.stack import Stack
-from tests.conftest import TIME_SCALE, NewProject
+from tests.cli.commanding import api_of
+from tests.conftest import NewProject
 from tests.console.browsing import execution_address, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import SERVICES, keep_logs, payload_for, run
@@ -61,15 +60,14 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
     secrets, jobs = runs
     written = io.StringIO()
     terminal = Console(file=written, width=200)
-    sources = of_stack(stack.endpoint_url, stack.state_machine_arn, TIME_SCALE)
+    api = api_of(stack)
     for job in jobs:
-        follow(sources, job, terminal)
-        follow(sources, job, terminal, as_json=True)
-        administration.print_status(job, terminal, lambda _: None)
+        follow(api, job, terminal)
+        ended = follow(api, job, terminal, as_json=True)
+        print_job(ended, terminal)
         print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
-        described = stack.client("stepfunctions").describe_execution(executionArn=sources.executions.find(job))
-        outcome_view.print_outcome({**described}, terminal)
-        lookup_view.print_project(json.loads(described["input"])["project_id"], terminal)
-    assert "SUCCEEDED" in written.getvalue()
+        project_view.print_project(api, api.project(ended["project_id"]), terminal)
+        project_view.print_keys(api, ended["project_id"], terminal) if ended["outcome"] == "succeeded" else None
+    assert "succeeded. Next: " in written.getvalue()
     assert "FinalizationFailed" in written.getvalue()
     assert found_in(written.getvalue().encode(), secrets) == []

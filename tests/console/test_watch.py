@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.connection import of_stack
-from cli.progress_view import follow, stage_table
-from console.job_view import Sources
-from console.stage_progress import next_attempts, stage_progress
-from local.errors import HumanError
+from cli.api_client import Api
+from cli.api_problems import ApiProblem
+from cli.following import follow
+from cli.job_progress import ATTEMPTS, SECONDS_BETWEEN_ATTEMPTS, stage_table
 from local.stack import Stack
 from provisioning.ledger.progress import get_progress
-from tests.conftest import TIME_SCALE
-from tests.executions.running import SERVICES, payload_for
+from tests.cli.commanding import api_of
+from tests.executions.running import SERVICES, eventually, payload_for
 from tests.executions.stage_faults import STAGES, Fault, failing
+from tests.state_machines import TASKS
 
 
 @pytest.fixture(scope="module")
-def sources(stack: Stack) -> Sources:
-    return of_stack(stack.endpoint_url, stack.state_machine_arn, TIME_SCALE)
+def api(stack: Stack) -> Api:
+    return api_of(stack)
 
 
-def watched(sources: Sources, job: str, *, as_json: bool = False) -> tuple[Any, list[str]]:
+def watched(api: Api, job: str, *, as_json: bool = False) -> tuple[Any, list[str]]:
     text = io.StringIO()
-    progress = follow(sources, job, Console(file=text, width=160), as_json=as_json)
+    progress = follow(api, job, Console(file=text, width=160), as_json=as_json)
     return progress, text.getvalue().splitlines()
 
 
@@ -35,81 +35,61 @@ def new_job() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
 
 
-def test_a_job_is_followed_in_plain_lines_to_its_end(stack: Stack, sources: Sources, project_id: str) -> None:
+def test_a_job_is_followed_in_plain_lines_to_its_end(stack: Stack, api: Api, project_id: str) -> None:
     job = new_job()
     stack.start_execution(payload_for(project_id, *SERVICES), job)
-    progress, lines = watched(sources, job)
-    assert (progress.status, progress.percent) == ("succeeded", 100)
+    progress, lines = watched(api, job)
+    assert (progress["status"], progress["percent"]) == ("succeeded", 100)
     assert lines[-1].startswith("100 %  finalizing")
     assert all(line[3:5] == " %" for line in lines)
 
 
-def test_its_percentage_never_goes_back_and_is_100_only_at_success(
-    stack: Stack, sources: Sources, project_id: str
-) -> None:
+def test_its_percentage_never_goes_back_and_is_100_only_at_success(stack: Stack, api: Api, project_id: str) -> None:
     job = new_job()
     with failing(stack, STAGES["generating_api_keys"], Fault.ERROR):
         stack.start_execution(payload_for(project_id, *SERVICES), job)
-        progress, lines = watched(sources, job, as_json=True)
+        progress, lines = watched(api, job, as_json=True)
     percents = [json.loads(line)["percent"] for line in lines]
     assert percents == sorted(percents)
     assert percents[-1] < 100
-    assert progress.status == "rolled_back"
+    assert progress["status"] == "rolled_back"
 
 
-def test_json_is_what_the_progress_api_answers(stack: Stack, sources: Sources, project_id: str) -> None:
+def test_json_is_what_the_progress_api_answers(stack: Stack, api: Api, project_id: str) -> None:
     job = new_job()
     stack.run(payload_for(project_id), job)
-    _, lines = watched(sources, job, as_json=True)
+    _, lines = watched(api, job, as_json=True)
     document, progress = json.loads(lines[-1]), get_progress(job)
     assert progress
-    assert document["retries"] == {}
+    assert document == api.job(job)
     assert (document["status"], document["stage"], document["percent"]) == ("succeeded", "completed", 100)
     assert [(step["stage"], step["status"]) for step in document["steps"]] == [
         (step.stage, step.status) for step in progress.steps
     ]
 
 
-def test_without_a_ledger_the_history_tells_the_same(
-    stack: Stack, sources: Sources, project_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = new_job()
-    with failing(stack, STAGES["creating_schema"], Fault.ERROR, 1):
-        stack.run(payload_for(project_id, "auth"), job)
-    ledger = get_progress(job)
-    monkeypatch.delenv("CONTROL_PLANE_SECRET_ID")
-    shown = sources.read(job)
-    assert ledger
-    assert shown
-    history = stage_progress(shown)
-    assert (history.status, history.stage, history.percent, history.attempts) == (
-        ledger.status,
-        ledger.stage,
-        ledger.percent,
-        ledger.attempts,
-    )
-    assert [(step.stage, step.status, step.attempt) for step in history.steps] == [
-        (step.stage, step.status, step.attempt) for step in ledger.steps
-    ]
+def test_a_job_that_nobody_knows_is_said_so(api: Api) -> None:
+    with pytest.raises(ApiProblem, match="there is no job no-such-job"):
+        follow(api, "no-such-job", Console(file=io.StringIO()))
 
 
-def test_a_job_that_nobody_knows_is_said_so(sources: Sources) -> None:
-    with pytest.raises(HumanError, match="there is no job no-such-job"):
-        follow(sources, "no-such-job", Console(file=io.StringIO()))
-
-
-def test_a_terminal_counts_down_to_the_next_attempt(stack: Stack, sources: Sources, project_id: str) -> None:
+def test_a_terminal_counts_down_to_the_next_attempt(stack: Stack, api: Api, project_id: str) -> None:
     from tests.console.conftest import held_clock
 
-    unscaled = of_stack(stack.endpoint_url, stack.state_machine_arn, 1.0)
     job = new_job()
     with held_clock(stack) as go_on, failing(stack, STAGES["creating_database"], Fault.ERROR, 1):
         arn = stack.start_execution(payload_for(project_id), job)
-        shown = None
-        while shown is None or not next_attempts(shown):
-            shown = unscaled.read(job)
+        assert eventually(lambda: stack.clock.seconds(execution=job) != [])
         text = io.StringIO()
-        Console(file=text, width=120).print(stage_table(stage_progress(shown), next_attempts(shown)))
+        Console(file=text, width=120).print(stage_table(api.job(job)))
         assert "attempt 2 of 3, next in 4:5" in text.getvalue() or "next in 5:00" in text.getvalue()
         go_on.set()
         stack.wait(arn)
+
+
+def test_the_terminal_counts_as_every_state_machine_does() -> None:
+    retriers = [retrier for tasks in TASKS.values() for task in tasks.values() for retrier in task["Retry"]]
+    ours = [retrier for retrier in retriers if retrier["ErrorEquals"] == ["States.ALL"] and "BackoffRate" in retrier]
+    assert len(ours) > 20
+    for retrier in ours:
+        assert (retrier["IntervalSeconds"], retrier["MaxAttempts"]) == (SECONDS_BETWEEN_ATTEMPTS, ATTEMPTS - 1)

@@ -3,28 +3,28 @@
 import io
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from rich.console import Console
 
-from cli.administration import print_status
+from cli.api_client import Api
 from cli.connection import of_stack
-from cli.progress_view import follow, stage_table
+from cli.following import follow, print_job
 from cli.terminal import console
 from console.execution_list import Query
 from console.job_view import Sources
-from console.stage_progress import failures_beside_stages, next_attempts, stage_progress
 from local.lambda_environment import Handler
 from local.stack import Stack
 from provisioning import control_plane, endings
+from provisioning.errors import RollbackFailed
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from provisioning.tenant import removing
+from tests.cli.commanding import api_of
 from tests.conftest import TIME_SCALE
 from tests.console.browsing import new_job
-from tests.console.conftest import held_clock
-from tests.executions.running import ended, eventually, payload_for, replaced
+from tests.executions.running import ended, payload_for, replaced
 from tests.executions.stage_faults import MESSAGE, STAGES, Fault, failing, named
 from tests.executions.test_rollbacks import roll_back
 from tests.executions.test_stopped import stop, unheard
@@ -47,73 +47,74 @@ def ending_of(job: str) -> str:
     return endings.find(control_plane.connect(), job).text
 
 
-def watched(sources: Sources, job: str, *, as_json: bool = False) -> list[str]:
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Api:
+    return api_of(stack)
+
+
+def watched(api: Api, job: str, *, as_json: bool = False) -> list[str]:
     text = io.StringIO()
-    follow(sources, job, Console(file=text, width=160), as_json=as_json)
+    follow(api, job, Console(file=text, width=160), as_json=as_json)
     return text.getvalue().splitlines()
 
 
-@contextmanager
-def waiting_compensation(stack: Stack, project_id: str) -> Iterator[tuple[str, threading.Event]]:
-    """A job whose rollback waits for its second attempt at the database, until the event is set."""
-    job = new_job()
+def test_a_compensation_that_retries_is_shown_with_its_error(stack: Stack, api: Api, project_id: str) -> None:
+    job, reached, go_on = new_job(), threading.Event(), threading.Event()
+    attempts: list[Any] = []
+
+    def refused_once(handler: Handler, event: Any, context: Any) -> Any:
+        attempts.append(event)
+        if len(attempts) > 1:
+            reached.set()
+            assert go_on.wait(60)
+            return handler(event, context)
+        with patch.object(removing, "remove", side_effect=RollbackFailed("not now")):
+            return handler(event, context)
+
     with (
         stack.runtime.replaced("CreateSchemaFunction", not_permitted),
-        stack.runtime.replaced("DropDatabaseFunction", refuse),
-        held_clock(stack) as go_on,
+        replaced(stack, "DropDatabaseFunction", refused_once),
     ):
         arn = stack.start_execution(payload_for(project_id), job)
-        assert eventually(lambda: len(stack.clock.seconds(execution=job, state="Drop tenant database")) == 1)
-        yield job, go_on
-        go_on.set()
-        stack.wait(arn)
-
-
-def test_a_compensation_that_retries_is_shown_with_its_error_and_next_attempt(stack: Stack, project_id: str) -> None:
-    unscaled = of_stack(stack.endpoint_url, stack.state_machine_arn, 1.0)
-    with waiting_compensation(stack, project_id) as (job, go_on):
-        shown = unscaled.read(job)
-        assert shown is not None
+        assert reached.wait(60)
         text = io.StringIO()
-        table = stage_table(stage_progress(shown), next_attempts(shown), failures_beside_stages(shown))
-        Console(file=text, width=120).print(table)
+        print_job(api.job(job), Console(file=text, width=120))
         threading.Timer(0.5, go_on.set).start()
-        lines = watched(unscaled, job)
-    assert "Drop tenant database" in text.getvalue()
-    assert "RuntimeError: not now" in text.getvalue()
-    assert any(line.endswith("Drop tenant database failed: RuntimeError: not now") for line in lines)
-    assert any("Drop tenant database attempt 2 of 3, next in " in line for line in lines)
+        lines = watched(api, job)
+        stack.wait(arn)
+    assert "creating_database, creating_schema: not now" in text.getvalue()
+    said = "rolling_back         failed, and is tried again: creating_database, creating_schema: not now"
+    assert [line[7:] for line in lines].count(said) == 1
 
 
-def test_a_stage_that_was_undone_keeps_its_error_beside_the_ending(
-    stack: Stack, sources: Sources, project_id: str
-) -> None:
+def test_a_stage_that_was_undone_keeps_its_error_beside_the_ending(stack: Stack, api: Api, project_id: str) -> None:
     job = new_job()
     with failing(stack, STAGES["creating_schema"], Fault.ERROR):
         stack.run(payload_for(project_id), job)
-    lines = watched(sources, job)
+    lines = watched(api, job)
     assert any(line.endswith(f"creating_schema      compensated (attempt 3): {MESSAGE}") for line in lines)
-    document = json.loads(watched(sources, job, as_json=True)[-1])
-    assert (document["status"], document["ending"]) == ("rolled_back", ending_of(job))
+    document = json.loads(watched(api, job, as_json=True)[-1])
+    assert (document["status"], document["ending"]["text"]) == ("rolled_back", ending_of(job))
 
 
 def test_an_aborted_execution_is_stopped_although_the_ledger_has_not_heard_of_it(
-    stack: Stack, sources: Sources, project_id: str, capsys: pytest.CaptureFixture[str]
+    stack: Stack, api: Api, sources: Sources, project_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = unheard(stack, project_id, Fault.CRASH)
     capsys.readouterr()
-    print_status(job, console(), sources.executions.describe)
+    print_job(api.job(job), console())
     status, *rows = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
-    document = json.loads(watched(sources, job, as_json=True)[-1])
+    document = json.loads(watched(api, job, as_json=True)[-1])
     shown = sources.read(job)
     roll_back(stack, job)
     assert status.startswith("stopped, 66 %, creating_schema")
     assert not [row for row in rows if "running" in row]
     assert document["status"] == "stopped"
-    assert document["ending"].startswith("stopped: its execution was stopped (Changed: our mind). ")
+    assert document["ending"]["text"].startswith("stopped: its execution was stopped (Changed: our mind). ")
     assert {step["status"] for step in document["steps"]} == {"succeeded", "failed", "pending", "skipped"}
     assert shown is not None
-    assert stage_progress(shown).status == "stopped"
+    assert shown.progress is not None
+    assert shown.progress.status == "stopped"
 
 
 def test_a_job_that_could_not_be_closed_is_stopped_in_the_list_and_on_its_page(

@@ -1,20 +1,14 @@
-"""One line says how a job ended: the execution's cause, `run`, `status`, `watch` and `rollback` all show it."""
+"""One line says how a job ended: the execution's cause, `create`, `job`, `watch` and `rollback` all show it."""
 
 import uuid
 
 import pytest
 from psycopg2 import sql
 
-from cli import progress_view
-from cli.administration import print_status
-from cli.app import app
-from cli.connection import of_stack
-from cli.outcome_view import print_outcome
-from cli.terminal import console, typed
+from cli.terminal import typed
 from local.stack import Stack
 from provisioning import control_plane, endings
-from provisioning.jobs.provision_project import PROVISION_PROJECT
-from tests.conftest import TIME_SCALE
+from tests.cli.commanding import provision
 from tests.executions.running import Ran, execute, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 
@@ -22,8 +16,7 @@ from tests.executions.stage_faults import STAGES, Fault, failing
 def shown_by(stack: Stack, capsys: pytest.CaptureFixture[str], command: str, job: str) -> str:
     """Return the last line that a command prints about a job, without the handlers' output."""
     capsys.readouterr()
-    with pytest.raises(SystemExit):
-        app([command, job, "--state-machine-arn", stack.state_machine_arn])
+    provision(stack, command, job)
     return [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")][-1]
 
 
@@ -44,24 +37,20 @@ def failed(request: pytest.FixtureRequest, stack: Stack, project_id: str) -> Ran
 def test_every_view_of_a_failed_job_shows_the_same_line(
     stack: Stack, failed: Ran, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = typed(failed.cause)
-    assert line == typed(endings.find(control_plane.connect(), failed.job_id).text)
-    assert shown_by(stack, capsys, "watch", failed.job_id) == line
-    print_status(failed.job_id, console(), lambda _: None)
-    assert capsys.readouterr().out.splitlines()[-1] == line
+    assert failed.cause == endings.find(control_plane.connect(), failed.job_id).text
+    for command in ("watch", "job", "show"):
+        said = shown_by(stack, capsys, command, failed.job_id)
+        assert said == typed(failed.cause)
     said = shown_by(stack, capsys, "rollback", failed.job_id)
     assert said == typed(endings.find(control_plane.connect(), failed.job_id).text)
 
 
-def test_a_run_ends_with_the_line(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    sources = of_stack(stack.endpoint_url, stack.state_machine_arn, TIME_SCALE)
+def test_a_creation_ends_with_the_line(stack: Stack, project_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     with failing(stack, STAGES["creating_schema"], Fault.ERROR):
-        described = progress_view.run_and_follow(
-            sources, PROVISION_PROJECT.job_type, payload_for(project_id), console()
-        )
-    assert not print_outcome(described, console())
-    ending = endings.find(control_plane.connect(), described["name"])
-    assert capsys.readouterr().out.splitlines()[-1] == typed(ending.text)
+        assert provision(stack, "create", project_id) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    ending = endings.find(control_plane.connect(), lines[0].removeprefix("Job "))
+    assert lines[-1] == typed(ending.text)
 
 
 def test_a_compensation_that_fails_does_not_replace_what_went_wrong(stack: Stack, failed: Ran) -> None:

@@ -12,7 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from psycopg2 import sql
 from rich.console import Console
 
-from cli import administration, listing, lookup_view, progress_view
+from cli import following, listing, lookup_view, project_view
+from cli.api_client import Api
 from cli.app import app
 from cli.connection import of_stack
 from console.job_view import Sources
@@ -24,6 +25,7 @@ from provisioning.listing import MOST_ASKED, outcomes
 from provisioning.requests import changing
 from provisioning.requests.refusals import JobNotEligible
 from tests.api.asking import get
+from tests.cli.commanding import api_of
 from tests.conftest import TIME_SCALE
 from tests.executions.running import execute
 from tests.executions.test_rollbacks import forgotten
@@ -47,6 +49,10 @@ class Gone(NamedTuple):
     stack: Stack
     job_id: str
     project_id: str
+
+    @property
+    def api(self) -> Api:
+        return api_of(self.stack)
 
     @property
     def sources(self) -> Sources:
@@ -82,25 +88,21 @@ def of_console(gone: Gone) -> str:
 
 
 WITH_ENDING: dict[str, Callable[[Gone], str]] = {
-    "status": lambda gone: gone.printed(
-        lambda console: administration.print_status(gone.job_id, console, gone.sources.executions.describe)
-    ),
-    "watch": lambda gone: gone.printed(
-        lambda console: progress_view.follow(gone.sources, gone.job_id, console, as_json=True)
-    ),
+    "job": lambda gone: gone.printed(lambda console: following.print_job(gone.api.job(gone.job_id), console)),
+    "watch": lambda gone: gone.printed(lambda console: following.follow(gone.api, gone.job_id, console, as_json=True)),
     "api": lambda gone: str(get(f"/v1/jobs/{gone.job_id}")["ending"]["text"]),
     "console": of_console,
 }
 IN_ONE_WORD: dict[str, Callable[[Gone], object]] = {
-    "jobs": lambda gone: gone.printed(lambda console: listing.print_jobs(console, gone.project_id, None, 1)).partition(
-        f" {gone.project_id} "
-    )[2],
-    "projects": lambda gone: gone.printed(lambda console: listing.print_projects(console, None, 1)).partition(
+    "jobs": lambda gone: gone.printed(
+        lambda console: listing.print_jobs(gone.api, console, 1, project_id=gone.project_id)
+    ).partition(f" {gone.project_id} ")[2],
+    "ls": lambda gone: gone.printed(lambda console: listing.print_projects(gone.api, console, 1)).partition(
         f"{gone.job_id}, "
     )[2],
-    "show": lambda gone: gone.printed(lambda console: lookup_view.print_project(gone.project_id, console)).partition(
-        f"{gone.job_id}, "
-    )[2],
+    "show": lambda gone: gone.printed(
+        lambda console: project_view.print_project(gone.api, gone.api.project(gone.project_id), console)
+    ).partition(f"{gone.job_id}, ")[2],
     "whose": lambda gone: gone.printed(
         lambda console: lookup_view.print_owner(look(gone.stack, gone.project_id).tenants[0]["tenant_id"], console)
     ).partition(f"{gone.job_id}, ")[2],

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from cli import progress_view
-from cli.administration import print_status
+from cli import following
 from cli.connection import of_stack
 from cli.terminal import console
 from local.aws import ACCOUNT
@@ -20,6 +19,7 @@ from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning import control_plane, endings
 from provisioning.endings import Ending
+from tests.cli.commanding import api_of
 from tests.conftest import TIME_SCALE
 from tests.executions.running import (
     SERVICES,
@@ -152,11 +152,12 @@ def test_until_the_event_has_arrived_the_execution_is_asked(
     told = sources.ending(job_id)
     assert told is not None
     assert told.text.startswith("stopped: its execution was stopped")
-    print_status(job_id, console(), sources.executions.describe)
+    api = api_of(stack)
+    following.print_job(api.job(job_id), console())
     said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
     assert said[0].startswith("stopped, ")
     assert said[-1].startswith("stopped: its execution was stopped")
-    assert progress_view.follow(sources, job_id, console()).status == "stopped"
+    assert following.follow(api, job_id, console())["status"] == "stopped"
     roll_back(stack, job_id)
     assert problems_after_last_look(stack, project_id) == []
 

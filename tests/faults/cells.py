@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from cli.rollback import wait_for_outcome
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
@@ -17,6 +16,7 @@ from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.executions.last_look import look_last
+from tests.executions.rolling_back import wait_for_outcome
 from tests.executions.running import SERVICES
 from tests.executions.suspended import (
     come_in,

@@ -3,10 +3,10 @@
 import uuid
 from typing import Any
 
-from cli.rollback import Outcome, roll_back_again
 from local.stack import Stack
 from provisioning import control_plane
 from provisioning.control_plane import Project
+from tests.executions.rolling_back import Outcome, roll_back_again
 from tests.executions.worlds import look, problems_after_last_look, problems_of_provisioned
 from tests.faults.cells import ORGANIZATION, payload
 

@@ -4,13 +4,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from cli.rollback import wait_for_outcome
 from local.stack import Stack
 from provisioning.cluster.creators import is_creator
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.registry import StepFunctions
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from tests.executions.last_look import look_last
+from tests.executions.rolling_back import wait_for_outcome
 from tests.executions.suspended import problems_of_closed, problems_of_job, problems_of_open
 from tests.executions.worlds import World, look, problems_of_gone, problems_of_provisioned
 from tests.faults.cells import payload

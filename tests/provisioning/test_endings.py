@@ -69,7 +69,7 @@ def test_a_job_whose_name_a_shell_would_interpret_is_quoted_in_the_commands() ->
 
 def test_a_job_that_never_opened_is_started_by_its_own_command() -> None:
     assert REFUSED.text == (
-        "failed: initializing failed: the disk is full. Next: once that is corrected, provision run EVENT."
+        "failed: initializing failed: the disk is full. Next: once that is corrected, provision create p-1."
     )
     suspension = REFUSED._replace(job_type=SUSPEND_PROJECT.job_type)
     assert suspension.text.endswith(" Next: once that is corrected, provision suspend p-1.")
@@ -84,7 +84,7 @@ def test_a_job_that_never_opened_is_started_by_its_own_command() -> None:
             " Still there of j-1, or not known to be gone: tenant_x.",
             "provision rollback j-1 or provision retry j-1",
         ),
-        ("running", "", "provision watch j-1, then provision run EVENT"),
+        ("running", "", "provision watch j-1, then provision create p-1"),
     ],
 )
 def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, left: str, following: str) -> None:
@@ -98,13 +98,13 @@ def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, 
     [
         (
             "PROJECT_NOT_FOUND",
-            "provision project add p-1 --organization ORGANIZATION --owner OWNER, then provision run",
+            "provision create p-1 --org ORGANIZATION --owner OWNER",
         ),
         ("PROJECT_NOT_ELIGIBLE", "provision show p-1."),
-        ("CLUSTER_FULL", "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then provision run"),
+        ("CLUSTER_FULL", "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then provision create"),
         ("ORGANIZATION_QUOTA_EXCEEDED", "provision organization show ORGANIZATION."),
-        ("PROJECT_PROTECTED", "DELETE /v1/projects/p-1/protection over HTTP, then provision run"),
-        ("INVALID_PAYLOAD", "once that is corrected, provision run"),
+        ("PROJECT_PROTECTED", "DELETE /v1/projects/p-1/protection over HTTP, then provision create"),
+        ("INVALID_PAYLOAD", "once that is corrected, provision create"),
     ],
 )
 def test_a_refusal_names_the_command_that_leads_on(error_type: str, following: str) -> None:

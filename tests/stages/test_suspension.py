@@ -109,7 +109,7 @@ def test_any_other_job_that_is_asked_for_during_the_suspension_is_refused(
 def test_a_project_without_a_tenant_is_not_suspended(project_id: str, stack: Stack) -> None:
     job = a_job(project_id)
     job.job_type, job.payload = SUSPEND_PROJECT.job_type, {"project_id": project_id}
-    with pytest.raises(ProvisioningError, match="is created: provision run EVENT"):
+    with pytest.raises(ProvisioningError, match="is created: provision create "):
         job.verify()
 
 

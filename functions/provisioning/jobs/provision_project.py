@@ -10,7 +10,7 @@ DROP, DEREGISTER, REVOKE = "Drop tenant database", "Deregister services", "Revok
 PROVISION_PROJECT = Declaration(
     JobType("provision_project"),
     summary="Give a project its database, its registrations and its API keys.",
-    command="provision run EVENT",
+    command="provision create PROJECT",
     parse=parse_payload,
     schema=PROVISION_SCHEMA,
     steps=(

@@ -12,13 +12,13 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from cli.rollback import roll_back_again
 from local.aws import ACCOUNT
 from local.aws_client import REGION
 from local.errors import HumanError
 from provisioning.jobs import executions
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions
+from tests.executions.rolling_back import roll_back_again
 from tests.local.conftest import Machine
 from tests.local.shipped_machine.toys import (
     ANSWERS,

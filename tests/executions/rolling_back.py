@@ -1,17 +1,10 @@
-"""Roll a job back after its execution was stopped or its rollback left something.
-
-A rollback is an execution of the job's own state machine, both on a laptop stack and in an account.
-"""
+"""Roll a job back by an execution of its own state machine, as whoever may only call Step Functions does."""
 
 import json
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
-from cli import start_errors
-from cli.terminal import typed
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -37,13 +30,12 @@ class Outcome:
 
 
 def start_rollback(step_functions: Any, state_machine_arn: str, job_id: str, job_type: JobType | None = None) -> str:
-    """Start an execution that rolls a job back and return its ARN. Raise HumanError if it cannot be started.
+    """Start an execution that rolls a job back and return its ARN.
 
     A job of unknown type is assumed to belong to the given state machine.
     """
     known = job_type or job_type_of(state_machine_arn) or PROVISION_PROJECT.job_type
-    with start_errors.translated(state_machine_arn):
-        return roll_back(known, job_id, StepFunctions(step_functions, state_machine_arn)).execution_arn
+    return roll_back(known, job_id, StepFunctions(step_functions, state_machine_arn)).execution_arn
 
 
 def wait_for_outcome(step_functions: Any, execution_arn: str) -> Outcome:
@@ -65,21 +57,6 @@ def roll_back_again(
     A job whose execution is running or has succeeded is left untouched: the outcome is JobClosed.
     """
     return wait_for_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id, job_type))
-
-
-def print_rollback(
-    step_functions: Any, state_machine_arn: str, job_id: str, console: Console, job_type: JobType | None = None
-) -> bool:
-    """Roll a job back, print the execution that does so and how it ended, and return whether nothing is left."""
-    return print_outcome(step_functions, start_rollback(step_functions, state_machine_arn, job_id, job_type), console)
-
-
-def print_outcome(step_functions: Any, execution_arn: str, console: Console) -> bool:
-    """Print the execution that rolls a job back and how it ends, and return whether nothing is left of the job."""
-    console.print(f"Execution {execution_arn.rpartition(':')[2]}", soft_wrap=True)
-    outcome = wait_for_outcome(step_functions, execution_arn)
-    console.print(typed(outcome.text), soft_wrap=True)
-    return outcome.clean
 
 
 def _recorded(step_functions: Any, execution_arn: str) -> dict[str, Any] | None:

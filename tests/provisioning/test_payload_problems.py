@@ -157,3 +157,20 @@ def test_an_input_may_have_200_kib_and_no_byte_more() -> None:
 def test_characters_count_as_the_bytes_that_they_are_sent_in() -> None:
     with pytest.raises(InvalidPayload, match="bytes as JSON"):
         as_input({"note": "\N{GRINNING FACE}" * (PAYLOAD_MAXIMUM_BYTES // 12)})
+
+
+@pytest.mark.parametrize(
+    ("typo", "named"),
+    [
+        ({"servces": {}}, "servces: is not a known field, did you mean services? (known are project_id, "),
+        (
+            {"services": {"Strage": True}},
+            "services.Strage: is not a known field, did you mean storage? (known are auth, ",
+        ),
+        ({"database": {"engine": "postgres"}}, "database.engine: must be one of postgresql, did you mean postgresql?"),
+    ],
+)
+def test_a_typo_is_answered_with_the_nearest_valid_name(typo: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidPayload) as raised:
+        parse_payload({"project_id": "p", "region": "us-east-1"} | typo)
+    assert str(raised.value).startswith(named)

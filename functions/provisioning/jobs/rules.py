@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -92,7 +92,9 @@ def _broken(schema: Mapping[str, Any], rules: Mapping[str, Any], field: str, val
             yield Problem(within + name, "is required")
         names = f" (known are {', '.join(known)})"
         for number, name in enumerate(name for name in value if name not in known):
-            yield Problem(within + _printable(name), f"is not a known field{'' if number else names}")
+            # No message names more.
+            near = _did_you_mean(name, known) if number < MOST_NAMED else ""
+            yield Problem(within + _printable(name), f"is not a known field{near}{'' if number else names}")
         for name in (name for name in known if name in value):
             yield from _broken(schema, known[name], within + name, value[name])
 
@@ -118,12 +120,25 @@ def _described(field: str, violation: Any) -> Problem:
     rule, definition = violation.rule, violation.rule_definition
     described = {
         "type": f"must be of type {definition}",
-        "enum": f"must be one of {', '.join(map(str, definition))}" if rule == "enum" else "",
+        "enum": _enumerated(violation.value, definition) if rule == "enum" else "",
         "pattern": f"must match {definition}",
         "minimum": f"must be at least {definition}",
         "maximum": f"must be at most {definition}",
     }
     return Problem(field or "payload", described.get(rule, f"breaks the rule {rule}"))
+
+
+def _enumerated(value: object, allowed: Sequence[object]) -> str:
+    names = [str(one) for one in allowed]
+    return f"must be one of {', '.join(names)}{_did_you_mean(value, names)}"
+
+
+def _did_you_mean(wrong: object, names: Iterable[str]) -> str:
+    """Return a question that names what a typo may have meant, never the typo itself; nothing if no name is near."""
+    import difflib
+
+    near = difflib.get_close_matches(str(wrong)[:64].lower(), names, 1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def _printable(name: str) -> str:

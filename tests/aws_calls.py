@@ -68,7 +68,7 @@ def _named(parameters: Mapping[str, Any]) -> list[str]:
         for key in ("SecretId", "Name", "FunctionName", "executionArn", "StackName")
         if key in parameters
     ]
-    buses = [f"event-bus/{entry['EventBusName']}" for entry in parameters.get("Entries", [])]
+    buses = [entry["EventBusName"] for entry in parameters.get("Entries", [])]
     return [str(name) for name in (*names, *parameters.get("SecretIdList", []), *buses)] or ["*"]
 
 

@@ -78,7 +78,7 @@ ALLOWED = {
     | {"provisioning.events"}
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | {"dataclasses"},
-    "upkeep.deliver_events": EVERY_ATTEMPT
+    "upkeep.deliver_events": EVERY_STAGE
     | DECLARATIONS
     | of("aws", "event_bus")
     | {"provisioning.delivery", "provisioning.events", "dataclasses"},

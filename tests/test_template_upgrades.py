@@ -10,7 +10,7 @@ from provisioning.jobs.registry import DECLARATIONS
 from provisioning.needs import Need
 from provisioning.stage import Service
 from tests import shipped
-from tests.grants import STAGES, attached, granted, role_of, written
+from tests.grants import FUNCTIONS, STAGES, attached, granted, role_of, written
 
 RESOURCES = shipped.transformed()["Resources"]
 ALARMS = shipped.made("AWS::CloudWatch::Alarm")
@@ -101,12 +101,14 @@ def test_a_parameter_deploys_a_repair_to_all_executions_at_once() -> None:
         assert alias["DeploymentPreference"]["Type"] == {"Ref": "DeploymentType"}
 
 
+PROBED = [*STAGES, "DeliverEventsFunction"]
 NEW_VERSIONS = RESOURCES["NewVersions"]["Properties"]
 GRANTED = {
     Need.CLUSTERS: "secretsmanager:GetSecretValue on secret:${ClusterSecretPrefix}/*",
     Need.TENANT_SECRETS: "secretsmanager:GetSecretValue on secret:${TenantSecretPrefix}/*",
     Need.REALTIME_DATABASE: "secretsmanager:GetSecretValue on RealtimeDatabaseSecretArn",
     Need.SEVERAL_SECRETS: "secretsmanager:BatchGetSecretValue on *",
+    Need.EVENT_BUS: "events:DescribeEventBus on event-bus/${AWS::StackName}",
 }
 TOKENS = "secretsmanager:GetSecretValue on ServiceTokensSecretArn"
 
@@ -124,7 +126,7 @@ def test_every_version_is_probed_before_any_alias_moves() -> None:
     for alias in shipped.made("AWS::StepFunctions::StateMachineAlias"):
         assert RESOURCES[alias]["DependsOn"] == "NewVersions"
     probed = [RESOURCES[one["Ref"]]["Properties"]["FunctionName"]["Ref"] for one in NEW_VERSIONS["Functions"]]
-    assert sorted(probed) == sorted(STAGES)
+    assert sorted(probed) == sorted(PROBED)
     assert {RESOURCES[one["Ref"]]["Type"] for one in NEW_VERSIONS["Functions"]} == {"AWS::Lambda::Version"}
 
 
@@ -134,11 +136,11 @@ def test_every_alias_is_compared_with_the_version_that_it_was_given() -> None:
     assert asked == [f"${{{shipped.resource_stem(name)}StateMachine}}:live" for name in DECLARATIONS]
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", PROBED)
 def test_a_probe_checks_what_its_functions_role_may_read(name: str) -> None:
-    path = STAGES[name]["Handler"]
+    path = FUNCTIONS[name]["Handler"]
     import_module(path.rpartition(".")[0])
-    needs, may = set(needs_of(path)), rights(role_of(STAGES[name]))
+    needs, may = set(needs_of(path)), rights(role_of(FUNCTIONS[name]))
     if Need.SERVICE_CREDENTIALS in needs:
         needs = needs - {Need.SERVICE_CREDENTIALS} | {Need.TENANT_SECRETS}
     assert {need for need in Need if need in needs} == {need for need, right in GRANTED.items() if right in may}

@@ -20,3 +20,4 @@ class Need(StrEnum):
     """Only if the service's adapter passes credentials on."""
     REALTIME_DATABASE = "realtime's database secret"
     SEVERAL_SECRETS = "several secrets at once"
+    EVENT_BUS = "event bus"

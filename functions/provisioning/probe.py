@@ -15,7 +15,7 @@ from typing import TypeVar
 import psycopg2
 
 from provisioning import configuration, control_plane, postgres, queries
-from provisioning.aws import secrets
+from provisioning.aws import event_bus, secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster, ControlPlane
@@ -77,6 +77,8 @@ def probe(needs: frozenset[Need | Service], context: LambdaContext) -> dict[str,
     if Need.SEVERAL_SECRETS in needs:
         control = configuration.optional("CONTROL_PLANE_SECRET_ID")
         found.check(str(Need.SEVERAL_SECRETS), lambda: secrets.read_all_recorded({control: CREDENTIALS}))
+    if Need.EVENT_BUS in needs:
+        found.check(str(Need.EVENT_BUS), event_bus.look)
     for service in Service:
         if service in needs and configuration.optional(f"{service.upper()}_SERVICE_URL"):
             found.check(f"service {service}", functools.partial(ask, service, found.ends_at))

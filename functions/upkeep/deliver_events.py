@@ -7,13 +7,16 @@ from provisioning import delivery
 from provisioning.aws.event_bus import LONGEST_REQUEST_SECONDS
 from provisioning.control_plane import ControlPlane, locks
 from provisioning.delivery import LOCK, Delivery
+from provisioning.handler import handler
 from provisioning.ledger.runner import Event, LambdaContext, Output
+from provisioning.needs import Need
 from provisioning.observability import logger, measure_undelivered
 
 RESERVED_SECONDS = LONGEST_REQUEST_SECONDS + 5
 """For the last request, and the record of its answer."""
 
 
+@handler(Need.EVENT_BUS)
 def deliver_events(event: Event, context: LambdaContext) -> Output:
     """Lambda handler. Return {delivered, refused, busy}: how many events the bus has taken, what it refused by id, and
     whether another run is delivering, which this one leaves it to.

@@ -70,7 +70,16 @@ def test_only_the_delivery_puts_events_and_only_on_that_bus(branch: int, name: s
     assert condition == "MakesEventBus"
     statement: Any = statements[branch - 1]
     arn = f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:event-bus/${{{name}}}"
-    assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", {"Fn::Sub": arn})
+    assert statement["Action"] == ["events:PutEvents", "events:DescribeEventBus"]
+    assert statement["Resource"] == {"Fn::Sub": arn}
+
+
+def test_the_way_is_there_before_the_delivery_is_probed_and_the_stack_is_protected() -> None:
+    way = {"EventBridgeEndpoint", "DeliverEventsIntoEndpoint", "EventBus"}
+    for name in ("NewVersions", "StackProtection"):
+        resource = RESOURCES[name]
+        assert "DeliverEventsToEventBridge" in resource["DependsOn"]
+        assert way <= {one["Fn::If"][1]["Ref"] for one in resource["Properties"]["After"]}
 
 
 def test_the_stacks_own_bus_has_its_name_and_is_made_unless_another_is_named() -> None:

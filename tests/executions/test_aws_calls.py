@@ -111,7 +111,7 @@ def calls(stack: Stack, new_project: NewProject) -> set[Call]:
             again = stack.run({"rolls_back": ended["name"]}, job_type=job_type)
             assert again["status"] == "FAILED"
         for name, path in HANDLERS.items():
-            if path.startswith("stages."):
+            if path.startswith("stages.") or name == "DeliverEventsFunction":
                 stack.runtime.invoke(name, json.dumps(PROBE))
         make_last_looks_due(stack)
         for name in ("MigrateFunction", "ReconcileFunction"):
@@ -177,8 +177,8 @@ def granting(request: Request) -> set[tuple[str, str]]:
     on = request.on
     if request.action.startswith("secretsmanager:") and on != "*" and not on.startswith("arn:"):
         on = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{on}"
-    if on.startswith("event-bus/"):
-        on = f"arn:aws:events:{ACCOUNT}:{on}"
+    if request.action.startswith("events:"):
+        on = f"arn:aws:events:{ACCOUNT}:event-bus/{on}"
     return {
         (action, pattern)
         for role in roles_of(request.who)

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from local.lambda_environment import load_handler
 from local.stack import Stack
+from provisioning.aws import event_bus
 from provisioning.needs import PROBE
 from provisioning.stage import Service
 from tests.executions.running import HANDLERS
 from tests.provisioning.failing_secrets_manager import answering, refusing
 
 STAGES = {name: path for name, path in HANDLERS.items() if path.startswith("stages.")}
+DELIVERY = "DeliverEventsFunction"
 DATABASES = ("control_plane", "provisioner_register")
 TABLES = """
     SELECT format('SELECT %L, t::text FROM %s AS t ORDER BY 2', oid::regclass, oid::regclass) FROM pg_class
@@ -51,14 +55,14 @@ def probed(stack: Stack, function: str = "FinalizeFunction") -> dict[str, str]:
     return failed
 
 
-@pytest.mark.parametrize("function", STAGES)
+@pytest.mark.parametrize("function", [*STAGES, DELIVERY])
 def test_every_stage_recognises_a_probe_and_finds_nothing_wrong(stack: Stack, function: str) -> None:
     assert probed(stack, function) == {}
 
 
 def test_a_probe_changes_nothing(stack: Stack) -> None:
     before = digest(stack)
-    for function in STAGES:
+    for function in (*STAGES, DELIVERY):
         probed(stack, function)
     assert digest(stack) == before
 
@@ -113,6 +117,17 @@ def test_what_is_broken_is_named(
 ) -> None:
     break_it(monkeypatch)
     assert why in probed(stack)[name]
+
+
+def test_an_event_bus_that_does_not_exist_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_BUS_NAME", "nowhere")
+    assert probed(stack, DELIVERY) == {"event bus": "there is no event bus nowhere"}
+
+
+def test_a_way_to_eventbridge_that_is_missing_is_named(stack: Stack) -> None:
+    unreachable = EndpointConnectionError(endpoint_url="https://events.us-east-1.amazonaws.com")
+    with patch.object(event_bus, "_client", side_effect=unreachable):
+        assert probed(stack, DELIVERY) == {"event bus": "EventBridge could not be reached (EndpointConnectionError)"}
 
 
 def test_a_cluster_that_does_not_answer_is_named(stack: Stack) -> None:

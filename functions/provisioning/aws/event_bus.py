@@ -5,11 +5,11 @@ One bus of EventBridge's rules and targets, which AWS's guide calls "Custom Even
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from provisioning import configuration
-from provisioning.errors import InsufficientPermissions, Misconfigured
+from provisioning.errors import InsufficientPermissions, Misconfigured, ProvisioningError
 
 Entry = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 4, 2
 LONGEST_REQUEST_SECONDS = ATTEMPTS * (CONNECT_SECONDS + READ_SECONDS) + 1
 
 
-class EventBusUnavailable(Exception):
+class EventBusUnavailable(ProvisioningError):
     """EventBridge did not answer, asked to try again, or has not taken every event. No job ends with it."""
 
 
@@ -76,23 +76,34 @@ def put(entries: Sequence[Entry]) -> list[Answer]:
     Raise RequestRefused, EventBusUnavailable if a retry may help, and InsufficientPermissions or Misconfigured if no
     event can be delivered. Messages quote nothing of AWS's.
     """
+    bus = name()
+    request = [{**entry, "EventBusName": bus} for entry in entries]
+    answer = _call(lambda: _client().put_events(Entries=request))
+    return [Answer(one.get("ErrorCode")) for one in answer["Entries"]]
+
+
+def look() -> None:
+    """Look the bus up, and raise what put raises if it could not be used: a probe sends no event."""
+    bus = name()
+    _call(lambda: _client().describe_event_bus(Name=bus))
+
+
+def _call(request: Callable[[], Any]) -> Any:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bus = name()
     try:
-        answer = _client().put_events(Entries=[{**entry, "EventBusName": bus} for entry in entries])
+        return request()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in DENIED:
-            raise InsufficientPermissions(f"EventBridge denied access to the event bus {bus}") from None
+            raise InsufficientPermissions(f"EventBridge denied access to the event bus {name()}") from None
         if code in MISSING:
-            raise Misconfigured(f"there is no event bus {bus}") from None
+            raise Misconfigured(f"there is no event bus {name()}") from None
         if code in PASSING:
-            raise EventBusUnavailable(f"EventBridge answered {code} for the event bus {bus}") from None
+            raise EventBusUnavailable(f"EventBridge answered {code} for the event bus {name()}") from None
         raise RequestRefused(code) from None
     except BotoCoreError as error:
         raise EventBusUnavailable(f"EventBridge could not be reached ({type(error).__name__})") from None
-    return [Answer(one.get("ErrorCode")) for one in answer["Entries"]]
 
 
 def _client() -> Any:

@@ -45,6 +45,7 @@ def add_job_type(tree: Tree) -> None:
     tree.write("tests/executions/test_touch_project.py", files.JOB_TEST)
     tree.write("docs/operations.md", tree.read("docs/operations.md") + files.DOCUMENTATION)
     tree.write_permissions()
+    tree.write_api_document()
 
 
 def _write_stage(tree: Tree, code: str) -> None:

@@ -63,6 +63,10 @@ class Tree(NamedTuple):
         """Write the table of docs/permissions.md, as the recipes say."""
         self._run([sys.executable, "-B", "-m", "tests.permission_table"])
 
+    def write_api_document(self) -> None:
+        """Write docs/openapi.json, as the recipe says."""
+        self._run([sys.executable, "-B", "-m", "tests.api.document"])
+
     def run(self, program: str, *arguments: object) -> Any:
         """Run a program with this tree's code and return the last line that it printed, which is JSON."""
         return json.loads(self._run([sys.executable, "-c", program, *map(str, arguments)]).splitlines()[-1])

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import jobs, key_commands, laptop, operator_commands, organization_commands, projects, service_commands
+from cli import access_commands, jobs, key_commands, laptop, operator_commands, organization_commands, projects, service_commands
 from cli.command_line import OneLineErrors
 
 app = OneLineErrors(
@@ -13,6 +13,7 @@ app = OneLineErrors(
 )
 projects.register(app)
 app.command()(key_commands.keys)
+access_commands.register(app)
 jobs.register(app)
 laptop.register(app)
 for command in operator_commands.COMMANDS:

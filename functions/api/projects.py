@@ -61,6 +61,7 @@ class Tenant(BaseModel):
     host: str
     port: int
     database: str
+    created_at: datetime
 
 
 class ServiceRegistration(BaseModel):
@@ -177,6 +178,7 @@ def _tenant(tenant: TenantOverview) -> Tenant:
         host=tenant.host,
         port=tenant.port,
         database=tenant.names.database,
+        created_at=tenant.created_at,
     )
 
 

@@ -51,6 +51,7 @@ class TenantOverview(NamedTuple):
     secret_arn: str | None
     job_id: str | None
     look_again_at: datetime | None
+    created_at: datetime
 
     @property
     def names(self) -> TenantNames:

@@ -9,7 +9,8 @@ WHERE projects.project_id = %(project_id)s;
 
 -- name: find_tenants_of_project
 -- The tenant in use first, then those still to be removed.
-SELECT tenant_id, state, cluster_id, host, port, secret_arn, tenants.job_id, look_again_at
+SELECT tenant_id, state, cluster_id, host, port, secret_arn, tenants.job_id, look_again_at,
+       tenants.created_at
 FROM control_plane.tenants
 JOIN control_plane.clusters USING (cluster_id)
 WHERE project_id = %(project_id)s AND state <> 'gone'

@@ -2,7 +2,16 @@
 
 import typer
 
-from cli import access_commands, jobs, key_commands, laptop, operator_commands, organization_commands, projects, service_commands
+from cli import (
+    access_commands,
+    jobs,
+    key_commands,
+    laptop,
+    operator_commands,
+    organization_commands,
+    projects,
+    service_commands,
+)
 from cli.command_line import OneLineErrors
 
 app = OneLineErrors(

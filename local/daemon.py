@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import access_key, state
+from local import access_key, start_options, state
 from local.aws_client import use_environment
 from local.containers import bridge_gateway, write_container_template
 from local.errors import AlreadyExists, HumanError, Unavailable, error_of
@@ -50,7 +50,10 @@ def start(
     Raise HumanError with the reason if it does not start.
     """
     if state.holder(state_directory) is not None:
-        raise AlreadyExists(f"the stack is already running: {connect(state_directory).endpoint_url}")
+        running = connect(state_directory)
+        given = start_options.Given(port, time_scale, containers, options)
+        said = start_options.what_differs(state_directory, given)
+        raise AlreadyExists(f"the stack is already running: {running.endpoint_url}{said}")
     state.prepare(state_directory)
     log = state_directory / "stack.log"
     arguments = ["--state-dir", str(state_directory.resolve()), "--time-scale", str(time_scale), *options]

@@ -3,15 +3,17 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typing_extensions import override
 
 from cli import command_help, given, problems, streams
-from cli import deployment as deployments
 from local import state
 from local.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from cli.deployment import Deployment
 
 StateDirectory = Annotated[
     Path,
@@ -94,13 +96,15 @@ def _common(
     pass
 
 
-def use_deployment(state_directory: Path, state_machine_arn: str | None) -> deployments.Deployment | None:
+def use_deployment(state_directory: Path, state_machine_arn: str | None) -> "Deployment | None":
     """Point this process at a deployment and return it or, without an ARN, at the running stack. Raise HumanError."""
     if state_machine_arn is None:
         from local import daemon
 
         daemon.connect(state_directory)
         return None
+    from cli import deployment as deployments
+
     deployment = deployments.find(state_machine_arn)
     deployment.use_settings()
     return deployment

@@ -22,6 +22,7 @@ from cli.doctor_secrets import examine_secrets
 from cli.doctor_services import examine_service
 from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding, print_finding, unchecked
+from cli.output import print_json
 from cli.permissions import examine_permissions
 from provisioning import configuration, control_plane, postgres, queries
 from provisioning.control_plane import ControlPlane, Identity
@@ -71,8 +72,12 @@ class _Durability(NamedTuple):
 Examination = Callable[[], Iterator[Finding]]
 
 
-def print_findings(deployment: Deployment | None, console: Console) -> bool:
+def print_findings(deployment: Deployment | None, console: Console, *, as_json: bool = False) -> bool:
     """Print the findings, and return whether there is nothing to correct. None is the laptop stack."""
+    if as_json:
+        found = list(examine(deployment))
+        print_json({"findings": found, "to_correct": sum(bool(one.remedy) for one in found)})
+        return not any(one.remedy for one in found)
     wrong = 0
     for finding in examine(deployment):
         print_finding(finding, console)

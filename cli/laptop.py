@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,12 +18,10 @@ from cli.command_line import (
     stop_on_terminate,
 )
 from cli.terminal import console
-from local.external_services import Given
-from local.template import REPOSITORY
+from local.repository import EVENTS, TENANT_SCHEMA
 from provisioning.stage import Service
 
-SAMPLE_EVENT = REPOSITORY / "events" / "provision_project.json"
-TENANT_SCHEMA = REPOSITORY / "functions" / "tenant_schema"
+SAMPLE_EVENT = EVENTS / "provision_project.json"
 
 
 def demo(
@@ -79,13 +77,13 @@ def up(
         bool, typer.Option("--containers", help="Make it reachable from Docker's containers.")
     ] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached until interrupted.")] = False,
-    services: Mapping[Service, Given],
+    services: Mapping[Service, Any],
 ) -> None:
     """Start the stack in the background, on loopback. An external service stays in use at the next start."""
-    from cli import outcome_view, service_commands
+    from cli import outcome_view, service_check
     from local import daemon
 
-    service_commands.check(state_dir, services)
+    service_check.check(state_dir, services)
     if foreground:
         stop_on_terminate()
         daemon.run_until_interrupted(state_dir, port, time_scale, containers=containers, services=services)

@@ -4,14 +4,9 @@ from typing import Annotated
 
 import typer
 
-from cli import administration, deregistration, lookup_view, rotation
-from cli import deployment as deployments
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
-from cli.doctor import print_findings
-from cli.output import AsJson
+from cli.output import AsJson, say
 from cli.terminal import console
-from local.aws_client import make_client
-from local.daemon import connect
 from provisioning.stage import Service
 
 
@@ -23,13 +18,19 @@ def whose(
     as_json: AsJson = False,
 ) -> None:
     """Show a tenant's project, organization, owner, job and cluster."""
+    from cli import lookup_view
+
     use_deployment(state_dir, state_machine)
     lookup_view.print_owner(name, console(), as_json=as_json)
 
 
-def doctor(state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
+def doctor(
+    state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None, *, as_json: AsJson = False
+) -> None:
     """Check settings, secrets, databases, services and permissions. Exit code 1: there is something to correct."""
-    healthy = print_findings(use_deployment(state_dir, state_machine), console())
+    from cli.doctor import print_findings
+
+    healthy = print_findings(use_deployment(state_dir, state_machine), console(), as_json=as_json)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -37,14 +38,22 @@ def rotate(
     secret: Annotated[str, typer.Argument(help="ARN or name.")],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Change the password of the control plane's role or a cluster's admin, in the secret and on the server."""
+    from cli import deployment as deployments
+    from cli import rotation
+
     if state_machine is None:
+        from local.aws_client import make_client
+        from local.daemon import connect
+
         secrets = make_client("secretsmanager", connect(state_dir).endpoint_url)
     else:
         use_deployment(state_dir, state_machine)
         secrets = deployments.client("secretsmanager")
-    console().print(rotation.rotate(secrets, secret), soft_wrap=True)
+    say(rotation.rotate(secrets, secret), as_json=as_json)
 
 
 def deregister(
@@ -52,19 +61,25 @@ def deregister(
     tenant_id: Annotated[str, typer.Argument(metavar="TENANT_ID")],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Remove a service's registration of a tenant that neither the control plane nor a cluster has."""
+    from cli import deregistration
+
     use_deployment(state_dir, state_machine)
-    console().print(deregistration.deregister(service, tenant_id), soft_wrap=True)
+    say(deregistration.deregister(service, tenant_id), as_json=as_json)
 
 
-def migrate(state_dir: StateDirectory = DEFAULT_STATE) -> None:
+def migrate(state_dir: StateDirectory = DEFAULT_STATE, *, as_json: AsJson = False) -> None:
     """Bring the control plane to the newest schema version."""
-    connect(state_dir)
-    console().print(administration.migrate())
+    from cli import administration
+
+    use_deployment(state_dir, None)
+    say(administration.migrate(), as_json=as_json)
 
 
-def add_cluster(
+def add_cluster(  # noqa: PLR0913 (each is an option)
     cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
     secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
     capacity: Annotated[int, typer.Option(min=0, help="Maximum number of databases.")],
@@ -72,10 +87,14 @@ def add_cluster(
     region: Annotated[str, typer.Option()] = "us-east-1",
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Prepare a server for tenants and record it; repeat it to change its size, region and capacity."""
+    from cli import administration
+
     use_deployment(state_dir, state_machine)
-    console().print(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), soft_wrap=True)
+    say(administration.add_cluster(cluster_id, secret, capacity, size=size, region=region), as_json=as_json)
 
 
 COMMANDS = (whose, doctor, deregister, rotate, migrate)

@@ -8,8 +8,6 @@ from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_de
 from cli.output import AsJson, Rows
 from cli.output import show as show_data
 from local.errors import HumanError
-from provisioning import control_plane
-from provisioning.jobs import quotas
 
 MOST = 2**31 - 1
 """The largest limit that the control plane can store."""
@@ -47,12 +45,18 @@ def limit(
     limits = {"projects": projects, "jobs_an_hour": jobs_an_hour, "storage_gb": storage_gb}
     if all(value is None for value in limits.values()):
         raise HumanError("nothing to change: give --projects, --jobs-an-hour or --storage-gb")
+    from provisioning import control_plane
+    from provisioning.jobs import quotas
+
     use_deployment(state_dir, state_machine)
     quotas.limit(control_plane.connect(), organization, limits)
     _print(organization, as_json=as_json)
 
 
 def _print(organization: str, *, as_json: bool) -> None:
+    from provisioning import control_plane
+    from provisioning.jobs import quotas
+
     usage = quotas.find_usage(control_plane.connect(), organization) or {}
     document = {
         "organization_id": organization,

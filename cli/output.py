@@ -72,6 +72,11 @@ def show(document: object, *shown: Shown, as_json: bool, out: "Console | None" =
             out.print(Text(line, style), soft_wrap=True)
 
 
+def say(sentence: str, *, as_json: bool) -> None:
+    """Print what a command has done, in one sentence."""
+    show({"message": sentence}, sentence, as_json=as_json)
+
+
 def print_json(document: object, *, in_one_line: bool = False) -> None:
     """Print a JSON document in ASCII, which every terminal and locale can show."""
     print(json.dumps(plain(document), indent=None if in_one_line else 2), flush=True)

@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from local.external_services import Given
-from provisioning.services import DEFAULT_ADAPTER, adapters_of
 from provisioning.stage import Service
+
+if TYPE_CHECKING:
+    from local.external_services import Given
 
 PANEL = "External services, instead of the stack's own"
 
@@ -29,7 +30,7 @@ def with_services(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def arguments(services: Mapping[Service, Given]) -> list[str]:
+def arguments(services: "Mapping[Service, Given]") -> list[str]:
     """Return the arguments that say the same to another process."""
     said = []
     for service, given in services.items():
@@ -39,10 +40,9 @@ def arguments(services: Mapping[Service, Given]) -> list[str]:
 
 
 def _options(service: Service) -> Iterator[inspect.Parameter]:
-    adapters = f"One of {', '.join(adapters_of(service))}; without it {DEFAULT_ADAPTER}."
     fields: dict[str, tuple[type, str]] = {
         "url": (str, "Base URL of its tenant API."),
-        "adapter": (str, adapters),
+        "adapter": (str, "Its adapter; a wrong one is answered with the list."),
         "token_file": (Path, "File with the token of its tenant API, on one line."),
         "public_url": (str, "Where tenants' clients reach it, with {tenant_id}."),
     }
@@ -60,7 +60,9 @@ def _option(service: Service, field: str) -> str:
     return f"--{service}-{field.replace('_', '-')}"
 
 
-def _given(values: Mapping[str, Any]) -> dict[Service, Given]:
+def _given(values: Mapping[str, Any]) -> "dict[Service, Given]":
+    from local.external_services import Given
+
     fields = vars(Given())
     found = {service: Given(**{field: values[f"{service}_{field}"] for field in fields}) for service in Service}
     return {service: given for service, given in found.items() if given != Given()}

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from local import repository
+
+REPOSITORY = repository.ROOT
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::StackName": "laptop"}
 """Values that CloudFormation itself provides."""
 

@@ -7,7 +7,7 @@ import typer
 
 from cli.api_client import Api
 from cli.api_target import with_api
-from cli.command_line import Project
+from cli.jobs import ProjectOfJob
 from cli.output import AsJson, show
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Of psql, such as -c SQL.")]
@@ -15,22 +15,23 @@ Arguments = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]",
 
 @with_api
 def url(
-    project_id: Project,
+    project: ProjectOfJob,
     *,
     password: Annotated[bool, typer.Option("--password/--no-password", help="With the password.")] = True,
     as_json: AsJson = False,
     api: Api,
 ) -> None:
     """Print the connection string of a project's database, with its password."""
-    from cli import tenant_access
+    from cli import names, tenant_access
 
+    project_id = names.project_of(api, project)
     found = tenant_access.find(api, project_id).url(with_password=password)
     show({"project_id": project_id, "url": found}, found, as_json=as_json)
 
 
 @with_api
 def psql(
-    project_id: Project,
+    project: ProjectOfJob,
     arguments: Arguments = None,
     *,
     via: Annotated[
@@ -43,10 +44,11 @@ def psql(
 
     The password goes to psql in its environment, never in an argument.
     """
-    from cli import api_aws, tenant_access
+    from cli import api_aws, names, tenant_access
     from cli import psql as client
     from local.errors import Conflict
 
+    project_id = names.project_of(api, project)
     access = tenant_access.find(api, project_id)
     if access.project["tenant"]["state"] == "suspended":
         raise Conflict(f"the project {project_id} is suspended: provision resume {project_id} opens its database")
@@ -56,14 +58,14 @@ def psql(
 
 
 @with_api
-def env(project_id: Project, *, as_json: AsJson = False, api: Api) -> None:
+def env(project: ProjectOfJob, *, as_json: AsJson = False, api: Api) -> None:
     """Print what a project's application needs, for `eval`: DATABASE_URL, its tokens and its services' addresses.
 
     The password and the tokens are among it. SERVICE_ROLE_JWT passes row level security by: keep it on servers.
     """
-    from cli import tenant_access
+    from cli import names, tenant_access
 
-    access = tenant_access.find(api, project_id)
+    access = tenant_access.find(api, names.project_of(api, project))
     found = {
         "DATABASE_URL": access.url(),
         **{f"{role.upper()}_JWT": token for role, token in access.tokens().items()},

@@ -7,6 +7,7 @@ from cli import (
     jobs,
     key_commands,
     laptop,
+    looking_commands,
     operator_commands,
     organization_commands,
     projects,
@@ -24,6 +25,7 @@ projects.register(app)
 app.command()(key_commands.keys)
 access_commands.register(app)
 jobs.register(app)
+looking_commands.register(app)
 laptop.register(app)
 for command in operator_commands.COMMANDS:
     app.command()(command)

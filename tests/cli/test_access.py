@@ -203,4 +203,4 @@ def test_psql_of_a_suspended_project_says_how_to_open_it(stack: Stack, asked: As
     project_id = run(stack, payload_for(new_project())).output["project_id"]
     stack.run({"project_id": project_id}, job_type=SUSPEND_PROJECT.job_type)
     code, _, error = asked("psql", project_id)
-    assert (code, f"resume {project_id}" in error) == (ExitCode.CONFLICT, True)
+    assert (code, f"the project {project_id} is suspended: " in error) == (ExitCode.CONFLICT, True)

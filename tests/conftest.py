@@ -10,6 +10,7 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 
+from cli import given
 from local.stack import Stack
 from tests.other_server import chosen
 from tests.sampling import sampled
@@ -51,6 +52,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for file, took in sorted(seconds.items()):
         if took > LONGEST_FILE_SECONDS:
             terminalreporter.write_line(f"{took:5.0f} s in {file}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_given() -> None:
+    """Forget the options of a command that another test has run: a hint repeats them."""
+    given.forget()
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,8 @@ def test_a_list_is_read_to_as_many_rows_as_are_asked_for(api: Api, new_project: 
 def test_an_answer_says_which_deployment_it_is(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.get("/v1/projects")
     api_target.announce(api, "shop")
-    assert capsys.readouterr().err == "account 123456789012, region us-east-1, stack laptop, project shop\n"
+    said = "account 123456789012, region us-east-1, stack laptop, project shop"
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 def test_an_endpoint_is_asked_with_the_callers_own_key(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from cli import following, listing, lookup_view, project_view
 from cli.api_client import Api
-from cli.app import app
 from cli.connection import of_stack
 from console.job_view import Sources
 from console.render import render
@@ -25,7 +24,7 @@ from provisioning.listing import MOST_ASKED, outcomes
 from provisioning.requests import changing
 from provisioning.requests.refusals import JobNotEligible
 from tests.api.asking import get
-from tests.cli.commanding import api_of
+from tests.cli.commanding import api_of, provision
 from tests.conftest import TIME_SCALE
 from tests.executions.running import execute
 from tests.executions.test_rollbacks import forgotten
@@ -141,9 +140,7 @@ def test_a_job_is_running_if_step_functions_does_not_answer_whether_its_executio
 def test_the_next_command_rolls_the_job_back_and_its_ending_says_the_same_of_the_execution(
     gone: Gone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["rollback", gone.job_id, "--state-machine-arn", gone.stack.state_machine_arn])
-    assert ended.value.code == 0
+    assert provision(gone.stack, "rollback", gone.job_id) == 0
     assert "rolled_back: its execution no longer exists at creating_schema, which had" in capsys.readouterr().out
     assert problems_after_last_look(gone.stack, gone.project_id) == []
 

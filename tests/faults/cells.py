@@ -34,6 +34,8 @@ from tests.executions.worlds import (
     problems_of_provisioned,
     problems_of_rolled_back,
 )
+from tests.faults import asking
+from tests.faults.asking import job_id_of
 from tests.faults.boundary import Boundary, Point
 from tests.faults.faults import LASTING, Fault, Injection
 from tests.faults.kinds import SIZE, Job
@@ -125,7 +127,7 @@ class Laboratory:
             if cell.fault is Fault.DUPLICATE:
                 for function, event in injection.events.items():
                     self._deliver(function, event)
-                if not self._boundary.wait_until_quiet(f"job-{project_id}", QUIET_SECONDS):
+                if not self._boundary.wait_until_quiet(job_id_of(cell.job, f"job-{project_id}"), QUIET_SECONDS):
                     problems.append("an attempt never ended")
             problems += self._problems(cell, project_id, execution, before)
         return Verdict(cell, execution["status"], injection.struck > 0, problems)
@@ -156,12 +158,21 @@ class Laboratory:
     def _run(
         self, project_id: str, job: Job, injection: Injection, problems: list[str] | None = None
     ) -> dict[str, Any]:
-        job_id = f"job-{project_id}"
+        name, document, found = f"job-{project_id}", payload(project_id, job.size), list[str]()
+        job_id = job_id_of(job, name)
         with self._boundary.watching(job_id, injection.intercept):
-            execution = self._start(job.job_type, project_id, job_id, job.size)
+            if job.is_asked_for:
+                execution = asking.run(self._stack, job, name, document)
+            else:
+                execution = self._start(job.job_type, project_id, job_id, job.size)
             injection.wake()
-            if not self._boundary.wait_until_quiet(job_id, QUIET_SECONDS) and problems is not None:
-                problems.append("an attempt never ended")
+            if not self._boundary.wait_until_quiet(job_id, QUIET_SECONDS):
+                found.append("an attempt never ended")
+        if job.is_asked_for:
+            execution, of_request = asking.run_again(self._stack, job, name, document)
+            found += of_request
+        if problems is not None:
+            problems += found
         return execution
 
     def _start(self, job_type: JobType, project_id: str, job_id: str, size: str = SIZE) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from tests import shipped
 from tests.faults.boundary import Point
 
 MAKING = ("CreateDatabaseFunction", "CreateSchemaFunction")
+STARTING = ("AnswerRequestFunction", "VerifyProjectFunction")
+"""What has to do with the request of a job that is asked for."""
 SIZE, SIZE_WITHOUT_POOL = "db.t3.micro", "db.t3.small"
 
 
@@ -20,12 +22,16 @@ class Job(NamedTuple):
     """Whether its last stage fails in every attempt, so that the compensations run."""
     size: str = SIZE
     """The size that its payload asks for: that of the cluster with a pool, or of the one without."""
+    is_asked_for: bool = False
+    """Whether a client of the HTTP API starts it, so that there is a request before there is an execution."""
 
     @property
     def name(self) -> str:
         """How it is called in a report."""
         if self.size == SIZE_WITHOUT_POOL:
             return f"{self.job_type} from nothing"
+        if self.is_asked_for:
+            return f"{self.job_type} asked for"
         return f"{self.job_type} rolled back" if self.is_rolled_back else self.job_type
 
     @property
@@ -56,11 +62,19 @@ class Job(NamedTuple):
         """Return whether the point is this kind's own: where a tenant comes from matters to the stages that make it."""
         if self.size == SIZE_WITHOUT_POOL:
             return point.function in MAKING
+        if self.is_asked_for:
+            return point.function in STARTING
         return (point.function in self.rollback) == self.is_rolled_back
 
 
 FROM_NOTHING = [Job(job_type, size=SIZE_WITHOUT_POOL) for job_type in DECLARATIONS if Job(job_type).makes_tenant]
-JOBS = [*(Job(job_type, rolled_back) for job_type in DECLARATIONS for rolled_back in (False, True)), *FROM_NOTHING]
+ASKED_FOR = [Job(job_type, is_asked_for=True) for job_type in DECLARATIONS if Job(job_type).makes_tenant]
+"""Requests are the same for all types."""
+JOBS = [
+    *(Job(job_type, rolled_back) for job_type in DECLARATIONS for rolled_back in (False, True)),
+    *FROM_NOTHING,
+    *ASKED_FOR,
+]
 
 
 @functools.cache

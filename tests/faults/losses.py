@@ -16,6 +16,7 @@ from provisioning.jobs.declaration import JobType
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.executions.worlds import look
+from tests.faults import asking
 from tests.faults.boundary import Boundary, Invocation, Operation, Point
 from tests.faults.cells import LAST_STAGE, ORGANIZATION, QUIET_SECONDS, payload
 from tests.faults.faults import Fault, Injection
@@ -148,7 +149,7 @@ class Laboratory:
 
         self._set_back(self._snapshot(loss.job))
         execution, problems = self._run(loss.job, lose)
-        problems += Judge(self._stack, PROJECT, loss.job, self._job_id, self._before).problems(execution)
+        problems += Judge(self._stack, PROJECT, loss.job, self._job_id(loss.job), self._before).problems(execution)
         error, cause = str(execution.get("error", "")), str(execution.get("cause", ""))
         return Verdict(loss, execution["status"], error, cause, struck[0], problems)
 
@@ -168,14 +169,21 @@ class Laboratory:
 
     def _run(self, job: Job, intercept: Any) -> tuple[dict[str, Any], list[str]]:
         self._number += 1
-        with self._boundary.watching(self._job_id, intercept):
-            execution = self._start(job.job_type, self._job_id, job.size)
-            is_quiet = self._boundary.wait_until_quiet(self._job_id, QUIET_SECONDS)
+        job_id, document = self._job_id(job), payload(PROJECT, job.size)
+        with self._boundary.watching(job_id, intercept):
+            if job.is_asked_for:
+                execution = asking.run(self._stack, job, self._name, document)
+            else:
+                execution = self._start(job.job_type, job_id, job.size)
+            is_quiet = self._boundary.wait_until_quiet(job_id, QUIET_SECONDS)
         return execution, [] if is_quiet else ["an attempt never ended"]
 
     @property
-    def _job_id(self) -> str:
+    def _name(self) -> str:
         return f"job-{self._number}"
+
+    def _job_id(self, job: Job) -> str:
+        return asking.job_id_of(job, self._name)
 
     def _start(self, job_type: JobType, job_id: str, size: str = SIZE) -> dict[str, Any]:
         document = payload(PROJECT, size) if Job(job_type).makes_tenant else {"project_id": PROJECT}

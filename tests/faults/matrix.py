@@ -58,7 +58,7 @@ def all_cells(laboratory: Laboratory) -> list[Cell]:
     return cells + [
         Cell(job, point, Fault.EVERY_ATTEMPT, back[number % len(back)])
         for job in JOBS
-        if not job.is_rolled_back
+        if not job.is_rolled_back and not job.is_asked_for
         for back in (backs[job.job_type],)
         for number, point in enumerate(points[job])
     ]

@@ -26,6 +26,7 @@ CASES = {
     "a closed login": Case("resume_project rolled back", CLUSTER, "SuspendAccessFunction", "UPDATE register", 4),
     "a finished resumption": Case("resume_project", CONTROL_PLANE, "FinalizeFunction", "SET plan", 5),
     "a whole resumption": Case("resume_project rolled back", CONTROL_PLANE, "RecordFailureFunction", "BEGIN", None),
+    "a request": Case("provision_project asked for", CONTROL_PLANE, "VerifyProjectFunction", CONNECT, None),
     "a claim": Case("provision_project", CLUSTER, "FinalizeFunction", "UPDATE register", None),
 }
 
@@ -79,6 +80,12 @@ def test_access_that_nobody_knows_any_more_is_named_and_never_called_nothing(
 ) -> None:
     assert "Nothing is left" not in verdicts[case].cause
     assert "the control plane does not know the access that it had" in verdicts[case].cause
+
+
+def test_a_job_whose_request_is_lost_before_it_opens_gives_its_project_one_tenant(
+    verdicts: dict[str, Verdict],
+) -> None:
+    assert (verdicts["a request"].status, verdicts["a request"].problems) == ("SUCCEEDED", [])
 
 
 @pytest.mark.parametrize("case", ["an opened login", "a closed login"])

@@ -24,6 +24,13 @@ def test_every_job_type_is_in_the_matrix_to_its_success_and_to_its_rollback() ->
     assert kinds == set(product(DECLARATIONS, (False, True)))
 
 
+def test_every_type_that_a_project_begins_with_is_asked_for_in_the_matrix_too() -> None:
+    asked_for = [job for job in JOBS if job.is_asked_for]
+    assert {job.job_type for job in asked_for} == {job.job_type for job in JOBS if job.makes_tenant}
+    text = (REPOSITORY / "docs" / "reliability.md").read_text()
+    assert [job.name for job in asked_for if f"`{job.name}`" not in text] == []
+
+
 def test_ci_runs_a_sample_of_the_matrix_that_is_no_larger_than_it_may_be() -> None:
     (cells,) = re.findall(r"make matrix SAMPLE=(\d+) SEED=", (REPOSITORY / ".ci" / "run").read_text())
     assert int(cells) <= 500

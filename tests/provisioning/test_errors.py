@@ -2,6 +2,7 @@ import pytest
 
 from provisioning import errors
 from provisioning.errors import ErrorType, PermanentError, ProvisioningError, TransientError
+from provisioning.jobs import opening
 
 PERMANENT = {
     "InvalidPayload": "INVALID_PAYLOAD",
@@ -82,3 +83,9 @@ def test_no_error_has_a_name_that_step_functions_keeps_for_itself() -> None:
 
 def test_an_error_says_when_it_is_raised() -> None:
     assert [error for error in raised() if not error.__doc__] == []
+
+
+def test_every_refusal_by_what_may_change_makes_a_plan_stale() -> None:
+    refusals = {error for error in raised() if issubclass(error, PermanentError) and not error.is_fault}
+    of_the_request = {errors.InvalidPayload, errors.ProjectNotFound, errors.JobClosed, errors.PlanStale}
+    assert refusals - of_the_request == set(opening.CHANGED)

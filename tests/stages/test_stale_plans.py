@@ -18,7 +18,7 @@ from provisioning.requests.changing import payload_of_retry
 from tests.conftest import ORGANIZATION, NewProject
 from tests.executions.looking import look
 from tests.stages.declared_jobs import a_job_of, bring
-from tests.stages.jobs import StagedJob, a_job, execute, open_job, outdate_pool, refilled
+from tests.stages.jobs import StagedJob, a_job, at_once, execute, open_job, outdate_pool, refilled
 from tests.stages.test_verify_project import cluster, region
 
 __all__ = ["region"]
@@ -81,6 +81,12 @@ def test_a_job_that_would_do_something_else_is_not_opened(
         with pytest.raises(PlanStale, match="no longer holds"):
             job.verify()
         assert look(stack, job.project_id) == before
+
+
+def test_of_several_jobs_that_are_planned_for_one_ready_tenant_one_opens(stack: Stack, new_project: NewProject) -> None:
+    with refilled(stack):
+        answers = at_once(*(planned(a_job(new_project())).verify for _ in range(4)))
+    assert sorted(type(answer).__name__ for answer in answers) == ["PlanStale"] * 3 + ["dict"]
 
 
 def test_a_new_tenant_where_one_of_the_pool_was_planned_is_stale_and_the_reverse(

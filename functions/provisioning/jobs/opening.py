@@ -12,6 +12,7 @@ from provisioning.errors import (
     OrganizationQuotaExceeded,
     PlanStale,
     ProjectNotEligible,
+    ProjectProtected,
     RegionNotAvailable,
 )
 from provisioning.jobs.declaration import Declaration, JobPayload
@@ -20,7 +21,14 @@ from provisioning.jobs.payload import Placement
 QUERIES = queries.load(__file__)
 MOST_PLACES = 4
 """How many regions a refusal lists, so that its message stays within a line of an ending."""
-CHANGED = (ClusterFull, JobInProgress, OrganizationQuotaExceeded, ProjectNotEligible, RegionNotAvailable)
+CHANGED = (
+    ClusterFull,
+    JobInProgress,
+    OrganizationQuotaExceeded,
+    ProjectNotEligible,
+    ProjectProtected,
+    RegionNotAvailable,
+)
 """Refusals by what may have changed since a job was planned."""
 
 

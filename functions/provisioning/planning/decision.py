@@ -147,6 +147,7 @@ def _new_project(declared: Declaration, payload: JobPayload) -> dict[str, object
         "owner_id": payload.owner_id,
         "region": payload.placement.region,
         "status": str(ProjectStatus.CREATED),
+        "is_protected": False,
         "tenant_id": None,
         "job": None,
     }

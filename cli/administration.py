@@ -7,7 +7,6 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 
-from cli import doctor_server
 from cli.doctor_cluster import credentials, registered_tenants
 from cli.doctor_tenants import RegisteredTenant
 from console.formatting import date_and_clock
@@ -19,6 +18,7 @@ from provisioning.cluster import connections
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
+from provisioning.examination import server as limits
 from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
 
@@ -68,9 +68,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
             version = str(session.server_version // 10000)
             registered = registered_tenants(session)
             server = connections.find(session)
-            warnings = [
-                f"{fact}: {mend}." for fact, mend in doctor_server.facts_of_connections(session, server, capacity)
-            ]
+            warnings = [f"{fact}: {mend}." for fact, mend in limits.facts_of_connections(session, server, capacity)]
     except psycopg2.Error as error:
         raise HumanError(f"{where} cannot be prepared: {postgres.describe(error)}") from error
     control = control_plane.connect()
@@ -79,7 +77,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
     )
     control.record_cluster(cluster)
     said = f"Cluster {cluster_id} takes {capacity} databases: PostgreSQL {version} on {where}."
-    return " ".join([said, f"It has {doctor_server.told(server)}.", *warnings, *_strangers(control, registered)])
+    return " ".join([said, f"It has {limits.told(server)}.", *warnings, *_strangers(control, registered)])
 
 
 def _strangers(control: ControlPlane, registered: Sequence[RegisteredTenant]) -> Iterator[str]:

@@ -16,7 +16,7 @@ import psycopg2
 from rich.console import Console
 
 from cli.deployment import Deployment, client
-from cli.doctor_cluster import SET_FSYNC, credentials, examine_cluster
+from cli.doctor_cluster import credentials, examine_cluster
 from cli.doctor_events import examine_events
 from cli.doctor_secrets import examine_secrets
 from cli.doctor_services import examine_service
@@ -32,6 +32,7 @@ from provisioning.errors import (
     Misconfigured,
     ProvisioningError,
 )
+from provisioning.examination.clusters import SET_FSYNC
 from provisioning.stage import Service
 from upkeep import migrate
 

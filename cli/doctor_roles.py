@@ -11,9 +11,9 @@ from cli.doctor_tenants import Fact, View
 from provisioning import queries
 from provisioning.cluster import creators, shared_roles
 from provisioning.cluster import session as sessions
+from provisioning.examination.server import SUPERUSER
 
 QUERIES = queries.load(__file__)
-SUPERUSER = "on the cluster, as a superuser"
 RECONCILE = "Reconcile revokes it within a minute; if it does not, read that function's log"
 
 RESET = "Reconcile resets them within a minute; if it does not, read that function's log, and"

@@ -77,6 +77,8 @@ ALLOWED = {
     | DECLARATIONS
     | {"provisioning.events"}
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
+    | of("cluster", "connections", "keeper", "preparation")
+    | of("examination", "clusters", "recording", "server")
     | {"dataclasses"},
     "upkeep.deliver_events": EVERY_STAGE
     | DECLARATIONS

@@ -21,14 +21,20 @@ from provisioning.errors import (
     UnexpectedFailure,
 )
 from provisioning.observability import describe_exception, logger
-from provisioning.requests.refusals import CallerUnknown, IdempotencyKeyReused, JobNotFound, StepFunctionsUnavailable
+from provisioning.requests.refusals import (
+    CallerUnknown,
+    ClusterNotFound,
+    IdempotencyKeyReused,
+    JobNotFound,
+    StepFunctionsUnavailable,
+)
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 MEANING = {
     400: "Parameters or the body break rules, all of which are named.",
     403: "The request does not say who sends it.",
-    404: "There is no such project or job.",
+    404: "There is no such project, job or cluster.",
     409: "The project, or a job of it, is in the way; job_id names the job, revealed_at when its keys were revealed.",
     415: "The body is of another media type than JSON.",
     422: "The Idempotency-Key was sent with another body before.",
@@ -41,6 +47,7 @@ STATUSES: dict[type[Exception], int] = {
     ProjectNotFound: 404,
     CallerUnknown: 403,
     JobNotFound: 404,
+    ClusterNotFound: 404,
     IdempotencyKeyReused: 422,
     StepFunctionsUnavailable: 503,
     OrganizationQuotaExceeded: 429,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from api import changing, events, jobs, planning, projects, protecting, revealing, starting
+from api import changing, clusters, events, jobs, planning, projects, protecting, revealing, starting
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -70,6 +70,8 @@ ROUTES = (
     Route("POST", "/v1/jobs/{job_id}/rollback", changing.roll_back_job, "Roll back", STARTING, Right.DESTROY, 202),
     Route("POST", "/v1/jobs/{job_id}/retry", changing.retry_job, "Retry a job", STARTING, Right.CREATE, 202),
     Route("POST", "/v1/plan", planning.plan_job, "Plan a job", (404, 409, 415, 429), Right.READ),
+    Route("GET", "/v1/clusters", clusters.list_clusters, "List clusters", (), Right.READ),
+    Route("GET", "/v1/clusters/{cluster_id}", clusters.get_cluster, "Get a cluster", (404,), Right.READ),
     Route("GET", "/v1/events", events.list_events, "List events", (), Right.READ),
 )
 

@@ -3,7 +3,7 @@
 A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
 the last attempt that could make anything of it must have ended. What processes that died have left in the roles of a
 cluster is repaired too, what they have left open is closed, and what later versions of services have left undone in
-tenants is done.
+tenants is done. What is wrong with a cluster is recorded every ten minutes.
 """
 
 import functools
@@ -15,6 +15,7 @@ from provisioning import control_plane, events
 from provisioning.cluster import closing, repair, shared_roles
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
+from provisioning.examination import recording
 from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
 from provisioning.observability import logger
@@ -83,6 +84,8 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(cluster.cluster_id, functools.partial(_repair, cluster))
         yield _Task(f"databases of {cluster.cluster_id}", functools.partial(_close, cluster))
         yield _Task(f"shared roles of {cluster.cluster_id}", functools.partial(_reset, cluster))
+    for cluster in recording.find_due(control):
+        yield _Task(f"examination of {cluster.cluster_id}", functools.partial(_examine, control, cluster))
     for tenant in holding.find_due(control, AT_MOST):
         removed: list[str] = []
         found = removed if tenant.removed_at is not None else ()
@@ -134,6 +137,11 @@ def _close(cluster: Cluster) -> Done:
 
 def _reset(cluster: Cluster) -> Done:
     return {"repaired": shared_roles.reset(cluster)}
+
+
+def _examine(control: ControlPlane, cluster: Cluster) -> Done:
+    recording.record(control, cluster)
+    return {}
 
 
 def finish(control: ControlPlane, tenant: Tenant, ends_at: float, removed: list[str]) -> None:

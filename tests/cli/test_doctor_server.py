@@ -9,14 +9,15 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from cli import doctor, doctor_server
+from cli import doctor
 from cli.administration import add_cluster
-from cli.doctor_server import Server
 from cli.findings import Finding
 from local.postgres import MAX_CONNECTIONS, RESERVED_CONNECTIONS
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.cluster.connections import Connections
+from provisioning.examination import server
+from provisioning.examination.server import Server
 from provisioning.tenant.making import CONNECTION_LIMIT
 from tests.cli.examining import ADMIN, changed_cluster, examined, wrong
 from tests.cli.mending import mend
@@ -97,7 +98,7 @@ def test_what_is_wrong_is_decided_by_capacity_and_limit(
 ) -> None:
     found = Connections(500, 457, 40, kept)
     assert -(-457 // CONNECTION_LIMIT) == 8
-    assert len(list(doctor_server.facts_of_connections(superuser, found, capacity))) == expected
+    assert len(list(server.facts_of_connections(superuser, found, capacity))) == expected
 
 
 NOTIFICATIONS = 1_048_576, 8192
@@ -107,10 +108,10 @@ FINE = Server(True, True, True, 0, True, 60, 600, "tenant_a", 200_000_000, 200_0
 
 
 def test_the_laptops_server_has_limits(superuser: Connection) -> None:
-    found = doctor_server.find(superuser)
+    found = server.find(superuser)
     assert found == FINE._replace(databases=found.databases, oldest=found.oldest, oldest_age=found.oldest_age)
     assert found.databases > 3
-    assert list(doctor_server.facts(FINE)) == list(doctor_server.facts(found)) == []
+    assert list(server.facts(FINE)) == list(server.facts(found)) == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_the_laptops_server_has_limits(superuser: Connection) -> None:
 def test_what_one_tenant_can_use_up_for_all_is_named_with_what_mends_it(
     stack: Stack, changed: dict[str, Any], fact: str, statement: str
 ) -> None:
-    ((said, remedy),) = doctor_server.facts(FINE._replace(**changed))
+    ((said, remedy),) = server.facts(FINE._replace(**changed))
     assert fact in said
     assert statement in remedy
     # A superuser can run what is printed; a setting of the server's command line wins until its next start.
@@ -139,7 +140,7 @@ def test_what_one_tenant_can_use_up_for_all_is_named_with_what_mends_it(
 
 
 def test_slots_that_nobody_can_have_keep_nothing() -> None:
-    assert list(doctor_server.facts(FINE._replace(limits_slots=False, may_have_slots=False))) == []
+    assert list(server.facts(FINE._replace(limits_slots=False, may_have_slots=False))) == []
 
 
 def test_doctor_looks_at_the_server_of_each_cluster(stack: Stack) -> None:
@@ -163,14 +164,14 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert taking == [str(-(-ORDINARY // CONNECTION_LIMIT))] * 3
     assert f"{ORDINARY} ordinary connections of `max_connections = {MAX_CONNECTIONS}`" in PAGE
     assert disk == [f"{float(megabytes[1]) * tenants / 1000:.1f} GB" for tenants in fleets]
-    assert visited == [f"{tenants // doctor_server.VISITS_PER_SECOND} s" for tenants in fleets]
-    assert nap == [f"{doctor_server.nap_seconds(tenants)} s" for tenants in fleets]
-    assert temporary == [f"{ORDINARY * int(doctor_server.TEMPORARY_FILES.removesuffix('GB'))} GB"] * 3
-    assert kept_wal == [doctor_server.KEPT_WAL.replace("GB", " GB")] * 3
+    assert visited == [f"{tenants // server.VISITS_PER_SECOND} s" for tenants in fleets]
+    assert nap == [f"{server.nap_seconds(tenants)} s" for tenants in fleets]
+    assert temporary == [f"{ORDINARY * int(server.TEMPORARY_FILES.removesuffix('GB'))} GB"] * 3
+    assert kept_wal == [server.KEPT_WAL.replace("GB", " GB")] * 3
     pages, bytes_of_a_page = NOTIFICATIONS
     assert notifications == [f"{pages * bytes_of_a_page // 2**30} GB"] * 3
     assert age == [f"{FINE.freeze_age // 1_000_000} million"] * 3
-    assert f"more than {60 * doctor_server.VISITS_PER_SECOND} databases" in " ".join(PAGE.split())
+    assert f"more than {60 * server.VISITS_PER_SECOND} databases" in " ".join(PAGE.split())
 
 
 def test_the_limits_that_do_not_grow_with_the_tenants_are_the_servers_own(superuser: Connection) -> None:
@@ -188,4 +189,4 @@ def test_the_laptop_keeps_what_a_deployment_needs() -> None:
     template = " ".join((REPOSITORY / "template.yaml").read_text().split())
     stated = re.search(r"MaximumParallelJobs: \{Type: Number, Default: (\d+).*?a cluster up to (\d+) times", template)
     assert stated is not None
-    assert RESERVED_CONNECTIONS == doctor_server.WANTED == int(stated[1]) * int(stated[2])
+    assert RESERVED_CONNECTIONS == server.WANTED == int(stated[1]) * int(stated[2])

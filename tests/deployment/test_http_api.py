@@ -139,6 +139,11 @@ def test_the_stage_limits_the_rate_of_all_callers_together() -> None:
     assert "RouteSettings" not in stage
 
 
+def test_the_stage_is_made_after_every_route() -> None:
+    """One that deploys automatically may otherwise be deployed before a route exists."""
+    assert sorted(RESOURCES["HttpApiStage"]["DependsOn"]) == sorted(shipped.made("AWS::ApiGatewayV2::Route"))
+
+
 def test_the_access_log_says_who_asked_for_what_kind_and_has_no_secret() -> None:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
 

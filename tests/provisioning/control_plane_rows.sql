@@ -75,3 +75,8 @@ INSERT INTO control_plane.organizations (organization_id) VALUES ('org');
 
 INSERT INTO control_plane.events (type, project_id, organization_id, job_id, job_type, tenant_id, error_type)
 VALUES ('project.failed', 'p-failed', 'org', 'failed', 'provision_project', 'cccccccccccccccccccc', 'TIMEOUT');
+
+UPDATE control_plane.clusters SET pool_size = 3;
+
+INSERT INTO control_plane.cluster_examinations (cluster_id, examined_at, server_version, connections, findings)
+SELECT cluster_id, now() - interval '1 hour', '18.1', '{"maximum": 500}', '["autovacuum is off"]' FROM control_plane.clusters;

@@ -60,7 +60,16 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "look_after", "limit", "port", "progress_percent", "schema_version"),
-            *("after", "connection_limit", "days", "execution_started_at", "projects", "jobs_an_hour", "storage_gb"),
+            *(
+                "after",
+                "minutes",
+                "connection_limit",
+                "days",
+                "execution_started_at",
+                "projects",
+                "jobs_an_hour",
+                "storage_gb",
+            ),
         ),
         1,
     ),
@@ -81,6 +90,7 @@ VALUES: dict[str, object] = {
 OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
+    "record_examination": {"connections": "{}", "findings": "[]"},
     "find_claim": {"project_id": "p-revealed"},
     "record_project": {"project_id": "p-new"},
     "find_request": {"principal": "123456789012/AROA", "route": "POST /v1/jobs", "key": "running"},

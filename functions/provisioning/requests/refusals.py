@@ -26,6 +26,12 @@ class ProjectExists(ProvisioningError):
     is_fault = False
 
 
+class ClusterNotFound(ProvisioningError):
+    """The control plane knows no such cluster."""
+
+    is_fault = False
+
+
 class JobNotFound(ProvisioningError):
     """Neither the ledger nor a request knows the job."""
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from cli.doctor_roles import SUPERUSER
-from cli.doctor_tenants import Fact
 from provisioning import queries
 from provisioning.cluster import connections, creators
 from provisioning.cluster import session as sessions
@@ -15,6 +13,10 @@ from provisioning.cluster.connections import Connections
 from provisioning.tenant.making import CONNECTION_LIMIT
 
 QUERIES = queries.load(__file__)
+Fact = tuple[str, str]
+"""What is wrong, and what mends it."""
+
+SUPERUSER = "on the cluster, as a superuser"
 SERVER = "on the server, as a superuser"
 RELOAD = "SELECT pg_reload_conf();"
 TEMPORARY_FILES, KEPT_WAL = "1GB", "10GB"

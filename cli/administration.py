@@ -9,6 +9,7 @@ from rich.console import Console
 
 from cli.doctor_cluster import credentials, registered_tenants
 from cli.doctor_tenants import RegisteredTenant
+from cli.output import Note, show
 from console.formatting import date_and_clock
 from local.errors import Conflict, HumanError, NotFound, Unusable
 from provisioning import configuration, control_plane, lookup, postgres
@@ -36,7 +37,7 @@ def migrate() -> str:
     return f"{done} {warning}".rstrip()
 
 
-def print_revealed_keys(project_id: str, console: Console) -> None:
+def print_revealed_keys(project_id: str, console: Console, *, as_json: bool = False) -> None:
     """Print a project's raw keys, which works once. Raise HumanError if there are none, or they have been shown."""
     keys = reveal_api_keys(project_id)
     if not keys:
@@ -45,9 +46,8 @@ def print_revealed_keys(project_id: str, console: Console) -> None:
         if when is None:
             raise NotFound(f"the project {project_id} has no API keys")
         raise Conflict(f"the keys of {project_id} were revealed at {date_and_clock(when)}: they are shown only once")
-    for key in keys:
-        console.print(f"{key.kind:<14} {key.key}", soft_wrap=True)
-    console.print("Keep them now: they are not shown again.", style="dim")
+    lines = [f"{key.kind:<14} {key.key}" for key in keys]
+    show({"api_keys": keys}, *lines, Note("Keep them now: they are not shown again."), as_json=as_json, out=console)
 
 
 def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, region: str) -> str:

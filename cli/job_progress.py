@@ -36,7 +36,23 @@ def view(console: Console, time_scale: float, *, as_json: bool) -> "_Live | _Lin
     """Return the view that fits the console."""
     if as_json:
         return _Json(console)
-    return _Live(console, time_scale) if console.is_terminal else _Lines(console, time_scale)
+    # A dumb terminal cannot move its cursor, and a spinner needs more than ASCII.
+    is_live = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+    return _Live(console, time_scale) if is_live else _Lines(console, time_scale)
+
+
+def print_stages(job: Job, console: Console, time_scale: float = 1.0) -> None:
+    """Print the job's stages as a table, and below it what went wrong, in lines that are not broken."""
+    console.print(stage_table(job, time_scale))
+    for error in errors_of(job):
+        console.print(error, soft_wrap=True)
+
+
+def errors_of(job: Job) -> list[Text]:
+    """Return what went wrong in each stage, and in the compensations that are tried again."""
+    failed = [step for step in job["steps"] if step["status"] in ("failed", "compensated") and step["error_message"]]
+    said = [f"{step['stage']}: {step['error_message']}" for step in failed]
+    return [Text(one, style="red") for one in [*said, *map(_failure, job["failed_compensations"])]]
 
 
 def stage_table(job: Job, time_scale: float = 1.0) -> Table:
@@ -51,11 +67,8 @@ def stage_table(job: Job, time_scale: float = 1.0) -> Table:
             state = Spinner("dots", text=Text(step["status"], style=colour))
         attempt = str(step["attempts"]) if step["attempts"] else ""
         table.add_row(step["stage"], state, attempt, _seconds(step), style="" if step["status"] != "pending" else "dim")
-        if step["status"] in ("failed", "compensated") and step["error_message"]:
-            table.add_row("", Text(step["error_message"], style="red"))
-    for failed in job["failed_compensations"]:
+    for _ in job["failed_compensations"]:
         table.add_row("rolling_back", Spinner("dots", text=Text("tried again", style="yellow")))
-        table.add_row("", Text(_failure(failed), style="red"))
     return table
 
 
@@ -77,7 +90,7 @@ class _Live(AbstractContextManager["_Live"]):
     def show(self, job: Job) -> None:
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(100, job["percent"], width=BAR_WIDTH), f"{job['percent']} %", job["stage"])
-        self._live.update(Group(bar, stage_table(job, self._time_scale)))
+        self._live.update(Group(bar, stage_table(job, self._time_scale), *errors_of(job)))
 
     @override
     def __enter__(self) -> "_Live":

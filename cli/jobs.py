@@ -8,6 +8,7 @@ import typer
 
 from cli.api_client import Api, new_key, segment
 from cli.api_target import announce, with_api
+from cli.output import AsJson, show
 from cli.terminal import console, typed
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -33,21 +34,22 @@ def jobs(
     job_type: Annotated[str | None, typer.Option("--type", help=f"Only those of: {', '.join(DECLARATIONS)}.")] = None,
     most: Most = 50,
     *,
+    as_json: AsJson = False,
     api: Api,
 ) -> None:
     """List the jobs, also those whose execution Step Functions has forgotten."""
     from cli import listing, names
 
     of = names.project_of(api, project) if project is not None else None
-    listing.print_jobs(api, console(), most, project_id=of, status=status, job_type=job_type)
+    listing.print_jobs(api, console(), most, as_json=as_json, project_id=of, status=status, job_type=job_type)
 
 
 @with_api
-def job(name: Job, *, api: Api) -> None:
+def job(name: Job, *, as_json: AsJson = False, api: Api) -> None:
     """Show a job's progress and, once it has ended, its ending."""
     from cli import following, names
 
-    following.print_job(names.job_of(api, name).job, console(), api.time_scale)
+    following.print_job(names.job_of(api, name).job, console(), api.time_scale, as_json=as_json)
 
 
 @with_api
@@ -64,14 +66,14 @@ def watch(
 
 
 @with_api
-def retry(name: Job, key: Key = None, *, no_wait: NoWait = False, api: Api) -> None:
+def retry(name: Job, key: Key = None, *, no_wait: NoWait = False, as_json: AsJson = False, api: Api) -> None:
     """Start a failed job again, replacing it if something of it is left, and follow the new job to its end."""
     from cli import names
 
     found = names.job_of(api, name).job
     announce(api, found["project_id"])
     started = api.post(f"/v1/jobs/{segment(found['job_id'])}/retry", key=told_key(key))
-    show_started(api, started["job_id"], no_wait=no_wait)
+    show_started(api, started["job_id"], no_wait=no_wait, as_json=as_json)
 
 
 @with_api
@@ -80,6 +82,7 @@ def stop(
     key: Key = None,
     *,
     rolls_back: Annotated[bool, typer.Option("--rollback/--no-rollback", help="Roll it back afterwards.")] = True,
+    as_json: AsJson = False,
     api: Api,
 ) -> None:
     """Stop a running job and roll it back.
@@ -93,13 +96,14 @@ def stop(
     path = f"/v1/jobs/{segment(found['job_id'])}/stop"
     stopped = api.post(path, key=told_key(key), **({} if rolls_back else {"rollback": False}))
     if stopped["rollback"] is None:
-        console().print(typed(f"Stopped. Next: provision rollback {shlex.quote(found['job_id'])}."), soft_wrap=True)
+        said = typed(f"Stopped. Next: provision rollback {shlex.quote(found['job_id'])}.")
+        show(stopped, said, as_json=as_json)
         return
-    _wait_for_rollback(api, stopped["rollback"])
+    _wait_for_rollback(api, stopped["rollback"], as_json=as_json)
 
 
 @with_api
-def rollback(name: Job, key: Key = None, *, api: Api) -> None:
+def rollback(name: Job, key: Key = None, *, as_json: AsJson = False, api: Api) -> None:
     """Roll a job back after its execution was stopped or its rollback was incomplete.
 
     Exit code 0: nothing is left of it; 1: something is.
@@ -108,7 +112,8 @@ def rollback(name: Job, key: Key = None, *, api: Api) -> None:
 
     found = names.job_of(api, name).job
     announce(api, found["project_id"])
-    _wait_for_rollback(api, api.post(f"/v1/jobs/{segment(found['job_id'])}/rollback", key=told_key(key))["rollback"])
+    started = api.post(f"/v1/jobs/{segment(found['job_id'])}/rollback", key=told_key(key))
+    _wait_for_rollback(api, started["rollback"], as_json=as_json)
 
 
 @with_api
@@ -128,7 +133,13 @@ def command_of(declared: Declaration) -> Callable[..., None]:
     """Return the command that starts a job of a type for a project."""
 
     def start(
-        project: ProjectOfJob, source: From = None, key: Key = None, *, no_wait: NoWait = False, api: Api
+        project: ProjectOfJob,
+        source: From = None,
+        key: Key = None,
+        *,
+        no_wait: NoWait = False,
+        as_json: AsJson = False,
+        api: Api,
     ) -> None:
         from cli import names, payloads
 
@@ -136,7 +147,7 @@ def command_of(declared: Declaration) -> Callable[..., None]:
         document = payloads.read(source) | {"project_id": project_id}
         payloads.check(declared, document)
         announce(api, project_id)
-        show_started(api, start_job(api, declared, document, told_key(key)), no_wait=no_wait)
+        show_started(api, start_job(api, declared, document, told_key(key)), no_wait=no_wait, as_json=as_json)
 
     return with_api(start)
 
@@ -147,15 +158,17 @@ def start_job(api: Api, declared: Declaration, document: dict[str, Any], key: st
     return str(api.post(path, document, key)["job_id"])
 
 
-def show_started(api: Api, job_id: str, *, no_wait: bool) -> None:
+def show_started(api: Api, job_id: str, *, no_wait: bool, as_json: bool = False) -> None:
     """Name a job that was started, and follow it to its end unless told not to. Exit with 1 if it does not succeed."""
     from cli import following
 
-    console().print(f"Job {job_id}", soft_wrap=True)
     if no_wait:
-        console().print(typed(f"Next: provision watch {shlex.quote(job_id)}."), soft_wrap=True)
-    else:
-        _follow(api, job_id, following)
+        said = typed(f"Next: provision watch {shlex.quote(job_id)}.")
+        show({"job_id": job_id}, f"Job {job_id}", said, as_json=as_json)
+        return
+    if not as_json:
+        console().print(f"Job {job_id}", soft_wrap=True)
+    _follow(api, job_id, following, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:
@@ -186,8 +199,8 @@ def _follow(api: Api, name: str, following: Any, *, as_json: bool = False) -> No
         raise typer.Exit(1)
 
 
-def _wait_for_rollback(api: Api, execution: str) -> None:
+def _wait_for_rollback(api: Api, execution: str, *, as_json: bool) -> None:
     from cli import following
 
-    if not following.wait_for_rollback(api, execution, console()):
+    if not following.wait_for_rollback(api, execution, console(), as_json=as_json):
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ import typer
 from cli.api_target import AwsRegion, Endpoint, Profile, find
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
 from cli.jobs import ProjectOfJob
+from cli.output import AsJson
 from cli.terminal import console
 from local.errors import HumanError
 
@@ -21,6 +22,7 @@ def keys(  # noqa: PLR0913 (each is an option)
     *,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the raw keys, which works once.")] = False,
     jwt: Annotated[bool, typer.Option("--jwt", help="Show the anon and service_role tokens instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List a project's API keys, or show its tokens.
 
@@ -32,9 +34,9 @@ def keys(  # noqa: PLR0913 (each is an option)
         raise HumanError("--reveal and --jwt show different things: give one of them")
     if not (reveal or jwt):
         api = find(state_dir, endpoint, profile, aws_region)
-        project_view.print_keys(api, names.project_of(api, project), console())
+        project_view.print_keys(api, names.project_of(api, project), console(), as_json=as_json)
         return
     if endpoint is not None and state_machine is None:
         raise HumanError("--reveal and --jwt read the control plane's database: give --state-machine-arn, in the VPC")
     use_deployment(state_dir, state_machine)
-    (tenant_tokens.print_tokens if jwt else administration.print_revealed_keys)(project, console())
+    (tenant_tokens.print_tokens if jwt else administration.print_revealed_keys)(project, console(), as_json=as_json)

@@ -1,14 +1,14 @@
 """Print the lists of projects and jobs, as the API lists them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.api_client import Api
+from cli.output import Note, Rows, say_nothing_found, show
 from cli.terminal import typed
 from console.formatting import date_and_clock, status_word
 
@@ -23,28 +23,34 @@ Row = Mapping[str, Any]
 
 
 def print_events(api: Api, console: Console, after: int, most: int) -> None:
-    """Print the events after the one with this id, one JSON document a line."""
+    """Print the events after the one with this id, one JSON document a line; on stderr, that there is none."""
+    began = after
     while most > 0:
         page = api.get("/v1/events", after=after, limit=min(PAGE_OF_EVENTS, most))
         for event in page["events"]:
             console.print(json.dumps(event), soft_wrap=True)
         after, most = page["after"], most - len(page["events"])
         if not page["events"]:
+            if after == began:
+                say_nothing_found(f"There is no event after {began}.")
             return
 
 
-def print_projects(api: Api, console: Console, most: int, **filters: str | None) -> None:
+def print_projects(api: Api, console: Console, most: int, *, as_json: bool = False, **filters: str | None) -> None:
     """Print the projects, the newest first, that meet the filters."""
     found, is_cut = api.rows("/v1/projects", "projects", most, **filters)
-    columns = ("Project", "Organization", "Region", "Status", "Tenant", "Job")
-    _print(console, (columns, _project), found, is_cut, ("project", OF_A_PROJECT))
+    rows = Rows(("Project", "Organization", "Region", "Status", "Tenant", "Job"), [_project(one) for one in found])
+    notes = _notes(len(found), is_cut, ("project", OF_A_PROJECT))
+    show({"projects": found, "is_cut": is_cut}, *([rows] if found else []), notes, as_json=as_json, out=console)
 
 
-def print_jobs(api: Api, console: Console, most: int, **filters: str | None) -> None:
+def print_jobs(api: Api, console: Console, most: int, *, as_json: bool = False, **filters: str | None) -> None:
     """Print the jobs, the newest first, that meet the filters."""
     found, is_cut = api.rows("/v1/jobs", "jobs", most, **filters)
     columns = ("Job", "Type", "Project", "Status", "Stage", "Progress", "Created", "Ended")
-    _print(console, (columns, _job), found, is_cut, ("job", OF_A_JOB))
+    rows = Rows(columns, [_job(one) for one in found])
+    notes = _notes(len(found), is_cut, ("job", OF_A_JOB))
+    show({"jobs": found, "is_cut": is_cut}, *([rows] if found else []), notes, as_json=as_json, out=console)
 
 
 def moment(text: str | None) -> str:
@@ -64,23 +70,9 @@ def _job(one: Row) -> Sequence[str]:
     )
 
 
-def _print(
-    console: Console,
-    columns: tuple[Sequence[str], Callable[[Row], Sequence[str]]],
-    found: Sequence[Row],
-    is_cut: bool,
-    kind: tuple[str, str],
-) -> None:
+def _notes(count: int, is_cut: bool, kind: tuple[str, str]) -> Note | str:
     thing, hint = kind
-    if not found:
-        console.print(f"The ledger has no such {thing}.")
-        return
-    # A cell that is too long continues below, so that an id can be copied whole.
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns[0]:
-        table.add_column(column, overflow="fold")
-    for one in found:
-        table.add_row(*columns[1](one))
-    console.print(table)
-    older = f"These are the first {len(found)}: --most shows more. " if is_cut else ""
-    console.print(typed(f"{older}{hint}"), style="dim", soft_wrap=True)
+    if not count:
+        return f"The ledger has no such {thing}."
+    older = f"These are the first {count}: --most shows more. " if is_cut else ""
+    return Note(typed(f"{older}{hint}"))

@@ -4,37 +4,35 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.api_client import Api, segment
 from cli.listing import moment
-from local.errors import HumanError
+from cli.output import Facts, Note, Rows, show
+from local.errors import NotFound
 from provisioning.identity import TenantNames
 
 
-def print_project(api: Api, project: dict[str, Any], console: Console) -> None:
+def print_project(api: Api, project: dict[str, Any], console: Console, *, as_json: bool = False) -> None:
     """Print a project with its job, its tenant, its registrations and its API keys. Never a secret's value."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for row in _facts(project, find_keys(api, project["project_id"])):
-        table.add_row(*row)
-    console.print(table)
+    keys = find_keys(api, project["project_id"])
+    document = project | {"api_keys": keys}
+    if (tenant := project["tenant"]) is not None:
+        names = TenantNames(tenant["tenant_id"])
+        document["tenant"] = tenant | {"roles": [names.owner_role, names.login_role]}
+    show(document, Facts(_facts(project, keys)), as_json=as_json, out=console)
 
 
-def print_keys(api: Api, project_id: str, console: Console) -> None:
+def print_keys(api: Api, project_id: str, console: Console, *, as_json: bool = False) -> None:
     """List what may be shown of a project's keys. Raise HumanError when there are none."""
     keys = find_keys(api, project_id)
     if not keys:
-        raise HumanError(f"the project {project_id} has no API keys")
-    table = Table("Key", "Kind", "Ends in", "Created", "Raw key", box=None, pad_edge=False, header_style="dim")
-    for key in keys:
-        table.add_row(key["key_id"], key["kind"], key["hint"], moment(key["created_at"]), revealed(key))
-    console.print(table)
-    if any(key["revealed_at"] is None for key in keys):
-        console.print("--reveal shows the keys themselves, once.", style="dim")
-    else:
-        console.print("They have been revealed, and are shown only once.", style="dim")
+        raise NotFound(f"the project {project_id} has no API keys")
+    rows = [(key["key_id"], key["kind"], key["hint"], moment(key["created_at"]), revealed(key)) for key in keys]
+    is_new = any(key["revealed_at"] is None for key in keys)
+    shown = "They have been revealed, and are shown only once."
+    once = "--reveal shows the keys themselves, once." if is_new else shown
+    table = Rows(("Key", "Kind", "Ends in", "Created", "Raw key"), rows)
+    show({"api_keys": keys}, table, Note(once), as_json=as_json, out=console)
 
 
 def find_keys(api: Api, project_id: str) -> list[dict[str, Any]]:

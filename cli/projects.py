@@ -8,6 +8,7 @@ from cli.api_client import Api
 from cli.api_problems import ApiProblem
 from cli.api_target import announce, with_api
 from cli.jobs import From, Key, Most, NoWait, show_started, start_job, told_key
+from cli.output import AsJson
 from cli.terminal import console
 from local.errors import HumanError
 from provisioning.jobs.provision_project import PROVISION_PROJECT
@@ -36,6 +37,7 @@ def create(  # noqa: PLR0913 (each is an option)
     key: Key = None,
     *,
     no_wait: NoWait = False,
+    as_json: AsJson = False,
     api: Api,
 ) -> None:
     """Add a project, give it its database, its registrations and its API keys, and follow that to its end.
@@ -44,7 +46,7 @@ def create(  # noqa: PLR0913 (each is an option)
     --owner. Exit code 1: it failed, and nothing of it is left unless the last line names it.
     """
     job_id = start(api, _payload(project, source, (organization, owner, region), services or []), key)
-    show_started(api, job_id, no_wait=no_wait)
+    show_started(api, job_id, no_wait=no_wait, as_json=as_json)
 
 
 def start(api: Api, document: dict[str, Any], key: str | None) -> str:
@@ -76,16 +78,19 @@ def ls(
     status: Annotated[str | None, typer.Option(help="Only those in this status, such as active or failed.")] = None,
     most: Most = 50,
     *,
+    as_json: AsJson = False,
     api: Api,
 ) -> None:
     """List the projects with their status, tenant and latest job."""
     from cli import listing
 
-    listing.print_projects(api, console(), most, status=status)
+    listing.print_projects(api, console(), most, as_json=as_json, status=status)
 
 
 @with_api
-def show(name: Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job.")], *, api: Api) -> None:
+def show(
+    name: Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job.")], *, as_json: AsJson = False, api: Api
+) -> None:
     """Show a project's tenant, database, registrations, API keys and job, or a job's progress.
 
     Never prints a secret.
@@ -94,9 +99,9 @@ def show(name: Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job."
 
     project = names.find_project(api, name)
     if project is not None:
-        project_view.print_project(api, project, console())
+        project_view.print_project(api, project, console(), as_json=as_json)
     elif (job := names.find_job(api, name)) is not None:
-        following.print_job(job, console(), api.time_scale)
+        following.print_job(job, console(), api.time_scale, as_json=as_json)
     else:
         raise names.unknown(name)
 

@@ -29,7 +29,8 @@ StateMachine = Annotated[
     typer.Option(
         "--state-machine-arn",
         metavar="ARN",
-        help="Any state machine of a deployment on AWS, instead of the local stack; uses your own credentials.",
+        help="Any state machine of a deployment on AWS, instead of the local stack; uses your own credentials, on a"
+        " host in its VPC.",
         callback=given.remember,
     ),
 ]

@@ -23,6 +23,11 @@ def remember(context: typer.Context, parameter: typer.CallbackParam, value: Any)
     return value
 
 
+def has(option: str) -> bool:
+    """Return whether an option was given."""
+    return option in _given
+
+
 def forget() -> None:
     """Forget the options of an earlier command of this process."""
     _given.clear()

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from cli import given
 from cli.exit_codes import exit_code_of, is_of
 from cli.terminal import typed
 from console.errors import ConsoleError
@@ -40,6 +41,8 @@ def report(error: Exception, *, as_json: bool) -> ExitCode:
 
         # The message of an unknown error could quote a secret.
         said = describe_exception(error)
+    if code == ExitCode.UNAVAILABLE and given.has("--state-machine-arn"):
+        said = f"{said.rstrip('.')}: this command has to run on a host in the deployment's VPC"
     if as_json:
         _print(error, _type(error, code), said, code)
     else:

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from cli.outcome_view import clock_time
 from console.executions import Executions
-from local.aws_client import make_client
 from local.errors import NotFound
 from provisioning import control_plane, queries
 
@@ -33,18 +32,18 @@ class _Recorded(NamedTuple):
     details: dict[str, Any]
 
 
-def print_history(job: str, endpoint_url: str, state_machine_arn: str, console: Console) -> None:
+def print_history(job: str, executions: Executions, console: Console) -> None:
     """Print the job's events. Raise HumanError for a job that neither Step Functions nor the ledger knows."""
-    client = make_client("stepfunctions", endpoint_url)
-    if arn := Executions(client, state_machine_arn).find(job):
-        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
+    if arn := executions.find(job):
+        pages = executions.client.get_paginator("get_execution_history").paginate(executionArn=arn)
         rows = list(condense(event for page in pages for event in page["events"]))
         columns = ("Time", "State", "Event", "Error")
     else:
         rows, columns = _from_audit_log(job), ("Time", "Stage", "Event", "Details")
         if not rows:
             raise NotFound(f"there is no job {job}")
-        console.print("The stack has been restarted since, so this comes from the ledger:", style="dim")
+        gone = "Step Functions does not have this execution any more, so this comes from the ledger:"
+        console.print(gone, style="dim", soft_wrap=True)
     table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:
         table.add_row(*row)

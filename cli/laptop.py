@@ -14,8 +14,10 @@ from cli.command_line import (
     PORT_HELP,
     EndpointUrl,
     StateDirectory,
+    StateMachine,
     StateMachineArn,
     stop_on_terminate,
+    use_deployment,
 )
 from cli.terminal import console
 from local.repository import EVENTS, TENANT_SCHEMA
@@ -126,13 +128,13 @@ def serve_console(
     connection.serve(sources, where, host, port, token, read_only=read_only)
 
 
-def history(job: str, state_dir: StateDirectory = DEFAULT_STATE) -> None:
+def history(job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None) -> None:
     """Show the attempts of a job, one by one."""
-    from cli import history_view
-    from local import daemon
+    from cli import connection, history_view
 
-    stack = daemon.connect(state_dir)
-    history_view.print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
+    use_deployment(state_dir, state_machine)
+    sources, _ = connection.sources(state_dir, state_machine_arn=state_machine)
+    history_view.print_history(job, sources.executions, console())
 
 
 def register(app: typer.Typer) -> None:

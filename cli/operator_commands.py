@@ -71,11 +71,13 @@ def deregister(
     say(deregistration.deregister(service, tenant_id), as_json=as_json)
 
 
-def migrate(state_dir: StateDirectory = DEFAULT_STATE, *, as_json: AsJson = False) -> None:
+def migrate(
+    state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None, *, as_json: AsJson = False
+) -> None:
     """Bring the control plane to the newest schema version."""
     from cli import administration
 
-    use_deployment(state_dir, None)
+    use_deployment(state_dir, state_machine)
     say(administration.migrate(), as_json=as_json)
 
 

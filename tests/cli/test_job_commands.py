@@ -9,6 +9,7 @@ from typer.main import get_command
 from cli.app import app
 from cli.history_view import print_history
 from cli.terminal import console, typed
+from console.executions import Executions
 from local.stack import Stack
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
@@ -76,7 +77,7 @@ def test_the_history_of_a_job_is_found_whatever_its_type(
 ) -> None:
     provision(stack, "suspend", active)
     job, _ = started(capsys)
-    print_history(job, stack.endpoint_url, stack.state_machine_arn, console())
+    print_history(job, Executions(stack.client("stepfunctions"), stack.state_machine_arn), console())
     assert "Suspend tenant access" in capsys.readouterr().out
     assert provision(stack, "watch", job) == 0
     assert "suspending_access" in capsys.readouterr().out

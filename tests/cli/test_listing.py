@@ -109,3 +109,19 @@ def test_a_deployment_is_asked_for_its_lists_with_the_callers_own_key(
         app([command, "--endpoint", stack.endpoint_url, "--aws-region", "us-east-1"])
     assert ended.value.code == 0
     assert ran.job_id in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["history", "JOB"], "Create tenant database attempt 1"), (["migrate"], "is already at the newest version.")],
+    ids=["history", "migrate"],
+)
+def test_a_deployment_is_asked_for_a_history_and_migrated(
+    failed: Ran, deployed: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    command = [failed.job_id if one == "JOB" else one for one in arguments]
+    with pytest.raises(SystemExit) as ended:
+        app([*command, "--state-machine-arn", deployed])
+    assert ended.value.code == 0
+    assert said in " ".join(printed(capsys))

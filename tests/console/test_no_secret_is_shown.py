@@ -9,6 +9,7 @@ from rich.console import Console
 from cli import project_view
 from cli.following import follow, print_job
 from cli.history_view import print_history
+from console.executions import Executions
 from local.stack import Stack
 from tests.cli.commanding import api_of
 from tests.conftest import NewProject
@@ -65,7 +66,7 @@ def test_no_secret_is_in_the_terminal(stack: Stack, runs: Runs) -> None:
         follow(api, job, terminal)
         ended = follow(api, job, terminal, as_json=True)
         print_job(ended, terminal)
-        print_history(job, stack.endpoint_url, stack.state_machine_arn, terminal)
+        print_history(job, Executions(stack.client("stepfunctions"), stack.state_machine_arn), terminal)
         project_view.print_project(api, api.project(ended["project_id"]), terminal)
         project_view.print_keys(api, ended["project_id"], terminal) if ended["outcome"] == "succeeded" else None
     assert "succeeded. Next: " in written.getvalue()

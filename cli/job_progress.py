@@ -15,6 +15,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from provisioning import errors
+from provisioning.error_types import ErrorType
 
 COLOURS = {"succeeded": "green", "failed": "red", "compensated": "yellow", "running": "cyan"}
 BAR_WIDTH = 40
@@ -173,4 +174,4 @@ def _permanent() -> set[str]:
         waiting += one.__subclasses__()
         if one.permanent:
             found.add(str(one.error_type))
-    return found - {str(errors.ErrorType.UNKNOWN_ERROR)}
+    return found - {str(ErrorType.UNKNOWN_ERROR)}

@@ -15,8 +15,8 @@ FUNCTIONS = Path(__file__).parents[1] / "functions"
 POWERTOOLS = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
 """botocore and jmespath come with Powertools, of botocore only the outermost module: no client is created."""
 
-LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.observability"}
-LOGGING |= {"provisioning.redaction"}
+LOGGING = POWERTOOLS | {"provisioning.configuration", "provisioning.errors", "provisioning.error_types"}
+LOGGING |= {"provisioning.observability", "provisioning.redaction"}
 
 
 def of(package: str, *modules: str) -> set[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from provisioning import queries
 from provisioning.control_plane import ControlPlane
-from provisioning.errors import LONGEST_MESSAGE, ErrorType
+from provisioning.error_types import ErrorType
+from provisioning.errors import LONGEST_MESSAGE
 from provisioning.execution import FORGOTTEN, Describe
 from provisioning.queries import Query
 from provisioning.redaction import redact_text

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from provisioning import control_plane, endings, errors, queries
 from provisioning.control_plane import BEGIN, COMMIT, ControlPlane
-from provisioning.errors import ControlPlaneUnavailable, ErrorType, JobClosed, ProvisioningError
+from provisioning.error_types import ErrorType
+from provisioning.errors import ControlPlaneUnavailable, JobClosed, ProvisioningError
 from provisioning.execution import FORGOTTEN
 from provisioning.handler import handler
 from provisioning.ledger.runner import Event, LambdaContext, Output, reporting

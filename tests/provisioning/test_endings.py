@@ -6,7 +6,7 @@ import pytest
 
 from provisioning import endings
 from provisioning.endings import Ending
-from provisioning.errors import ErrorType
+from provisioning.error_types import ErrorType
 from provisioning.execution import FORGOTTEN
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT

@@ -1,7 +1,8 @@
 import pytest
 
 from provisioning import errors
-from provisioning.errors import ErrorType, PermanentError, ProvisioningError, TransientError
+from provisioning.error_types import ErrorType
+from provisioning.errors import PermanentError, ProvisioningError, TransientError
 from provisioning.jobs import opening
 
 PERMANENT = {

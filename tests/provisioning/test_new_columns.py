@@ -91,6 +91,7 @@ OWN_VALUES: dict[str, dict[str, object]] = {
     "record_api_keys": {"keys": "[]"},
     "find_pool": {"size": 3},
     "record_examination": {"connections": "{}", "findings": "[]"},
+    "find_next": {"fingerprint": "old"},
     "find_claim": {"project_id": "p-revealed"},
     "record_project": {"project_id": "p-new"},
     "find_request": {"principal": "123456789012/AROA", "route": "POST /v1/jobs", "key": "running"},

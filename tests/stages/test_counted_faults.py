@@ -14,7 +14,7 @@ from tests.stages.jobs import STOPPED, open_job
 CALLERS = {
     *("InvalidPayload", "ProjectNotFound", "ProjectNotEligible", "JobInProgress", "SuspendInProgress"),
     # Nobody can do better than to say that there is no place.
-    *("RegionNotAvailable", "ClusterFull", "OrganizationQuotaExceeded", "ProjectProtected"),
+    *("RegionNotAvailable", "ClusterFull", "OrganizationQuotaExceeded", "ProjectProtected", "PlanStale"),
     # The execution has a name that was used, or its job was stopped.
     "JobClosed",
 }

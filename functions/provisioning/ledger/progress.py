@@ -8,7 +8,7 @@ from typing import NamedTuple
 from provisioning import control_plane, queries
 from provisioning.control_plane import BEGIN, COMMIT
 from provisioning.endings import UNFINISHED, Ending
-from provisioning.errors import ErrorType
+from provisioning.error_types import ErrorType
 from provisioning.identity import TenantNames
 
 QUERIES = queries.load(__file__)

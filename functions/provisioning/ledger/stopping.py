@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioning import control_plane, endings, queries
-from provisioning.errors import ErrorType
+from provisioning.error_types import ErrorType
 from provisioning.observability import count_failed_job, logger
 
 if TYPE_CHECKING:

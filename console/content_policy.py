@@ -49,8 +49,8 @@ class ContentPolicy:
 def policy(host: str, page: bytes = b"") -> str:
     """Return the Content-Security-Policy of a page.
 
-    NiceGUI evaluates text that the server sends over the WebSocket, and Quasar and Mermaid write styles into the page;
-    so neither can be forbidden. A script in a name that somebody chose never runs: it has no hash.
+    NiceGUI evaluates text that the server sends over the WebSocket, and Quasar writes styles into the page; so neither
+    can be forbidden. A script in a name that somebody chose never runs: it has no hash.
     """
     hashes = (f"'sha256-{base64.b64encode(hashlib.sha256(one).digest()).decode()}'" for one in _scripts(page))
     # Not every browser takes 'self' for the WebSocket of the same host.

@@ -1,4 +1,4 @@
-"""The page of one execution: its graph, stages and ledger, what it created, and every event."""
+"""The page of one execution: its drawing, stages and ledger, what it created, and every event."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,16 +10,17 @@ from starlette.exceptions import HTTPException
 
 from console import actions, formatting
 from console.addresses import execution_link
+from console.boxes import Mark
+from console.drawing import drawing
 from console.errors import ConsoleError
 from console.frame import Section, Setting, button, confirm, frame, html, panel
 from console.gantt import gantt
-from console.graph import Mark, mermaid, node_ids, taken_edges
 from console.history import details_of
 from console.job_view import JobView
 from console.render import event_summary, render
 from console.state_machines import machine_of
 from console.state_panel import StatePanel
-from console.timeline import Status
+from console.timeline import StateRun, Status
 from provisioning.endings import Ending
 from provisioning.ledger.progress import Resources
 
@@ -29,7 +30,6 @@ POLLS_AFTER_THE_END = 5
 
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
 FILTERED = ("id", "type", "state", "summary")
-MERMAID = {"theme": "base", "flowchart": {"nodeSpacing": 14, "rankSpacing": 30, "padding": 8, "diagramPadding": 4}}
 
 
 async def execution_page(setting: Setting, name: str, machine: str = "") -> None:
@@ -80,6 +80,7 @@ class _ExecutionPage:
         self._problem = ""
         self._search = ""
         self._polls = 0
+        self._folded = True
 
     def build(self) -> None:
         with ui.element("div").classes("heading"):
@@ -90,8 +91,7 @@ class _ExecutionPage:
         with ui.element("div").classes("columns"):
             with panel("State machine", "picture-panel"):
                 html(render("legend", statuses=LEGEND)).classes("legend-row")
-                self._chosen_mark = Section("picture-marks")
-                self._mermaid = ui.mermaid(self._picture(), config=MERMAID).classes("picture")
+                self._picture = Section("picture")
             with ui.element("div").classes("stack"):
                 with panel("Stages"):
                     self._stages = Section("scroll")
@@ -110,7 +110,7 @@ class _ExecutionPage:
                 html(f'<a class="button" href="{self._link}/history.json" download>Export JSON</a>')
             self._events = Section()
         ui.on("state", lambda event: self._choose(str(event.args)))
-        ui.on("node", lambda event: self._choose_node(str(event.args)))
+        ui.on("unfold", self._unfold)
         self._show()
         ui.timer(0.01, self._state.read_logs, once=True)
         ui.timer(POLL_SECONDS, self._poll, immediate=False)
@@ -157,14 +157,14 @@ class _ExecutionPage:
         name = await asyncio.to_thread(actions.retry, self._sources.executions, self._shown.execution, status)
         ui.navigate.to(execution_link(self._machine, name))
 
-    async def _choose_node(self, node: str) -> None:
-        ids = node_ids(self._shown.execution.definition)
-        await self._choose(next((name for name, one in ids.items() if one == node), ""))
-
     async def _choose(self, state: str) -> None:
         self._state.choose(state)
         self._show()
         await self._state.read_logs()
+
+    def _unfold(self) -> None:
+        self._folded = False
+        self._show()
 
     def _filter(self, event: object) -> None:
         self._search = (getattr(event, "value", "") or "").strip().lower()
@@ -189,36 +189,29 @@ class _ExecutionPage:
             ending=shown.ending,
             retrying=[run for run in timeline.states.values() if run.status is Status.RETRYING and run.retry],
         )
-        picture = self._picture()
-        if picture != self._mermaid.content:
-            self._mermaid.set_content(picture)
-        ids = node_ids(execution.definition)
-        self._chosen_mark.show(
-            "picture_marks",
-            chosen=ids.get(self._state.chosen, ""),
-            taken=taken_edges(execution.definition, timeline.taken),
-            due=[
-                (ids[run.name], run.retry.due)
-                for run in timeline.states.values()
-                if run.status is Status.RETRYING and run.retry
-            ],
-        )
+        self._show_picture()
         self._stages.show("stages", chart=gantt(timeline, datetime.now(UTC)), chosen=self._state.chosen)
         self._state.show(shown)
         self._ledger.show("ledger", progress=shown.progress, problem=shown.record.problem)
         self._show_resources()
         self._show_events()
 
-    def _picture(self) -> str:
+    def _show_picture(self) -> None:
         execution = self._shown.execution
-        marks = {}
-        for name, run_ in execution.timeline.states.items():
-            # The countdown is written once and continues in the browser: the graph is drawn only when a status changes.
-            last = run_.last
-            since = last.ended_at if last and last.ended_at else execution.started_at
-            note = formatting.note(run_, since)
-            marks[name] = Mark(str(run_.status), note if note != "skipped" else "")
-        return mermaid(execution.definition, marks, execution.timeline.taken)
+        marks = {run.name: self._mark(run) for run in execution.timeline.states.values()}
+        drawn = drawing(execution.definition, marks, execution.timeline.taken, self._state.chosen)
+        self._picture.show("picture", drawing=drawn)
+
+    def _mark(self, run: StateRun) -> Mark:
+        # The countdown is written once and continues in the browser: the drawing changes only when a status does.
+        since = run.last.ended_at if run.last and run.last.ended_at else self._shown.execution.started_at
+        due = run.retry.due if run.status is Status.RETRYING and run.retry else None
+        return Mark(
+            str(run.status),
+            f"{formatting.SIGNS[run.status]} {formatting.note(run, since)}",
+            due=int(due.timestamp() * 1000) if due else None,
+            folded=self._folded and (run.on_failure or run.status is Status.SKIPPED),
+        )
 
     def _show_resources(self) -> None:
         resources = self._shown.record.resources

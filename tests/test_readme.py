@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from cli.app import app
-from console.graph import mermaid
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.mermaid_text import mermaid
 
 README = (REPOSITORY / "README.md").read_text()
 PAYLOAD = (REPOSITORY / "docs" / "payload.md").read_text()

@@ -1,6 +1,6 @@
 // What the templates cannot do: tell the server about clicks, count down, and keep focus and open parts across updates.
 (() => {
-  let focused = null, scrolled = false;
+  let focused = null;
   const opened = new Map();
   const countdown = (seconds) => {
     const left = Math.max(0, Math.round(seconds));
@@ -9,24 +9,43 @@
     return parts[0] ? `${parts[0]}:${text.padStart(5, "0")}` : text;
   };
   const elapsed = (seconds) => (seconds < 9.995 ? `${seconds.toFixed(2)} s` : seconds < 59.5 ? `${seconds.toFixed(0)} s` : countdown(seconds));
-  const chosenNode = (target) => target.closest?.(".picture svg g.node");
-  // Mermaid calls the node of state s4 "<picture>-flowchart-s4-17".
-  const nodeId = (node) => node.id.match(/flowchart-(s\d+)-/)?.[1];
+  const boxes = () => [...document.querySelectorAll(".picture .box")].filter((box) => box.getClientRects().length);
+  const DIRECTIONS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
   document.addEventListener("click", (event) => {
     const sender = event.target.closest("[data-emit]");
     if (sender) emitEvent(sender.dataset.emit, sender.dataset.value);
-    const node = chosenNode(event.target);
-    if (node) emitEvent("node", nodeId(node));
   });
   document.addEventListener("keydown", (event) => {
-    const node = chosenNode(event.target);
-    if (node && (event.key === "Enter" || event.key === " ")) {
+    const box = event.target.closest?.(".picture .box");
+    if (!box || event.altKey || event.ctrlKey || event.metaKey) return;
+    if ((event.key === "Enter" || event.key === " ") && box.matches("g")) {
       event.preventDefault();
-      emitEvent("node", nodeId(node));
+      emitEvent(box.dataset.emit, box.dataset.value);
     }
+    if (!(event.key in DIRECTIONS)) return;
+    event.preventDefault();
+    const next = neighbour(box, DIRECTIONS[event.key]);
+    if (!next) return;
+    if (box.matches("g")) for (const one of boxes()) one.setAttribute("tabindex", one === next ? "0" : "-1");
+    next.focus();
   });
-  const key = (element) => element?.dataset?.key ?? (chosenNode(element ?? document.body) ? nodeId(element) : null);
+  // The upper left corners are compared: a box that holds others begins before them. Sideways counts threefold, except into a box.
+  const neighbour = (box, [right, down]) => {
+    const from = box.getBoundingClientRect();
+    let best = null, least = Infinity;
+    for (const one of boxes()) {
+      const to = one.getBoundingClientRect();
+      const middle = (rect) => (right ? rect.left : rect.left + rect.width / 2);
+      const along = right * (to.left - from.left) + down * (to.top - from.top);
+      const across = Math.abs(right ? to.top - from.top : middle(to) - middle(from));
+      const inside = to.left >= from.left && to.right <= from.right && to.bottom <= from.bottom;
+      const far = along + (inside ? 0.1 : 3) * across;
+      if (one !== box && along > 1 && far < least) [best, least] = [one, far];
+    }
+    return best;
+  };
+  const key = (element) => element?.dataset?.key ?? null;
   document.addEventListener("focusin", (event) => { focused = key(event.target); });
   document.addEventListener("focusout", (event) => { if (event.target.isConnected && event.relatedTarget) focused = null; });
   document.addEventListener("toggle", async (event) => {
@@ -44,33 +63,14 @@
   };
 
   const prepare = () => {
-    for (const svg of document.querySelectorAll(".picture svg[role]")) {
-      svg.setAttribute("role", "group");
-      svg.setAttribute("aria-label", "State machine");
-      for (const node of svg.querySelectorAll("g.node")) {
-        node.setAttribute("tabindex", "0");
-        node.setAttribute("role", "button");
-        node.setAttribute("aria-label", [...node.querySelectorAll("p, tspan.text-outer-tspan")].map((part) => part.innerText || part.textContent).join(" ").replace(/\s+/g, " "));
-      }
-      for (const marker of svg.querySelectorAll("marker")) marker.removeAttribute("aria-label");
-      svg.removeAttribute("aria-roledescription");
-      // Where the picture is wider than the screen, its beginning comes first.
-      const picture = svg.closest(".picture"), first = svg.querySelector("g.node")?.getBoundingClientRect();
-      if (first && !scrolled) picture.scrollLeft = first.left + first.width / 2 - picture.getBoundingClientRect().left - picture.clientWidth / 2;
-      scrolled = true;
-      svg.dataset.ready = "true";
-    }
-    const chosen = document.querySelector("[data-chosen]")?.dataset.chosen;
-    for (const node of document.querySelectorAll(".picture svg g.node")) node.classList.toggle("chosen", nodeId(node) === chosen);
-    // Mermaid gives an arrow its id, but not its class.
-    const taken = new Set(document.querySelector("[data-taken]")?.dataset.taken.split(" "));
-    for (const edge of document.querySelectorAll(".picture svg .flowchart-link")) edge.classList.toggle("taken", taken.has(edge.dataset.id));
     for (const part of document.querySelectorAll("details[data-key]")) {
       const wanted = opened.get(part.dataset.key);
       if (wanted !== undefined && part.open !== wanted) part.open = wanted;
     }
     if (focused && document.activeElement === document.body) {
-      const again = document.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? [...document.querySelectorAll(".picture svg g.node")].find((node) => nodeId(node) === focused);
+      const same = [...document.querySelectorAll(`[data-key="${CSS.escape(focused)}"]`)].find((one) => one.getClientRects().length);
+      // What was unfolded is gone.
+      const again = same ?? (focused === "others" ? boxes().at(-1) : null);
       again?.focus({ preventScroll: true });
     }
     tick();
@@ -87,18 +87,6 @@
     const now = Date.now();
     for (const place of document.querySelectorAll("[data-due]")) write(place, countdown((Number(place.dataset.due) - now) / 1000));
     for (const place of document.querySelectorAll("[data-since]")) write(place, elapsed((now - Number(place.dataset.since)) / 1000));
-    for (const place of document.querySelectorAll("[data-node-due]")) {
-      const node = [...document.querySelectorAll(".picture svg g.node")].find((one) => nodeId(one) === place.dataset.node);
-      const left = countdown((Number(place.dataset.nodeDue) - now) / 1000);
-      for (const text of node ? walk(node) : []) {
-        const better = text.nodeValue.replace(/(next (?:in|within) )[\d:]+/, `$1${left}`);
-        if (better !== text.nodeValue) text.nodeValue = better;
-      }
-    }
-  };
-  const walk = function* (root) {
-    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-    while (walker.nextNode()) yield walker.currentNode;
   };
   setInterval(tick, 250);
 })();

@@ -1,6 +1,5 @@
 """What the tests in the browser do on every page."""
 
-import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ def execution_address(console: str, job: str, job_type: JobType = PROVISION_PROJ
 def open_job(page: Page, console: str, job: str) -> None:
     """Open the page of a job and wait for its picture."""
     page.goto(f"{console}/executions/{job}")
-    page.wait_for_selector(".picture svg[data-ready]")
+    page.wait_for_selector(".picture .box:visible")
 
 
 def new_job() -> str:
@@ -34,8 +33,8 @@ def new_job() -> str:
 
 
 def node(page: Page, state: str) -> Any:
-    """Return the state's node in the picture."""
-    return page.locator(".picture svg g.node").filter(has_text=re.compile(f"^{re.escape(state)}"))
+    """Return the state's box in the drawing."""
+    return page.locator(f'.picture g.box[data-value="{state}"]:visible')
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def _opened(browser: Browser, scheme: str) -> Iterator[Page]:
 
 def _take(page: Page, address: str, name: str) -> None:
     page.goto(address)
-    page.wait_for_selector(".picture svg[data-ready]")
+    page.wait_for_selector(".picture .box:visible")
     page.wait_for_selector(".attempt")
     page.wait_for_load_state("networkidle")
     file = DIRECTORY / f"{name}.png"

@@ -29,6 +29,8 @@ def test_a_run_is_seen_from_its_start_to_success(page: Page, console: str, stack
         go_on.set()
     expect(page.locator("h1")).to_contain_text("succeeded")
     expect(node(page, "Finalize")).to_have_class(re.compile("succeeded"))
+    expect(node(page, "Revoke API keys")).to_have_count(0)
+    page.locator('.picture [data-emit="unfold"]:visible').click()
     expect(node(page, "Revoke API keys")).to_have_class(re.compile("skipped"))
     stack.wait(arn)
     assert_equal_to_status(page, job)
@@ -75,8 +77,8 @@ def test_a_failure_leads_to_a_rollback_that_leaves_nothing(
     expect(page.locator(".state-head")).to_contain_text("Register realtime")
     expect(page.locator(".attempt")).to_have_count(3)
     expect(page.locator(".attempt").first).to_contain_text("ServiceRegistrationFailed: the disk of this test is full")
-    taken = page.locator(".picture svg .flowchart-link.taken")
-    expect(taken.and_(page.locator(".edge-pattern-dotted"))).to_have_count(1)
+    expect(page.locator(".picture .way.taken.catch:visible")).to_have_count(1)
+    expect(page.locator(".picture .lane.entered:visible")).to_have_count(1)
     assert_accessible(page)
 
 

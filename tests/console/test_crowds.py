@@ -107,7 +107,7 @@ def test_the_browser_stays_smooth(page: Page, read_only: str, record_property: A
     record_property("next_page_seconds", paged := time.monotonic() - began)
     began = time.monotonic()
     page.goto(f"{read_only}/executions/long")
-    page.wait_for_selector(".picture svg[data-ready]")
+    page.wait_for_selector(".picture .box:visible")
     expect(page.locator(".events tbody tr")).to_have_count(4 * ROUNDS + 4)
     record_property("history_seconds", opened := time.monotonic() - began)
     began = time.monotonic()
@@ -120,7 +120,7 @@ def test_the_browser_stays_smooth(page: Page, read_only: str, record_property: A
 
 def test_a_read_only_console_has_no_buttons_that_act(page: Page, read_only: str) -> None:
     page.goto(f"{read_only}/executions/long")
-    page.wait_for_selector(".picture svg[data-ready]")
+    page.wait_for_selector(".picture .box:visible")
     expect(page.get_by_text("read only")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Stop|Retry|Start"))).to_have_count(0)
     assert page.request.get(f"{read_only}/start").status == 404

@@ -88,8 +88,8 @@ def test_the_list_leads_to_their_pages(page: Page, console: str, strange: Mappin
         page.goto(console)
         page.locator(f'tbody th a[href="{address}"]').click()
         page.wait_for_url(f"{console}{address}")
-        expect(page.locator(".state-head, .picture svg").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
-    page.wait_for_selector(".picture svg[data-ready]")
+        expect(page.locator(".state-head, .picture .box").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    page.wait_for_selector(".picture .box:visible")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Draw a state machine in Mermaid's language, from its definition only."""
+"""Draw a state machine in Mermaid's language, from its definition only: the picture of docs/architecture.md."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.definition import Transition, Way, describe_rule
-from console.graph import Mark, mermaid, node_ids
 from tests import shipped
+from tests.mermaid_text import Mark, mermaid, node_ids
 
 DEFINITION = shipped.definition()
 PICTURE = mermaid(DEFINITION)

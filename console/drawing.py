@@ -35,13 +35,17 @@ def _svg(
     width, height = _number(layout.width), _number(layout.height)
     yield f'<svg class="{css_class}" width="{width}" height="{height}" role="group" aria-label="State machine">'
     yield _lane(layout, marks)
+    names = [box.name for box in layout.boxes]
+    first = chosen if chosen in names else names[0]
+    drawn = {box.name: _box(box, is_chosen=box.name == chosen, is_first=box.name == first) for box in layout.boxes}
+    # A Parallel's box lies below the lines in it.
+    for box in layout.boxes:
+        yield from drawn[box.name] if box.container else ()
     # What was taken is drawn last, above the others.
     for line in sorted(layout.lines, key=lambda line: line.transition in taken):
         yield from _line(line, line.transition in taken)
-    names = [box.name for box in layout.boxes]
-    first = chosen if chosen in names else names[0]
     for box in layout.boxes:
-        yield from _box(box, is_chosen=box.name == chosen, is_first=box.name == first)
+        yield from () if box.container else drawn[box.name]
     yield "</svg>"
 
 

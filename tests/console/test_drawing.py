@@ -216,3 +216,8 @@ def test_a_status_is_a_colour_and_a_word_and_a_countdown_counts() -> None:
     assert [one.get("aria-label") for one in boxes] == ["A, attempt 2 of 3"] * 2
     assert [one.get("class") for one in boxes] == ["box retrying"] * 2
     assert [(one.get("data-due"), one.text) for one in drawn.iter("tspan")] == [("1234", "4:12")] * 2
+
+
+def test_the_lines_in_a_parallel_are_above_its_box() -> None:
+    wide = drawing(shipped.definition()).split("</svg>")[0]
+    assert wide.index(">Register services<") < wide.index("<title>Register auth → Auth not registered</title>")

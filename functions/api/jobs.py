@@ -14,6 +14,7 @@ from provisioning import control_plane, endings, listing
 from provisioning.execution import FORGOTTEN
 from provisioning.jobs import executions
 from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.progress import Progress, get_progress
 from provisioning.listing import ListedJob, Place
 from provisioning.requests import remembering
@@ -30,6 +31,7 @@ SECONDS_TO_ASK = 5
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_DESCRIPTIONS = 2.0
 """Between looks at an execution: Step Functions answers an account so often each second, and the ledger does not."""
+STARTED_BY_HAND = "StartExecution"
 LATEST_TO_BE_FOUND = timedelta(seconds=60)
 """After its request. DescribeExecution is eventually consistent; one that is not found later does not exist."""
 
@@ -79,7 +81,7 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
-    started_by: str | None = Field(description='The principal whose request started it, or "StartExecution".')
+    started_by: str | None = Field(description=f'The principal whose request started it, or "{STARTED_BY_HAND}".')
     steps: list[Step]
     failed_compensations: list[FailedCompensation] = Field(description="Of a job that has not ended.")
     ending: Ending | None
@@ -116,15 +118,16 @@ def list_jobs(
 def get_job(job_id: JobId, wait: Wait = 0) -> Job:
     """Return a job with its stages and, if it has ended, its ending.
 
-    A job that a request has asked for is pending until it opens. The name of a rollback's execution leads to the job
-    that it rolls back, which is running until that execution has ended. With `wait` the answer comes when the job ends,
-    or after so many seconds, the last five of 25 being for asking about its execution. Waiting holds no transaction
+    A job is pending until it opens, whether a request has asked for it or its execution was started by hand. The name
+    of a rollback's execution leads to the job that it rolls back, which is running until that execution has ended. With
+    `wait` the answer comes when the job ends, or after so many seconds, the last five of 25 being for asking about its
+    execution. Waiting holds no transaction
     open.
     """
     until = time.monotonic() + min(wait, LONGEST_WAIT_SECONDS - SECONDS_TO_ASK)
     while True:
         progress = get_progress(job_id)
-        pending = remembering.find_pending(job_id) if progress is None else None
+        pending = (remembering.find_pending(job_id) or _unopened(job_id)) if progress is None else None
         # Between both looks the job may have opened.
         if progress is None and pending is None and (progress := get_progress(job_id)) is None:
             raise JobNotFound(f"there is no job {job_id}")
@@ -148,6 +151,15 @@ def _summary(row: ListedJob, outcome: str) -> JobSummary:
         created_at=row.created_at,
         completed_at=row.completed_at,
     )
+
+
+def _unopened(job_id: str) -> Pending | None:
+    """Return the job that the running execution of this name is going to open."""
+    for job_type in DECLARATIONS:
+        found = executions.describe_if_possible(executions.arn_of(JobType(job_type), job_id))
+        if found is not None and found["status"] == "RUNNING":
+            return Pending(job_id, job_type, None, None, STARTED_BY_HAND, None, found["startDate"])
+    return None
 
 
 def _rolled_back(rollback: Pending, job_id: str, until: float) -> Job:

@@ -80,7 +80,9 @@ def test_jobs_are_listed_by_project_and_each_filter(failed: tuple[str, Ran], que
 
 
 @contextmanager
-def running(stack: Stack, project_id: str) -> Iterator[tuple[str, Callable[[], None]]]:
+def running(
+    stack: Stack, project_id: str, function: str = "CreateSchemaFunction"
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """A job that stays at its schema until it is let go, and what lets it go."""
     reached, go_on = threading.Event(), threading.Event()
 
@@ -89,7 +91,7 @@ def running(stack: Stack, project_id: str) -> Iterator[tuple[str, Callable[[], N
         assert go_on.wait(60)
         return handler(event, context)
 
-    with replaced(stack, "CreateSchemaFunction", held):
+    with replaced(stack, function, held):
         arn = stack.start_execution(payload_for(project_id), f"job-{uuid.uuid4().hex[:12]}")
         try:
             assert reached.wait(60)
@@ -97,6 +99,17 @@ def running(stack: Stack, project_id: str) -> Iterator[tuple[str, Callable[[], N
         finally:
             go_on.set()
             ended(stack, arn)
+
+
+def test_a_job_that_was_started_by_hand_is_pending_until_it_opens(stack: Stack, project_id: str) -> None:
+    with running(stack, project_id, "VerifyProjectFunction") as (job_id, _):
+        found = get(f"/v1/jobs/{job_id}")
+    assert (found["status"], found["job_type"], found["started_by"]) == (
+        "pending",
+        "provision_project",
+        "StartExecution",
+    )
+    assert get(f"/v1/jobs/{job_id}")["status"] == "succeeded"
 
 
 def test_a_running_job_has_no_outcome_and_no_ending(stack: Stack, project_id: str) -> None:

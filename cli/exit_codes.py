@@ -16,6 +16,7 @@ OF_TYPES = {
     "InvalidPayload": ExitCode.USAGE,
     "ProjectNotFound": ExitCode.NOT_FOUND,
     "JobNotFound": ExitCode.NOT_FOUND,
+    "ClusterNotFound": ExitCode.NOT_FOUND,
     "ProjectExists": ExitCode.ALREADY_EXISTS,
     "CallerUnknown": ExitCode.DENIED,
     "InsufficientPermissions": ExitCode.DENIED,

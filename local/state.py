@@ -17,6 +17,8 @@ DATABASE = "postgres"
 
 RECORDED = frozenset({"endpoint_url", "state_machine_arn", "ports", "environment"})
 POLL_SECONDS = 0.05
+SECONDS_OF_READERS = 0.5
+"""How long a start tries again: whoever asks for the holder locks the file, too, for less than a millisecond."""
 DEFAULT_PORT = 8083
 """The port of AWS's own Step Functions Local."""
 START_TIMEOUT_SECONDS = 60
@@ -49,10 +51,15 @@ def hold(state_directory: Path) -> Iterator[None]:
     Raise HumanError while another process, or another stack of this process, holds it.
     """
     with _lock_file(state_directory).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyExists(f"a stack is already running with its state in {state_directory}") from error
+        deadline = time.monotonic() + SECONDS_OF_READERS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise AlreadyExists(f"a stack is already running with its state in {state_directory}") from error
+            time.sleep(0.005)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

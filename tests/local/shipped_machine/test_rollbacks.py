@@ -14,7 +14,6 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from local.aws import ACCOUNT
 from local.aws_client import REGION
-from local.errors import HumanError
 from provisioning.jobs import executions
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions
@@ -74,6 +73,7 @@ def test_a_job_that_ended_badly_is_rolled_back(
         "payload": {"rolls_back": job},
         "tenant_id": None,
         "job_type": "provision_project",
+        "forgotten": False,
         "failure": {},
     }
     assert toys.given == [*((name, given) for name in COMPENSATIONS), ("RecordFailureFunction", closing)]
@@ -155,11 +155,6 @@ def test_a_rollback_that_could_not_be_recorded_says_so(machine: Machine, job: st
     toys.answers["RecordFailureFunction"] = ValueError("away")
     outcome = roll_back_again(machine.aws.client("stepfunctions"), machine.aws.state_machine_arn, job)
     assert (outcome.status, outcome.clean) == ("FailureNotRecorded", False)
-
-
-def test_a_state_machine_that_is_not_there_is_said_in_one_line(machine: Machine, job: str) -> None:
-    with pytest.raises(HumanError, match="nowhere"):
-        roll_back_again(machine.aws.client("stepfunctions"), f"{machine.aws.state_machine_arn}nowhere", job)
 
 
 @pytest.mark.parametrize("job_id", ["job", "j" * 80])

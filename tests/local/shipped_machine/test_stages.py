@@ -74,7 +74,7 @@ def test_a_failed_stage_is_rolled_back_with_the_tenant_that_the_job_had(
         "job_id": job,
         "execution_arn": arn_of(machine, job),
     }
-    expected |= {"payload": PAYLOAD, "tenant_id": tenant_id}
+    expected |= {"payload": PAYLOAD, "tenant_id": tenant_id, "forgotten": False}
     assert recorded == expected
 
 

@@ -125,7 +125,7 @@ BAD_FIELDS: dict[str, dict[str, tuple[object, ...]]] = {
     "metadata": {
         "": (None, [], "a note", 7, True),
     },
-    "plan_id": {"": (None, 7, "", "a" * 63, "A" * 64, "g" * 64, f"{'a' * 64}\n", ["a" * 64])},
+    "plan_id": {"": (None, 7, "", "a" * 63, "A" * 64, "g" * 64, f"\n{'a' * 64}", ["a" * 64])},
     "retries": {
         "": (
             None,

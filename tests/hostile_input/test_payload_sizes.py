@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,14 +44,16 @@ def executions(stack: Stack) -> int:
     return sum(len(page["executions"]) for arn in arns for page in listed.paginate(stateMachineArn=arn))
 
 
-def test_the_command_refuses_a_payload_of_more_than_200_kib_and_starts_nothing(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("size", [PAYLOAD_MAXIMUM_BYTES, LARGEST_INPUT])
+def test_the_command_refuses_a_payload_that_is_too_large_and_starts_nothing(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
 ) -> None:
     before = executions(stack)
+    (tmp_path / "payload.json").write_text(of_bytes(size))
     with pytest.raises(SystemExit) as ended:
-        app(["suspend", "p" * PAYLOAD_MAXIMUM_BYTES, "--state-machine-arn", stack.state_machine_arn])
+        app(["create", "--from", str(tmp_path / "payload.json"), "--state-dir", str(stack.state_directory)])
     assert ended.value.code == 2
-    assert "payload: must be at most 204800 bytes as JSON" in capsys.readouterr().err
+    assert "metadata: must be at most 16384 bytes as JSON" in capsys.readouterr().err
     assert executions(stack) == before
 
 

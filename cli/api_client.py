@@ -54,6 +54,14 @@ class Api:
         headers = {"Idempotency-Key": key or new_key()}
         return self._send("POST", self._address(path, query), body, headers)
 
+    def put(self, path: str) -> dict[str, Any]:
+        """Return the answer of a PUT, which is repeated until it is answered: a second one changes nothing."""
+        return self._send("PUT", self._address(path, {}), None, {})
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """Return the answer of a DELETE, which is repeated until it is answered: a second one changes nothing."""
+        return self._send("DELETE", self._address(path, {}), None, {})
+
     def rows(self, path: str, name: str, most: int, **query: object) -> tuple[list[dict[str, Any]], bool]:
         """Return the first rows of a list, page by page, and whether there are more."""
         found: list[dict[str, Any]] = []

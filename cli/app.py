@@ -11,6 +11,7 @@ from cli import (
     operator_commands,
     organization_commands,
     projects,
+    protection_commands,
     service_commands,
 )
 from cli.command_line import OneLineErrors
@@ -23,6 +24,7 @@ app = OneLineErrors(
 )
 projects.register(app)
 app.command()(key_commands.keys)
+protection_commands.register(app)
 access_commands.register(app)
 jobs.register(app)
 looking_commands.register(app)

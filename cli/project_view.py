@@ -48,7 +48,8 @@ def revealed(key: dict[str, Any]) -> str:
 
 def _facts(project: dict[str, Any], keys: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     job, tenant = project["job"], project["tenant"]
-    yield "Project", f"{project['project_id']} in {project['region']}, {project['status']}"
+    protected = ", protected" if project["is_protected"] else ""
+    yield "Project", f"{project['project_id']} in {project['region']}, {project['status']}{protected}"
     yield "Organization", project["organization_id"]
     yield "Owner", project["owner_id"]
     yield "Job", f"{job['job_id']}, {job['status']}" if job else "none"

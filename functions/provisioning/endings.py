@@ -163,7 +163,7 @@ class Ending(NamedTuple):
 WAYS_ON = {
     str(ErrorType.PROJECT_NOT_FOUND): "provision create {project} --org ORGANIZATION --owner OWNER{then}",
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
-    str(ErrorType.PROJECT_PROTECTED): "DELETE /v1/projects/{project}/protection over HTTP{then}",
+    str(ErrorType.PROJECT_PROTECTED): "provision unprotect {project}{then}",
     str(ErrorType.JOB_IN_PROGRESS): "provision show {project}",
     str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES{then}",
     str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",

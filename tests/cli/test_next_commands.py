@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from cli.app import app
 from local.stack import Stack
+from provisioning.jobs import registry
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.cli.commanding import provision
 from tests.cli.examining import ADMIN
@@ -88,6 +89,16 @@ def succeeded(stack: Stack, project_id: str) -> str:
     return run(stack, payload_for(project_id)).job_id
 
 
+def protected(stack: Stack, project_id: str) -> str:
+    run(stack, payload_for(project_id))
+    assert provision(stack, "protect", project_id) == 0
+    # None of today's job types removes a tenant.
+    removing = SUSPEND_PROJECT._replace(removes_tenant=True)
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setitem(registry.DECLARATIONS, removing.job_type, removing)
+        return ended(stack, stack.start_execution({"project_id": project_id}, None, SUSPEND_PROJECT.job_type)).job_id
+
+
 MAKING: dict[Callable[[Stack, str], str], list[str]] = {
     succeeded: ["show"],
     unknown: ["create"],
@@ -100,6 +111,7 @@ MAKING: dict[Callable[[Stack, str], str], list[str]] = {
     stopped: ["rollback"],
     full: ["cluster", "create"],
     over_quota: ["organization"],
+    protected: ["unprotect", "suspend"],
 }
 """How a job ends, and the commands that its ending names."""
 

@@ -103,7 +103,7 @@ def test_a_job_that_another_refused_says_what_to_do_with_that_one(outcome: str, 
         ("PROJECT_NOT_ELIGIBLE", "provision show p-1."),
         ("CLUSTER_FULL", "provision cluster add CLUSTER --secret SECRET --capacity DATABASES, then provision create"),
         ("ORGANIZATION_QUOTA_EXCEEDED", "provision organization show ORGANIZATION."),
-        ("PROJECT_PROTECTED", "DELETE /v1/projects/p-1/protection over HTTP, then provision create"),
+        ("PROJECT_PROTECTED", "provision unprotect p-1, then provision create p-1"),
         ("INVALID_PAYLOAD", "once that is corrected, provision create"),
     ],
 )

@@ -6,7 +6,7 @@ import typer
 
 from cli.api_target import AwsRegion, Endpoint, Profile, find
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
-from cli.jobs import ProjectOfJob
+from cli.jobs import Key, ProjectOfJob
 from cli.output import AsJson
 from cli.terminal import console
 from local.errors import HumanError
@@ -14,6 +14,7 @@ from local.errors import HumanError
 
 def keys(  # noqa: PLR0913 (each is an option)
     project: ProjectOfJob,
+    key: Key = None,
     state_dir: StateDirectory = DEFAULT_STATE,
     endpoint: Endpoint = None,
     profile: Profile = None,
@@ -24,19 +25,28 @@ def keys(  # noqa: PLR0913 (each is an option)
     jwt: Annotated[bool, typer.Option("--jwt", help="Show the anon and service_role tokens instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List a project's API keys, or show its tokens.
+    """List a project's API keys, or show them or its tokens.
 
-    --reveal and --jwt read the control plane's database: on AWS they need --state-machine-arn, and to stand in the VPC.
+    --reveal and --jwt read the project's secrets from Secrets Manager, with your own rights. With --state-machine-arn
+    they read the control plane's database instead of asking the HTTP API, and have to stand in the VPC.
     """
-    from cli import administration, names, project_view, tenant_tokens
-
     if reveal and jwt:
         raise HumanError("--reveal and --jwt show different things: give one of them")
-    if not (reveal or jwt):
-        api = find(state_dir, endpoint, profile, aws_region)
-        project_view.print_keys(api, names.project_of(api, project), console(), as_json=as_json)
+    if key is not None and not reveal:
+        raise HumanError("--key repeats a request to reveal keys: give --reveal too")
+    if state_machine is not None and (reveal or jwt):
+        from cli import administration, tenant_tokens
+
+        use_deployment(state_dir, state_machine)
+        (tenant_tokens.print_tokens if jwt else administration.print_revealed_keys)(project, console(), as_json=as_json)
         return
-    if endpoint is not None and state_machine is None:
-        raise HumanError("--reveal and --jwt read the control plane's database: give --state-machine-arn, in the VPC")
-    use_deployment(state_dir, state_machine)
-    (tenant_tokens.print_tokens if jwt else administration.print_revealed_keys)(project, console(), as_json=as_json)
+    from cli import key_reading, names, project_view
+
+    api = find(state_dir, endpoint, profile, aws_region)
+    project_id = names.project_of(api, project)
+    if reveal:
+        key_reading.reveal(api, project_id, key, console(), as_json=as_json)
+    elif jwt:
+        key_reading.print_tokens(api, project_id, console(), as_json=as_json)
+    else:
+        project_view.print_keys(api, project_id, console(), as_json=as_json)

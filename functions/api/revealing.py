@@ -52,4 +52,5 @@ def reveal_api_keys(request: HttpRequest, project_id: ProjectId, idempotency_key
         raise ProjectNotEligible(f"the project {project_id} has no API keys")
     raise ProjectNotEligible(
         f"where the API keys of the project {project_id} are is not on record: run provision keys {project_id} --reveal"
+        " --state-machine-arn ARN in the VPC"
     )

@@ -140,7 +140,9 @@ def test_an_impossible_project_id_is_said_in_one_line(up: Path) -> None:
 
 def test_keys_are_shown_once(up: Path) -> None:
     assert len(re.findall(r"\bdemo_\w+", provision("keys", "demo-project", "--reveal", state=up).stdout)) == 3
-    error = one_line(provision("keys", "demo-project", "--reveal", state=up, expect=5).stderr)
+    where, key, error = provision("keys", "demo-project", "--reveal", state=up, expect=5).stderr.splitlines()
+    assert (where.split(",")[0], key.split()[0]) == ("account 123456789012", "key")
+    error = one_line(f"{error}\n")
     assert re.fullmatch(r"the keys of demo-project were revealed at 20[0-9: -]+: they are shown only once", error)
 
 

@@ -4,10 +4,8 @@ import re
 
 import pytest
 
-from cli import administration
 from cli.app import app
-from cli.terminal import console
-from local.errors import HumanError
+from local.exit_codes import ExitCode
 from local.stack import Stack
 from provisioning.tenant.key_delivery import reveal_api_keys
 from tests.cli.commanding import printed, provision
@@ -96,8 +94,9 @@ def test_keys_say_when_they_were_revealed(stack: Stack, project_id: str, capsys:
     *keys, hint = printed(capsys)
     assert all(re.search(f" revealed {MOMENT}$", key) for key in keys[1:])
     assert hint == "They have been revealed, and are shown only once."
-    with pytest.raises(HumanError, match=f"^the keys of {project_id} were revealed at {MOMENT}: they are shown only"):
-        administration.print_revealed_keys(project_id, console())
+    assert provision(stack, "keys", project_id, "--reveal") == ExitCode.CONFLICT
+    said = f"^provision: the keys of {project_id} were revealed at {MOMENT}: they are shown only once$"
+    assert re.search(said, capsys.readouterr().err, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", ["ls", "jobs"])

@@ -10,6 +10,7 @@ from cli import (
     looking_commands,
     operator_commands,
     organization_commands,
+    planning_commands,
     projects,
     protection_commands,
     service_commands,
@@ -26,6 +27,7 @@ projects.register(app)
 app.command()(key_commands.keys)
 protection_commands.register(app)
 access_commands.register(app)
+planning_commands.register(app)
 jobs.register(app)
 looking_commands.register(app)
 laptop.register(app)

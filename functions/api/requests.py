@@ -37,7 +37,7 @@ def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         answer = problems.no_such_path()
     answer["headers"] |= {DEPLOYMENT: _deployment(event)}
     log = logger()
-    log.set_correlation_id(event["requestContext"].get("requestId"))
+    log.thread_safe_append_keys(correlation_id=event["requestContext"].get("requestId"))
     # The path has ids, the query may have anything: the route says enough.
     seconds = round(time.monotonic() - started, 3)
     log.info("request answered", route=decided, status=answer["statusCode"], seconds=seconds)

@@ -105,7 +105,8 @@ def reporting(stage: str, job_id: str, failure: type[ProvisioningError]) -> Iter
     """Log and count one attempt, and let only typed errors out of it."""
     started = time.monotonic()
     log = logger()
-    log.set_correlation_id(job_id)
+    # Of this thread: on a laptop, those of other functions are in the same process.
+    log.thread_safe_append_keys(correlation_id=job_id)
     log.info("attempt started", stage=stage)
     try:
         yield

@@ -53,6 +53,6 @@ def record_stopped(job_id: str, job_type: "JobType", project_id: str | None, end
 def report_stopped(job_id: str, job_type: "JobType", end: End) -> None:
     """Log and count a job that record_stopped has stopped, in a Lambda: alarms read both."""
     log = logger()
-    log.set_correlation_id(job_id)
+    log.thread_safe_append_keys(correlation_id=job_id)
     log.warning("job stopped", reason=endings.stopped_message(end.status, end.error, end.cause))
     count_failed_job(job_type, "stopped")

@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,9 +19,14 @@ from cli.command_line import (
     stop_on_terminate,
     use_deployment,
 )
-from cli.terminal import console
+from cli.terminal import console, typed
 from local.repository import EVENTS, TENANT_SCHEMA
+from provisioning.jobs.resume_project import RESUME_PROJECT
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.stage import Service
+
+if TYPE_CHECKING:
+    from cli.api_client import Api
 
 SAMPLE_EVENT = EVENTS / "provision_project.json"
 
@@ -29,7 +34,7 @@ SAMPLE_EVENT = EVENTS / "provision_project.json"
 def demo(
     time_scale: Annotated[float, typer.Option(min=0, help="Multiplies the 300 s between attempts.")] = 1.0,
 ) -> None:
-    """Provision the sample project on a temporary stack."""
+    """Provision the sample project on a temporary stack, suspend it and resume it."""
     from cli import api_target, following, outcome_view, payloads, project_view, projects
     from local.stack import Stack
 
@@ -50,11 +55,34 @@ def demo(
                 project = api.project(job["project_id"])
                 project_view.print_project(api, project, out)
                 outcome_view.print_tenant_tables(project["tenant"]["tenant_id"], stack.endpoint_url, out)
+                succeeded = _suspend_and_resume(api, project["project_id"])
             out.print(
                 f"\n{'Provisioned' if succeeded else 'Failed'} in {seconds:.1f} s,"
-                f" {time.monotonic() - started:.1f} s with the start of the stack."
+                f" {time.monotonic() - started:.1f} s with the start of the stack, a suspension and a resumption."
             )
+            out.print(typed("For the execution view: provision up, then provision console."), soft_wrap=True)
     raise typer.Exit(0 if succeeded else 1)
+
+
+def _suspend_and_resume(api: "Api", project_id: str) -> bool:
+    """Run both jobs, print how each ended, and return whether both succeeded."""
+    from cli import following, jobs
+    from cli.api_client import new_key
+
+    out = console()
+    out.print()
+    for declared in (SUSPEND_PROJECT, RESUME_PROJECT):
+        job_id = jobs.start_job(api, declared, {"project_id": project_id}, new_key())
+        job: dict[str, Any] = {"outcome": None}
+        while job["outcome"] is None:
+            job = api.job(job_id, following.WAIT_SECONDS)
+        status = api.project(project_id)["status"]
+        command = declared.command.replace("PROJECT", project_id)
+        out.print(f"{command}: {job['outcome']}, the project is {status}.", soft_wrap=True)
+        if job["outcome"] != "succeeded":
+            following.print_ending(job, out)
+            return False
+    return True
 
 
 def check_schema(

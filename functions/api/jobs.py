@@ -183,6 +183,9 @@ def _rolled_back(rollback: Pending, job_id: str, until: float) -> Job:
 
 def _job(progress: Progress) -> Job:
     found = endings.find_told(control_plane.connect(), progress.job_id, executions.describe_if_possible)
+    if found.has_ended and progress.status in endings.UNFINISHED:
+        # It has ended since its stages were read.
+        progress = get_progress(progress.job_id) or progress
     progress = progress.told(found)
     return Job(
         job_id=progress.job_id,

@@ -112,6 +112,21 @@ def test_a_job_that_was_started_by_hand_is_pending_until_it_opens(stack: Stack, 
     assert get(f"/v1/jobs/{job_id}")["status"] == "succeeded"
 
 
+def test_a_job_that_ends_while_it_is_read_has_no_running_stage(stack: Stack, project_id: str) -> None:
+    real = endings.find_told
+    with running(stack, project_id) as (job_id, go_on):
+
+        def after_its_end(*arguments: Any) -> endings.Ending:
+            go_on()
+            assert eventually(lambda: real(*arguments).has_ended, 60)
+            return real(*arguments)
+
+        with patch.object(endings, "find_told", after_its_end):
+            found = get(f"/v1/jobs/{job_id}")
+    assert found["status"] == "succeeded"
+    assert {step["status"] for step in found["steps"]} <= {"succeeded", "skipped"}
+
+
 def test_a_running_job_has_no_outcome_and_no_ending(stack: Stack, project_id: str) -> None:
     with running(stack, project_id) as (job_id, _):
         found = get(f"/v1/jobs/{job_id}")

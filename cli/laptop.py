@@ -21,14 +21,14 @@ from cli.command_line import (
 )
 from cli.terminal import console, typed
 from local.repository import EVENTS, TENANT_SCHEMA
-from provisioning.jobs.resume_project import RESUME_PROJECT
-from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.stage import Service
 
 if TYPE_CHECKING:
     from cli.api_client import Api
 
 SAMPLE_EVENT = EVENTS / "provision_project.json"
+SHOWN_AFTERWARDS = ("provision suspend PROJECT", "provision resume PROJECT")
+"""The commands of the jobs that the demo runs once its project is provisioned."""
 
 
 def demo(
@@ -68,10 +68,11 @@ def _suspend_and_resume(api: "Api", project_id: str) -> bool:
     """Run both jobs, print how each ended, and return whether both succeeded."""
     from cli import following, jobs
     from cli.api_client import new_key
+    from provisioning.jobs.registry import DECLARATIONS
 
-    out = console()
+    out, of_commands = console(), {one.command: one for one in DECLARATIONS.values()}
     out.print()
-    for declared in (SUSPEND_PROJECT, RESUME_PROJECT):
+    for declared in (of_commands[command] for command in SHOWN_AFTERWARDS):
         job_id = jobs.start_job(api, declared, {"project_id": project_id}, new_key())
         job: dict[str, Any] = {"outcome": None}
         while job["outcome"] is None:

@@ -45,7 +45,7 @@ def examine_listed(service: Service, known: Known) -> Iterator[Finding]:
 
     A tenant is made before it is registered, and removed after its registration. So first the service lists, then the
     control plane and the clusters' registers are read, which other control planes share, and then the service is asked
-    again about what neither knows: what was made or removed meanwhile is no finding. Raise psycopg2.Error if the
+    again about what neither knows: what is made or removed in between is no finding. Raise psycopg2.Error if the
     control plane cannot be read.
     """
     subject = f"service {service}"

@@ -59,7 +59,7 @@ def _report_usage(error: Any, *, as_json: bool) -> ExitCode:
 
 
 def _print(error: Exception, name: str, detail: str, code: ExitCode) -> None:
-    """Print the error as the HTTP API's problems are: with a type, a detail and what it knows besides."""
+    """Print the error as the HTTP API's problems are: with a type, a detail and what else it knows."""
     document: dict[str, Any] = {"type": name, "detail": typed(detail), "exit_code": int(code)}
     for field in ("status", "job_id"):
         if (value := getattr(error, field, None)) is not None:

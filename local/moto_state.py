@@ -1,4 +1,4 @@
-"""What moto holds of an account: begin it anew, and make what no request of the stack makes."""
+"""What moto holds of an account: reset it, and make what no request of the stack makes."""
 
 from moto.awslambda_simple.models import lambda_simple_backends
 from moto.events.models import events_backends

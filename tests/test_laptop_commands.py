@@ -1,10 +1,7 @@
 """The commands for the laptop in README and docs run as they stand, page by page, each on a stack of its own."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from botocore import xform_name
 from local import access_key
 from local.aws_client import make_client
 from local.template import REPOSITORY
+from tests.cli.pseudo_terminal import PROVISION, Shown, environment, show
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 NOT_RUN = {
@@ -25,6 +23,8 @@ NOT_RUN = {
     "make bench": "needs an idle machine; tests/test_bench_run.py runs it with one round",
 }
 """How the commands begin that are not run here, and why."""
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What colours text, and moves the cursor."""
 RUN_BY_CI = set(re.findall(r"^ *part make ([\w.-]+)", (REPOSITORY / ".ci" / "run").read_text(), re.MULTILINE))
 """The targets of make that need no run here either."""
 
@@ -63,8 +63,9 @@ def test_every_command_can_run_here_or_is_on_the_list(page: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("columns", [60, 120])
 @pytest.mark.parametrize("page", [page for page, run in RUN.items() if run], ids=page_name)
-def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_run_in_a_terminal(page: Path, columns: int, tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(REPOSITORY / "events")
     job = endpoint = ""
     try:
@@ -75,26 +76,25 @@ def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
             if " aws " in f" {here}":
                 send_to_aws(here, tmp_path)
                 continue
-            done = run(here, tmp_path)
-            is_refused = "nothing to roll back" in done.stderr and here.startswith("provision rollback")
-            assert is_refused or done.returncode == 0, f"{here}\n{done.stdout}{done.stderr}"
+            done = run(here, tmp_path, columns)
+            said = CONTROL.sub("", "\n".join(done.lines))
+            is_refused = "nothing to roll back" in said and here.startswith("provision rollback")
+            assert is_refused or done.code == 0, f"{here}\n{said}"
             if here.startswith("provision create"):
-                (job,) = re.findall(r"^Job (\S+)$", done.stdout, re.MULTILINE)
+                (job,) = re.findall(r"^Job (\S+)$", said, re.MULTILINE)
             elif here.startswith("provision up"):
-                (endpoint,) = re.findall(r"^The stack is up: (\S+)$", done.stdout, re.MULTILINE)
+                (endpoint,) = re.findall(r"^The stack is up: (\S+)$", said, re.MULTILINE)
     finally:
-        run("provision down", tmp_path)
+        run("provision down", tmp_path, columns)
 
 
-def run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of a page, `provision` from this tree."""
+def run(command: str, directory: Path, columns: int) -> Shown:
+    """Run a command of a page, `provision` from this tree, in a terminal of that many columns."""
     words = shlex.split(command, comments=True)
-    program = [sys.executable, "-m", "cli.app", *words[1:]] if words[0] == "provision" else words
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-    environment = {name: value for name, value in os.environ.items() if name != "PROVISIONER_STATE_DIR"}
-    return subprocess.run(
-        program, cwd=directory, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
+    program = [*PROVISION, *words[1:]] if words[0] == "provision" else words
+    variables = environment(TERM="xterm")
+    del variables["PROVISIONER_STATE_DIR"]
+    return show(columns=columns, variables=variables, command=program, directory=directory)
 
 
 def send_to_aws(command: str, directory: Path) -> None:

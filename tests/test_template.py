@@ -137,7 +137,7 @@ def test_every_function_is_traced_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
         outside = name in {"DeploymentStepFunction", "RemoveOldVersionsFunction"}
-        # Two reach another service of AWS besides: test_way_to_step_functions.py and test_way_to_eventbridge.py.
+        # Two also reach another service of AWS: test_way_to_step_functions.py and test_way_to_eventbridge.py.
         others = {"AnswerRequestFunction", "DeliverEventsFunction"}
         own = [{"Ref": f"{name.removesuffix('Function')}SecurityGroup"}] if name in others else []
         inside = {

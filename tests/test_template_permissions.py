@@ -76,7 +76,7 @@ WIDE = {
     ("ec2:DeleteNetworkInterface", "*"): "Lambda made it and its ARN is not known here",
     ("ec2:AssignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
     ("ec2:UnassignPrivateIpAddresses", "*"): "Lambda made it and its ARN is not known here",
-    ("secretsmanager:BatchGetSecretValue", "*"): "it has no resources: each secret takes GetSecretValue besides",
+    ("secretsmanager:BatchGetSecretValue", "*"): "it has no resources: each secret also takes GetSecretValue",
     ("secretsmanager:GetSecretValue", "secret:${ClusterSecretPrefix}/*"): "clusters are added without a deployment",
     ("secretsmanager:CreateSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant, and AWS ends their ARNs itself",
     ("secretsmanager:TagResource", "secret:${TenantSecretPrefix}/*"): "two per tenant",

@@ -125,13 +125,15 @@ def get_job(job_id: JobId, wait: Wait = 0) -> Job:
     open.
     """
     until = time.monotonic() + min(wait, LONGEST_WAIT_SECONDS - SECONDS_TO_ASK)
+    pending: Pending | None = None
     while True:
         progress = get_progress(job_id)
-        pending = (remembering.find_pending(job_id) or _unopened(job_id)) if progress is None else None
-        # Between both looks the job may have opened.
-        if progress is None and pending is None and (progress := get_progress(job_id)) is None:
-            raise JobNotFound(f"there is no job {job_id}")
-        if pending is not None and pending.rolls_back is not None:
+        if progress is None and pending is None:
+            pending = remembering.find_pending(job_id) or _unopened(job_id)
+            # Between both looks the job may have opened.
+            if pending is None and (progress := get_progress(job_id)) is None:
+                raise JobNotFound(f"there is no job {job_id}")
+        if progress is None and pending is not None and pending.rolls_back is not None:
             return _rolled_back(pending, pending.rolls_back, until)
         has_ended = progress is not None and progress.status not in endings.UNFINISHED
         if has_ended or time.monotonic() >= until:
@@ -154,10 +156,15 @@ def _summary(row: ListedJob, outcome: str) -> JobSummary:
 
 
 def _unopened(job_id: str) -> Pending | None:
-    """Return the job that the running execution of this name is going to open."""
+    """Return the job that the running execution of this name is going to open.
+
+    Step Functions is not asked about another type once it has not answered: each answer may take seconds.
+    """
     for job_type in DECLARATIONS:
         found = executions.describe_if_possible(executions.arn_of(JobType(job_type), job_id))
-        if found is not None and found["status"] == "RUNNING":
+        if found is None:
+            return None
+        if found["status"] == "RUNNING":
             return Pending(job_id, job_type, None, None, STARTED_BY_HAND, None, found["startDate"])
     return None
 

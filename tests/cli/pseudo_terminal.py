@@ -38,6 +38,7 @@ def show(
     columns: int,
     variables: Mapping[str, str],
     command: Sequence[str] = PROVISION,
+    directory: Path | None = None,
     on_text: Callable[[subprocess.Popen[bytes], str], None] = lambda process, text: None,
 ) -> Shown:
     """Run a command in a terminal of that many columns; `on_text` sees all that was written, after each part of it."""
@@ -45,7 +46,7 @@ def show(
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     written = b""
     with subprocess.Popen(
-        [*command, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, env=dict(variables), close_fds=True
+        [*command, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, env=dict(variables), cwd=directory
     ) as process:
         os.close(slave)
         try:

@@ -13,36 +13,17 @@ from cli.app import app
 from local import external_services, state
 from local.external_services import External
 from provisioning.stage import Service
+from tests.cli.external_storage import TOKEN, api, attaching, token_file
 from tests.cli.test_command_line import one_line, provision
 from tests.stages.tenant_apis import StorageApi
 
 pytestmark = pytest.mark.slow
 
-TOKEN = "an-admin-key-of-storage"
+__all__ = ["api", "token_file"]
+
 OWN = "the stack's own"
 
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[StorageApi]:
-    """A Storage that is not the stack's, with its own token."""
-    served = StorageApi(TOKEN)
-    with served.serve():
-        yield served
-
-
-@pytest.fixture(scope="module")
-def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("token") / "storage"
-    file.write_text(f"{TOKEN}\n")
-    return file
-
-
-def attaching(api: StorageApi, token_file: Path) -> list[str]:
-    """The options of a start that attaches that Storage."""
-    named = {"url": api.url, "adapter": "supabase-storage", "token-file": str(token_file)}
-    return [part for name, value in named.items() for part in (f"--storage-{name}", value)]
 
 
 @pytest.fixture(scope="module")
@@ -76,26 +57,24 @@ def storage(run: Run, api: StorageApi, token_file: Path) -> None:
     run("service", "set", "storage", "--url", api.url, "--adapter", "supabase-storage", "--token-file", token_file)
 
 
-def provisioned(run: Run, directory: Path, project: str) -> str:
+def provisioned(run: Run, project: str) -> str:
     """Provision a project that wants Storage, and return its tenant_id."""
-    run("project", "add", project, "--organization", "o", "--owner", "u")
-    event = directory.parent / "event.json"
-    event.write_text(json.dumps({"project_id": project, "region": "us-east-1", "services": {"storage": True}}))
-    return next(line.split()[-1] for line in run("run", event).splitlines() if line.startswith("Tenant id"))
+    run("create", project, "--org", "o", "--owner", "u", "--service", "storage")
+    return str(json.loads(run("show", project, "--json"))["tenant"]["tenant_id"])
 
 
 def test_a_stack_that_was_started_with_an_external_service_registers_with_it(
     up: Path, run: Run, api: StorageApi
 ) -> None:
-    assert provisioned(run, up, "external") in api.tenants
+    assert provisioned(run, "external") in api.tenants
 
 
 @pytest.mark.usefixtures("storage")
 def test_a_warm_environment_sees_the_change_and_the_way_back(up: Path, run: Run, api: StorageApi) -> None:
-    first = provisioned(run, up, "warm-1")
+    first = provisioned(run, "warm-1")
     said = run("service", "reset", "storage")
     assert said.startswith(f"storage is {OWN} now. Tenants that are registered at {api.url} stay there only: ")
-    second = provisioned(run, up, "warm-2")
+    second = provisioned(run, "warm-2")
     assert (first in api.tenants, second in api.tenants) == (True, False)
 
 
@@ -103,7 +82,7 @@ def test_a_warm_environment_sees_the_change_and_the_way_back(up: Path, run: Run,
 def test_an_external_service_stays_in_use_at_the_next_start(up: Path, run: Run, api: StorageApi) -> None:
     provision("down", state=up)
     provision("up", state=up)
-    assert provisioned(run, up, "restarted") in api.tenants
+    assert provisioned(run, "restarted") in api.tenants
 
 
 @pytest.mark.usefixtures("storage")
@@ -112,7 +91,7 @@ def test_a_new_token_alone_is_used_from_then_on(up: Path, run: Run, api: Storage
     file.write_text("another-admin-key")
     with patch.object(api, "secret", "another-admin-key"):
         run("service", "set", "storage", "--token-file", file)
-        assert provisioned(run, up, "rotated") in api.tenants
+        assert provisioned(run, "rotated") in api.tenants
 
 
 @pytest.mark.usefixtures("storage")
@@ -129,7 +108,7 @@ def test_doctor_finds_nothing_wrong_with_an_external_service(run: Run) -> None:
 
 @pytest.mark.usefixtures("storage")
 def test_the_token_is_in_no_argument_record_or_log(up: Path, run: Run, api: StorageApi) -> None:
-    assert provisioned(run, up, "logged") in api.tenants
+    assert provisioned(run, "logged") in api.tenants
     written = {path: path.read_bytes() for path in up.glob("*") if path.is_file()}
     process = Path(f"/proc/{state.holder(up)}")
     written |= {process / name: (process / name).read_bytes() for name in ("cmdline", "environ")}
@@ -180,77 +159,3 @@ def test_what_cannot_be_used_is_said_in_one_line_and_changes_nothing(
     assert error.startswith(said)
     assert "pass" not in error
     assert external_services.read(up)[Service.STORAGE] == External(api.url, "supabase-storage")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--auth-adapter", "generic"], "auth is the stack's own service: name the address of an external one"),
-        (["--auth-url", "http://127.0.0.1:1"], "auth at another address needs its token: name the file that holds it"),
-        (
-            ["--auth-url", "http://x", "--auth-adapter", "floppy"],
-            "there is no adapter floppy for auth: it is one of generic",
-        ),
-    ],
-)
-def test_a_stack_does_not_start_with_what_cannot_be_used(tmp_path: Path, options: list[str], said: str) -> None:
-    assert one_line(provision("up", "--port", "0", *options, state=tmp_path, expect=2).stderr) == said
-    assert state.holder(tmp_path) is None
-
-
-STARTS: dict[str, tuple[dict[str, str], str, int]] = {
-    "nobody": (
-        {"url": "http://127.0.0.1:1"},
-        "storage did not answer (NewConnectionError), asked at http://127.0.0.1:1",
-        7,
-    ),
-    "token": ({"token-file": "WRONG"}, "service storage answers 401: it refuses the token, asked at API: put the ", 8),
-    "path": (
-        {"url": "API/v1"},
-        "service storage answers 404, but not as this service does, asked at API/v1: check ",
-        8,
-    ),
-    "adapter": ({"adapter": "generic"}, "service storage answers 401: it refuses the token, asked at API: put the ", 8),
-}
-
-
-@pytest.mark.parametrize("attached", [[], ["--foreground"]])
-@pytest.mark.parametrize(("changed", "said", "code"), STARTS.values(), ids=STARTS)
-def test_a_stack_does_not_start_with_a_service_that_does_not_answer_as_one(
-    api: StorageApi,
-    token_file: Path,
-    tmp_path: Path,
-    changed: dict[str, str],
-    said: str,
-    code: int,
-    attached: list[str],
-) -> None:
-    (tmp_path / "wrong").write_text("not-the-admin-key")
-    named = {"API": api.url, "API/v1": f"{api.url}/v1", "WRONG": str(tmp_path / "wrong")}
-    given = {"url": "API", "adapter": "supabase-storage", "token-file": str(token_file)} | changed
-    options = [part for name, value in given.items() for part in (f"--storage-{name}", named.get(value, value))]
-    at = tmp_path / "stack"
-    error = one_line(provision("up", "--port", "0", *attached, *options, state=at, expect=code).stderr)
-    assert error.startswith(f"the stack was not started: {said.replace('API', api.url)}")
-    assert not at.exists(), "nothing was made"
-
-
-def test_the_next_start_asks_what_its_options_change_with_the_token_that_is_kept(
-    api: StorageApi, token_file: Path, tmp_path: Path
-) -> None:
-    at = tmp_path / "stack"
-    provision("up", "--port", "0", *attaching(api, token_file), state=at)
-    provision("down", state=at)
-    api.requests.clear()
-    provision("up", "--storage-public-url", "https://{tenant_id}.example.com", state=at)
-    provision("down", state=at)
-    assert [method for method, _ in api.requests].count("GET") >= 1
-    with patch.object(api, "secret", "another-admin-key"):
-        error = one_line(provision("up", "--storage-adapter", "supabase-storage", state=at, expect=8).stderr)
-    assert error.startswith("the stack was not started: service storage answers 401: it refuses the token")
-
-
-def test_a_damaged_list_of_external_services_is_named(tmp_path: Path) -> None:
-    (tmp_path / "services.json").write_text('{"storage": {}}')
-    error = one_line(provision("up", "--port", "0", state=tmp_path, expect=8).stderr)
-    assert error == f"{tmp_path}/services.json is damaged: remove it, and name the external services again"

@@ -44,32 +44,13 @@ CASES = [
 
 PROJECTS = {"running": "p-running", "refused": "p-running", "succeeded": "p-active", "failed": "p-failed", None: None}
 VALUES: dict[str, object] = {
-    **dict.fromkeys(
-        (
-            "found",
-            "looks_again",
-            "is_kept",
-            "is_prepared",
-            "is_protected",
-            "removes_tenant",
-            "allow_connections",
-            "adds",
-        ),
-        True,
-    ),
+    **dict.fromkeys(("found", "adds", "looks_again", "is_kept", "is_prepared", "is_protected"), True),
+    **dict.fromkeys(("removes_tenant", "allow_connections"), True),
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "look_after", "limit", "port", "progress_percent", "schema_version"),
-            *(
-                "after",
-                "minutes",
-                "connection_limit",
-                "days",
-                "execution_started_at",
-                "projects",
-                "jobs_an_hour",
-                "storage_gb",
-            ),
+            *("after", "minutes", "connection_limit", "days", "execution_started_at"),
+            *("projects", "jobs_an_hour", "storage_gb"),
         ),
         1,
     ),

@@ -10,7 +10,7 @@ BUILT = REPOSITORY / ".aws-sam" / "build" / "VerifyProjectFunction"
 """All functions share one build, whose code is uploaded once."""
 
 LAYER = BUILT.with_name("ValidationLayer")
-"""What only the HTTP API's function has besides."""
+"""What only the HTTP API's function also has."""
 
 LIMIT_MIB = 9.0
 """Lambda's own quota is 50. Half of ours is libpq with what it links to. The limit is a fifth above the present size,

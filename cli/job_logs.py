@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from cli import api_aws
 from cli.api_client import Api
+from console.logs import details_of, record_of
 from local.errors import NotFound
 from provisioning.redaction import redact, redact_text
 
@@ -15,7 +16,6 @@ AROUND = timedelta(minutes=5)
 by one that nobody waits for any more.
 """
 PREFIX = "/aws/lambda/"
-FRAME = {"timestamp", "level", "message", "location", "service", "correlation_id", "xray_trace_id", "stage"}
 
 
 class Line(NamedTuple):
@@ -69,17 +69,13 @@ def _groups(api: Api, logs: Any) -> list[str]:
 def _of_job(job_id: str, events: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     for event in events:
         at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-        try:
-            record = json.loads(event["message"])
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
+        record = record_of(event)
+        if record is None:
             yield Line(at, "", "", redact_text(event["message"].rstrip()), {})
         elif record.get("correlation_id", job_id) == job_id and "_aws" not in record:
             record = redact(record)
-            details = {name: value for name, value in record.items() if name not in FRAME}
             level, stage, message = (str(record.get(name, "")) for name in ("level", "stage", "message"))
-            yield Line(at, level, stage, message, details)
+            yield Line(at, level, stage, message, details_of(record))
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,6 +80,20 @@ class Logs:
         return [f"/aws/lambda/{'-'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
 
 
+def record_of(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the record that an event of CloudWatch Logs holds, or None for a line that is none."""
+    try:
+        record = json.loads(event["message"])
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def details_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that only some records have."""
+    return {name: value for name, value in record.items() if name not in FRAME}
+
+
 def _expected(stages: Stages, state: str) -> str | None:
     """Return the stage that a state's lines name, or None if they may name any."""
     return COMPENSATION if state in stages.undoes else stages.stage_of(state)
@@ -91,11 +105,8 @@ def _of_state(
     """Drop what other stages of the job logged at the same time, if all share one group."""
     for event in events:
         at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-        try:
-            record = json.loads(event["message"])
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
+        record = record_of(event)
+        if record is None:
             yield LogLine(at, "", redact_text(event["message"].rstrip()), {})
             continue
         other_job = record.get("correlation_id", job_id) != job_id
@@ -106,5 +117,4 @@ def _of_state(
             # From here on the lines are the next attempt's.
             return
         record = redact(record)
-        details = {name: value for name, value in record.items() if name not in FRAME}
-        yield LogLine(at, str(record.get("level", "")), str(record.get("message", "")), details)
+        yield LogLine(at, str(record.get("level", "")), str(record.get("message", "")), details_of(record))

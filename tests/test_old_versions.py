@@ -10,10 +10,10 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.responses import ActionResult, EmptyResult
-from moto.iam.models import iam_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from local import moto_state
 from provisioning.errors import UnexpectedFailure
 from tests import shipped
 from tests.sam.artefact import LIMIT_MIB
@@ -33,15 +33,7 @@ class Deployed:
 
     def __init__(self) -> None:
         self.functions, self.machines = boto3.client("lambda"), boto3.client("stepfunctions")
-        iam_backends[ACCOUNT]["aws"].create_role(
-            role_name="local",
-            assume_role_policy_document="{}",
-            path="/",
-            permissions_boundary=None,
-            description="",
-            tags=[],
-            max_session_duration="3600",
-        )
+        moto_state.make_role(ACCOUNT)
         self.function = self.functions.create_function(
             FunctionName="old-Stage", Runtime="python3.13", Handler="a.b", Role=ROLE, Code={"ZipFile": b"pass"}
         )["FunctionName"]

@@ -1,7 +1,7 @@
 # make run    provisions the demo project on this machine
 # make test   everything that has to hold before a commit, in ten minutes on two cores: formatting, lint, types, templates, tests
 # make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds; SAMPLE=8 SEED=7 runs 8 of each file
-# make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some
+# make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some, and SAMPLE_FAST=8 SEED=7 8 of each file
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs
 # make matrix  every kind of fault at every point of a job: some 3,300 jobs, each checked for what it left; SAMPLE=400 SEED=7 runs 400 of them; then lost commits of the control plane and the cluster at every statement, or 40 of them
 # make test-postgres VERSION=16  the tests of isolation, stages and executions on PostgreSQL 15 (Debian's), 16, 17 (from npm) or 18; SAMPLE=5 SEED=7 runs 5 slow tests of each file, SAMPLE_FAST=5 so many of the others

@@ -18,14 +18,13 @@ One = TypeVar("One", bound=Choosable)
 
 
 def sample(cells: Sequence[One], at_most: int, seed: int) -> list[One]:
-    """Return a seeded sample that has a cell of every kind, in the order of the cells.
+    """Return a seeded sample in the order of the cells: one of every kind, then others.
 
-    The sample is the same in every process. Raise ValueError if there are more kinds than cells in the sample.
+    The sample is the same in every process. Of more kinds than it has cells it has as many as it has cells.
     """
     chance = random.Random(seed)  # noqa: S311 a repeatable choice of tests
     shuffled = chance.sample(range(len(cells)), len(cells))
     first = {cells[number].kind: number for number in reversed(shuffled)}
-    if len(first) > at_most:
-        raise ValueError(f"{at_most} cells cannot have one of each of {len(first)} kinds")
+    firsts = [number for number in shuffled if first[cells[number].kind] == number]
     others = [number for number in shuffled if first[cells[number].kind] != number]
-    return [cells[number] for number in sorted([*first.values(), *others[: at_most - len(first)]])]
+    return [cells[number] for number in sorted([*firsts, *others][:at_most])]

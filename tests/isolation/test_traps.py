@@ -33,6 +33,7 @@ ELSEWHERE = {
     "cluster/blocking.attempt": "the register",
     "cluster/preparation.prepare_cluster": "postgres and the register",
     "control_plane/connection.kept_or_new": "the control plane",
+    "examination/clusters.reading": "the register, and the one in the admin's secret",
     "probe.enter": "the register",
     "probe.read_only": "the control plane",
     "services/timed_connections._connected": "none: it is HTTP",

@@ -1,5 +1,6 @@
 """What ships, for the tests to read: the template, the state machines, and the names that connect them."""
 
+import copy
 import functools
 import json
 import os
@@ -28,6 +29,11 @@ Node = dict[str, Any]
 
 def template() -> Node:
     """The template and what it nests, with short forms (!Ref) written out ({"Ref": ...})."""
+    return copy.deepcopy(_template())
+
+
+@functools.cache
+def _template() -> Node:
     return read_as_one(cast("Node", cfn_yaml.load(str(ROOT / "template.yaml"))), monitoring(), "Monitoring")
 
 
@@ -99,7 +105,7 @@ DEFINITION = definition_file()
 
 def definition(job_type: JobType = PROVISION) -> Node:
     """The definition of a job type's state machine, before its substitutions."""
-    return cast("Node", yaml.safe_load(definition_file(job_type).read_text()))
+    return cast("Node", yaml.load(definition_file(job_type).read_text(), yaml.CSafeLoader))
 
 
 def states(machine: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Node]]:

@@ -49,11 +49,11 @@ def sources(
 
 
 def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool) -> None:
-    """Serve the page until it is interrupted. Raise HumanError when NiceGUI is missing or the port is taken."""
-    if importlib.util.find_spec("nicegui") is None:
-        raise Unusable("the console needs NiceGUI: pip install 'provisioner[console]'")
+    """Serve the page until it is interrupted. Raise HumanError when Starlette is missing or the port is taken."""
+    if importlib.util.find_spec("starlette") is None:
+        raise Unusable("the console needs Starlette: pip install 'provisioner[console]'")
     from console import guard, server
-    from console.frame import Setting
+    from console.setting import Setting
 
     loopback = host in guard.LOOPBACK
     try:

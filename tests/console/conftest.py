@@ -68,16 +68,21 @@ def serve(stack: Stack) -> Iterator[Serve]:
 @contextmanager
 def serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[str]:
     """Run `provision console` in a process of its own, and yield its address."""
+    with process_serving(stack, state_machine_arn, *options) as (address, _):
+        yield address
+
+
+@contextmanager
+def process_serving(stack: Stack, state_machine_arn: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `provision console` in a process of its own, and yield its address and the process."""
     command = [sys.executable, "-m", "cli.app", "console", "--port", "0", *options]
     command += ["--endpoint-url", stack.endpoint_url, "--state-machine-arn", state_machine_arn]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")])
-    # NiceGUI would take PYTEST_CURRENT_TEST as a sign of one of its own tests.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment |= {"PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
         try:
             assert started.stdout
-            yield _address(started.stdout)
+            yield _address(started.stdout), started
         finally:
             started.terminate()
 

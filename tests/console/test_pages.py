@@ -120,7 +120,7 @@ def test_a_refusal_stands_at_its_field_and_is_accessible(page: Page, console: st
     page.goto(f"{console}/start")
     page.get_by_label("Project id", exact=True).fill("no spaces allowed")
     page.get_by_role("button", name="Start …").click()
-    expect(page.locator(".q-field--error")).to_contain_text("must match")
+    expect(page.locator(".field.refused")).to_contain_text("must match")
     expect(page.get_by_label("Project id", exact=True)).to_be_focused()
     assert_accessible(page)
 
@@ -132,7 +132,7 @@ def test_every_field_of_the_form_that_breaks_a_rule_is_marked_and_the_first_has_
     for label, value in {"Project id": "no spaces allowed", "Region": "mars", "Count": "11"}.items():
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_role("button", name="Start …").click()
-    expect(page.locator(".q-field--error")).to_have_count(3)
+    expect(page.locator(".field.refused")).to_have_count(3)
     expect(page.get_by_label("Project id", exact=True)).to_be_focused()
 
 

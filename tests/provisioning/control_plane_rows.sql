@@ -34,6 +34,11 @@ SELECT job_id, stage, position, step.status, attempt, now(), now(), 'TIMEOUT', '
 FROM control_plane.jobs, (VALUES ('initializing', 0, 'succeeded', 1), ('creating_database', 1, 'running', 1),
                                  ('creating_schema', 2, 'failed', 1)) AS step (stage, position, status, attempt);
 
+INSERT INTO control_plane.jobs (job_id, job_type, project_id, status, payload, started_at, started_by)
+VALUES ('waiting', 'provision_project', 'p-running', 'running', '{"project_id": "p"}', now(), 'StartExecution');
+INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt, completed_at, error_type, error_message)
+VALUES ('waiting', 'creating_database', 1, 'failed', 1, now(), 'TIMEOUT', 'it did not end');
+
 INSERT INTO control_plane.tenants (tenant_id, cluster_id, project_id, job_id, state, fingerprint, server_fingerprint, prepared,
                                    secret_arn, removed_at, look_again_at)
 VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
@@ -43,6 +48,8 @@ VALUES ('aaaaaaaaaaaaaaaaaaaa', 'c-1', 'p-running', 'running', 'claimed', 'f', '
        ('dddddddddddddddddddd', 'c-1', NULL, NULL, 'ready', 'old', 's', '{"schema": "tenant"}', 'arn', NULL, NULL),
        ('eeeeeeeeeeeeeeeeeeee', 'c-1', NULL, NULL, 'making', 'f', NULL, NULL, NULL, NULL, NULL),
        ('ffffffffffffffffffff', 'c-1', 'p-failed', 'failed', 'making', 'f', NULL, NULL, NULL, NULL, NULL);
+
+UPDATE control_plane.tenants SET schema_version = 1, claimed_at = now() WHERE project_id IS NOT NULL;
 
 UPDATE control_plane.jobs SET tenant_id = (SELECT min(tenants.tenant_id) FROM control_plane.tenants WHERE tenants.job_id = jobs.job_id);
 

@@ -79,6 +79,9 @@ OWN_VALUES: dict[str, dict[str, object]] = {
     "find_pending": {"job_id": "requested"},
     "find_projects": {"status": None, "after": None, "after_name": None, "most": 9},
     "find_jobs": dict.fromkeys(("job_type", "status", "outcome", "after", "after_name")) | {"most": 9},
+    "find_listed_jobs": dict.fromkeys(("job_type", "status", "standing_at", "search", "after", "after_name"))
+    | {"is_waiting": False, "most": 9},
+    "find_listed_projects": dict.fromkeys(("status", "search", "after", "after_name")) | {"most": 9},
     "find_ready": {"lag": 120},
     "find_due_repairs": {"services": ["auth"], "look_seconds": 1},
     "find_undeclared_registrations": {"services": ["pooler"], "stages": ["creating_schema"]},

@@ -9,13 +9,23 @@ from local.errors import HumanError, Unavailable
 UNTYPED = "about:blank"
 PERMANENT = ("Misconfigured", "InsufficientPermissions")
 """Types of status 500 that no repetition changes."""
+GIVEN_AS = {
+    "project_id": "PROJECT",
+    "job_id": "JOB",
+    "job_type": "--type",
+    "status": "--status",
+    "limit": "--most",
+    "after": "--after",
+    "idempotency-key": "--key",
+}
+"""What a user calls each parameter of the API whose value the user gives."""
 
 
 class Fault(NamedTuple):
     """One rule that a request breaks."""
 
     place: str
-    """A field of the body, such as "api_keys.count", or the name of a parameter."""
+    """A field of the body, such as "api_keys.count", or what the user has given as a parameter, such as --key."""
     detail: str
 
 
@@ -65,7 +75,8 @@ class ApiUnreachable(Unavailable):
 def _place(fault: Mapping[str, Any]) -> str:
     pointer = fault.get("pointer")
     if pointer is None:
-        return str(fault.get("parameter") or "")
+        parameter = str(fault.get("parameter") or "")
+        return GIVEN_AS.get(parameter, parameter)
     members = str(pointer).removeprefix("#").removeprefix("/").split("/")
     return ".".join(member.replace("~1", "/").replace("~0", "~") for member in members) or "payload"
 

@@ -1,5 +1,6 @@
 """The commands about jobs: list, show, follow, stop, retry and roll back, and one that starts each job type."""
 
+import re
 import shlex
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -10,11 +11,14 @@ from cli.api_client import Api, new_key, segment
 from cli.api_target import announce, with_api
 from cli.output import AsJson, show
 from cli.terminal import console, typed
+from local.errors import HumanError
 from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Or its project.")]
+KEY = re.compile("[ -~]{1,255}")
+"""What the API accepts as the key of a request."""
 ProjectOfJob = Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job of it.")]
 Most = Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.")]
 Key = Annotated[
@@ -149,7 +153,7 @@ def command_of(declared: Declaration) -> Callable[..., None]:
 
         project_id = names.project_of(api, project)
         document = payloads.read(source) | {"project_id": project_id} | planned(plan)
-        payloads.check(declared, document)
+        payloads.check(declared, document, options={"plan_id": "--plan"})
         announce(api, project_id)
         show_started(api, start_job(api, declared, document, told_key(key)), no_wait=no_wait, as_json=as_json)
 
@@ -192,10 +196,15 @@ def planned(plan: str | None) -> dict[str, str]:
 
 
 def told_key(key: str | None) -> str:
-    """Return the key of a change, which is printed if it is new, so that the change can be repeated."""
+    """Return the key of a change, which is printed if it is new, so that the change can be repeated.
+
+    Raise HumanError for one that no header can have.
+    """
     if key is None:
         key = new_key()
         typer.echo(f"key {key} (--key repeats this very request)", err=True)
+    elif KEY.fullmatch(key) is None:
+        raise HumanError("--key: must be 1 to 255 printable ASCII characters")
     return key
 
 

@@ -9,6 +9,8 @@ from cli.api_problems import ApiProblem
 
 PROJECT = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What the API accepts as the id of a project."""
+LONGEST_JOB = 80
+"""What the API accepts as the name of a job, which is Step Functions' longest name of an execution."""
 
 
 class Named(NamedTuple):
@@ -27,7 +29,7 @@ def find_project(api: Api, name: str) -> dict[str, Any] | None:
 
 def find_job(api: Api, name: str) -> dict[str, Any] | None:
     """Return the job of that id, or None."""
-    return _unless_unknown(lambda: api.job(name)) if name else None
+    return _unless_unknown(lambda: api.job(name)) if 0 < len(name) <= LONGEST_JOB else None
 
 
 def project_of(api: Api, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,17 @@ class PayloadProblems(HumanError):
 
     type = "InvalidPayload"
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], options: Mapping[str, str]) -> None:
         self.problems = list(problems)
         errors = [{"detail": one.rule, "pointer": f"#/{one.field.replace('.', '/')}"} for one in self.problems]
         self.document = {"errors": errors}
-        super().__init__("; ".join(map(str, self.problems)))
+        named = (one._replace(field=_given_as(one.field, options)) for one in self.problems)
+        super().__init__("; ".join(map(str, named)))
+
+
+def _given_as(field: str, options: Mapping[str, str]) -> str:
+    """Return a field with the option that gives it."""
+    return f"{field} ({options[field]})" if field in options else field
 
 
 def read(source: str | None) -> dict[str, Any]:
@@ -52,9 +58,12 @@ def read(source: str | None) -> dict[str, Any]:
     return document
 
 
-def check(declared: Declaration, document: dict[str, Any], *required: str) -> None:
-    """Raise PayloadProblems with every rule of the job type that a document breaks, and what it lacks of `required`."""
+def check(declared: Declaration, document: dict[str, Any], *required: str, options: Mapping[str, str]) -> None:
+    """Raise PayloadProblems with every rule of the job type that a document breaks, and what it lacks of `required`.
+
+    Options say what the command calls a field.
+    """
     found = rules.problems(declared.schema, document)
     found += [Problem(name, "is required") for name in required if name not in document]
     if found:
-        raise PayloadProblems(found)
+        raise PayloadProblems(found, options)

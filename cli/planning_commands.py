@@ -48,7 +48,7 @@ def plan(  # noqa: PLR0913 (each is an option)
         from cli import names, payloads
 
         document["project_id"] = names.project_of(api, str(document["project_id"]))
-        payloads.check(declared, document)
+        payloads.check(declared, document, options={})
     found = api.post("/v1/plan", {"job_type": job_type, "payload": document})
     options = {"--org": organization, "--owner": owner, "--region": region}
     words = [*declared.command.split()[1:2], found["project_id"]]

@@ -16,6 +16,14 @@ from provisioning.stage import Service
 
 OWNERS = ("organization_id", "owner_id")
 """What only a new project has to name."""
+OPTIONS = {
+    "project_id": "PROJECT",
+    "organization_id": "--org",
+    "owner_id": "--owner",
+    "region": "--region",
+    "plan_id": "--plan",
+}
+"""What gives each field of a payload beside a file."""
 OPEN = tuple(PROVISION_PROJECT.opens_in)
 """The statuses of a project that was added before and has nothing yet."""
 ProjectId = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Its id.", show_default=False)]
@@ -83,7 +91,7 @@ def placed(api: Api, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str
         api.get("/v1/projects", limit=1)
     place = known["region"] if known is not None else api.deployment.get("region", api.key.region)
     document = {"region": place, **document}
-    payloads.check(PROVISION_PROJECT, document, *(OWNERS if known is None else ()))
+    payloads.check(PROVISION_PROJECT, document, *(OWNERS if known is None else ()), options=OPTIONS)
     return document, known
 
 

@@ -119,9 +119,9 @@ def test_all_problems_are_named_before_anything_is_sent(
         assert provision(stack, "create", unknown, "--from", str(file), "--service", "strage") == 2
     said = capsys.readouterr().err
     assert "services.strage: is not a known field, did you mean storage?" in said
-    for problem in ("api_keys.count: must be at least 1", "region: must be of type string"):
+    for problem in ("api_keys.count: must be at least 1", "region (--region): must be of type string"):
         assert problem in said
-    for name in ("organization_id", "owner_id"):
+    for name in ("organization_id (--org)", "owner_id (--owner)"):
         assert f"{name}: is required" in said
     assert set(asked) == {"GET"}
 

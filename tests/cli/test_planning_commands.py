@@ -100,6 +100,6 @@ def test_what_create_refuses_is_not_planned(stack: Stack, unknown: str, capsys: 
     assert provision(stack, "plan", unknown, "--org", "o", "--service", "strage") == ExitCode.USAGE
     said = capsys.readouterr().err
     assert "did you mean storage?" in said
-    assert "owner_id: is required" in said
+    assert "owner_id (--owner): is required" in said
     assert provision(stack, "plan", unknown, "--job-type", "suspend") == ExitCode.USAGE
     assert "--job-type: suspend is none of provision_project, " in capsys.readouterr().err

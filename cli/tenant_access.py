@@ -3,21 +3,18 @@
 The password and the JWT secret are read from Secrets Manager with the caller's rights, and stored nowhere.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from cli import api_aws
 from cli.api_client import Api
+from console import connection_string
 from local.errors import Conflict, NotFound
 from provisioning.aws import documents
 from provisioning.identity import TenantNames
 
-ROOT_CERTIFICATES = Path(__file__).resolve().parent.parent / "functions" / "provisioning" / "rds_certificates.pem"
 ROLES = ("anon", "service_role")
 
 
@@ -36,17 +33,14 @@ class Access:
 
     @property
     def tls(self) -> dict[str, str]:
-        """How a client has to speak to the database: the laptop's has no certificate, RDS's is verified."""
-        if self.is_local:
-            return {"sslmode": "disable"}
-        return {"sslmode": "verify-full", "sslrootcert": os.environ.get("PGSSLROOTCERT", str(ROOT_CERTIFICATES))}
+        """How a client has to speak to the database."""
+        return connection_string.tls(is_local=self.is_local)
 
     def url(self, *, with_password: bool = True) -> str:
         """Return the connection string, as libpq and most drivers take it."""
-        password = f":{quote(str(self.document['password']), safe='')}" if with_password else ""
-        hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
-        user, name = (quote(str(self.document[one]), safe="") for one in ("username", "dbname"))
-        return f"postgresql://{user}{password}@{hosts}/{name}?{urlencode(self.tls)}"
+        password = str(self.document["password"]) if with_password else None
+        user, name = str(self.document["username"]), str(self.document["dbname"])
+        return connection_string.connection_string(self.hosts, user, name, self.tls, password)
 
     def environment(self) -> dict[str, str]:
         """Return what psql needs, as environment variables: none of it is an argument that others can see."""

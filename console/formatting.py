@@ -19,6 +19,7 @@ STATUS_WORDS = {
     "PENDING_REDRIVE": "waiting to be redriven",
     "rolled_back": "rolled back",
     "rollback_incomplete": "rollback incomplete",
+    "waiting_to_retry": "waiting to retry",
 }
 STATUS_CLASSES = {
     "RUNNING": "running",
@@ -31,6 +32,18 @@ STATUS_CLASSES = {
     "rollback_incomplete": "failed",
     "pending": "waiting",
 }
+PROJECT_CLASSES = {
+    "created": "waiting",
+    "active": "succeeded",
+    "failed": "failed",
+    "suspended": "skipped",
+    "leaving": "skipped",
+    "removing": "compensated",
+    "disputed": "failed",
+    "gone": "skipped",
+    "ready": "waiting",
+}
+"""Those that are missing are on their way to another."""
 SIGNS = {
     "succeeded": "✓",
     "failed": "✕",
@@ -56,6 +69,11 @@ def status_word(status: str) -> str:
 def status_class(status: str) -> str:
     """Return the CSS class that colours a status."""
     return STATUS_CLASSES.get(status, status.lower())
+
+
+def project_class(status: str) -> str:
+    """Return the CSS class that colours the status of a project or the state of a tenant."""
+    return PROJECT_CLASSES.get(status, "running")
 
 
 def stage_words(stage: str) -> str:

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from console.errors import ConsoleError
 from console.formatting import legible
 from provisioning import control_plane, endings
+from provisioning.control_plane import ControlPlane
 from provisioning.endings import Ending
 from provisioning.errors import ProvisioningError
 from provisioning.execution import Describe
@@ -43,7 +45,7 @@ class Ledger:
         """Return what is known of a job; an unknown job has no progress."""
         if not self.connected:
             return Record(problem=NOT_CONNECTED)
-        if not _can_be_stored(job_id):
+        if not can_be_stored(job_id):
             return Record()
         try:
             progress = self._ask(lambda: get_progress(job_id))
@@ -54,7 +56,7 @@ class Ledger:
 
     def ending(self, job_id: str, describe: Describe) -> Ending | None:
         """Return the ending of a job that has one; None also while the ledger cannot be reached."""
-        if not self.connected or not _can_be_stored(job_id):
+        if not self.connected or not can_be_stored(job_id):
             return None
         try:
             found = self._ask(lambda: endings.find_told(control_plane.connect(), job_id, describe))
@@ -64,7 +66,7 @@ class Ledger:
 
     def summaries(self, job_ids: Sequence[str]) -> dict[str, JobSummary]:
         """Return those of the jobs that the ledger knows; none while it cannot be reached."""
-        asked = list(filter(_can_be_stored, job_ids))
+        asked = list(filter(can_be_stored, job_ids))
         if not self.connected or not asked:
             return {}
         try:
@@ -72,10 +74,19 @@ class Ledger:
         except ProvisioningError:
             return {}
 
+    def ask(self, question: Callable[[ControlPlane], Answer]) -> Answer:
+        """Return the answer to a question. Raise ConsoleError if no control plane is connected, or none answers."""
+        if not self.connected:
+            raise ConsoleError(NOT_CONNECTED)
+        try:
+            return self._ask(lambda: question(control_plane.connect()))
+        except ProvisioningError as error:
+            raise ConsoleError(f"The control plane: {error}") from error
+
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         return self._thread.submit(question).result()
 
 
-def _can_be_stored(job_id: str) -> bool:
+def can_be_stored(job_id: str) -> bool:
     """Return whether the ledger can hold a job of that name: PostgreSQL's text has no NUL and no lone surrogates."""
     return "\0" not in job_id and legible(job_id) == job_id

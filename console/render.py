@@ -75,6 +75,7 @@ _templates.filters.update(
     stage_words=formatting.stage_words,
     status_word=formatting.status_word,
     status_class=formatting.status_class,
+    project_class=formatting.project_class,
     pretty=pretty,
     redacted=redact_text,
 )

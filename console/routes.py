@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +13,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from typing_extensions import override
 
-from console import documents, execution_actions, execution_page, executions_page, start_page
+from console import (
+    clusters_page,
+    documents,
+    execution_actions,
+    execution_page,
+    executions_page,
+    jobs_page,
+    projects_page,
+    start_page,
+    tenant_page,
+)
 from console.answers import STATIC, STATIC_URL, Answers
 from console.setting import Setting
 from console.view import View
@@ -25,7 +36,14 @@ def routes(setting: Setting) -> tuple[Sequence[BaseRoute], Mapping[Any, Any]]:
     execution = "/executions/{machine}/{name}"
     found: list[BaseRoute] = [
         Mount(STATIC_URL, _Static(directory=STATIC)),
-        Route("/", page(executions_page.executions_page)),
+        Route("/", page(jobs_page.first_page)),
+        Route(jobs_page.PATH, page(jobs_page.jobs_page)),
+        Route(projects_page.PATH, page(projects_page.projects_page)),
+        Route(f"{projects_page.PATH}/{{project_id}}", page(tenant_page.project_page)),
+        Route("/tenants/{tenant_id}", page(tenant_page.tenant_page)),
+        Route("/clusters", page(clusters_page.clusters_page)),
+        Route("/clusters/{cluster_id}", page(clusters_page.cluster_page)),
+        Route("/executions", page(executions_page.executions_page)),
         Route("/executions/{name}", page(execution_page.execution_page)),
         Route(execution, page(execution_page.execution_page)),
         Route(f"{execution}/history.json", functools.partial(documents.history, setting)),
@@ -46,7 +64,12 @@ def routes(setting: Setting) -> tuple[Sequence[BaseRoute], Mapping[Any, Any]]:
     def nothing(request: Request, _: Exception) -> Response:
         return answers.show(request, View("Not found", "not_found", status=HTTPStatus.NOT_FOUND, poll_seconds=0))
 
-    return found, {HTTPStatus.NOT_FOUND: nothing}
+    def failed(request: Request, error: Exception) -> Response:
+        # What the error says may be a secret; its traceback goes to the terminal.
+        view = View("Not made", "failed", context={"error": type(error).__name__})
+        return answers.show(request, replace(view, status=HTTPStatus.INTERNAL_SERVER_ERROR, poll_seconds=0))
+
+    return found, {HTTPStatus.NOT_FOUND: nothing, HTTPStatus.INTERNAL_SERVER_ERROR: failed}
 
 
 class _Static(StaticFiles):

@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from console import actions, formatting
-from console.actions import RefusedPayload
 from console.addresses import execution_link
 from console.payload_fields import Kind, document_of, fields_of
 from console.setting import Setting
 from console.state_machines import machine_of
 from console.view import View
+from provisioning.jobs import rules
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 from provisioning.jobs.rules import Problem
@@ -24,10 +24,18 @@ SURE = "sure"
 
 
 def start_page(setting: Setting, request: Request) -> View:
-    """Return the form of a job type, the first one's without a name. Raise HTTPException if there is none."""
+    """Return the form of a job type, the first one's without a name. The address may fill in text.
+
+    Raise HTTPException if there is no such type.
+    """
     del setting
     declared = _declared(request)
-    return _form(declared, {field.name: field.value for field in fields_of(declared)})
+    given = request.query_params
+    values = {
+        field.name: given[field.name] if field.kind is Kind.TEXT and field.name in given else field.value
+        for field in fields_of(declared)
+    }
+    return _form(declared, values)
 
 
 def start(setting: Setting, request: Request, entered: Mapping[str, str]) -> str | View:
@@ -38,11 +46,9 @@ def start(setting: Setting, request: Request, entered: Mapping[str, str]) -> str
         one.name: one.name in entered if one.kind is Kind.CHECKBOX else entered.get(one.name, "")
         for one in fields_of(declared)
     }
-    try:
-        document = _read(declared, values)
-        actions.check_payload(declared, document)
-    except RefusedPayload as refused:
-        return _form(declared, values, refused.problems)
+    document, found = _read(declared, values)
+    if found:
+        return _form(declared, values, found)
     if SURE not in entered:
         return _form(declared, values, asks=True)
     executions = setting.sources.executions
@@ -58,17 +64,18 @@ def _declared(request: Request) -> Declaration:
     return declared
 
 
-def _read(declared: Declaration, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload in the form. Raise RefusedPayload for invalid numbers or invalid JSON."""
+def _read(declared: Declaration, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the payload in the form, and every problem that it has: what is no value, and each broken rule."""
     parsed, found = {}, []
     for field in fields_of(declared):
         try:
             parsed[field.name] = field.parse(values[field.name])
         except ValueError as error:
             found.append(Problem(field.name, str(error)))
-    if found:
-        raise RefusedPayload(*found)
-    return document_of(parsed)
+    document = document_of(parsed)
+    unread = {one.field for one in found}
+    found += [one for one in rules.problems(declared.schema, document) if one.field not in unread]
+    return document, found
 
 
 def _form(

@@ -9,6 +9,10 @@
     return parts[0] ? `${parts[0]}:${text.padStart(5, "0")}` : text;
   };
   const elapsed = (seconds) => (seconds < 9.995 ? `${seconds.toFixed(2)} s` : seconds < 59.5 ? `${seconds.toFixed(0)} s` : countdown(seconds));
+  const ago = (seconds) => {
+    const [size, unit] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 86400 ? [3600, "h"] : [86400, "d"];
+    return `${Math.floor(Math.max(0, seconds) / size)} ${unit} ago`;
+  };
   const boxes = () => [...document.querySelectorAll(".picture .box")].filter((box) => box.getClientRects().length);
   const DIRECTIONS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
@@ -56,6 +60,13 @@
   addEventListener("pagehide", () => stream?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 
+  // Where a page may not write to the clipboard, the text can be selected.
+  const copy = async (sender) => {
+    const copied = await navigator.clipboard?.writeText(sender.dataset.copy).then(() => true, () => false);
+    const said = copied ? "Copied" : sender.dataset.copy;
+    document.getElementById("announcer").textContent = said;
+    sender.textContent = said;
+  };
   let typing = 0;
   document.addEventListener("input", (event) => {
     const { param } = event.target.dataset;
@@ -64,10 +75,11 @@
     typing = setTimeout(() => ask(param, event.target.value.trim()), 200);
   });
   document.addEventListener("click", (event) => {
-    const sender = event.target.closest("[data-emit], [data-opens], [data-closes]");
+    const sender = event.target.closest("[data-emit], [data-opens], [data-closes], [data-copy]");
     if (!sender) return;
     if (sender.dataset.emit) emit(sender);
     if (sender.dataset.opens) document.getElementById(sender.dataset.opens).showModal();
+    if (sender.dataset.copy) copy(sender);
     if ("closes" in sender.dataset) sender.closest("dialog").close();
   });
   document.addEventListener("submit", async (event) => {
@@ -158,6 +170,7 @@
   const tick = () => {
     const now = Date.now();
     for (const place of document.querySelectorAll("[data-due]")) write(place, countdown((Number(place.dataset.due) - now) / 1000));
+    for (const place of document.querySelectorAll("[data-ago]")) write(place, ago((now - Number(place.dataset.ago)) / 1000));
     for (const place of document.querySelectorAll("[data-since]")) write(place, elapsed((now - Number(place.dataset.since)) / 1000));
   };
   setInterval(tick, 250);

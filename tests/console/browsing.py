@@ -15,6 +15,16 @@ from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.ledger.progress import get_progress
 from tests.executions.running import replaced
 
+SIZES = """() => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), sizes = [];
+  while (texts.nextNode()) {
+    const holder = texts.currentNode.parentElement;
+    if (texts.currentNode.data.trim() && holder.getClientRects().length && !holder.closest(".visually-hidden, script"))
+      sizes.push(parseFloat(getComputedStyle(holder).fontSize));
+  }
+  return Math.min(...sizes);
+}"""
+
 
 def execution_address(console: str, job: str, job_type: JobType = PROVISION_PROJECT.job_type) -> str:
     """Return the address of an execution of the laptop's state machine for the job type."""
@@ -75,3 +85,8 @@ def assert_accessible(page: Page) -> None:
         if one["impact"] in {"serious", "critical"}
     ]
     assert grave == []
+
+
+def smallest_text(page: Page) -> float:
+    """Return the size in pixels of the smallest text that is visible on the page."""
+    return float(page.evaluate(SIZES))

@@ -153,7 +153,7 @@ def test_a_project_is_suspended_from_its_form(page: Page, console: str, stack: S
 def test_an_execution_has_the_page_of_its_state_machine_and_of_its_name(
     page: Page, console: str, jobs: list[str]
 ) -> None:
-    page.goto(console)
+    page.goto(f"{console}/executions")
     page.get_by_role("link", name=jobs[0]).click()
     page.wait_for_url(execution_address(console, jobs[0], SUSPEND_PROJECT.job_type))
     expect(page.locator(".heading")).to_contain_text("Suspend project")

@@ -80,12 +80,12 @@ def test_a_malformed_host_is_refused_in_one_line(console: str, host: str) -> Non
 
 @pytest.mark.slow
 def test_the_list_leads_to_their_pages(page: Page, console: str, strange: Mapping[str, str]) -> None:
-    page.goto(console)
+    page.goto(f"{console}/executions")
     page.wait_for_selector("table")
     listed = page.locator("tbody th a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
     assert set(strange.values()) <= set(listed)
     for address in (strange[name] for name in CLICKED):
-        page.goto(console)
+        page.goto(f"{console}/executions")
         page.locator(f'tbody th a[href="{address}"]').click()
         page.wait_for_url(f"{console}{address}")
         expect(page.locator(".state-head, .picture .box").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
@@ -94,7 +94,7 @@ def test_the_list_leads_to_their_pages(page: Page, console: str, strange: Mappin
 
 @pytest.mark.slow
 def test_a_script_in_the_markup_of_a_page_does_not_run(page: Page, console: str, stack: Stack) -> None:
-    page.goto(console)
+    page.goto(f"{console}/executions")
     page.wait_for_selector(".list")
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=/none onerror=\"window.ran = 1\">')")
     page.evaluate(

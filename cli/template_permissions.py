@@ -166,6 +166,8 @@ def _values(document: Mapping[str, Any], deployment: Deployment) -> dict[str, st
                 known[f"{name}.Arn"] = arn_of[handler]
             case {"Type": "AWS::KMS::Key"} if name in known:
                 known[f"{name}.Arn"] = f"arn:{partition}:kms:{region}:{account}:key/{known[name]}"
+            case {"Type": "AWS::S3::Bucket"} if name in known:
+                known[f"{name}.Arn"] = f"arn:{partition}:s3:::{known[name]}"
             case {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": called}} if "AWS::StackName" in known:
                 group = Values(known, {}).text(called)
                 known[f"{name}.Arn"] = f"arn:{partition}:logs:{region}:{account}:log-group:{group}:*"

@@ -33,6 +33,7 @@ from local import (
 )
 from local.aws_client import REGION, make_client
 from local.executions import Executions
+from local.exports import make_bucket
 from local.http_server import HttpServer, listen
 from local.lambda_environment import Invocation
 from local.lambda_output import LambdaOutput
@@ -130,6 +131,7 @@ class LocalAws:
             self._secrets.restore(secretsmanager_backends[ACCOUNT][REGION])
             self._server.start()
             self._register()
+            make_bucket(self.client("s3"))
         except BaseException:
             self.stop()
             raise

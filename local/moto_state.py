@@ -4,6 +4,7 @@ from moto.awslambda_simple.models import lambda_simple_backends
 from moto.events.models import events_backends
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
+from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
@@ -17,7 +18,8 @@ def reset(account: str) -> None:
         events_backends,
     ):
         each[account][REGION].reset()
-    iam_backends[account]["aws"].reset()
+    for everywhere in (iam_backends[account], s3_backends[account]):
+        everywhere["aws"].reset()
 
 
 def make_role(account: str) -> str:

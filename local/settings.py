@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.aws_client import aws_environment
+from local.exports import EXPORTS
 from local.external_services import Change, ExternalServices, Given, change_of
+from local.postgres import programs
 from local.template import Template
 from provisioning.stage import Service
 
@@ -56,6 +58,7 @@ class Settings:
                     **arns,
                     **{f"{service.capitalize()}ServiceUrl": self._services.url(service) for service in Service},
                     **self._external.parameters(),
+                    "ExportsBucket": EXPORTS,
                     "DatabaseSslMode": "disable",
                     "DatabaseSslRootCert": "",
                 }
@@ -64,4 +67,7 @@ class Settings:
             "AWS_ENDPOINT_URL": self._aws.endpoint_url,
             "STATE_MACHINE_ARN": self._aws.state_machine_arn,
             "ALLOW_PLAIN_HTTP": "true",
+            # That of the wheel, which has its own libpq beside it.
+            "PG_DUMP": str(programs() / "pg_dump"),
+            "PG_DUMP_LIBRARIES": "",
         }

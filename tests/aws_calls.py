@@ -9,24 +9,32 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 
 PREFIXES = {"secretsmanager": "secretsmanager", "lambda": "lambda", "stepfunctions": "states"}
-PREFIXES |= {"cloudformation": "cloudformation", "events": "events"}
+PREFIXES |= {"cloudformation": "cloudformation", "events": "events", "s3": "s3"}
 
 ACTIONS: dict[tuple[str, str], list[str]] = {
     ("lambda", "Invoke"): ["lambda:InvokeFunction"],
     ("secretsmanager", "CreateSecret"): [
         *("secretsmanager:CreateSecret", "secretsmanager:TagResource", "kms:GenerateDataKey", "kms:Decrypt")
     ],
+    ("s3", "CreateMultipartUpload"): ["s3:PutObject", "kms:GenerateDataKey", "kms:Decrypt"],
+    ("s3", "UploadPart"): ["s3:PutObject"],
+    ("s3", "CompleteMultipartUpload"): ["s3:PutObject"],
+    ("s3", "PutObject"): ["s3:PutObject", "kms:GenerateDataKey"],
+    ("s3", "HeadObject"): ["s3:GetObject"],
+    ("s3", "ListObjectsV2"): ["s3:ListBucket"],
+    ("s3", "ListMultipartUploads"): ["s3:ListBucketMultipartUploads"],
     ("secretsmanager", "BatchGetSecretValue"): ["secretsmanager:BatchGetSecretValue"],
 }
 """The actions of an operation that differ from its name. Tags need TagResource, and a key of one's own GenerateDataKey
 and Decrypt: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html and
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html. Invoke:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html. An upload in parts:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
 """
 
 
 class Call(NamedTuple):
-    """An operation, and the secret, function, execution or event bus that it names."""
+    """An operation, and the secret, function, execution, event bus, bucket or object that it names."""
 
     who: str
     service: str
@@ -68,6 +76,8 @@ def _named(parameters: Mapping[str, Any]) -> list[str]:
         for key in ("SecretId", "Name", "FunctionName", "executionArn", "StackName")
         if key in parameters
     ]
+    if "Bucket" in parameters:
+        return ["${ExportsBucket.Arn}/key" if "Key" in parameters else "ExportsBucket.Arn"]
     buses = [entry["EventBusName"] for entry in parameters.get("Entries", [])]
     return [str(name) for name in (*names, *parameters.get("SecretIdList", []), *buses)] or ["*"]
 

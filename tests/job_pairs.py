@@ -7,11 +7,11 @@ from provisioning.errors import JobInProgress, ProjectNotEligible, ProvisioningE
 
 
 class Row(NamedTuple):
-    """The specification of a job type. No status after a failure means the one that the project had."""
+    """The specification of a job type. No status means the one that the project had."""
 
     opens_in: tuple[str, ...]
-    while_running: str
-    on_success: str
+    while_running: str | None
+    on_success: str | None
     on_failure: str | None
 
 
@@ -19,6 +19,7 @@ SPECIFIED = {
     "provision_project": Row(("created", "failed"), "provisioning", "active", "failed"),
     "suspend_project": Row(("active",), "suspending", "suspended", "active"),
     "resume_project": Row(("suspended", "leaving"), "resuming", "active", None),
+    "export_project": Row(("active", "suspended"), None, None, None),
 }
 WAITS = {("suspending", "resume_project"): SuspendInProgress}
 """By running status and requested job type: what waits instead of being refused."""
@@ -35,8 +36,8 @@ PAIRS = [(first, status, second) for (first, status), second in product(OPENED, 
 def status_after(first: str, opened_in: str, stand: str) -> str:
     """Return the status of a project whose job of that type, opened in that status, is in this state."""
     row = SPECIFIED[first]
-    after = {"succeeded": row.on_success, "rolled_back": row.on_failure or opened_in}
-    return after.get(stand, row.while_running)
+    after = {"succeeded": row.on_success, "rolled_back": row.on_failure}
+    return after.get(stand, row.while_running) or opened_in
 
 
 def refusal(first: str, opened_in: str, stand: str, second: str) -> type[ProvisioningError] | None:
@@ -44,6 +45,7 @@ def refusal(first: str, opened_in: str, stand: str, second: str) -> type[Provisi
     status = status_after(first, opened_in, stand)
     if stand == "running":
         return WAITS.get((status, second), JobInProgress)
-    if stand == "rollback_incomplete" or status not in SPECIFIED[second].opens_in:
+    is_kept = stand == "rollback_incomplete" and SPECIFIED[first].while_running is not None
+    if is_kept or status not in SPECIFIED[second].opens_in:
         return ProjectNotEligible
     return None

@@ -49,6 +49,13 @@ DECLARATIONS = of("jobs", "calls", "declaration", "payload", "registry", "rules"
 SUSPENSIONS = of("tenant", "suspensions")
 ACCESS = MAKING | SUSPENSIONS | of("tenant", "access", "emptying", "gate", "restoring")
 ACCESS |= of("cluster", "acting", "blocking", "entering", "prepared")
+EXPORTS = (
+    REMOVING
+    | of("aws", "objects")
+    | of("tenant", "dependencies")
+    | of("exports", "leftovers", "login", "names", "records")
+)
+EXPORTS |= of("cluster", "acting", "blocking", "entering", "prepared")
 API_KEYS = of("tenant", "api_keys") | {"hashlib", "secrets"}
 
 ALLOWED = {
@@ -63,13 +70,14 @@ ALLOWED = {
     "stages.activation": EVERY_STAGE | SCHEMA | of("cluster", "register") | SERVICES | API_KEYS | DECLARATIONS,
     "stages.api_keys": EVERY_STAGE | of("tenant", "secret") | API_KEYS,
     "stages.failure": EVERY_STAGE | HOLDING | {"provisioning.endings", "provisioning.execution"},
+    "stages.export": EVERY_STAGE | EXPORTS | SERVICES | of("exports", "contents", "dump", "exporting") | {"hashlib"},
     "stages.services": EVERY_STAGE | WITNESS | REGISTRATIONS | SUSPENSIONS | DECLARATIONS,
     "stages.project": EVERY_STAGE
     | HOLDING
     | DECLARATIONS
     | of("jobs", "eligibility", "opening", "quotas", "reused_names"),
     "upkeep.reconcile": EVERY_ATTEMPT
-    | REMOVING
+    | EXPORTS
     | REGISTRATIONS
     | of("services", "repairs")
     | of("tenant", "key_claims", "key_delivery")

@@ -11,6 +11,7 @@ import yaml
 from cli.app import app
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning.jobs.export_project import EXPORT_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.mermaid_text import mermaid
@@ -44,12 +45,11 @@ def test_the_result_has_the_shape_of_a_real_one(stack: Stack, project_id: str) -
     assert shape(json.loads(described["output"])) == shape(result)
 
 
-def test_the_results_of_a_suspension_and_a_resumption_have_the_shape_of_real_ones(
-    stack: Stack, project_id: str
-) -> None:
-    payload, _, suspended, resumed = map(json.loads, blocks(PAYLOAD, "json"))
+def test_the_results_of_jobs_on_a_tenant_have_the_shape_of_real_ones(stack: Stack, project_id: str) -> None:
+    payload, _, suspended, resumed, exported = map(json.loads, blocks(PAYLOAD, "json"))
     stack.run(payload | {"project_id": project_id, "organization_id": "org-test", "owner_id": "user-test"})
-    for declared, result in ((SUSPEND_PROJECT, suspended), (RESUME_PROJECT, resumed)):
+    results = ((SUSPEND_PROJECT, suspended), (RESUME_PROJECT, resumed), (EXPORT_PROJECT, exported))
+    for declared, result in results:
         described = stack.run({"project_id": project_id}, job_type=declared.job_type)
         assert shape(json.loads(described["output"])) == shape(result)
 

@@ -20,7 +20,7 @@ ALL = [pytest.param(query, id=f"{file.stem}.{name}") for file, found in FILES.it
 
 WRITES = r"\b(INSERT INTO|UPDATE (?!SKIP)\w+|DELETE FROM)\b"
 DEFINES = r"\b(CREATE|ALTER|DROP|GRANT|REVOKE|TRUNCATE)\b"
-LOCKS = r"pg_(try_)?advisory|\bFOR UPDATE\b"
+LOCKS = r"pg_(try_)?advisory|\bFOR UPDATE\b|\bLOCK TABLE\b"
 TERMINATES = r"pg_terminate_backend"
 
 MEANING = {

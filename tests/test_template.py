@@ -20,8 +20,8 @@ EXTRA = {
     "MigrateFunction": {"ReservedConcurrentExecutions"},
     "DeploymentStepFunction": {"VpcConfig", "DeadLetterQueue", "ReservedConcurrentExecutions"},
     "RefillPoolsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
-    "ReconcileFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events"},
     "DeliverEventsFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events", "VpcConfig"},
+    "ReconcileFunction": {"ReservedConcurrentExecutions", "EventInvokeConfig", "Events", "VpcConfig"},
     "RemoveOldVersionsFunction": {
         *("VpcConfig", "ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },
@@ -29,7 +29,17 @@ EXTRA = {
         *("ReservedConcurrentExecutions", "DeadLetterQueue", "EventInvokeConfig", "Events")
     },
     "AnswerRequestFunction": {"ReservedConcurrentExecutions", "Layers", "VpcConfig", "Environment"},
+    "ExportDatabaseFunction": {"Layers", "VpcConfig"},
+    "RemoveExportFunction": {"VpcConfig"},
 }
+
+
+OWN_GROUPS = {
+    "AnswerRequestFunction": "AnswerRequestSecurityGroup",
+    "DeliverEventsFunction": "DeliverEventsSecurityGroup",
+    **dict.fromkeys(("ExportDatabaseFunction", "RemoveExportFunction", "ReconcileFunction"), "ExportSecurityGroup"),
+}
+"""The functions that reach more than databases, services and Secrets Manager."""
 
 
 def incomplete_lists(descriptions: Iterable[str]) -> list[str]:
@@ -82,7 +92,7 @@ def test_a_handler_can_be_imported_and_called(name: str) -> None:
 
 
 def test_functions_differ_by_handler_and_not_by_environment_or_code() -> None:
-    """Only that of the HTTP API has a setting and a layer of its own (tests/deployment/test_http_api.py)."""
+    """Only that of the HTTP API has a setting of its own (tests/deployment/test_http_api.py)."""
     own = {"Description", "Handler", "Role", "Timeout"}
     # SAM accepts these only on each function.
     same = ("CodeSigningConfigArn", "VersionDescription")
@@ -137,9 +147,8 @@ def test_every_function_is_traced_and_in_the_network_of_its_database() -> None:
     for name, function in shipped.made("AWS::Lambda::Function").items():
         assert function["TracingConfig"] == {"Mode": "Active"}
         outside = name in {"DeploymentStepFunction", "RemoveOldVersionsFunction"}
-        # Two also reach another service of AWS: test_way_to_step_functions.py and test_way_to_eventbridge.py.
-        others = {"AnswerRequestFunction", "DeliverEventsFunction"}
-        own = [{"Ref": f"{name.removesuffix('Function')}SecurityGroup"}] if name in others else []
+        # tests/deployment: test_way_to_step_functions.py, test_way_to_eventbridge.py and test_exports_bucket.py.
+        own = [{"Ref": OWN_GROUPS[name]}] if name in OWN_GROUPS else []
         inside = {
             "SubnetIds": {"Ref": "PrivateSubnetIds"},
             "SecurityGroupIds": [{"Ref": "FunctionSecurityGroup"}, *own],

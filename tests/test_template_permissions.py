@@ -26,6 +26,8 @@ TENANT_SECRETS = {
     "FinalizeRole": READ,
     "RevokeApiKeysRole": DELETE,
     "DropDatabaseRole": DELETE,
+    "ExportDatabaseRole": CREATE | READ | DELETE,
+    "RemoveExportRole": DELETE,
 }
 CLUSTER_ADMINS = {
     "RefillPoolsRole",
@@ -38,6 +40,8 @@ CLUSTER_ADMINS = {
     "DropDatabaseRole",
     "SuspendAccessRole",
     "RestoreAccessRole",
+    "ExportDatabaseRole",
+    "RemoveExportRole",
 }
 SERVICE_TOKENS = {
     "ReconcileRole",
@@ -83,6 +87,10 @@ WIDE = {
     ("secretsmanager:DescribeSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:GetSecretValue", "secret:${TenantSecretPrefix}/*"): "two per tenant",
     ("secretsmanager:DeleteSecret", "secret:${TenantSecretPrefix}/*"): "two per tenant",
+    ("s3:PutObject", "${ExportsBucket.Arn}/*"): "an export has keys of its own",
+    ("s3:GetObject", "${ExportsBucket.Arn}/*"): "an export has keys of its own",
+    ("s3:DeleteObject", "${ExportsBucket.Arn}/*"): "an export has keys of its own, and its versions stay",
+    ("s3:AbortMultipartUpload", "${ExportsBucket.Arn}/*"): "an export has keys of its own",
     ("secretsmanager:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
     ("events:*", "*"): "the endpoint serves the whole VPC, for principals of this account",
     ("states:*", "*"): "the endpoint serves the whole VPC, for principals of this account",

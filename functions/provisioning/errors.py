@@ -95,6 +95,13 @@ class PlanStale(PermanentError):
     job_id: str | None = None
 
 
+class ExportRefused(PermanentError):
+    """The tenant cannot be exported as it is: the message names what is in the way, and what to do about it."""
+
+    error_type = ErrorType.EXPORT_REFUSED
+    is_fault = False
+
+
 class ResourceConflict(PermanentError):
     """Something of that name exists and is not this tenant's, so it is left untouched."""
 
@@ -211,6 +218,12 @@ class ResumptionFailed(TransientError):
     """The tenant could not be opened again this time."""
 
     error_type = ErrorType.RESUMPTION_FAILED
+
+
+class ExportFailed(TransientError):
+    """The tenant could not be exported this time, or S3 did not answer."""
+
+    error_type = ErrorType.EXPORT_FAILED
 
 
 class UnexpectedFailure(TransientError):

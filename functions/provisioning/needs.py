@@ -19,5 +19,7 @@ class Need(StrEnum):
     SERVICE_CREDENTIALS = "tenants' secrets for a service"
     """Only if the service's adapter passes credentials on."""
     REALTIME_DATABASE = "realtime's database secret"
+    EXPORTS = "the bucket of exports"
+    PG_DUMP = "pg_dump"
     SEVERAL_SECRETS = "several secrets at once"
     EVENT_BUS = "event bus"

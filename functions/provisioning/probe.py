@@ -15,11 +15,12 @@ from typing import TypeVar
 import psycopg2
 
 from provisioning import configuration, control_plane, postgres, queries
-from provisioning.aws import event_bus, secrets
+from provisioning.aws import event_bus, objects, secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import InvalidPayload, Misconfigured, ProvisioningError
+from provisioning.exports import dump
 from provisioning.identity import new_tenant_id
 from provisioning.ledger.runner import LambdaContext
 from provisioning.needs import Need
@@ -68,8 +69,6 @@ def probe(needs: frozenset[Need | Service], context: LambdaContext) -> dict[str,
     if Need.CLUSTERS in needs:
         for cluster in clusters:
             found.check(f"cluster {cluster.cluster_id}", functools.partial(enter, cluster))
-    if Need.TENANT_SECRETS in needs:
-        found.check(str(Need.TENANT_SECRETS), look_for_a_secret)
     if Need.SERVICE_CREDENTIALS in needs and any(passes_credentials_on(one) for one in Service if one in needs):
         found.check(str(Need.SERVICE_CREDENTIALS), look_for_a_secret)
     if Need.REALTIME_DATABASE in needs and (login := configuration.optional("REALTIME_DATABASE_SECRET_ID")):
@@ -77,8 +76,9 @@ def probe(needs: frozenset[Need | Service], context: LambdaContext) -> dict[str,
     if Need.SEVERAL_SECRETS in needs:
         control = configuration.optional("CONTROL_PLANE_SECRET_ID")
         found.check(str(Need.SEVERAL_SECRETS), lambda: secrets.read_all_recorded({control: CREDENTIALS}))
-    if Need.EVENT_BUS in needs:
-        found.check(str(Need.EVENT_BUS), event_bus.look)
+    for need, check in CHECKS.items():
+        if need in needs:
+            found.check(str(need), check)
     for service in Service:
         if service in needs and configuration.optional(f"{service.upper()}_SERVICE_URL"):
             found.check(f"service {service}", functools.partial(ask, service, found.ends_at))
@@ -109,6 +109,11 @@ def check_settings() -> None:
             public_url(service, new_tenant_id())
 
 
+def look_for_an_export() -> None:
+    """Look for the exports of a tenant that does not exist."""
+    next(objects.find(f"{new_tenant_id()}/"), None)
+
+
 def find_clusters() -> list[Cluster]:
     """Return the control plane's clusters, over a read-only session of its own."""
     with read_only() as control:
@@ -134,6 +139,14 @@ def enter(cluster: Cluster) -> None:
 def look_for_a_secret() -> None:
     """Read a tenant's secret that does not exist: a missing permission is refused all the same."""
     secrets.read_if_exists(f"{configuration.required('TENANT_SECRET_PREFIX')}/{new_tenant_id()}")
+
+
+CHECKS: dict[Need, Callable[[], object]] = {
+    Need.TENANT_SECRETS: look_for_a_secret,
+    Need.EXPORTS: look_for_an_export,
+    Need.PG_DUMP: dump.version,
+    Need.EVENT_BUS: event_bus.look,
+}
 
 
 def passes_credentials_on(service: Service) -> bool:

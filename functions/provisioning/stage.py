@@ -18,6 +18,7 @@ class Stage(StrEnum):
     SUSPENDING_SERVICES = "suspending_services"
     RESTORING_ACCESS = "restoring_access"
     RESUMING_SERVICES = "resuming_services"
+    EXPORTING_DATABASE = "exporting_database"
     FINALIZING = "finalizing"
 
 

@@ -1,9 +1,10 @@
 """Finish the removal of tenants: those that a rollback could not remove, and the last look at those that it did.
 
 A tenant is gone once a last look finds none of its database, roles, secrets and registrations. That look is made when
-the last attempt that could make anything of it must have ended. What processes that died have left in the roles of a
-cluster is repaired too, what they have left open is closed, and what later versions of services have left undone in
-tenants is done. What is wrong with a cluster is recorded every ten minutes.
+the last attempt that could make anything of it must have ended; what an export has left is looked for in the same way.
+What processes that died have left in the roles of a cluster is repaired too, what they have left open is closed, and
+what later versions of services have left undone in tenants is done. What is wrong
+with a cluster is recorded every ten minutes.
 """
 
 import functools
@@ -16,6 +17,8 @@ from provisioning.cluster import closing, repair, shared_roles
 from provisioning.control_plane import Cluster, ControlPlane
 from provisioning.errors import ProvisioningError, RollbackFailed
 from provisioning.examination import recording
+from provisioning.exports import leftovers, records
+from provisioning.exports.names import ExportNames
 from provisioning.identity import Tenant
 from provisioning.ledger.runner import Event, LambdaContext, Output, typed_error
 from provisioning.observability import logger
@@ -93,6 +96,8 @@ def _tasks(control: ControlPlane, ends_at: float) -> Iterator[_Task]:
         yield _Task(tenant.tenant_id, functools.partial(_finish_one, control, tenant, ends_at, removed), failed, found)
     for revealed in key_delivery.find_due(control, AT_MOST):
         yield _Task(revealed.tenant_id, functools.partial(_look_at_keys, control, revealed))
+    for export in records.find_due(control, AT_MOST):
+        yield _Task(f"export of {export.tenant.tenant_id}", functools.partial(_look_at_export, control, export))
     yield _Task("old requests", functools.partial(_forget_requests, control))
     yield _Task("old events", functools.partial(_forget_events, control))
     until = min(ends_at, time.monotonic() + repairs.SECONDS)
@@ -109,6 +114,14 @@ def _finish_one(control: ControlPlane, tenant: Tenant, ends_at: float, removed: 
 
 def _look_at_keys(control: ControlPlane, revealed: Revealed) -> Done:
     return {"finished" if revealed.is_kept else "found": key_delivery.look_again(control, revealed)}
+
+
+def _look_at_export(control: ControlPlane, due: records.Due) -> Done:
+    # A job that runs removes what its attempts leave itself, and its names are no other's: there is nothing to check.
+    names = ExportNames(due.tenant.names, due.job_id)
+    found = list(leftovers.remove(due.tenant, names, lambda: None, kept=due.keys, again=True))
+    records.record_looked(control, due.job_id, found=bool(found))
+    return {"found": found}
 
 
 def _forget_requests(control: ControlPlane) -> Done:

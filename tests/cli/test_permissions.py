@@ -27,6 +27,7 @@ SETTINGS = {
     "REALTIME_DATABASE_SECRET_ID": f"{SECRET}:realtime-Abc123",
     "TENANT_SECRET_PREFIX": "tenants",
     "TENANT_SECRET_KMS_KEY_ID": "own",
+    "EXPORTS_BUCKET": "exports",
     "REALTIME_SERVICE_ADAPTER": "supabase-realtime",
     "STORAGE_SERVICE_ADAPTER": "supabase-storage",
     "POOLER_SERVICE_ADAPTER": "supavisor",

@@ -56,8 +56,11 @@ def test_the_migrations_run_once_their_way_to_secrets_and_database_is_there() ->
     """
     way = {"FunctionsToSecretsManager", "FunctionsIntoDatabases", "FunctionsIntoEndpoint", "SecretsManagerEndpoint"}
     network = {name for name, one in RESOURCES.items() if one["Type"].startswith("AWS::EC2::")}
-    # The HTTP API's own way and that of the events, which the migrations do not need.
-    others = ("AnswerRequest", "StepFunctions", "DeliverEvents", "EventBridge")
+    # The ways of the HTTP API, of the events and of exports, which the migrations do not need.
+    others = (
+        *("AnswerRequest", "StepFunctions", "DeliverEvents", "EventBridge"),
+        *("ExportSecurityGroup", "ExportsToS3"),
+    )
     network -= {name for name in network if name.startswith(others)}
     assert network == way | {"FunctionSecurityGroup", "EndpointSecurityGroup"}
     assert network <= before("ControlPlaneMigration")
@@ -90,10 +93,10 @@ def raw(name: str) -> Any:
     return cfn_yaml.load(str(shipped.ROOT / "template.yaml"))["Resources"][name]
 
 
-def test_logs_and_key_outlive_the_stack_but_not_a_first_deployment_that_fails() -> None:
+def test_logs_exports_and_key_outlive_the_stack_but_not_a_first_deployment_that_fails() -> None:
     """CloudFormation's guide, "DeletionPolicy attribute", of RetainExceptOnCreate."""
     kept = {name for name, one in RESOURCES.items() if one.get("DeletionPolicy") == "RetainExceptOnCreate"}
-    assert kept == {"EncryptionKey", "StageLogs", "ExecutionLogs", "RequestLogs"}
+    assert kept == {"EncryptionKey", "ExportsBucket", "StageLogs", "ExecutionLogs", "RequestLogs"}
     assert all(RESOURCES[name]["UpdateReplacePolicy"] == "Retain" for name in kept)
 
 

@@ -194,13 +194,15 @@ def test_a_deleted_version_of_the_layer_leaves_the_functions_versions_as_they_ar
 
     https://docs.aws.amazon.com/lambda/latest/dg/creating-deleting-layers.html
     """
-    ((name, layer),) = shipped.resources("AWS::Serverless::LayerVersion").items()
-    assert layer["RetentionPolicy"] == "Delete"
-    made = shipped.made("AWS::Lambda::Function")
-    assert {one for one, function in made.items() if function.get("Layers")} == {http_api.FUNCTION}
-    (used,) = made[http_api.FUNCTION]["Layers"]
-    assert used["Ref"].startswith(name)
-    assert set(layer["CompatibleArchitectures"]) == set(shipped.template()["Globals"]["Function"]["Architectures"])
+    layers = {http_api.FUNCTION: "ValidationLayer", "ExportDatabaseFunction": "PgDumpLayer"}
+    declared, made = shipped.resources("AWS::Serverless::LayerVersion"), shipped.made("AWS::Lambda::Function")
+    assert {one for one, function in made.items() if function.get("Layers")} == set(layers)
+    for function, name in layers.items():
+        assert declared[name]["RetentionPolicy"] == "Delete"
+        (used,) = made[function]["Layers"]
+        assert used["Ref"].startswith(name)
+        architectures = shipped.template()["Globals"]["Function"]["Architectures"]
+        assert set(declared[name]["CompatibleArchitectures"]) == set(architectures)
 
 
 def test_faults_and_throttles_of_the_http_api_are_alarms() -> None:

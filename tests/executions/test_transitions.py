@@ -1,6 +1,7 @@
 """What an execution is billed for: every state it enters, and every retry."""
 
 from local.stack import Stack
+from provisioning.jobs.export_project import EXPORT_PROJECT
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
 from provisioning.jobs.resume_project import RESUME_PROJECT
@@ -11,6 +12,7 @@ MOST_TRANSITIONS = {
     PROVISION_PROJECT.job_type: 14,
     SUSPEND_PROJECT.job_type: 7,
     RESUME_PROJECT.job_type: 7,
+    EXPORT_PROJECT.job_type: 6,
 }
 """On the happy path with all services. Standard workflows are billed by transition, so none is added by accident."""
 

@@ -12,9 +12,11 @@ from provisioning import control_plane
 from provisioning.control_plane import Project
 from provisioning.jobs.declaration import JobType
 from provisioning.jobs.executions import roll_back
+from provisioning.jobs.export_project import EXPORT_PROJECT
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import StepFunctions
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
+from tests.executions.exported import problems_of_exports
 from tests.executions.last_look import look_last
 from tests.executions.rolling_back import wait_for_outcome
 from tests.executions.running import SERVICES
@@ -207,6 +209,8 @@ class Laboratory:
             forget_prepared(self._stack, before.world)
         world = look(self._stack, project_id)
         problems += problems_of_job(world, cell.job.declared, f"job-{project_id}", execution["status"])
+        has_dump = succeeded and cell.job.declared is EXPORT_PROJECT
+        problems += problems_of_exports(self._stack, before.world.tenant["tenant_id"], has_dump=has_dump)
         if is_closed:
             return problems + problems_of_closed(
                 self._stack, world, before.world, had_prepared=before.client is not None

@@ -23,12 +23,14 @@ from stages.access import restore_access, suspend_access
 from stages.activation import finalize
 from stages.api_keys import generate_api_keys
 from tests.isolation.attackers import version_of
+from tests.stages.exporting import exported
 from tests.stages.jobs import REGISTER, STOPPED, Context, StagedJob, execute, look_again, refilled
 from tests.stages.suspending import Tenant, opened
 from upkeep.reconcile import reconcile
 
 MIGRATION = Path(__file__).with_name("a_later_migration.sql")
 
+FORCED = "SELECT oid::regclass::text FROM pg_class WHERE relforcerowsecurity AND relrowsecurity"
 OF_A_SUPERUSER = "pageinspect"
 """An extension that the wheel has, and that no tenant can make."""
 
@@ -65,6 +67,16 @@ class Trapped:
         """Suspend it while it has a prepared transaction, which is rolled back in a session in its database."""
         assert self.live.suspend()["prepared_transactions"] == 1
 
+    def export(self) -> None:
+        """Export it while it does not force row level security on its owner, which is refused."""
+        owner = postgres.connect(self.document, statement_timeout_seconds=10, role=self.job.names.owner_role)
+        with closing(owner), owner.cursor() as cursor:
+            cursor.execute(FORCED)
+            tables = [table for (table,) in cursor.fetchall()]
+            cursor.execute(";".join(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY" for table in tables))
+            assert exported(self.live)["rows"] > 0
+            cursor.execute(";".join(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY" for table in tables))
+
     def fail_to_suspend(self) -> None:
         """Close the access and open it again."""
         opened(self.live, self.live.job(SUSPEND_PROJECT), suspend_access).run(restore_access)
@@ -99,6 +111,7 @@ OPERATIONS: dict[str, Callable[[Trapped], object]] = {
     "register it with the pooler": lambda trapped: trapped.job.run(REGISTER["pooler"]),
     "make its API keys": lambda trapped: trapped.job.run(generate_api_keys),
     "finish its job": lambda trapped: trapped.job.run(finalize),
+    "export it": Trapped.export,
     "suspend it": Trapped.suspend,
     "resume it": lambda trapped: trapped.live.resume(),
     "fail to suspend it": Trapped.fail_to_suspend,

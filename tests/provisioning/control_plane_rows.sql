@@ -87,3 +87,9 @@ UPDATE control_plane.clusters SET pool_size = 3;
 
 INSERT INTO control_plane.cluster_examinations (cluster_id, examined_at, server_version, connections, findings)
 SELECT cluster_id, now() - interval '1 hour', '18.1', '{"maximum": 500}', '["autovacuum is off"]' FROM control_plane.clusters;
+
+INSERT INTO control_plane.exports
+    (job_id, tenant_id, project_id, bucket, dump_key, manifest_key, bytes, sha256, server_version, manifest, completed_at,
+     look_again_at)
+SELECT job_id, tenant_id, project_id, 'exports', 'a.dump', 'a.manifest.json', 1, 'aa', '18', '{"format": 1}', now(), now()
+FROM control_plane.tenants WHERE job_id IN ('succeeded', 'failed') AND state <> 'making';

@@ -89,4 +89,6 @@ def test_an_error_says_when_it_is_raised() -> None:
 def test_every_refusal_by_what_may_change_makes_a_plan_stale() -> None:
     refusals = {error for error in raised() if issubclass(error, PermanentError) and not error.is_fault}
     of_the_request = {errors.InvalidPayload, errors.ProjectNotFound, errors.JobClosed, errors.PlanStale}
+    # A stage raises it, when its job is open.
+    of_the_request |= {errors.ExportRefused}
     assert refusals - of_the_request == set(opening.CHANGED)

@@ -49,12 +49,12 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "look_after", "limit", "port", "progress_percent", "schema_version"),
-            *("after", "minutes", "connection_limit", "days", "execution_started_at"),
+            *("after", "minutes", "bytes", "connection_limit", "days", "execution_started_at"),
             *("projects", "jobs_an_hour", "storage_gb"),
         ),
         1,
     ),
-    **dict.fromkeys(("error_details", "output", "payload", "prepared"), "{}"),
+    **dict.fromkeys(("error_details", "manifest", "output", "payload", "prepared"), "{}"),
     **dict.fromkeys(("leftovers", "steps", "grants"), "[]"),
     **{name: [name] for name in ("removed", "unknown", "stages", "undone", "undoable", "keys", "logins")},
     "ids": [1],

@@ -87,16 +87,16 @@ def _add_state_machine(tree: Tree, job_type: str, stem: str, functions: list[str
     role = re.sub(r"(?:                  !Sub \"\$\{\w+Function\.Arn\}.*\n)+", f"{allowed}]\n", alike("Role"))
     output = f"  {stem}StateMachineArn:\n    Description: The alias of {job_type}.\n    Value: !Ref {stem}Alias\n"
 
-    last_role = _block(text, "ResumeProjectRole")
+    last_role = _block(text, "ExportProjectRole")
     text = text.replace(last_role, f"{last_role}\n{machine}{alike('Version')}{alike('Alias')}{role}")
-    text = text.replace("!Ref ResumeProjectStateMachine]", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]")
-    for asked in ('!Sub "${ResumeProjectStateMachine}:live"', '!Sub "${ResumeProjectStateMachine}:*"'):
-        text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ResumeProject', stem)}]")
+    text = text.replace("!Ref ExportProjectStateMachine]", f"!Ref ExportProjectStateMachine, !Ref {stem}StateMachine]")
+    for asked in ('!Sub "${ExportProjectStateMachine}:live"', '!Sub "${ExportProjectStateMachine}:*"'):
+        text = text.replace(f"{asked}]", f"{asked}, {asked.replace('ExportProject', stem)}]")
     # What the HTTP API may ask about and stop.
     text = text.replace(
-        '-resume-project:*"]', f'-resume-project:*",\n{_execution(text).replace("resume-project", _dashed(job_type))}]'
+        '-export-project:*"]', f'-export-project:*",\n{_execution(text).replace("export-project", _dashed(job_type))}]'
     )
-    text = text.replace("!Ref ResumeProjectVersion]", f"!Ref ResumeProjectVersion, !Ref {stem}Version]")
+    text = text.replace("!Ref ExportProjectVersion]", f"!Ref ExportProjectVersion, !Ref {stem}Version]")
     told = f"        {MODEL}StateMachine: !Ref {MODEL}StateMachine\n"
     text = text.replace(told, f"{told}{told.replace(MODEL, stem)}")
     tree.write(TEMPLATE, text.replace("\nOutputs:\n", f"\nOutputs:\n{output}"))
@@ -112,7 +112,7 @@ def _add_monitoring(tree: Tree, job_type: str, stem: str) -> None:
     text = text.replace("  RetriesAlarm:\n", f"{alarms}  RetriesAlarm:\n", 1)
     text = text.replace('"${RetriesAlarm.Arn}"', f'{listed}"${{RetriesAlarm.Arn}}"')
     text = text.replace(
-        "!Ref ResumeProjectStateMachine]\n", f"!Ref ResumeProjectStateMachine, !Ref {stem}StateMachine]\n", 1
+        "!Ref ExportProjectStateMachine]\n", f"!Ref ExportProjectStateMachine, !Ref {stem}StateMachine]\n", 1
     )
     tree.write(
         MONITORING,
@@ -122,7 +122,7 @@ def _add_monitoring(tree: Tree, job_type: str, stem: str) -> None:
 
 def _execution(text: str) -> str:
     """The last execution in the list of those that the HTTP API may ask about."""
-    return str(re.findall(r'^( +!Sub ".*-resume-project:\*")\]$', text, re.MULTILINE)[0])
+    return str(re.findall(r'^( +!Sub ".*-export-project:\*")\]$', text, re.MULTILINE)[0])
 
 
 def _dashed(job_type: str) -> str:

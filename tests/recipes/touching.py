@@ -38,7 +38,7 @@ def add_job_type(tree: Tree) -> None:
     registry = "functions/provisioning/jobs/registry.py"
     model = "from provisioning.jobs.suspend_project import SUSPEND_PROJECT\n"
     tree.replace(registry, model, f"{model}from provisioning.jobs.touch_project import TOUCH_PROJECT\n")
-    tree.replace(registry, "RESUME_PROJECT)\n", "RESUME_PROJECT, TOUCH_PROJECT)\n")
+    tree.replace(registry, "        EXPORT_PROJECT,\n", "        EXPORT_PROJECT,\n        TOUCH_PROJECT,\n")
     tree.write("statemachine/touch_project.asl.yaml", _machine(tree.read("statemachine/suspend_project.asl.yaml")))
     waits = "}\nWAITS"
     tree.replace("tests/job_pairs.py", waits, f"{files.ROW}{waits}")

@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
-from tests.sam.artefact import BUILT, LAYER
+from tests.sam.artefact import BUILT, LAYER, PG_DUMP_LAYER
 
 WRITTEN = BUILT.parents[1] / "provisioner.cdx.json"
 CERTIFICATES = "provisioning/rds_certificates.pem"
@@ -63,5 +63,5 @@ def _hashes(file: Path) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    WRITTEN.write_text(json.dumps(bill(BUILT, sys.argv[1], LAYER / "python"), indent=2) + "\n")
+    WRITTEN.write_text(json.dumps(bill(BUILT, sys.argv[1], LAYER / "python", PG_DUMP_LAYER), indent=2) + "\n")
     print(f"What ships is listed in {WRITTEN.relative_to(BUILT.parents[2])}.")

@@ -14,7 +14,7 @@ from local.stack import Stack
 from local.template import REPOSITORY, read_document
 from tests import shipped
 from tests.sam.artefact import BUILT as ARTEFACT
-from tests.sam.artefact import LAYER, LAYER_LIMIT_MIB, LIMIT_MIB, zipped_mib
+from tests.sam.artefact import LAYER, LAYER_LIMIT_MIB, LIMIT_MIB, PG_DUMP_LAYER, PG_DUMP_LIMIT_MIB, zipped_mib
 from tests.sam.conftest import SAM
 
 BUILT = REPOSITORY / ".aws-sam"
@@ -45,6 +45,7 @@ def test_all_functions_share_one_build() -> None:
 def test_the_zipped_artefact_is_no_larger_than_it_has_to_be() -> None:
     assert zipped_mib() < LIMIT_MIB
     assert zipped_mib(LAYER) < LAYER_LIMIT_MIB
+    assert zipped_mib(PG_DUMP_LAYER) < PG_DUMP_LIMIT_MIB
 
 
 def test_pydantic_is_in_the_layer_of_the_http_api_and_nowhere_else() -> None:
@@ -54,7 +55,11 @@ def test_pydantic_is_in_the_layer_of_the_http_api_and_nowhere_else() -> None:
     assert (LAYER / "python" / "pydantic" / "__init__.py").is_file()
     assert not list(ARTEFACT.glob("pydantic*"))
     functions = shipped.functions()
-    assert {name for name in functions if "Layers" in functions[name]} == {"AnswerRequestFunction"}
+    layers = {name: function["Layers"] for name, function in functions.items() if "Layers" in function}
+    assert layers == {
+        "AnswerRequestFunction": [{"Ref": "ValidationLayer"}],
+        "ExportDatabaseFunction": [{"Ref": "PgDumpLayer"}],
+    }
 
 
 def test_every_module_comes_with_its_bytecode() -> None:

@@ -12,6 +12,7 @@ from local.containers import bridge_gateway
 from local.stack import Stack
 from local.template import REPOSITORY
 from provisioning.jobs.declaration import Declaration
+from provisioning.jobs.export_project import EXPORT_PROJECT
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
@@ -28,6 +29,7 @@ EVENTS = REPOSITORY / "events" / "functions"
 FORWARD = [shipped.resource_name(shipped.stem(state)) for state in PROVISION_PROJECT.states.values()]
 CHANGING = (SUSPEND_PROJECT, RESUME_PROJECT)
 """What is then done to the project, one after the other."""
+EXPORTING = ("ExportDatabaseFunction", "RemoveExportFunction")
 BACK = ("RevokeApiKeysFunction", "DeregisterServicesFunction", "DropDatabaseFunction", "RecordFailureFunction")
 
 
@@ -126,6 +128,23 @@ def test_the_stages_suspend_and_resume_that_project_one_by_one(sam: list[str], s
     assert problems_of_open(look(stack, provisioned["project_id"]), before) == []
 
 
+def test_pg_dump_runs_in_the_container_with_the_libpq_of_the_functions(
+    sam: list[str], stack: Stack, tmp_path: Path
+) -> None:
+    """After the tests above: the tenant is theirs, and active again."""
+    function, undoing = EXPORTING
+    job: dict[str, Any] = {"job_type": EXPORT_PROJECT.job_type, "job_id": event(function)["job_id"]}
+    payload = {"project_id": event("VerifyProjectFunction")["payload"]["project_id"]}
+    job["tenant_id"] = invoke_with(sam, "VerifyProjectFunction", tmp_path, payload=payload, **job)["tenant_id"]
+    made = invoke_with(sam, function, tmp_path, **job)
+    dump = stack.client("s3").get_object(Bucket=made["bucket"], Key=made["dump"])["Body"].read()
+    assert dump.startswith(b"PGDMP")
+    assert len(dump) == made["bytes"]
+    assert sorted(invoke_with(sam, undoing, tmp_path, **job)["removed"]) == [
+        f"object {made[name]}" for name in ("dump", "manifest")
+    ]
+
+
 @pytest.fixture
 def failed_job(stack: Stack) -> tuple[str, str]:
     """The project and the tenant of a job whose every stage but the last has done its work, in the stack's process."""
@@ -165,5 +184,5 @@ def test_every_function_has_a_sample_event_that_is_used_here() -> None:
         "DeliverEventsFunction",
     }
     changing = [function for declared in CHANGING for function in functions_between(declared)]
-    assert set(shipped.functions()) == {*others, *FORWARD, *changing, *BACK}
+    assert set(shipped.functions()) == {*others, *FORWARD, *changing, *EXPORTING, *BACK}
     assert {path.name for path in EVENTS.iterdir()} == {event_file(function).name for function in shipped.functions()}

@@ -17,6 +17,8 @@ CALLERS = {
     *("RegionNotAvailable", "ClusterFull", "OrganizationQuotaExceeded", "ProjectProtected", "PlanStale"),
     # The execution has a name that was used, or its job was stopped.
     "JobClosed",
+    # The tenant's own tables are in the way, or are too large.
+    "ExportRefused",
 }
 NAMED = {
     name: found

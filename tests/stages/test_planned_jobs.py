@@ -95,9 +95,15 @@ def test_a_job_makes_the_calls_of_its_plan(
         found = Counter({counting.LAMBDA: invoked})
         for database, count in trips.items():
             found[DATABASES.get(database, counting.TENANT)] += count
-        found.update(f"{counting.SECRETS_MANAGER} {operation}" for operation in operations)
+        # The others are of S3, whose number no plan knows.
+        of_secrets = [one for one in operations if one.endswith(("Secret", "SecretValue"))]
+        found.update(f"{counting.SECRETS_MANAGER} {operation}" for operation in of_secrets)
         found.update(f"{counting.HTTP} {service}" for service in requests)
-    assert dict(found) == {call.kind: call.number for call in made.calls}
+    said = {call.kind: call.number for call in made.calls}
+    unknown = {kind for kind, number in said.items() if number is None}
+    assert {kind: count for kind, count in found.items() if kind not in unknown} == {
+        kind: number for kind, number in said.items() if kind not in unknown
+    }
 
 
 @pytest.mark.parametrize("ready", [1, 0], ids=["from the pool", "from nothing"])

@@ -27,6 +27,8 @@ class Calls(NamedTuple):
     secrets_manager: tuple[str, ...] = ()
     """The operations, in order."""
     services: Question | None = None
+    unknown: tuple[str, ...] = ()
+    """Kinds of calls whose number depends on what is in the tenant."""
 
 
 LEDGER = Calls()

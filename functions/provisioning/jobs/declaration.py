@@ -101,8 +101,9 @@ class Declaration(NamedTuple):
     """In order. The first one opens the job."""
     tenant: TenantOf
     opens_in: tuple[ProjectStatus, ...]
-    while_running: ProjectStatus
-    on_success: ProjectStatus
+    while_running: ProjectStatus | None
+    """None: the status that the project had before. Such a type changes no status at all."""
+    on_success: ProjectStatus | None
     on_failure: ProjectStatus | None
     """None: the status that the project had before."""
     waits_in: Mapping[ProjectStatus, type[TransientError]] = {}
@@ -125,8 +126,8 @@ class Declaration(NamedTuple):
         return {
             "job_type": self.job_type,
             "excludes": self.excludes(project_id),
-            "status_while_running": str(self.while_running),
-            "status_on_success": str(self.on_success),
+            "status_while_running": str(self.while_running or status),
+            "status_on_success": str(self.on_success or status),
             "status_on_failure": str(self.on_failure or status),
             "removes_tenant": self.removes_tenant,
             "success_event": self.event,

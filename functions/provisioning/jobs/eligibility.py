@@ -36,7 +36,9 @@ def check_eligible(
     if declared.removes_tenant and project["is_protected"]:
         said = f"the project {payload.project_id} is protected: its protection has to be ended before it is removed"
         raise ProjectProtected(said)
-    if latest is not None and latest["status"] in ("stopped", "rollback_incomplete") and status not in _RESTING:
+    is_left = latest is not None and latest["status"] in ("stopped", "rollback_incomplete")
+    # What is left of a job that changes no status keeps no other job from its project: upkeep removes it.
+    if latest is not None and is_left and (status not in _RESTING or payload.retries is not None):
         return _check_retry(declared, payload, latest)
     if payload.retries is not None:
         raise ProjectNotEligible(f"the project {payload.project_id} has no job {payload.retries} to retry")

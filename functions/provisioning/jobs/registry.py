@@ -9,12 +9,19 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from provisioning.errors import ProvisioningError
 from provisioning.jobs.declaration import Declaration, JobType
+from provisioning.jobs.export_project import EXPORT_PROJECT
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.resume_project import RESUME_PROJECT
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 
 DECLARATIONS: Mapping[JobType, Declaration] = {
-    declared.job_type: declared for declared in (PROVISION_PROJECT, SUSPEND_PROJECT, RESUME_PROJECT)
+    declared.job_type: declared
+    for declared in (
+        PROVISION_PROJECT,
+        SUSPEND_PROJECT,
+        RESUME_PROJECT,
+        EXPORT_PROJECT,
+    )
 }
 
 

@@ -26,7 +26,7 @@ class Call(NamedTuple):
 
     kind: str
     number: int | None
-    """None where an adapter asks until the service is ready."""
+    """None where an adapter asks until the service is ready, or where it depends on what is in the tenant."""
 
 
 def count(decision: Decision) -> list[Call]:
@@ -41,6 +41,8 @@ def count(decision: Decision) -> list[Call]:
         calls = calls_of(step, decision.source)
         found.update({CONTROL_PLANE: calls.control_plane, REGISTER: calls.register, TENANT: calls.tenant_database})
         found.update(f"{SECRETS_MANAGER} {operation}" for operation in calls.secrets_manager)
+        unknown.update(calls.unknown)
+        found.update(dict.fromkeys(calls.unknown, 0))
         for service, question in _asked(step, calls, decision):
             number = adapter_class(adapter_name(service)).requests(question)
             found[f"{HTTP} {service}"] += number or 0

@@ -110,5 +110,6 @@ OF_STAGE: Mapping[Stage, Callable[[Decision], list[Resource]]] = {
     Stage.RESTORING_ACCESS: _access(Action.OPEN),
     Stage.SUSPENDING_SERVICES: _services(Action.SUSPEND),
     Stage.RESUMING_SERVICES: _services(Action.RESUME),
+    Stage.EXPORTING_DATABASE: lambda _: [Resource(Action.MAKE, "object", 2, UNSAID)],
 }
 """Of another stage that changes something, its declaration's `leaves` is said."""

@@ -72,6 +72,11 @@ class Adapter(ABC):
     takes_credentials = True
     """Whether a registration passes on what the tenant's secret holds, which the stage's role may then read."""
 
+    own_schemas: tuple[str, ...] = ()
+    """The schemas that the service makes for itself in a tenant's database, and makes again in another one. No export
+    has them.
+    """
+
     def __init__(self, client: ServiceClient) -> None:
         self.client = client
 

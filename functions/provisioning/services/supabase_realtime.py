@@ -89,6 +89,7 @@ POLL_MAXIMUM_RECORD_BYTES = 1024 * 1024
 class SupabaseRealtime(Adapter):
     """Register tenants with Supabase Realtime. The service's token is its API_JWT_SECRET."""
 
+    own_schemas = ("realtime",)
     serves = (Service.REALTIME,)
     absent = ("message", "not found")
 

@@ -72,6 +72,7 @@ FILE_SIZE_LIMIT_BYTES = 50 * 1024 * 1024
 class SupabaseStorage(Adapter):
     """Register tenants with Supabase Storage. The service's token is one of its SERVER_ADMIN_API_KEYS."""
 
+    own_schemas = ("storage",)
     serves = (Service.STORAGE,)
     absent = ("error", "Tenant not found")
 

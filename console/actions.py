@@ -69,9 +69,17 @@ def retry(executions: Executions, execution: Execution, job_status: str | None) 
     if isinstance(rolled_back := payload.get("rolls_back"), str):
         return str(_call(roll_back, job_type, rolled_back, _place(executions)).job_id)
     if job_status == "stopped":
-        return str(_call(roll_back, job_type, execution.name, _place(executions)).job_id)
+        return start_rollback(executions, execution)
     payload = payload_of_retry(payload, execution.name, job_status)
     return _start(executions, job_type, payload, execution.project_id or "job")
+
+
+def start_rollback(executions: Executions, execution: Execution) -> str:
+    """Start the rollback of a job and return the name of the execution that does it."""
+    job_type = job_type_of(execution.arn)
+    if job_type is None:
+        raise ConsoleError("it is of no job type, so nothing is known that could be rolled back")
+    return str(_call(roll_back, job_type, execution.name, _place(executions)).job_id)
 
 
 def _start(executions: Executions, job_type: JobType, payload: Mapping[str, Any], prefix: str) -> str:

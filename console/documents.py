@@ -1,4 +1,4 @@
-"""The documents of an execution that are no pages: its history as JSON, and one event of it."""
+"""The documents of an execution that are no pages: its history and definition as JSON, and one event."""
 
 import json
 from http import HTTPStatus
@@ -23,6 +23,14 @@ def history(setting: Setting, request: Request) -> Response:
     file = quote(legible(execution.name), safe="")
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{file}.json"}
     return Response(_text(render.history_document(execution.events)), media_type="application/json", headers=headers)
+
+
+def definition(setting: Setting, request: Request) -> Response:
+    """Return the definition that an execution runs."""
+    execution = _read(setting, request)
+    if isinstance(execution, Response):
+        return execution
+    return PlainTextResponse(_text(execution.definition), headers={"cache-control": "no-store"})
 
 
 def event(setting: Setting, request: Request) -> Response:

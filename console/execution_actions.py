@@ -1,21 +1,26 @@
 """The actions that a job's page offers: what each will do, in words, and doing it."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from console import actions
+from console import actions, formatting
 from console.addresses import execution_link, name_in
 from console.job_view import JobView
 from console.setting import Setting
+from console.timeline import Status
+
+MAIN, PLAIN, DANGER = "main", "", "danger"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A button with the question that it asks first."""
+    """A button with the question that it asks first. What destroys is red; the first of a job is its way on."""
 
     name: str
     """The last part of the address that it posts to."""
@@ -26,48 +31,119 @@ class Offer:
     """The button that does it."""
     busy: str
     """What that button says while it is done."""
-    css_class: str
-
-
-STOP = Offer(
-    "stop",
-    "Stop …",
-    "Stop this execution?",
-    "What the job has created stays until it is rolled back.",
-    "Stop it",
-    "Stopping …",
-    "danger",
-)
-RETRY = Offer(
-    "retry",
-    "Retry …",
-    "Retry this job?",
-    "Starts a new execution with the same payload; a job that was stopped is rolled back.",
-    "Retry",
-    "Retrying …",
-    "main",
-)
+    command: str
+    css_class: str = PLAIN
+    resources: Sequence[str] = ()
+    """What it removes or leaves, as the ledger has it."""
 
 
 def offered(shown: JobView) -> list[Offer]:
-    """Return what can be done with a job as it is."""
+    """Return what can be done with a job as it is, the way on that its ending names first."""
+    return list(_offers(shown))
+
+
+def _offers(shown: JobView) -> Iterator[Offer]:
+    outcome = shown.outcome.lower()
     if not shown.ended:
-        return [STOP]
-    return [RETRY] if shown.outcome.lower() != "succeeded" else []
+        yield _stop(shown)
+    elif shown.execution.timeline.stages.declared is None:
+        # No job type accepts its input again.
+        return
+    elif actions.redrives(shown.execution, shown.progress.status if shown.progress else None):
+        yield _retry(shown, MAIN)
+    elif outcome in {"stopped", "rollback_incomplete"} and shown.ending is not None:
+        yield _roll_back(shown)
+        if outcome == "rollback_incomplete":
+            yield _retry(shown, PLAIN)
+    elif outcome != "succeeded":
+        yield _retry(shown, MAIN)
 
 
-def stop(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
-    """Stop the execution. Raise ConsoleError, or HTTPException if there is none."""
+def _stop(shown: JobView) -> Offer:
+    retries = [run.retry for run in shown.execution.timeline.states.values() if run.status is Status.RETRYING]
+    waits = [formatting.next_attempt(one, datetime.now(UTC)).partition(", next")[0] for one in retries if one]
+    next_is = f" Without it, {waits[0]} comes at {formatting.clock(_due(shown))}." if waits else ""
+    return Offer(
+        "stop",
+        "Stop …",
+        "Stop this execution?",
+        f"It ends where it is, at {formatting.stage_words(shown.stage)}.{next_is} What the job has created stays until"
+        " it is rolled back, which this page offers next.",
+        "Stop it",
+        "Stopping …",
+        f"provision stop {shlex.quote(shown.execution.name)}",
+        DANGER,
+        _existing(shown),
+    )
+
+
+def _roll_back(shown: JobView) -> Offer:
+    job = shlex.quote(shown.execution.name)
+    return Offer(
+        "rollback",
+        "Roll back …",
+        "Roll back this job?",
+        "Starts an execution that looks for everything that the job made or claimed, and removes it:",
+        "Roll back",
+        "Starting the rollback …",
+        f"provision rollback {job}",
+        MAIN,
+        (shown.ending.leftovers if shown.ending else []) or _existing(shown),
+    )
+
+
+def _retry(shown: JobView, css_class: str) -> Offer:
+    execution = shown.execution
+    if actions.redrives(execution, shown.progress.status if shown.progress else None):
+        text = "The same execution goes on where it was stopped."
+    else:
+        text = f"Starts a new execution of “{formatting.job_words(execution.arn)}” with the same payload."
+        if shown.outcome.lower() == "rollback_incomplete":
+            text += " It takes the place of this job, and what is left of this one is removed:"
+    left = list(shown.ending.leftovers) if shown.ending and shown.outcome == "rollback_incomplete" else []
+    return Offer(
+        "retry",
+        "Retry …",
+        "Retry this job?",
+        text,
+        "Retry",
+        "Starting …",
+        f"provision retry {shlex.quote(execution.name)}",
+        css_class,
+        left,
+    )
+
+
+def _due(shown: JobView) -> datetime | None:
+    """Return when the next attempt comes."""
+    due = [run.retry.due for run in shown.execution.timeline.states.values() if run.retry is not None]
+    return min(due, default=None)
+
+
+def _existing(shown: JobView) -> list[str]:
+    found = shown.record.resources.existing if shown.record.resources else []
+    return [f"{one.kind} {one.name}" for one in found]
+
+
+def _stopping(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
     machine, shown = _shown(setting, request)
     actions.stop(setting.sources.executions, shown.execution)
     return execution_link(machine, shown.execution.name)
 
 
-def retry(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
-    """Retry the job and return the page of the execution that does. Raise ConsoleError or HTTPException."""
+def _retrying(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
     machine, shown = _shown(setting, request)
     status = shown.progress.status if shown.progress else None
     return execution_link(machine, actions.retry(setting.sources.executions, shown.execution, status))
+
+
+def _rolling_back(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
+    machine, shown = _shown(setting, request)
+    return execution_link(machine, actions.start_rollback(setting.sources.executions, shown.execution))
+
+
+ACTIONS = {"stop": _stopping, "retry": _retrying, "rollback": _rolling_back}
+"""What each does. It returns the address where to go on, and raises ConsoleError, or HTTPException for no execution."""
 
 
 def _shown(setting: Setting, request: Request) -> tuple[str, JobView]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from console import formatting
@@ -18,6 +16,7 @@ from console.gantt import gantt
 from console.history import Event, details_of
 from console.job_view import JobView, Sources
 from console.logs import Lines
+from console.remembered import remembered_page
 from console.render import event_summary
 from console.setting import Setting
 from console.state_machines import machine_of
@@ -31,6 +30,7 @@ POLL_SECONDS_AFTER_THE_END = 5.0
 """An ended execution can only be redriven."""
 
 LEGEND = ("waiting", "running", "retrying", "succeeded", "failed", "skipped", "compensated")
+TABS = ("events", "resources", "ledger", "definition")
 FILTERED = ("id", "type", "state", "summary")
 
 
@@ -43,13 +43,19 @@ def execution_page(setting: Setting, request: Request) -> View:
     name, machine = (name_in(request.path_params.get(part, "")) for part in ("name", "machine"))
     shown = setting.sources.read(name, machine)
     if shown is None:
-        return _forgotten(setting, name)
+        return remembered_page(setting, name)
     query = request.query_params
     chosen = chosen_state(shown, query.get("state", ""))
     return View(
         title=formatting.legible(shown.execution.project_id or name),
         template="execution",
-        context={"statuses": LEGEND, "search": query.get("events", ""), "link": link_to(shown)},
+        context={
+            "statuses": LEGEND,
+            "tabs": TABS,
+            "tab": _tab(shown, query.get("tab", "")),
+            "search": query.get("events", ""),
+            "link": link_to(shown),
+        },
         parts={
             **_headings(setting, shown),
             "picture": _picture(shown, chosen, folded="unfold" not in query),
@@ -68,6 +74,13 @@ def link_to(shown: JobView) -> str:
     return execution_link(machine_of(shown.execution.arn), shown.execution.name)
 
 
+def _tab(shown: JobView, wanted: str) -> str:
+    """Return the wanted tab, or else, of a job that ended badly, the one that says what is left."""
+    if wanted in TABS:
+        return wanted
+    return TABS[shown.ending is not None and shown.ending.outcome != "succeeded"]
+
+
 def chosen_state(shown: JobView, wanted: str) -> str:
     """Return the state to show: the wanted one, or else the one that matters most now."""
     timeline = shown.execution.timeline
@@ -77,24 +90,6 @@ def chosen_state(shown: JobView, wanted: str) -> str:
     if failed or shown.ended:
         return (failed or [one.name for one in timeline.tasks if one.attempts][-1:] or [""])[0]
     return timeline.current
-
-
-def _forgotten(setting: Setting, name: str) -> View:
-    """Return the page of a job whose execution Step Functions has forgotten."""
-    remembered = setting.sources.remembered(name)
-    if remembered is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-    record, ending = remembered
-    return View(
-        title=name,
-        template="forgotten",
-        parts={
-            "title": Part("forgotten", {"name": name, "progress": record.progress, "ending": ending}),
-            "ledger": Part("ledger", {"progress": record.progress, "problem": record.problem}),
-            "resources": _resources(record.resources, ending, ended=ending is not None),
-        },
-        poll_seconds=POLL_SECONDS_AFTER_THE_END,
-    )
 
 
 def _headings(setting: Setting, shown: JobView) -> dict[str, Part]:

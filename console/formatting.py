@@ -79,7 +79,7 @@ def project_class(status: str) -> str:
 def stage_words(stage: str) -> str:
     """Return a stage in words: "Generating API keys"; a state's own name is unchanged."""
     if stage not in set(Stage):
-        return stage
+        return STATUS_WORDS.get(stage, stage)
     return stage.replace("_", " ").capitalize().replace("api", "API")
 
 

@@ -47,12 +47,13 @@ def routes(setting: Setting) -> tuple[Sequence[BaseRoute], Mapping[Any, Any]]:
         Route("/executions/{name}", page(execution_page.execution_page)),
         Route(execution, page(execution_page.execution_page)),
         Route(f"{execution}/history.json", functools.partial(documents.history, setting)),
+        Route(f"{execution}/definition.json", functools.partial(documents.definition, setting)),
         Route(f"{execution}/events/{{number:int}}", functools.partial(documents.event, setting)),
     ]
     if not setting.read_only:
         found += [
-            Route(f"{execution}/stop", action(execution_actions.stop), methods=["POST"]),
-            Route(f"{execution}/retry", action(execution_actions.retry), methods=["POST"]),
+            Route(f"{execution}/{name}", action(act), methods=["POST"])
+            for name, act in execution_actions.ACTIONS.items()
         ]
     if setting.starts_jobs:
         for path in ("/start", "/start/{job_type}"):

@@ -41,9 +41,10 @@
     part.innerHTML = html;
     part.querySelectorAll(".scroll").forEach((one, number) => one.scrollTo(...(scrolled[number] ?? [0, 0])));
     const after = part.querySelector("[data-announce]")?.dataset.announce;
-    if (after && after !== before) document.getElementById("announcer").textContent = after;
+    if (after && after !== before) announce(after);
     return true;
   };
+  const announce = (text) => { document.getElementById("announcer").textContent = text; };
   // A question that is open stays as it was asked, until it is closed.
   const forget = (name) => { document.body.dataset.seen = document.body.dataset.seen.replace(new RegExp(`(?<= )${name}=\\S+`), ""); };
   document.addEventListener("close", () => listen(), true);
@@ -53,8 +54,24 @@
     if (value) address.searchParams.set(name, value); else address.searchParams.delete(name);
     if (name !== "page") address.searchParams.delete("page");
     history.replaceState(null, "", address);
+    sheet();
     listen();
   };
+  // On a phone, a chosen state covers the page.
+  const sheet = () => document.documentElement.toggleAttribute("data-chosen", new URL(location).searchParams.has("state"));
+
+  const open = (tab) => {
+    for (const one of tab.parentElement.children) {
+      one.ariaSelected = one === tab;
+      one.tabIndex = one === tab ? 0 : -1;
+      document.getElementById(one.getAttribute("aria-controls")).hidden = one !== tab;
+    }
+    const address = new URL(location);
+    address.searchParams.set("tab", tab.id.replace("tab-", ""));
+    history.replaceState(null, "", address);
+    fill();
+  };
+  const fill = () => { for (const one of document.querySelectorAll("[role=tabpanel]:not([hidden]) > [data-load]")) load(one, one); };
   const emit = (sender) => ask(sender.dataset.emit, sender.dataset.value || "1");
   document.addEventListener("visibilitychange", listen);
   addEventListener("pagehide", () => stream?.close());
@@ -75,11 +92,13 @@
     typing = setTimeout(() => ask(param, event.target.value.trim()), 200);
   });
   document.addEventListener("click", (event) => {
-    const sender = event.target.closest("[data-emit], [data-opens], [data-closes], [data-copy]");
+    const sender = event.target.closest("[data-emit], [data-opens], [data-closes], [data-drops], [data-copy], [role=tab]");
     if (!sender) return;
+    if (sender.role === "tab") open(sender);
+    if (sender.dataset.drops) ask(sender.dataset.drops, "");
+    if (sender.dataset.copy) copy(sender);
     if (sender.dataset.emit) emit(sender);
     if (sender.dataset.opens) document.getElementById(sender.dataset.opens).showModal();
-    if (sender.dataset.copy) copy(sender);
     if ("closes" in sender.dataset) sender.closest("dialog").close();
   });
   document.addEventListener("submit", async (event) => {
@@ -99,6 +118,33 @@
     [refusal.hidden, refusal.textContent] = [false, said];
     [button.disabled, button.textContent] = [false, button.dataset.said];
     button.removeAttribute("aria-busy");
+  });
+  const rows = () => [...document.querySelectorAll("main tbody th :is(a, button)")].filter((one) => one.getClientRects().length);
+  const KEYS = {
+    "?": () => document.getElementById("keys").showModal(),
+    "/": () => {
+      const field = document.querySelector("main [type=search]"), panel = field?.closest("[role=tabpanel]");
+      if (panel?.hidden) open(document.getElementById(panel.getAttribute("aria-labelledby")));
+      field?.focus();
+    },
+    j: () => step(1),
+    k: () => step(-1),
+  };
+  const step = (by) => {
+    const all = rows(), at = all.indexOf(document.activeElement);
+    all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape" && document.documentElement.hasAttribute("data-chosen")) ask("state", "");
+    const tab = event.target.closest?.("[role=tab]");
+    if (tab && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+      const next = event.key === "ArrowLeft" ? tab.previousElementSibling : tab.nextElementSibling;
+      if (next) { open(next); next.focus(); }
+    }
+    if (!(event.key in KEYS) || event.target.closest?.("input, select, textarea")) return;
+    event.preventDefault();
+    KEYS[event.key]();
   });
   document.addEventListener("keydown", (event) => {
     const box = event.target.closest?.(".picture .box");
@@ -136,10 +182,9 @@
     const part = event.target;
     if (!part.dataset?.key) return;
     opened.set(part.dataset.key, part.open);
-    if (part.open && part.dataset.load) load(part);
+    if (part.open && part.dataset.load) load(part, part.querySelector("pre"));
   }, true);
-  const load = async (part) => {
-    const place = part.querySelector("pre");
+  const load = async (part, place) => {
     const url = part.dataset.load;
     delete part.dataset.load;
     const answer = await fetch(url).catch(() => null);
@@ -176,5 +221,7 @@
   setInterval(tick, 250);
   document.querySelector("dialog[data-open]")?.showModal();
   prepare();
+  sheet();
+  fill();
   listen();
 })();

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.stack import Stack
 from local.template import REPOSITORY
@@ -66,7 +66,7 @@ def _take(page: Page, address: str, name: str) -> None:
     page.goto(address)
     page.wait_for_selector(".picture .box:visible")
     page.wait_for_selector(".attempt")
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("Reading its log lines")).to_have_count(0)
     file = DIRECTORY / f"{name}.png"
     page.screenshot(path=file)
     print(f"{file.relative_to(REPOSITORY)}: {file.stat().st_size // 1024} KiB")

@@ -99,7 +99,9 @@ def test_a_running_job_is_stopped_rolled_back_and_tried_again(
         expect(page.locator("h1")).to_contain_text("stopped")
         go_on.set()
     assert stack.wait(arn)["status"] == "ABORTED"
-    try_again(page)
+    page.get_by_role("button", name="Roll back …").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"provision rollback {job}")
+    page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
     expect(page.locator("h1")).not_to_contain_text("stopped")
     open_job(page, console, job)
     expect(page.locator("h1")).to_contain_text("rolled back")

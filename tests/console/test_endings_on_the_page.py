@@ -1,5 +1,6 @@
 """The page of a job that ended badly has its ending, from the ledger, and never says more than anybody knows."""
 
+import re
 import uuid
 
 import pytest
@@ -10,7 +11,7 @@ from local.stack import Stack
 from provisioning import control_plane, endings
 from provisioning.jobs.registry import state_machine_of
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
-from tests.console.browsing import assert_accessible, execution_address, new_job, open_job
+from tests.console.browsing import assert_accessible, execution_address, new_job, node, open_job
 from tests.console.conftest import PATIENCE_MILLISECONDS
 from tests.executions.running import ended, execute, payload_for, run
 from tests.executions.stage_faults import named
@@ -24,6 +25,10 @@ FORGOTTEN = """
     INSERT INTO control_plane.jobs
         (job_id, job_type, project_id, status, failed_stage, last_error_type, last_error_message, completed_at)
     VALUES ({job}, 'provision_project', 'p-of-old', 'failed', 'initializing', 'PROJECT_NOT_FOUND', 'it is gone', now())
+"""
+STEPS = """
+    INSERT INTO control_plane.provisioning_steps (job_id, stage, position, status, attempt)
+    VALUES ({job}, 'initializing', 1, 'failed', 3), ({job}, 'finalizing', 2, 'pending', 0)
 """
 
 
@@ -94,10 +99,14 @@ def test_a_job_whose_execution_is_forgotten_is_shown_from_the_ledger_and_says_so
 ) -> None:
     job = f"job-{uuid.uuid4().hex[:12]}"
     execute(stack, sql.SQL(FORGOTTEN).format(job=sql.Literal(job)), "control_plane")
+    execute(stack, sql.SQL(STEPS).format(job=sql.Literal(job)), "control_plane")
     page.goto(f"{console}/executions/{job}")
     expect(page.locator("h1")).to_contain_text("p-of-old")
     expect(page.locator(".banner").first).to_contain_text("Step Functions does not have this execution any more.")
     expect(page.locator("#ending")).to_have_text(text_of(job))
+    expect(node(page, "Verify project")).to_have_class(re.compile("failed"))
+    expect(node(page, "Verify project")).to_contain_text("failed on attempt 3")
+    expect(node(page, "Finalize")).to_have_class(re.compile("waiting"))
     assert_accessible(page)
     answer = page.goto(f"{console}/executions/{new_job()}")
     assert answer is not None

@@ -16,6 +16,11 @@ def execution_link(machine: str, name: str) -> str:
     return f"/executions/{_part(machine)}/{_part(name)}"
 
 
+def page_link(kind: str, name: str) -> str:
+    """Return the address of the page of a thing of a kind, whose last part name_in() reads."""
+    return f"/{kind}/{_part(name)}"
+
+
 def name_in(part: str) -> str:
     """Return the name that a part of an address stands for. A part that this console has not written is the name."""
     try:

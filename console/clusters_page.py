@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from console.addresses import name_in, page_link
 from console.ledger import can_be_stored
 from console.setting import Setting
 from console.view import Part, View
@@ -18,13 +19,13 @@ def clusters_page(setting: Setting, request: Request) -> View:
     """Return the page of all clusters. Raise ConsoleError."""
     del request
     found = setting.sources.ledger.ask(recording.find)
-    parts = {"list": Part("clusters", {"clusters": found})}
+    parts = {"list": Part("clusters", {"clusters": found, "link": page_link})}
     return View("Clusters", "clusters", parts, poll_seconds=POLL_SECONDS)
 
 
 def cluster_page(setting: Setting, request: Request) -> View:
     """Return the page of one cluster. Raise ConsoleError, or HTTPException for an unknown one."""
-    cluster_id = str(request.path_params["cluster_id"])
+    cluster_id = name_in(request.path_params["cluster_id"])
     found = (
         setting.sources.ledger.ask(lambda control: recording.find(control, cluster_id))
         if can_be_stored(cluster_id)

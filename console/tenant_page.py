@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from console import formatting
+from console.addresses import page_link
 from console.ledger import can_be_stored
 from console.paging import PAGE_SIZE
 from console.projects_page import connection_of
@@ -93,6 +94,7 @@ def _tenant(setting: Setting, held: Holdings | None, tenant: TenantRow | None) -
     is_used = tenant.state in USED
     return {
         "tenant": tenant,
+        "cluster": page_link("clusters", tenant.cluster_id),
         "names": names,
         "connection": connection_of(setting, tenant.tenant_id, tenant.host, tenant.port) if is_used else "",
         "registrations": [one for one in held.registrations if one.tenant_id == tenant.tenant_id] if held else [],

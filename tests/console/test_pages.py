@@ -136,6 +136,17 @@ def test_every_field_of_the_form_that_breaks_a_rule_is_marked_and_the_first_has_
     expect(page.get_by_label("Project id", exact=True)).to_be_focused()
 
 
+def test_what_is_no_value_and_what_breaks_a_rule_are_said_at_once(page: Page, console: str) -> None:
+    page.goto(f"{console}/start")
+    for label, value in {"Region": "mars", "Count": "eleven", "Metadata, a JSON object": "{"}.items():
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_role("button", name="Start …").click()
+    for field in ("project_id", "region", "api_keys.count", "metadata"):
+        expect(page.get_by_role("alert")).to_contain_text(f"{field}: ")
+    expect(page.locator("[aria-invalid]")).to_have_count(4)
+    expect(page.get_by_label("Region", exact=True)).to_have_value("mars")
+
+
 def test_a_job_is_started_only_after_a_question(page: Page, console: str, stack: Stack, project_id: str) -> None:
     page.goto(console)
     page.get_by_role("link", name="Start a job").click()

@@ -120,6 +120,7 @@ def test_every_page_is_accessible_legible_and_fits_a_phone(
         page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(f"{console}/{path}")
         assert_accessible(page)
+        assert (path, max(12, smallest_text(page))) == (path, smallest_text(page))
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         assert (path, max(12, smallest_text(page))) == (path, smallest_text(page))

@@ -1,13 +1,16 @@
 """After `down` and `up` everything that the ledger knows is still listed and can be asked for."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import urllib3
 
-from tests.cli.test_command_line import EVENT, provision, start, state_of
+from tests.cli.test_command_line import EVENT, in_state, provision, start, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -69,3 +72,24 @@ def test_what_comes_from_the_ledger_because_the_history_is_gone_says_so(restarte
 def test_a_retry_after_the_restart_says_why_there_is_none(restarted: Restarted) -> None:
     error = provision("retry", restarted.job, state=restarted.state, expect=5).stderr
     assert f"the job {restarted.job} is succeeded: there is nothing to retry" in error
+
+
+def test_the_execution_view_still_lists_them_and_has_their_pages(restarted: Restarted) -> None:
+    command = [sys.executable, "-m", "cli.app", "console", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=in_state(restarted.state)) as console:
+        try:
+            assert console.stdout
+            address = console.stdout.readline().removeprefix("The console: ").strip()
+            pages = {
+                path: urllib3.request("GET", f"{address}{path}").data.decode()
+                for path in ("jobs", "projects", "projects/demo-project", f"tenants/{restarted.tenant_id}")
+            }
+        finally:
+            console.terminate()
+    assert restarted.refused in pages["jobs"]
+    assert 'data-project="demo-project"' in pages["projects"]
+    for path in ("jobs", "projects/demo-project", f"tenants/{restarted.tenant_id}"):
+        assert restarted.job in pages[path], path
+    # The newest one.
+    assert restarted.refused in pages["projects"]
+    assert "the project demo-project is active" in pages["jobs"]

@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from cli.output import show
 from console.errors import ConsoleError
 from console.job_view import Sources
 from local import daemon, state
@@ -48,8 +49,13 @@ def sources(
     return Sources.of(client, logs, state_machine_arn), where
 
 
-def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool) -> None:
-    """Serve the page until it is interrupted. Raise HumanError when Starlette is missing or the port is taken."""
+def serve(
+    shown: Sources, where: str, host: str, port: int, token: str | None, *, read_only: bool, as_json: bool = False
+) -> None:
+    """Serve the page until it is interrupted, and print its address once it can be opened.
+
+    Raise HumanError when Starlette is missing or the port is taken.
+    """
     if importlib.util.find_spec("starlette") is None:
         raise Unusable("the console needs Starlette: pip install 'provisioner[console]'")
     from console import guard, server
@@ -62,7 +68,7 @@ def serve(shown: Sources, where: str, host: str, port: int, token: str | None, *
             host,
             port,
             None if loopback else token or guard.new_token(),
-            lambda address: print(f"The console: {address}", flush=True),
+            lambda address: show({"address": address}, f"The console: {address}", as_json=as_json),
         )
     except ConsoleError as error:
         raise HumanError(str(error)) from error

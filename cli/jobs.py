@@ -128,11 +128,13 @@ def events(
     after: Annotated[int, typer.Option(min=0, help="Only those after the event with this id.")] = 0,
     most: Most = 50,
     *,
+    as_json: Annotated[bool, typer.Option("--json", help="The same, and an error as a JSON document.")] = False,
     api: Api,
 ) -> None:
     """Print what has happened to projects, jobs and tenants, one JSON document a line, the oldest first."""
     from cli import listing
 
+    del as_json  # An event is a JSON document in any case.
     listing.print_events(api, console(), after, most)
 
 

@@ -2,14 +2,15 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg2
 from rich.console import Console
-from rich.table import Table
 
+from cli.output import Rows, show
 from cli.terminal import from_here, sam, typed
 from local import http_api
 from local.access_key import PROFILE
@@ -26,8 +27,16 @@ TENANT_TABLES = """
 """
 
 
-def print_tenant_tables(tenant_id: str, endpoint_url: str, console: Console) -> None:
-    """List the tables of a provisioned tenant over a connection with the credentials in its secret."""
+class TenantTable(NamedTuple):
+    """A table that a tenant's own login sees."""
+
+    table: str
+    row_level_security: bool
+    policies: int
+
+
+def find_tenant_tables(tenant_id: str, endpoint_url: str) -> tuple[str, list[TenantTable]]:
+    """Return the name of a provisioned tenant's login, and the tables that it sees."""
     secrets = make_client("secretsmanager", endpoint_url)
     issued = json.loads(secrets.get_secret_value(SecretId=TenantNames(tenant_id).secret)["SecretString"])
     with (
@@ -44,16 +53,18 @@ def print_tenant_tables(tenant_id: str, endpoint_url: str, console: Console) -> 
         connection.cursor() as cursor,
     ):
         cursor.execute(TENANT_TABLES)
-        rows = cursor.fetchall()
-    table = Table("Table", "Row level security", "Policies", box=None, pad_edge=False, header_style="dim")
-    for name, is_enabled, policies in rows:
-        table.add_row(name, "enabled" if is_enabled else "off", str(policies))
-    console.print(f"\nTables that {issued['username']} sees:", soft_wrap=True)
-    console.print(table)
+        return issued["username"], [TenantTable(*row) for row in cursor.fetchall()]
 
 
-def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> None:
-    """Print the endpoint and the command that starts an execution from any shell."""
+def print_tenant_tables(login: str, tables: Sequence[TenantTable], console: Console) -> None:
+    """List the tables that a tenant's login sees."""
+    rows = [(one.table, "enabled" if one.row_level_security else "off", one.policies) for one in tables]
+    said = f"Tables that {login} sees:"
+    show({}, "", said, Rows(("Table", "Row level security", "Policies"), rows), as_json=False, out=console)
+
+
+def print_how_to_start(stack: RunningStack, event: Path, console: Console, *, as_json: bool = False) -> None:
+    """Print the endpoint and the commands that start an execution from any shell."""
     event = from_here(event)
     command = [
         *("aws", "--profile", PROFILE, "stepfunctions", "start-execution"),
@@ -62,25 +73,28 @@ def print_how_to_start(stack: RunningStack, event: Path, console: Console) -> No
         *("--input", f"file://{event}"),
     ]
     credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(from_here(stack.credentials)))}"
-    console.print(f"The stack is up: {stack.endpoint_url}", soft_wrap=True)
-    console.print("Start an execution with either of:")
-    console.print(f"  {typed('provision create --from')} {shlex.quote(str(event))}", soft_wrap=True)
-    console.print(f"  {credentials} {shlex.join(command)}", soft_wrap=True)
-    console.print(f"The HTTP API: {stack.endpoint_url}/v1, signed for {http_api.SERVICE}", soft_wrap=True)
+    starting = [f"{typed('provision create --from')} {shlex.quote(str(event))}", f"{credentials} {shlex.join(command)}"]
+    document = {**vars(stack), "api": f"{stack.endpoint_url}/v1", "commands": starting}
+    show(
+        document,
+        f"The stack is up: {stack.endpoint_url}",
+        "Start an execution with either of:",
+        *(f"  {one}" for one in starting),
+        f"The HTTP API: {stack.endpoint_url}/v1, signed for {http_api.SERVICE}",
+        as_json=as_json,
+        out=console,
+    )
 
 
-def print_how_to_invoke(template: Path, event: Path, console: Console) -> None:
+def print_how_to_invoke(template: Path, event: Path, console: Console, *, as_json: bool = False) -> None:
     """Print the command that runs the first stage in Lambda's container."""
     first = from_here(event.parent / "functions" / "verify_project.json")
-    command = [
-        *(sam(), "local", "invoke", "VerifyProjectFunction"),
-        *("--template", str(from_here(template)), "--event", str(first)),
-        *("--region", REGION),
-    ]
-    console.print("Run any function in Lambda's container, for example with:")
-    console.print(f"  {shlex.join(command)}", soft_wrap=True)
-
-
-def clock_time(moment: datetime) -> str:
-    """Return the local time of day, to the millisecond."""
-    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    command = shlex.join(
+        [
+            *(sam(), "local", "invoke", "VerifyProjectFunction"),
+            *("--template", str(from_here(template)), "--event", str(first)),
+            *("--region", REGION),
+        ]
+    )
+    said = "Run any function in Lambda's container, for example with:"
+    show({"template": template, "command": command}, said, f"  {command}", as_json=as_json, out=console)

@@ -15,6 +15,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 
+from cli.output import Shown, in_one_line, show
 from local.postgres import programs
 from local.stack import Stack
 from provisioning import control_plane, postgres, queries
@@ -42,24 +43,42 @@ class Fault(NamedTuple):
     sentence: str
 
 
-def check(directory: Path, console: Console) -> bool:
+def check(directory: Path, console: Console, *, as_json: bool = False) -> bool:
     """Print what a tenant of these files will have, or the first fault of a file. Return whether there is none."""
     files = schema_files.load(directory)
     if not files:
         raise Misconfigured(f"{directory} has no .sql file")
+    applied: list[SchemaFile] = []
+    found: list[_Thing] = []
     with scratch_tenant() as connection:
+        fault = None
         for file in files:
             fault = apply(connection, file)
             if fault is not None:
-                console.print(f"{fault.place}: {fault.sentence}", style="red", soft_wrap=True)
-                return False
-            console.print(f"{file.path.name} applied{' in no transaction' if file.is_marked else ''}")
-        found = sessions.fetch(connection, _Thing, QUERIES["find_what_a_tenant_has"])
+                break
+            applied.append(file)
+        else:
+            found = sessions.fetch(connection, _Thing, QUERIES["find_what_a_tenant_has"])
+    document = {
+        "files": [{"file": file.path.name, "in_a_transaction": not file.is_marked} for file in applied],
+        "fault": fault,
+        "things": found,
+    }
+    show(document, *_told(applied, fault, found), as_json=as_json, out=console)
+    return fault is None
+
+
+def _told(applied: list[SchemaFile], fault: Fault | None, found: list[_Thing]) -> Iterator[Shown]:
+    for file in applied:
+        yield f"{file.path.name} applied{' in no transaction' if file.is_marked else ''}"
+    if fault is not None:
+        yield f"{fault.place}: {fault.sentence}"
     for kind, things in groupby(found, lambda one: one.kind):
-        console.print(f"\n{kind}s", style="bold")
-        for one in things:
-            console.print(f"  {one.name}{f': {one.detail}' if one.detail else ''}", soft_wrap=True)
-    return True
+        yield ""
+        yield f"{kind}s"
+        yield from (
+            f"  {in_one_line(one.name)}{f': {in_one_line(one.detail)}' if one.detail else ''}" for one in things
+        )
 
 
 @contextmanager

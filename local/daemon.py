@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,10 @@ def start(
         time.sleep(POLL_SECONDS)
 
 
+def _print_ready(endpoint_url: str) -> None:
+    print(f"endpoint: {endpoint_url}\nready", flush=True)
+
+
 def run_until_interrupted(
     state_directory: Path,
     port: int | None,
@@ -87,8 +91,11 @@ def run_until_interrupted(
     *,
     containers: bool = False,
     services: Mapping[Service, Given] | None = None,
+    ready: Callable[[str], None] = _print_ready,
 ) -> None:
     """Run a stack in this process until SIGINT or SIGTERM, on loopback, or where Docker's containers can reach it.
+
+    `ready` is called with the endpoint once it can be used.
 
     Raise HumanError if it does not start.
     """
@@ -98,7 +105,7 @@ def run_until_interrupted(
         port = recorded["ports"]["aws"] if recorded else state.DEFAULT_PORT
     try:
         with Stack(state_directory, time_scale=time_scale, bind=bind, port=port, services=services) as stack:
-            print(f"endpoint: {stack.endpoint_url}\nready", flush=True)
+            ready(stack.endpoint_url)
             while True:
                 # In an account EventBridge does this, on a schedule and whenever an execution has ended.
                 for function in UPKEEP:

@@ -1,4 +1,8 @@
-"""The options that say where a command works: a hint that names another command repeats those that were given."""
+"""What was given on the command line, so that a hint can be typed as it is printed.
+
+A hint repeats the options that say where a command works, as far as its command takes them. One that names the very
+command that was given repeats what makes its payload too.
+"""
 
 import re
 import shlex
@@ -9,18 +13,35 @@ from typer.core import TyperGroup
 
 HINT = re.compile(r"(?<![\w./-])provision (?P<command>[a-z][a-z-]*)(?: (?P<below>[a-z][a-z-]*))?")
 
+PAYLOAD_TAKEN_BY = "plan"
+"""The command that takes what makes a payload too, so that it says what the command would do."""
+
 _given: dict[str, str] = {}
+_payload: dict[str, list[str]] = {}
+_command: list[str] = []
 _root: list[TyperGroup] = []
 
 
 def remember(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
     """Remember an option that was given on the command line, and return its value: the callback of such an option."""
-    source = context.get_parameter_source(str(parameter.name))
-    if source is not None and source.name == "COMMANDLINE":
+    if _is_given(context, parameter):
         _given[parameter.opts[0]] = str(value)
-        root = context.find_root().command
-        _root[:] = [root] if isinstance(root, TyperGroup) else []
     return value
+
+
+def remember_payload(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Remember an option that makes the payload of a job, and return its value: the callback of such an option."""
+    if _is_given(context, parameter):
+        _payload[parameter.opts[0]] = [str(one) for one in (value if isinstance(value, list) else [value])]
+        _command[:] = [str(context.info_name)]
+    return value
+
+
+def _is_given(context: typer.Context, parameter: typer.CallbackParam) -> bool:
+    source = context.get_parameter_source(str(parameter.name))
+    root = context.find_root().command
+    _root[:] = [root] if isinstance(root, TyperGroup) else []
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def has(option: str) -> bool:
@@ -31,11 +52,20 @@ def has(option: str) -> bool:
 def forget() -> None:
     """Forget the options of an earlier command of this process."""
     _given.clear()
+    _payload.clear()
+    _command.clear()
 
 
 def repeated(hint: str) -> str:
     """Return a hint in which every command has the options that were given, as far as it takes them."""
-    return HINT.sub(_with_options, hint) if _given and _root else hint
+    return HINT.sub(_with_options, _without_placeholders(hint)) if (_given or _payload) and _root else hint
+
+
+def _without_placeholders(hint: str) -> str:
+    """Return a hint without the options that it leaves open, such as --org ORGANIZATION, if they were given."""
+    for name in _payload:
+        hint = re.sub(rf" {name} [A-Z]+\b", "", hint)
+    return hint
 
 
 def _with_options(found: re.Match[str]) -> str:
@@ -48,5 +78,9 @@ def _with_options(found: re.Match[str]) -> str:
         return found[0]
     taken = {name for parameter in command.params for name in parameter.opts}
     options = [word for name, value in _given.items() if name in taken for word in (name, value)]
+    if found["command"] in (*_command, PAYLOAD_TAKEN_BY):
+        options += [
+            word for name, values in _payload.items() if name in taken for value in values for word in (name, value)
+        ]
     called, rest = found[0][: end - found.start()], found[0][end - found.start() :]
     return f"{called} {shlex.join(options)}{rest}" if options else found[0]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import given
 from cli.api_client import Api, new_key, segment
 from cli.api_target import announce, with_api
 from cli.output import AsJson, show
@@ -30,7 +31,12 @@ Plan = Annotated[
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not follow the job.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="FILE", help="JSON with the fields of the payload; - for standard input."),
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="JSON with the fields of the payload; - for standard input.",
+        callback=given.remember_payload,
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import given
 from cli.api_client import Api
 from cli.api_problems import ApiProblem
 from cli.api_target import announce, with_api
@@ -27,13 +28,21 @@ OPTIONS = {
 OPEN = tuple(PROVISION_PROJECT.opens_in)
 """The statuses of a project that was added before and has nothing yet."""
 ProjectId = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Its id.", show_default=False)]
-Organization = Annotated[str | None, typer.Option("--org", "--organization", help="Whose it is.")]
-Owner = Annotated[str | None, typer.Option("--owner", help="Who owns it.")]
-Region = Annotated[str | None, typer.Option("--region", help="Where it is.  [default: the deployment's]")]
+Organization = Annotated[
+    str | None, typer.Option("--org", "--organization", help="Whose it is.", callback=given.remember_payload)
+]
+Owner = Annotated[str | None, typer.Option("--owner", help="Who owns it.", callback=given.remember_payload)]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", help="Where it is.  [default: the deployment's]", callback=given.remember_payload),
+]
 Services = Annotated[
     list[str] | None,
     typer.Option(
-        "--service", metavar="SERVICE", help=f"To register it with; repeat it for more of {', '.join(Service)}."
+        "--service",
+        metavar="SERVICE",
+        help=f"To register it with; repeat it for more of {', '.join(Service)}.",
+        callback=given.remember_payload,
     ),
 ]
 
@@ -148,8 +157,8 @@ def payload_of(
 
     document = payloads.read(source)
     organization, owner, region = whose
-    given = {"project_id": project, "organization_id": organization, "owner_id": owner, "region": region}
-    document |= {name: value for name, value in given.items() if value is not None}
+    named = {"project_id": project, "organization_id": organization, "owner_id": owner, "region": region}
+    document |= {name: value for name, value in named.items() if value is not None}
     if services:
         known = document.get("services", {})
         document["services"] = {**known, **dict.fromkeys(services, True)} if isinstance(known, dict) else known

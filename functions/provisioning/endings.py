@@ -156,13 +156,14 @@ class Ending(NamedTuple):
             project = self.project_id or "PROJECT"
             # What adds the project also provisions it.
             is_said = command.split()[:2] == first.split()[:2]
-            return first.format(project=project, then="" if is_said else f", then {command}")
+            return first.format(project=project, job_type=self.job_type, then="" if is_said else f", then {command}")
         return f"once that is corrected, {command}"
 
 
 WAYS_ON = {
     str(ErrorType.PROJECT_NOT_FOUND): "provision create {project} --org ORGANIZATION --owner OWNER{then}",
     str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
+    str(ErrorType.PLAN_STALE): "provision plan {project} --job-type {job_type}",
     str(ErrorType.PROJECT_PROTECTED): "provision unprotect {project}{then}",
     str(ErrorType.JOB_IN_PROGRESS): "provision show {project}",
     str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES{then}",

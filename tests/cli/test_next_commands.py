@@ -89,6 +89,10 @@ def succeeded(stack: Stack, project_id: str) -> str:
     return run(stack, payload_for(project_id)).job_id
 
 
+def stale(stack: Stack, project_id: str) -> str:
+    return run(stack, payload_for(project_id, plan_id="0" * 64)).job_id
+
+
 def protected(stack: Stack, project_id: str) -> str:
     run(stack, payload_for(project_id))
     assert provision(stack, "protect", project_id) == 0
@@ -112,8 +116,11 @@ MAKING: dict[Callable[[Stack, str], str], list[str]] = {
     full: ["cluster", "create"],
     over_quota: ["organization"],
     protected: ["unprotect", "suspend"],
+    stale: ["plan"],
 }
 """How a job ends, and the commands that its ending names."""
+BLOCKED = ["watch", "create"]
+"""Those of a job that another one refuses."""
 
 
 def commands(line: str, project_id: str) -> list[list[str]]:
@@ -156,7 +163,7 @@ def test_a_job_that_another_blocks_names_what_to_watch(
         line = [line for line in capsys.readouterr().out.splitlines() if " Next: " in line][-1]
         watch, create = commands(line, project_id)
         assert provision(stack, "stop", running) == 0
-    assert (watch[0], watch[-1], create[0]) == ("watch", running, "create")
+    assert ([watch[0], create[0]], watch[-1]) == (BLOCKED, running)
     with pytest.raises(SystemExit):
         app(watch)
     with pytest.raises(SystemExit) as created:

@@ -4,6 +4,7 @@ import typer
 
 from cli import (
     access_commands,
+    export_commands,
     jobs,
     key_commands,
     laptop,
@@ -26,6 +27,7 @@ app = OneLineErrors(
 projects.register(app)
 app.command()(key_commands.keys)
 protection_commands.register(app)
+export_commands.register(app)
 access_commands.register(app)
 planning_commands.register(app)
 jobs.register(app)

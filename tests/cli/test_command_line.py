@@ -72,6 +72,7 @@ def one_line(error: str) -> str:
         ["show", "p"],
         ["whose", "t"],
         ["deregister", "auth", "t"],
+        ["erase", "p"],
     ],
 )
 def test_a_stack_that_is_not_up_is_said_in_one_line(

@@ -40,8 +40,11 @@ def test_objects_and_their_versions_end_with_the_retention_and_uploads_with_a_da
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_everybody_is_denied_to_delete_a_version_and_to_come_without_tls() -> None:
-    assert {} in denied("s3:DeleteObjectVersion")
+def test_all_but_the_named_role_are_denied_to_delete_a_version_and_to_come_without_tls() -> None:
+    """aws:PrincipalArn is the ARN of the role, also of a session of it: IAM's guide, "AWS global condition keys"."""
+    others = {"ArnNotEquals": {"aws:PrincipalArn": {"Ref": "ExportEraserArn"}}}
+    named = {"Fn::If": ["HasExportEraser", others, {"Ref": "AWS::NoValue"}]}
+    assert denied("s3:DeleteObjectVersion") == [{"Bool": {"aws:SecureTransport": "false"}}, named]
     assert {"Bool": {"aws:SecureTransport": "false"}} in denied("s3:GetObject")
 
 

@@ -49,7 +49,7 @@ VALUES: dict[str, object] = {
     **dict.fromkeys(
         (
             *("attempt", "capacity", "last_look", "look_after", "limit", "port", "progress_percent", "schema_version"),
-            *("after", "minutes", "bytes", "connection_limit", "days", "execution_started_at"),
+            *("after", "minutes", "bytes", "versions", "connection_limit", "days", "execution_started_at"),
             *("projects", "jobs_an_hour", "storage_gb"),
         ),
         1,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import given
+from cli import completing, given
 from cli.api_client import Api, new_key, segment
 from cli.api_target import announce, with_api
 from cli.output import AsJson, show
@@ -17,10 +17,12 @@ from provisioning.jobs.declaration import Declaration
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.jobs.registry import DECLARATIONS
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="Or its project.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Or its project.", autocompletion=completing.jobs)]
 KEY = re.compile("[ -~]{1,255}")
 """What the API accepts as the key of a request."""
-ProjectOfJob = Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job of it.")]
+ProjectOfJob = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="Or a job of it.", autocompletion=completing.projects)
+]
 Most = Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.")]
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="Of an earlier try, which is repeated: the same job, not another.")
@@ -42,9 +44,15 @@ From = Annotated[
 
 @with_api
 def jobs(
-    project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only its jobs; or a job of it.")] = None,
+    project: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROJECT]", help="Only its jobs; or a job of it.", autocompletion=completing.projects),
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only those in this status, such as stopped.")] = None,
-    job_type: Annotated[str | None, typer.Option("--type", help=f"Only those of: {', '.join(DECLARATIONS)}.")] = None,
+    job_type: Annotated[
+        str | None,
+        typer.Option("--type", help=f"Only those of: {', '.join(DECLARATIONS)}.", autocompletion=completing.job_types),
+    ] = None,
     most: Most = 50,
     *,
     as_json: AsJson = False,

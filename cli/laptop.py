@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import service_options
+from cli import completing, service_options
 from cli.command_line import (
     DEFAULT_STATE,
     PORT_HELP,
@@ -116,7 +116,11 @@ def serve_console(  # noqa: PLR0913 (each is an option)
 
 
 def history(
-    job: str, state_dir: StateDirectory = DEFAULT_STATE, state_machine: StateMachine = None, *, as_json: AsJson = False
+    job: Annotated[str, typer.Argument(metavar="JOB", autocompletion=completing.jobs)],
+    state_dir: StateDirectory = DEFAULT_STATE,
+    state_machine: StateMachine = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Show the attempts of a job, one by one."""
     from cli import connection, history_view

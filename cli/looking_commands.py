@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
+from cli import completing
 from cli.api_client import Api
 from cli.api_target import with_api
 from cli.output import AsJson, Note, Shown
 from cli.output import show as show_data
 
-Name = Annotated[str, typer.Argument(metavar="JOB", help="Or its project.")]
+Name = Annotated[str, typer.Argument(metavar="JOB", help="Or its project.", autocompletion=completing.jobs)]
 
 
 @with_api
@@ -34,7 +35,10 @@ def logs(
 
 @with_api
 def open_view(
-    name: Annotated[str | None, typer.Argument(metavar="[PROJECT|JOB]", help="Without one, all executions.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROJECT|JOB]", help="Without one, all executions.", autocompletion=completing.jobs),
+    ] = None,
     *,
     console: Annotated[
         str | None,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completing
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
 from cli.output import AsJson, say
 from cli.terminal import console
@@ -11,7 +12,12 @@ from provisioning.stage import Service
 
 
 def whose(
-    name: Annotated[str, typer.Argument(metavar="TENANT_ID", help="Or the name of its database, role or secret.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="TENANT_ID", help="Or the name of its database, role or secret.", autocompletion=completing.tenants
+        ),
+    ],
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
     *,
@@ -82,7 +88,7 @@ def migrate(
 
 
 def add_cluster(  # noqa: PLR0913 (each is an option)
-    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER")],
+    cluster_id: Annotated[str, typer.Argument(metavar="CLUSTER", autocompletion=completing.clusters)],
     secret: Annotated[str, typer.Option(help="ARN or name of the admin's secret.")],
     capacity: Annotated[int, typer.Option(min=0, help="Maximum number of databases.")],
     size: Annotated[str, typer.Option(help="The value of database.size in a payload.")] = "db.t3.micro",

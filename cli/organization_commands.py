@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completing
 from cli.command_line import DEFAULT_STATE, StateDirectory, StateMachine, use_deployment
 from cli.output import AsJson, Rows
 from cli.output import show as show_data
@@ -12,7 +13,7 @@ from local.errors import HumanError
 MOST = 2**31 - 1
 """The largest limit that the control plane can store."""
 
-Organization = Annotated[str, typer.Argument(metavar="ORGANIZATION")]
+Organization = Annotated[str, typer.Argument(metavar="ORGANIZATION", autocompletion=completing.organizations)]
 
 app = typer.Typer(no_args_is_help=True, help="What an organization may have.")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import completing
 from cli.api_client import Api
 from cli.api_target import with_api
 from cli.jobs import From
@@ -28,7 +29,8 @@ def plan(  # noqa: PLR0913 (each is an option)
     source: From = None,
     *,
     job_type: Annotated[
-        str, typer.Option(metavar="TYPE", help=f"One of {', '.join(DECLARATIONS)}.")
+        str,
+        typer.Option(metavar="TYPE", help=f"One of {', '.join(DECLARATIONS)}.", autocompletion=completing.job_types),
     ] = PROVISION_PROJECT.job_type,
     as_json: AsJson = False,
     api: Api,

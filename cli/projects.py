@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import given
+from cli import completing, given
 from cli.api_client import Api
 from cli.api_problems import ApiProblem
 from cli.api_target import announce, with_api
@@ -27,9 +27,19 @@ OPTIONS = {
 """What gives each field of a payload beside a file."""
 OPEN = tuple(PROVISION_PROJECT.opens_in)
 """The statuses of a project that was added before and has nothing yet."""
-ProjectId = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Its id.", show_default=False)]
+ProjectId = Annotated[
+    str | None,
+    typer.Argument(metavar="PROJECT", help="Its id.", show_default=False, autocompletion=completing.projects),
+]
 Organization = Annotated[
-    str | None, typer.Option("--org", "--organization", help="Whose it is.", callback=given.remember_payload)
+    str | None,
+    typer.Option(
+        "--org",
+        "--organization",
+        help="Whose it is.",
+        callback=given.remember_payload,
+        autocompletion=completing.organizations,
+    ),
 ]
 Owner = Annotated[str | None, typer.Option("--owner", help="Who owns it.", callback=given.remember_payload)]
 Region = Annotated[
@@ -43,6 +53,7 @@ Services = Annotated[
         metavar="SERVICE",
         help=f"To register it with; repeat it for more of {', '.join(Service)}.",
         callback=given.remember_payload,
+        autocompletion=completing.services,
     ),
 ]
 
@@ -120,7 +131,10 @@ def ls(
 
 @with_api
 def show(
-    name: Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job.")], *, as_json: AsJson = False, api: Api
+    name: Annotated[str, typer.Argument(metavar="PROJECT", help="Or a job.", autocompletion=completing.jobs)],
+    *,
+    as_json: AsJson = False,
+    api: Api,
 ) -> None:
     """Show a project's tenant, database, registrations, API keys and job, or a job's progress.
 

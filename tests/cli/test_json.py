@@ -49,6 +49,7 @@ CALLS: dict[str, tuple[list[str], set[str]]] = {
     "rollback": (["FAILED"], JOB),
     "suspend": (["ACTIVE"], JOB),
     "resume": (["SUSPENDED"], JOB),
+    "export": (["ACTIVE"], JOB),
     "events": ([], {"id", "type", "recorded_at", "project_id", "job_id"}),
     "logs": (["JOB"], {"job_id", "lines"}),
     "whose": (

@@ -1,6 +1,7 @@
 """The Step Functions that the execution view shows: the running stack's, or an account's."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from botocore.exceptions import BotoCoreError
 from cli.output import show
 from console.errors import ConsoleError
 from console.job_view import Sources
-from local import daemon, state
+from local import clock_control, daemon, state
 from local.aws_client import make_client
 from local.errors import HumanError, Unusable
 
@@ -22,7 +23,14 @@ SERVICES = ("stepfunctions", "logs")
 def of_stack(endpoint_url: str, state_machine_arn: str, time_scale: float) -> Sources:
     """Return the sources of a laptop stack; the environment leads to its ledger."""
     clients = [make_client(service, endpoint_url, max_pool_connections=POOL) for service in SERVICES]
-    return Sources.of(clients[0], clients[1], state_machine_arn, time_scale)
+
+    def try_now(execution: str) -> None:
+        try:
+            clock_control.send(endpoint_url, execution)
+        except HumanError as error:
+            raise ConsoleError(str(error)) from error
+
+    return replace(Sources.of(clients[0], clients[1], state_machine_arn, time_scale), try_now=try_now)
 
 
 def sources(

@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from console import actions, formatting
 from console.addresses import execution_link, name_in
-from console.job_view import JobView
+from console.errors import ConsoleError
+from console.job_view import JobView, Sources
 from console.setting import Setting
 from console.timeline import Status
 
@@ -37,9 +38,11 @@ class Offer:
     """What it removes or leaves, as the ledger has it."""
 
 
-def offered(shown: JobView) -> list[Offer]:
-    """Return what can be done with a job as it is, the way on that its ending names first."""
-    return list(_offers(shown))
+def offered(shown: JobView, sources: Sources) -> list[Offer]:
+    """Return what can be done with a job as it is, its way on first: where waits can end early, the next attempt."""
+    waits = not shown.ended and _due(shown) is not None
+    now = [_try_now(shown)] if waits and sources.try_now is not None else []
+    return [*now, *_offers(shown)]
 
 
 def _offers(shown: JobView) -> Iterator[Offer]:
@@ -57,6 +60,20 @@ def _offers(shown: JobView) -> Iterator[Offer]:
             yield _retry(shown, PLAIN)
     elif outcome != "succeeded":
         yield _retry(shown, MAIN)
+
+
+def _try_now(shown: JobView) -> Offer:
+    return Offer(
+        "now",
+        "Try now …",
+        "Make the next attempt now?",
+        f"It would come at {formatting.clock(_due(shown))}. The laptop's clock ends the wait; the attempt counts"
+        " like any other.",
+        "Try now",
+        "Trying …",
+        f"provision watch {shlex.quote(shown.execution.name)}",
+        MAIN,
+    )
 
 
 def _stop(shown: JobView) -> Offer:
@@ -142,7 +159,15 @@ def _rolling_back(setting: Setting, request: Request, _: Mapping[str, str]) -> s
     return execution_link(machine, actions.start_rollback(setting.sources.executions, shown.execution))
 
 
-ACTIONS = {"stop": _stopping, "retry": _retrying, "rollback": _rolling_back}
+def _trying_now(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
+    machine, shown = _shown(setting, request)
+    if setting.sources.try_now is None:
+        raise ConsoleError("only a laptop's stack can end a wait early")
+    setting.sources.try_now(shown.execution.name)
+    return execution_link(machine, shown.execution.name)
+
+
+ACTIONS = {"now": _trying_now, "stop": _stopping, "retry": _retrying, "rollback": _rolling_back}
 """What each does. It returns the address where to go on, and raises ConsoleError, or HTTPException for no execution."""
 
 

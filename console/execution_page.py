@@ -99,7 +99,7 @@ def _headings(setting: Setting, shown: JobView) -> dict[str, Part]:
         "job": formatting.job_words(execution.arn),
         "name": execution.name,
         "outcome": outcome,
-        "actions": [] if setting.read_only else offered(shown),
+        "actions": [] if setting.read_only else offered(shown, setting.sources),
         "link": link_to(shown),
     }
     facts = {

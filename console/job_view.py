@@ -1,5 +1,6 @@
 """What the page and the terminal show of one job: Step Functions' history beside the ledger."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ class Sources:
     ledger: Ledger
     logs: Logs
     execution_list: ExecutionList
+    try_now: Callable[[str], None] | None = None
+    """Ends the wait of an execution, by its name, between two attempts: on a laptop. Raises ConsoleError."""
 
     @classmethod
     def of(cls, client: Any, logs: Any, state_machine_arn: str, time_scale: float = 1.0) -> "Sources":

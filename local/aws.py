@@ -23,6 +23,7 @@ from werkzeug.wsgi import get_input_stream
 
 from local import (
     access_key,
+    clock_control,
     cloudwatch_logs,
     definition_cache,
     http_api,
@@ -75,6 +76,7 @@ class LocalAws:
         """Every request has to be signed with it."""
         self._secrets = SecretStore(state / DIRECTORY, fsync=fsync)
         self._log = state / "moto.log"
+        self.on_skip: clock_control.Skip = lambda _execution: False
         self.on_service: service_control.Apply = lambda _service, _change: None
         """Does what another process asks to change about a service."""
         self.on_event: http_api.Invoke = lambda _: Invocation("{}", failed=True)
@@ -197,6 +199,8 @@ class LocalAws:
         status, headers, answer = "404 Not Found", list[tuple[str, str]](), b""
         if environ["PATH_INFO"].startswith(service_control.PATH):
             status, answer = service_control.answer(environ, body, self.on_service)
+        elif environ["PATH_INFO"] == clock_control.PATH:
+            status, answer = clock_control.answer(environ, body, self.on_skip)
         elif http_api.is_asked(environ):
             status, headers, answer = http_api.answer(environ, body, ACCOUNT, self.on_event)
         elif not environ["PATH_INFO"].startswith(MOTO_API):

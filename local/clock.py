@@ -41,6 +41,8 @@ class Clock:
         self._current = threading.local()
         self._woken = threading.Condition()
         self._stopped = threading.Event()
+        self._waiting: dict[str, list[threading.Event]] = {}
+        """For each wait of an execution that has not ended, by the execution's name, what ends it at once."""
         self._patches: ExitStack | None = None
 
     def seconds(self, *, execution: str | None = None, state: str | None = None) -> list[float]:
@@ -56,12 +58,28 @@ class Clock:
         Functions, or the clock is uninstalled.
         """
         env: Environment | None = getattr(self._current, "env", None)
-        self.waits.append(Wait(*(_place(env) if env is not None else ("", "")), seconds))
-        stopped = self._stopped
+        place = _place(env) if env is not None else ("", "")
+        self.waits.append(Wait(*place, seconds))
+        stopped, skipped = self._stopped, threading.Event()
         with self._woken:
+            waiting = self._waiting.setdefault(place[0], [])
+            waiting.append(skipped)
             self._woken.wait_for(
-                lambda: stopped.is_set() or (env is not None and not env.is_running()), seconds * self.scale
+                lambda: stopped.is_set() or skipped.is_set() or (env is not None and not env.is_running()),
+                seconds * self.scale,
             )
+            waiting.remove(skipped)
+            if not waiting:
+                self._waiting.pop(place[0], None)
+
+    def skip(self, execution: str) -> bool:
+        """End the waits of one execution, by its name, and return whether it had any."""
+        with self._woken:
+            waiting = self._waiting.get(execution, [])
+            for one in waiting:
+                one.set()
+            self._woken.notify_all()
+            return bool(waiting)
 
     def _wake(self) -> None:
         with self._woken:

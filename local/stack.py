@@ -213,6 +213,7 @@ class Stack:
         self.clock = Clock(self._time_scale, timeout_scale=self._timeout_scale)
         self._undo.callback(self.clock.uninstall)
         self.clock.install()
+        self.aws.on_skip = self.clock.skip
         self._undo.callback(self.aws.stop_executions)
 
     def _prepare(self) -> None:

@@ -43,8 +43,8 @@ def test_real_waiting_is_the_asked_one_times_the_scale(machines: Machines) -> No
         raise ValueError("no good")
 
     machines(work, scale=0.0005).run()
-    # A busy machine sometimes wakes a thread late, so only two late wakes count.
-    assert min(later - earlier for earlier, later in pairwise(attempts)) == pytest.approx(0.15, abs=0.1)
+    # A busy machine wakes a thread late, and never early.
+    assert 0.149 < min(later - earlier for earlier, later in pairwise(attempts)) < 1.5
 
 
 def test_timeouts_keep_their_length_when_waits_are_scaled(machines: Machines) -> None:

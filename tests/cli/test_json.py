@@ -47,6 +47,7 @@ CALLS: dict[str, tuple[list[str], set[str]]] = {
     "watch": (["JOB"], JOB),
     "retry": (["FAILED"], JOB),
     "rollback": (["FAILED"], JOB),
+    "export": (["ACTIVE"], JOB),
     "suspend": (["ACTIVE"], JOB),
     "resume": (["SUSPENDED"], JOB),
     "export": (["ACTIVE"], JOB),
@@ -66,6 +67,7 @@ CALLS: dict[str, tuple[list[str], set[str]]] = {
 """Each command with its arguments, and fields of its document."""
 REFUSED = {
     "deregister auth x": ExitCode.USAGE,
+    "erase nobody": ExitCode.NOT_FOUND,
     "stop nobody": ExitCode.NOT_FOUND,
     "rotate no-such-secret": ExitCode.NOT_FOUND,
     "open --console http://127.0.0.1:1": ExitCode.UNAVAILABLE,

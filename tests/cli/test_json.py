@@ -103,7 +103,7 @@ def test_every_command_is_called_here() -> None:
     assert set(CALLS) | refused | LAPTOP | set(WITHOUT) == set(leaves())
 
 
-def _meant(word: str, stack: Stack, new_project: NewProject) -> str:
+def meant(word: str, stack: Stack, new_project: NewProject) -> str:
     """What a word of CALLS stands for: something of this test's own."""
     if word == "NEW":
         return f"new-{uuid.uuid4().hex[:8]}"
@@ -124,7 +124,7 @@ def test_a_command_prints_a_document_with_its_fields(
     stack: Stack, new_project: NewProject, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments, fields = CALLS[command]
-    words = [_meant(one, stack, new_project) for one in arguments]
+    words = [meant(one, stack, new_project) for one in arguments]
     capsys.readouterr()
     code = provision(stack, *command.split(), *words, "--json")
     said = capsys.readouterr()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typing_extensions import override
 
-from cli import command_help, given, problems, streams
+from cli import command_help, completing, given, problems, streams
 from local import state
 from local.exit_codes import ExitCode
 
@@ -47,7 +47,7 @@ StateMachineArn = Annotated[
 ]
 
 
-Project = Annotated[str, typer.Argument(metavar="PROJECT")]
+Project = Annotated[str, typer.Argument(metavar="PROJECT", autocompletion=completing.projects)]
 
 
 NAME = "provision"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import completing
 from cli.command_line import DEFAULT_STATE, Project, StateDirectory, StateMachine, use_deployment
 from cli.output import AsJson, Note, Rows
 from cli.output import show as show_data
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 def erase(
     project: Project,
-    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Erase the export of this job only.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Option("--job", metavar="JOB", help="Erase the export of this job only.", autocompletion=completing.jobs),
+    ] = None,
     state_dir: StateDirectory = DEFAULT_STATE,
     state_machine: StateMachine = None,
     *,

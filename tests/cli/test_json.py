@@ -69,6 +69,7 @@ REFUSED = {
     "deregister auth x": ExitCode.USAGE,
     "erase nobody": ExitCode.NOT_FOUND,
     "stop nobody": ExitCode.NOT_FOUND,
+    "erase nobody": ExitCode.NOT_FOUND,
     "rotate no-such-secret": ExitCode.NOT_FOUND,
     "open --console http://127.0.0.1:1": ExitCode.UNAVAILABLE,
     "service set auth --url ftp://nowhere": ExitCode.USAGE,

@@ -50,7 +50,6 @@ CALLS: dict[str, tuple[list[str], set[str]]] = {
     "export": (["ACTIVE"], JOB),
     "suspend": (["ACTIVE"], JOB),
     "resume": (["SUSPENDED"], JOB),
-    "export": (["ACTIVE"], JOB),
     "events": ([], {"id", "type", "recorded_at", "project_id", "job_id"}),
     "logs": (["JOB"], {"job_id", "lines"}),
     "whose": (
@@ -69,7 +68,6 @@ REFUSED = {
     "deregister auth x": ExitCode.USAGE,
     "erase nobody": ExitCode.NOT_FOUND,
     "stop nobody": ExitCode.NOT_FOUND,
-    "erase nobody": ExitCode.NOT_FOUND,
     "rotate no-such-secret": ExitCode.NOT_FOUND,
     "open --console http://127.0.0.1:1": ExitCode.UNAVAILABLE,
     "service set auth --url ftp://nowhere": ExitCode.USAGE,

@@ -16,7 +16,7 @@ DEPLOYED_CODE = "/var/task/"
 
 @dataclass(frozen=True)
 class Function:
-    """A function that state machines invoke."""
+    """A function of the deployment."""
 
     arn: str
     handler: str
@@ -51,6 +51,15 @@ class Deployment:
         except (BotoCoreError, ClientError, KeyError):
             return {}
         return {one["ParameterKey"]: one["ParameterValue"] for one in stacks["Stacks"][0].get("Parameters", [])}
+
+    def find_function(self, name: str) -> Function:
+        """Return a function that no state machine invokes, by its name in template.yaml.
+
+        Raise botocore's errors, and LookupError if the stack is unknown.
+        """
+        stack = self.functions[0].settings["STACK_NAME"]
+        found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=name)
+        return _function(client("lambda"), found["StackResourceDetail"]["PhysicalResourceId"])
 
     def use_settings(self) -> None:
         """Put the functions' settings into os.environ; the caller's own AWS settings stay."""
@@ -94,17 +103,15 @@ def find(state_machine_arn: str) -> Deployment:
     try:
         machines = [_state_machine(step_functions, job_type, arn) for job_type, arn in arns.items()]
         named = dict.fromkeys(name for machine in machines for name in _function_names(machine.definition))
-        found = [functions.get_function_configuration(FunctionName=name) for name in named]
+        found = tuple(_function(functions, name) for name in named)
     except (BotoCoreError, ClientError) as error:
         raise HumanError(f"the deployment of {arn} cannot be read: {error}") from error
-    return Deployment(
-        arn,
-        tuple(machines),
-        tuple(
-            Function(name, one["Handler"], one["Role"], one.get("Environment", {}).get("Variables", {}))
-            for name, one in zip(named, found, strict=True)
-        ),
-    )
+    return Deployment(arn, tuple(machines), found)
+
+
+def _function(functions: Any, name: str) -> Function:
+    found = functions.get_function_configuration(FunctionName=name)
+    return Function(name, found["Handler"], found["Role"], found.get("Environment", {}).get("Variables", {}))
 
 
 def _state_machine(step_functions: Any, job_type: JobType, arn: str) -> StateMachine:

@@ -4,23 +4,31 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from cli.deployment import Deployment
+from cli.deployment import Deployment, Function
 from cli.findings import Finding, unchecked
 from cli.template_permissions import Allowed, Grants, NotInTemplate, Right, Untold
 from provisioning.control_plane import Cluster
+
+API = "AnswerRequestFunction"
+"""In template.yaml. No state machine invokes it, so CloudFormation says which function it is."""
 
 REMEDY = "deploy template.yaml again; look for a permissions boundary or an organization policy that denies it"
 
 
 def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Yield a finding for each role: the state machines', then the functions'. Nothing is changed."""
+    """Yield a finding for each role: the state machines', their functions', the HTTP API's. Nothing is changed."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
+    functions = list(deployment.functions)
+    try:
+        functions.append(deployment.find_function(API))
+    except (BotoCoreError, ClientError, LookupError) as error:
+        yield unchecked("role of the HTTP API", f"not checked, {API} cannot be read ({type(error).__name__})")
     grants = Grants(deployment, [cluster.admin_secret_id for cluster in clusters])
     untold: dict[str, None] = {}
     try:
-        for who, role, rights_of in _roles(deployment, grants):
+        for who, role, rights_of in _roles(deployment, functions, grants):
             try:
                 rights = rights_of()
             except NotInTemplate as unknown:
@@ -36,11 +44,13 @@ def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Clu
         )
 
 
-def _roles(deployment: Deployment, grants: Grants) -> Iterator[tuple[str, str, Callable[[], list[Right]]]]:
+def _roles(
+    deployment: Deployment, functions: Sequence[Function], grants: Grants
+) -> Iterator[tuple[str, str, Callable[[], list[Right]]]]:
     for machine in deployment.machines:
         rights = functools.partial(grants.of_state_machine, machine.job_type)
         yield f"{machine.job_type}'s state machine", machine.role, rights
-    for function in deployment.functions:
+    for function in functions:
         yield (
             function.handler.rpartition(".")[2],
             function.role,

@@ -1,5 +1,6 @@
 """What template.yaml allows the roles of a deployment, with the deployment's own values filled in."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from cli.deployment import Deployment
 from local.template import PLACEHOLDER, REPOSITORY, TemplateError, read_document
 from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import state_machine_of
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -95,7 +97,7 @@ class Grants:
 
     def of_state_machine(self, job_type: JobType) -> list[Right]:
         """Return the rights of a state machine's role. Raise NotInTemplate."""
-        location = f"statemachine/{job_type}.asl.yaml"
+        location = _definition_of(job_type)
         kind = "AWS::StepFunctions::StateMachine"
         return self._rights(kind, "RoleArn", lambda declared: declared["DefinitionS3Location"] == location)
 
@@ -128,7 +130,8 @@ class Grants:
                 statement = self._values.chosen(written)
                 if statement != NO_VALUE and statement["Effect"] == "Allow":
                     resources = [arn for one in _listed(statement["Resource"]) for arn in self._existing(one)]
-                    yield Allowed(_listed(statement["Action"]), resources, self._context(statement))
+                    for context in self._contexts(statement):
+                        yield Allowed(_listed(statement["Action"]), resources, context)
             except NotTold as missing:
                 yield Untold(str(missing))
 
@@ -142,11 +145,14 @@ class Grants:
             return [pattern]
         return [arn for arn in self._functions if fnmatchcase(arn, pattern)] or [pattern.replace("*", "any")]
 
-    def _context(self, statement: Mapping[str, Any]) -> dict[str, str]:
+    def _contexts(self, statement: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+        """Yield the context of a request for each value that the statement's conditions allow."""
         condition = statement.get("Condition", {})
         if other := sorted(set(condition) - {"StringEquals"}):
             raise TemplateError(f"no request can be made that meets {other[0]}")
-        return {key: self._values.text(value) for key, value in condition.get("StringEquals", {}).items()}
+        allowed = condition.get("StringEquals", {})
+        for values in itertools.product(*map(_listed, allowed.values())):
+            yield {key: self._values.text(value) for key, value in zip(allowed, values, strict=True)}
 
 
 def _values(document: Mapping[str, Any], deployment: Deployment) -> dict[str, str]:
@@ -160,8 +166,14 @@ def _values(document: Mapping[str, Any], deployment: Deployment) -> dict[str, st
         "AWS::URLSuffix": _url_suffix(partition),
     }
     arn_of = {function.handler: ":".join(function.arn.split(":")[:7]) for function in deployment.functions}
+    machines = {
+        _definition_of(machine.job_type): state_machine_of(deployment.state_machine_arn, machine.job_type)
+        for machine in deployment.machines
+    }
     for name, resource in document["Resources"].items():
         match resource:
+            case {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionS3Location": location}}:
+                known |= {name: machines[location]} if location in machines else {}
             case {"Type": "AWS::Serverless::Function", "Properties": {"Handler": handler}} if handler in arn_of:
                 known[f"{name}.Arn"] = arn_of[handler]
             case {"Type": "AWS::KMS::Key"} if name in known:
@@ -185,6 +197,11 @@ def _url_suffix(partition: str) -> str:
 
     partitions = get_session().get_data("endpoints")["partitions"]
     return str(next(one["dnsSuffix"] for one in partitions if one["partition"] == partition))
+
+
+def _definition_of(job_type: JobType) -> str:
+    """Return where template.yaml says that the state machine of a job type is written."""
+    return f"statemachine/{job_type}.asl.yaml"
 
 
 def _listed(value: Any) -> list[Any]:

@@ -57,7 +57,7 @@ SERVICE_TOKENS = {
 INVOKED = {
     **{f"{shipped.resource_stem(job_type)}Role": shipped.functions_of(job_type) for job_type in DECLARATIONS},
     "DeploymentStepRole": ["MigrateFunction"],
-    "ProbePolicy": ["DeliverEventsFunction", *STAGES],
+    "ProbePolicy": ["AnswerRequestFunction", "DeliverEventsFunction", *STAGES],
 }
 
 # Grants that no statement can narrow, with the reason: action, and the resource that it is allowed on.

@@ -104,7 +104,7 @@ def test_a_parameter_deploys_a_repair_to_all_executions_at_once() -> None:
         assert alias["DeploymentPreference"]["Type"] == {"Ref": "DeploymentType"}
 
 
-PROBED = [*STAGES, "DeliverEventsFunction"]
+PROBED = [*STAGES, "DeliverEventsFunction", "AnswerRequestFunction"]
 NEW_VERSIONS = RESOURCES["NewVersions"]["Properties"]
 GRANTED = {
     Need.CLUSTERS: "secretsmanager:GetSecretValue on secret:${ClusterSecretPrefix}/*",
@@ -112,6 +112,7 @@ GRANTED = {
     Need.REALTIME_DATABASE: "secretsmanager:GetSecretValue on RealtimeDatabaseSecretArn",
     Need.SEVERAL_SECRETS: "secretsmanager:BatchGetSecretValue on *",
     Need.EVENT_BUS: "events:DescribeEventBus on event-bus/${AWS::StackName}",
+    Need.STEP_FUNCTIONS: "states:DescribeExecution on execution:${AWS::StackName}-provision-project:*",
     Need.EXPORTS: "s3:ListBucket on ['ExportsBucket', 'Arn']",
 }
 TOKENS = "secretsmanager:GetSecretValue on ServiceTokensSecretArn"

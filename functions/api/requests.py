@@ -9,13 +9,16 @@ from typing import Any
 from api import application, problems
 from api.routes import allowed_methods
 from provisioning import configuration
+from provisioning.handler import handler
 from provisioning.ledger.runner import LambdaContext
+from provisioning.needs import Need
 from provisioning.observability import logger
 
 DEPLOYMENT = "Provisioner-Deployment"
 """The header of every answer that names the account, the region and the stack."""
 
 
+@handler(Need.STEP_FUNCTIONS)
 def answer_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda handler. Return {statusCode, headers, body, …}: JSON, or a problem (RFC 9457).
 

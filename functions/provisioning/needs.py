@@ -23,3 +23,4 @@ class Need(StrEnum):
     PG_DUMP = "pg_dump"
     SEVERAL_SECRETS = "several secrets at once"
     EVENT_BUS = "event bus"
+    STEP_FUNCTIONS = "step functions"

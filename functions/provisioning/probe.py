@@ -8,20 +8,24 @@ import functools
 import importlib
 import pkgutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
 import psycopg2
+from botocore.exceptions import ClientError
 
 from provisioning import configuration, control_plane, postgres, queries
 from provisioning.aws import event_bus, objects, secrets
 from provisioning.aws.documents import CREDENTIALS
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster, ControlPlane
-from provisioning.errors import InvalidPayload, Misconfigured, ProvisioningError
+from provisioning.errors import InsufficientPermissions, InvalidPayload, Misconfigured, ProvisioningError
 from provisioning.exports import dump
 from provisioning.identity import new_tenant_id
+from provisioning.jobs import executions
+from provisioning.jobs.registry import DECLARATIONS
 from provisioning.ledger.runner import LambdaContext
 from provisioning.needs import Need
 from provisioning.observability import describe_exception, logger
@@ -89,8 +93,6 @@ def probe(needs: frozenset[Need | Service], context: LambdaContext) -> dict[str,
 
 def import_all() -> None:
     """Import every module that a handler may import later, and what a payload is checked with."""
-    from provisioning.jobs.registry import DECLARATIONS
-
     for package in map(importlib.import_module, PACKAGES):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
@@ -141,11 +143,26 @@ def look_for_a_secret() -> None:
     secrets.read_if_exists(f"{configuration.required('TENANT_SECRET_PREFIX')}/{new_tenant_id()}")
 
 
+def look_for_executions() -> None:
+    """Describe an execution of each job type that does not exist: a missing permission is refused all the same.
+
+    Of the API's calls of Step Functions it is the one that changes nothing.
+    """
+    for job_type in DECLARATIONS:
+        try:
+            executions.describe(executions.arn_of(job_type, str(uuid.uuid4())))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in event_bus.DENIED:
+                raise
+            raise InsufficientPermissions(f"Step Functions denied access to executions of {job_type}") from None
+
+
 CHECKS: dict[Need, Callable[[], object]] = {
     Need.TENANT_SECRETS: look_for_a_secret,
     Need.EXPORTS: look_for_an_export,
     Need.PG_DUMP: dump.version,
     Need.EVENT_BUS: event_bus.look,
+    Need.STEP_FUNCTIONS: look_for_executions,
 }
 
 

@@ -1,9 +1,12 @@
 import os
+from collections.abc import Iterator
 
 import pytest
+from moto import mock_aws
 
 from cli import doctor
 from local.stack import Stack
+from tests.cli.simulating import Simulator
 
 
 @pytest.fixture
@@ -18,3 +21,17 @@ def deployed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in settings:
         monkeypatch.setenv(name, "")
     return f"{stack.state_machine_arn}:live"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account without a stack."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws(config={"lambda": {"use_docker": False}}):
+        yield
+
+
+@pytest.fixture
+def simulator(account: None) -> Simulator:
+    return Simulator()

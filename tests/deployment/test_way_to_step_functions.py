@@ -31,6 +31,14 @@ def test_an_endpoint_of_the_vpc_gets_a_rule_that_lets_the_function_in() -> None:
     assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (GROUP, 443, 443)
 
 
+def test_the_way_is_there_before_the_api_is_probed_and_the_stack_is_protected() -> None:
+    way = {"StepFunctionsEndpoint", "AnswerRequestIntoEndpoint"}
+    for name in ("NewVersions", "StackProtection"):
+        resource = shipped.transformed()["Resources"][name]
+        assert "AnswerRequestToStepFunctions" in resource["DependsOn"]
+        assert way <= {one["Fn::If"][1]["Ref"] for one in resource["Properties"]["After"]}
+
+
 def test_a_vpc_with_an_endpoint_for_step_functions_gets_no_second_one() -> None:
     """Its private name would conflict: "Access an AWS service using an interface VPC endpoint"."""
     rule = shipped.transformed()["Rules"]["OneStepFunctionsEndpoint"]

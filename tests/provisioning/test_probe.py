@@ -10,18 +10,21 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local.lambda_environment import load_handler
 from local.stack import Stack
 from provisioning.aws import event_bus
+from provisioning.jobs import executions
+from provisioning.jobs.declaration import JobType
+from provisioning.jobs.registry import DECLARATIONS, state_machine_of
 from provisioning.needs import PROBE
 from provisioning.stage import Service
 from tests.executions.running import HANDLERS
 from tests.provisioning.failing_secrets_manager import answering, refusing
 
 STAGES = {name: path for name, path in HANDLERS.items() if path.startswith("stages.")}
-DELIVERY = "DeliverEventsFunction"
+API, DELIVERY = "AnswerRequestFunction", "DeliverEventsFunction"
 DATABASES = ("control_plane", "provisioner_register")
 TABLES = """
     SELECT format('SELECT %L, t::text FROM %s AS t ORDER BY 2', oid::regclass, oid::regclass) FROM pg_class
@@ -55,14 +58,14 @@ def probed(stack: Stack, function: str = "FinalizeFunction") -> dict[str, str]:
     return failed
 
 
-@pytest.mark.parametrize("function", [*STAGES, DELIVERY])
-def test_every_stage_recognises_a_probe_and_finds_nothing_wrong(stack: Stack, function: str) -> None:
+@pytest.mark.parametrize("function", [*STAGES, DELIVERY, API])
+def test_every_probed_function_recognises_a_probe_and_finds_nothing_wrong(stack: Stack, function: str) -> None:
     assert probed(stack, function) == {}
 
 
 def test_a_probe_changes_nothing(stack: Stack) -> None:
     before = digest(stack)
-    for function in (*STAGES, DELIVERY):
+    for function in (*STAGES, DELIVERY, API):
         probed(stack, function)
     assert digest(stack) == before
 
@@ -128,6 +131,27 @@ def test_a_way_to_eventbridge_that_is_missing_is_named(stack: Stack) -> None:
     unreachable = EndpointConnectionError(endpoint_url="https://events.us-east-1.amazonaws.com")
     with patch.object(event_bus, "_client", side_effect=unreachable):
         assert probed(stack, DELIVERY) == {"event bus": "EventBridge could not be reached (EndpointConnectionError)"}
+
+
+def test_a_way_to_step_functions_that_is_missing_is_named(stack: Stack) -> None:
+    unreachable = EndpointConnectionError(endpoint_url="https://states.us-east-1.amazonaws.com")
+    with patch.object(executions, "_client", side_effect=unreachable):
+        assert probed(stack, API)["step functions"].startswith("EndpointConnectionError at ")
+
+
+@pytest.mark.parametrize("job_type", DECLARATIONS)
+def test_a_denied_execution_of_any_job_type_is_named(
+    stack: Stack, job_type: JobType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = executions.describe
+
+    def deny(arn: str) -> object:
+        if arn.split(":")[6] == state_machine_of(stack.state_machine_arn, job_type).split(":")[6]:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": arn}}, "DescribeExecution")
+        return real(arn)
+
+    monkeypatch.setattr(executions, "describe", deny)
+    assert probed(stack, API) == {"step functions": f"Step Functions denied access to executions of {job_type}"}
 
 
 def test_a_cluster_that_does_not_answer_is_named(stack: Stack) -> None:

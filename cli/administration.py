@@ -7,8 +7,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from rich.console import Console
 
-from cli.doctor_cluster import credentials, registered_tenants
-from cli.doctor_tenants import RegisteredTenant
+from cli.doctor_cluster import credentials
 from cli.output import Note, show
 from console.formatting import date_and_clock
 from local.errors import Conflict, HumanError, NotFound, Unusable
@@ -20,6 +19,8 @@ from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import ControlPlane
 from provisioning.examination import server as limits
+from provisioning.examination.known import RegisteredTenant
+from provisioning.examination.tenants import find_registered
 from provisioning.tenant.key_delivery import reveal_api_keys
 from upkeep.migrate import MigrationFailed, apply_migrations, durability_warning
 
@@ -66,7 +67,7 @@ def add_cluster(cluster_id: str, secret: str, capacity: int, *, size: str, regio
         prepare_cluster(connect, admin["username"])
         with closing(connect(REGISTER)) as session:
             version = str(session.server_version // 10000)
-            registered = registered_tenants(session)
+            registered = find_registered(session)
             server = connections.find(session)
             warnings = [f"{fact}: {mend}." for fact, mend in limits.facts_of_connections(session, server, capacity)]
     except psycopg2.Error as error:

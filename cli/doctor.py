@@ -20,7 +20,6 @@ from cli.doctor_cluster import credentials, examine_cluster
 from cli.doctor_events import examine_events
 from cli.doctor_secrets import examine_secrets
 from cli.doctor_services import examine_service
-from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding, print_finding, unchecked
 from cli.output import print_json
 from cli.permissions import examine_permissions
@@ -33,6 +32,7 @@ from provisioning.errors import (
     ProvisioningError,
 )
 from provisioning.examination.clusters import SET_FSYNC
+from provisioning.examination.known import Known, KnownTenant, find_tenants
 from provisioning.stage import Service
 from upkeep import migrate
 
@@ -196,7 +196,7 @@ def _identity(control: ControlPlane) -> str:
 
 def _find_tenants() -> list[KnownTenant]:
     with _control_plane() as control:
-        return control.fetch_all(KnownTenant, QUERIES["find_tenants"])
+        return find_tenants(control)
 
 
 def _examine_permissions(deployment: Deployment) -> Iterator[Finding]:

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 
 from cli.doctor_cluster import find_holders
-from cli.doctor_tenants import LIVE, Known, RegisteredTenant
 from cli.findings import Finding, unchecked
 from provisioning.errors import ProvisioningError
+from provisioning.examination.known import Known, RegisteredTenant
+from provisioning.examination.tenants import LIVE
 from provisioning.services import adapter_for
 from provisioning.stage import Service
 

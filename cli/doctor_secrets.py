@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cli.doctor_tenants import IN_USE, LIVE, REFILL, RESTORE, Known, KnownTenant
 from cli.findings import Finding, unchecked
 from provisioning import configuration
 from provisioning.aws import secrets_manager
+from provisioning.examination.known import Known, KnownTenant
+from provisioning.examination.tenants import IN_USE, LIVE, REFILL, RESTORE
 from provisioning.identity import LENGTH, TenantNames
 
 SUBJECT = "secrets"

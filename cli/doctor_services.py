@@ -12,9 +12,9 @@ from typing import Any
 from typing_extensions import override
 
 from cli.doctor_registrations import examine_listed, examine_registrations
-from cli.doctor_tenants import Known
 from cli.findings import Finding
 from provisioning.errors import ServiceRegistrationFailed, ServiceRejectedRegistration
+from provisioning.examination.known import Known
 from provisioning.identity import new_tenant_id
 from provisioning.services import adapter_class, adapter_name, public_url
 from provisioning.services.adapter import NOT_ITS_OWN, Adapter

@@ -86,7 +86,8 @@ ALLOWED = {
     | {"provisioning.events"}
     | of("cluster", "acting", "blocking", "closing", "entering", "prepared", "repair", "shared_roles")
     | of("cluster", "connections", "keeper", "preparation")
-    | of("examination", "clusters", "recording", "server")
+    | of("examination", "clusters", "examining", "known", "recording", "roles", "server", "tenants")
+    | of("tenant", "condition")
     | {"dataclasses"},
     "upkeep.deliver_events": EVERY_STAGE
     | DECLARATIONS

@@ -4,7 +4,7 @@ A tenant is gone once a last look finds none of its database, roles, secrets and
 the last attempt that could make anything of it must have ended; what an export has left is looked for in the same way.
 What processes that died have left in the roles of a cluster is repaired too, what they have left open is closed, and
 what later versions of services have left undone in tenants is done. What is wrong
-with a cluster is recorded every ten minutes.
+with a cluster and its tenants is recorded every ten minutes.
 """
 
 import functools

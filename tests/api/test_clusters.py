@@ -6,13 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from cli import doctor
 from local.stack import Stack
 from provisioning import control_plane
-from provisioning.examination import recording
+from provisioning.control_plane import ControlPlane
+from provisioning.errors import ControlPlaneUnavailable
+from provisioning.examination import known, recording
+from provisioning.examination.known import KnownTenant
+from provisioning.identity import TenantNames
 from tests.api.asking import ask, get
-from tests.cli.examining import changed_cluster, changed_secret
+from tests.cli.examining import OF_ONE_TENANT, changed_cluster, changed_secret, facts_of, pooled
 from tests.executions.running import execute
 from upkeep import reconcile
 
@@ -39,10 +44,12 @@ def of_doctor() -> list[tuple[str, str]]:
 
 @pytest.fixture(autouse=True)
 def examined(stack: Stack) -> Iterator[None]:
-    """The cluster as it is, before and afterwards."""
-    examine()
-    yield
-    examine()
+    """The cluster as it is, before and afterwards. Other tests leave tenants in this server in every state."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recording, "AT_MOST", 10_000)
+        examine()
+        yield
+        examine()
 
 
 def test_a_cluster_has_its_room_pool_connections_and_version() -> None:
@@ -82,13 +89,82 @@ def test_a_cluster_has_the_findings_of_doctor_without_what_mends_them(stack: Sta
             found, told = local()["examination"]["findings"], dict(of_doctor())
     finally:
         execute(stack, "GRANT pg_use_reserved_connections TO provisioner_admin")
-    assert [fact for fact in found if fact not in told] == []
-
+    assert [fact for fact in found if fact not in told and not OF_ONE_TENANT.match(fact)] == []
     assert any("registered as 9" in fact for fact in found)
     assert any("is kept for the admin" in fact for fact in found)
     assert not any(remedy in json.dumps(found) for remedy in told.values())
     examine()
     assert not any("registered as 9" in fact for fact in local()["examination"]["findings"])
+
+
+def test_a_tenants_finding_is_recorded_as_doctor_tells_it(stack: Stack) -> None:
+    with pooled(stack) as tenant_id:
+        login = sql.Identifier(TenantNames(tenant_id).login_role)
+        execute(stack, sql.SQL("ALTER ROLE {} NOLOGIN").format(login))
+        examine()
+        found, told = local()["examination"]["findings"], facts_of(tenant_id)
+    assert told == [f"tenant {tenant_id} is ready, but its login cannot log in"]
+    assert [fact for fact in found if tenant_id in fact] == told
+
+
+def test_a_finding_about_the_roles_of_a_tenant_is_recorded(stack: Stack) -> None:
+    with pooled(stack) as tenant_id:
+        login = TenantNames(tenant_id).login_role
+        execute(stack, sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(login)))
+        examine()
+        found = local()["examination"]["findings"]
+    assert f"tenant {tenant_id}: {login} has CREATEDB" in found
+
+
+def test_what_a_job_changes_meanwhile_is_no_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, looks = known.find_tenants, list[int]()
+
+    def claimed_afterwards(control: ControlPlane) -> list[KnownTenant]:
+        looks.append(1)
+        found = real(control)
+        return [one._replace(state="claimed", job_id="j") if len(looks) > 1 else one for one in found]
+
+    with pooled(stack) as tenant_id:
+        login = sql.Identifier(TenantNames(tenant_id).login_role)
+        execute(stack, sql.SQL("ALTER ROLE {} NOLOGIN").format(login))
+        monkeypatch.setattr(recording, "find_tenants", claimed_afterwards)
+        examine()
+        assert not any(tenant_id in fact for fact in local()["examination"]["findings"])
+    assert len(looks) == 2
+
+
+def test_the_reason_of_a_refused_removal_is_left_to_doctor(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = known.find_tenants
+
+    def refused(control: ControlPlane) -> list[KnownTenant]:
+        return [one._replace(refusal=f"the secret {ADMIN} has no password") for one in real(control)]
+
+    with pooled(stack) as tenant_id:
+        monkeypatch.setattr(recording, "find_tenants", refused)
+        examine()
+        found = local()["examination"]["findings"]
+        assert f"tenant {tenant_id} cannot be removed: provision doctor says why" in found
+    assert ADMIN not in json.dumps(found)
+
+
+def test_a_finding_is_not_longer_than_what_an_answer_can_hold(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LONGEST", 20)
+    with changed_cluster(stack, version="9"):
+        examine()
+        found = local()["examination"]["findings"]
+    assert found
+    assert all(len(fact) <= 20 for fact in found)
+
+
+def test_an_unreachable_control_plane_is_no_finding_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(_: ControlPlane) -> list[KnownTenant]:
+        raise ControlPlaneUnavailable("gone")
+
+    before = local()
+    monkeypatch.setattr(recording, "find_tenants", unavailable)
+    with pytest.raises(ControlPlaneUnavailable):
+        examine()
+    assert local() == before
 
 
 def test_a_cluster_that_does_not_answer_has_that_as_its_finding(stack: Stack) -> None:

@@ -10,12 +10,12 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli.doctor_cluster import examine_cluster
-from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding
 from local.postgres import RESERVED_CONNECTIONS, PostgresServer
 from provisioning.cluster import connections, creators, repair, session
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
+from provisioning.examination.known import Known, KnownTenant
 from provisioning.identity import Tenant
 from tests.cli.examining import WITHOUT_FSYNC
 from tests.cli.mending import send

@@ -20,7 +20,6 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from cli.doctor_cluster import examine_cluster
-from cli.doctor_tenants import Known, KnownTenant
 from cli.findings import Finding
 from local.postgres import PostgresServer
 from provisioning.cluster import creators, register, session
@@ -28,6 +27,7 @@ from provisioning.cluster.creators import KEEPER
 from provisioning.cluster.preparation import prepare_cluster
 from provisioning.cluster.session import REGISTER
 from provisioning.control_plane import Cluster
+from provisioning.examination.known import Known, KnownTenant
 from provisioning.identity import Tenant, new_tenant_id
 from provisioning.tenant import making, removing
 from tests.cli.examining import WITHOUT_FSYNC

@@ -3,22 +3,18 @@
 A finding is recorded without what mends it: that may name the secret of a cluster's admin.
 """
 
+import functools
 import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg2
-from psycopg2 import errors
 
 from provisioning import postgres, queries
-from provisioning.aws import secrets
-from provisioning.aws.documents import LOGIN
-from provisioning.cluster import connections
-from provisioning.cluster.connections import Connections
 from provisioning.control_plane import Cluster, ControlPlane
-from provisioning.errors import ProvisioningError
-from provisioning.examination import clusters, server
-from provisioning.examination.server import Fact
+from provisioning.errors import ControlPlaneUnavailable, ProvisioningError
+from provisioning.examination.examining import Examination
+from provisioning.examination.known import Known, KnownTenant, find_tenants
 
 QUERIES = queries.load(__file__)
 MINUTES = 10
@@ -26,6 +22,12 @@ MINUTES = 10
 
 AT_MOST = 100
 """Findings that are recorded of a cluster."""
+
+LONGEST = 1000
+"""Characters of a finding: a tenant chooses the names of settings."""
+
+WITHHELD = "provision doctor says why"
+"""Why a tenant cannot be removed may name the secret of a cluster's admin too."""
 
 
 class ExaminedCluster(NamedTuple):
@@ -54,12 +56,6 @@ class _Due(NamedTuple):
     cluster_id: str
 
 
-class _Examination(NamedTuple):
-    server_version: str | None
-    connections: Connections | None
-    facts: list[Fact]
-
-
 def find_due(control: ControlPlane) -> list[Cluster]:
     """Return the clusters that have not been examined for ten minutes, the longest due first."""
     known = {cluster.cluster_id: cluster for cluster in control.clusters()}
@@ -68,21 +64,27 @@ def find_due(control: ControlPlane) -> list[Cluster]:
 
 
 def record(control: ControlPlane, cluster: Cluster) -> None:
-    """Examine a cluster and record what is wrong with it. One that cannot be examined has that as its finding."""
+    """Examine a cluster and record what is wrong with it. One that cannot be examined has that as its finding.
+
+    Raise ControlPlaneUnavailable.
+    """
+    examination = Examination(cluster, Known(control.identity(), {}, functools.partial(_find_tenants, control)))
     try:
-        found = _examine(cluster)
+        told = [fact[:LONGEST] for fact, _ in examination.facts()]
     except psycopg2.Error as error:
-        found = _Examination(None, None, [(postgres.describe(error), "")])
+        told = [postgres.describe(error)]
+    except ControlPlaneUnavailable:
+        raise
     except ProvisioningError as error:
         # The message may name the secret.
-        found = _Examination(None, None, [(f"its admin's secret cannot be used: {type(error).__name__}", "")])
-    told = [fact for fact, _ in found.facts]
+        told = [f"its admin's secret cannot be used: {type(error).__name__}"]
+    seen = examination.seen
     more = [f"and {len(told) - AT_MOST} more"] if len(told) > AT_MOST else []
     control.execute(
         QUERIES["record_examination"],
         cluster_id=cluster.cluster_id,
-        server_version=found.server_version,
-        connections=found.connections._asdict() if found.connections is not None else None,
+        server_version=seen.server_version if seen is not None else None,
+        connections=seen.connections._asdict() if seen is not None else None,
         findings=json.dumps(told[:AT_MOST] + more),
     )
 
@@ -92,20 +94,6 @@ def find(control: ControlPlane, cluster_id: str | None = None) -> list[ExaminedC
     return control.fetch_all(ExaminedCluster, QUERIES["find_examined"], cluster_id=cluster_id)
 
 
-def _examine(cluster: Cluster) -> _Examination:
-    dbname = secrets.read(cluster.admin_secret_id, LOGIN).get("dbname", "postgres")
-    with clusters.reading(cluster, dbname) as session:
-        admin, found = clusters.find_admin(session), connections.find(session)
-        facts = [
-            *clusters.facts_of_admin(session, cluster, admin),
-            *server.facts_of_connections(session, found, cluster.capacity),
-            *server.facts(server.find(session)),
-        ]
-        if clusters.may_read_register(session, admin):
-            with clusters.reading(cluster) as inside:
-                try:
-                    facts += clusters.facts_of_register(inside, cluster, admin)
-                except (errors.UndefinedTable, errors.InsufficientPrivilege):
-                    facts.append(clusters.fact_of_unreadable_register(cluster, admin))
-        version = f"{session.server_version // 10000}.{session.server_version % 10000}"
-        return _Examination(version, found, facts)
+def _find_tenants(control: ControlPlane) -> list[KnownTenant]:
+    found = find_tenants(control)
+    return [one._replace(refusal=WITHHELD) if one.refusal is not None else one for one in found]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from cli.doctor_tenants import Fact, View
 from provisioning import queries
 from provisioning.cluster import creators, shared_roles
 from provisioning.cluster import session as sessions
-from provisioning.examination.server import SUPERUSER
+from provisioning.examination.server import SUPERUSER, Fact
+from provisioning.examination.tenants import View
 
 QUERIES = queries.load(__file__)
 RECONCILE = "Reconcile revokes it within a minute; if it does not, read that function's log"

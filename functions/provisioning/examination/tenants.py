@@ -1,12 +1,11 @@
 """Compare what control plane, register and server say about the tenants of a cluster, by name and in both directions.
 
-What is being changed while doctor looks is no finding: a tenant counts only if the control plane says the same before
-and after the server was read, and no job of it is running.
+What is being changed meanwhile is no finding: a tenant counts only if the control plane says the same before and after
+the server was read, and no job of it is running.
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from psycopg2 import sql
@@ -16,6 +15,8 @@ from provisioning import queries
 from provisioning.cluster import creators
 from provisioning.cluster import session as sessions
 from provisioning.control_plane import Cluster
+from provisioning.examination.known import Known, KnownTenant, RegisteredTenant
+from provisioning.examination.server import Fact
 from provisioning.identity import TenantNames
 from provisioning.tenant import condition
 from provisioning.tenant.condition import Condition
@@ -26,61 +27,6 @@ RESTORE = "see Restore in docs/operations.md"
 REFILL = "RefillPools replaces it within five minutes; if it does not, read that function's log"
 LIVE = ("active", "suspended")
 IN_USE = ("ready", "claimed", *LIVE)
-Fact = tuple[str, str]
-
-
-class KnownTenant(NamedTuple):
-    """A tenant as the control plane knows it."""
-
-    tenant_id: str
-    cluster_id: str
-    state: str
-    project_id: str | None
-    job_id: str | None
-    is_busy: bool
-    """A job of it is running."""
-    is_new: bool
-    """What lists secrets may not know it yet."""
-    is_overdue: bool
-    refusal: str | None
-    """Why the latest look at a removed one failed."""
-    services: list[str]
-    key_jobs: list[str]
-    """The jobs that have made API keys of it."""
-    unrevealed: list[str]
-    """Those whose keys nobody has seen yet."""
-
-
-class RegisteredTenant(NamedTuple):
-    """A tenant as a cluster's register has it."""
-
-    tenant_id: str
-    control_plane_id: str
-    job_id: str | None
-    project_id: str | None
-    state: str
-    is_changing: bool
-
-    @property
-    def holder(self) -> str:
-        """The holder, for display."""
-        job = f"job {self.job_id}" if self.job_id is not None else "no job"
-        project = f" for project {self.project_id}" if self.project_id is not None else ""
-        return f"{job}{project} of control plane {self.control_plane_id}"
-
-
-@dataclass
-class Known:
-    """What the control plane says: its id, the room on each cluster, a look at all its tenants, and its clusters."""
-
-    control_plane_id: str
-    rooms: dict[str, int]
-    find_tenants: Callable[[], list[KnownTenant]]
-    clusters: Sequence[Cluster] = ()
-    seen: set[str] = field(default_factory=set)
-    """Of which tenants a cluster or its register has anything."""
-    examined: set[str] = field(default_factory=set)
-    """The clusters that were examined to the end."""
 
 
 class _TenantId(NamedTuple):
@@ -116,6 +62,11 @@ class View(NamedTuple):
 def existing(session: Connection) -> list[str]:
     """Return the ids of which the server has a database or a role. Raise psycopg2.Error."""
     return [row.tenant_id for row in sessions.fetch(session, _TenantId, QUERIES["find_tenant_ids"])]
+
+
+def find_registered(session: Connection) -> list[RegisteredTenant]:
+    """Return every tenant in a register, over a session in its database. Raise psycopg2.Error."""
+    return sessions.fetch(session, RegisteredTenant, QUERIES["find_registered"])
 
 
 def look(
@@ -180,9 +131,10 @@ def _facts_of_known(session: Connection, one: KnownTenant, view: View) -> Iterat
             *(["its login can log in"] if found.can_log_in else []),
             *(f"{role} may connect" for role in found.let_in),
         ]
+        closing = ("close_access", "end_sessions_of_login", "leave_roles")
         # The server has quoted them.
         let_in = sql.SQL(", ".join(dict.fromkeys([*found.let_in, "PUBLIC"])))
-        yield f"{name} is suspended, but {', '.join(who)}", _printed(session, found, "close_access", let_in=let_in)
+        yield f"{name} is suspended, but {', '.join(who)}", _printed(session, found, *closing, let_in=let_in)
     elif one.state != "suspended" and found.closed:
         remedy = REFILL if one.state == "ready" else _printed(session, found, "open_access")
         yield f"{name} is {one.state}, but {', '.join(found.closed)}", remedy

@@ -83,7 +83,7 @@ def of_console(gone: Gone) -> str:
     record, ending = remembered
     assert record.progress is not None
     assert record.progress.status == "stopped"
-    return render("forgotten", name=gone.job_id, progress=record.progress, ending=ending)
+    return re.sub("<[^>]+>", "", render("forgotten", name=gone.job_id, progress=record.progress, ending=ending))
 
 
 WITH_ENDING: dict[str, Callable[[Gone], str]] = {

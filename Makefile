@@ -1,5 +1,5 @@
 # make run    provisions the demo project on this machine
-# make test   everything that has to hold before a commit, in ten minutes on two cores: formatting, lint, types, templates, tests
+# make test   everything that has to hold before a commit, in a quarter of an hour on two cores: formatting, lint, types, templates, tests
 # make test-slow  the files of tests that take more than 10 s: whole executions, handlers killed at 50 moments, outages, crowds; SAMPLE=8 SEED=7 runs 8 of each file
 # make test-3.13  the tests on Python 3.13, which Lambda runs; TESTS="tests/executions" chooses some, and SAMPLE_FAST=8 SEED=7 8 of each file
 # make sam-test  with Docker: every function in Lambda's container, and whole executions with all of them in theirs

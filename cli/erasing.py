@@ -47,7 +47,7 @@ def find(project_id: str) -> list[Export]:
     """Return a project's exports, oldest first, those that are erased included. Raise NotFound if it has had none."""
     found = control_plane.connect().fetch_all(Export, QUERIES["find_exports"], project_id=project_id)
     if not found:
-        raise NotFound(f"the project {project_id} has no export")
+        raise NotFound(f"there is no export of the project {project_id}")
     return found
 
 

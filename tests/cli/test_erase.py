@@ -105,7 +105,7 @@ def test_a_project_without_an_export_is_not_found(
     stack: Stack, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert provision(stack, "erase", *arguments) == ExitCode.NOT_FOUND
-    assert "the project nobody has no export" in capsys.readouterr().err
+    assert "there is no export of the project nobody" in capsys.readouterr().err
 
 
 def test_versions_that_s3_keeps_are_an_error_and_not_on_record(stack: Stack, tenant: Tenant) -> None:

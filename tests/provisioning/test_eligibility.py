@@ -96,8 +96,9 @@ def test_a_project_of_another_is_as_unknown_as_none(declared: Declaration, whose
 
 
 @pytest.mark.parametrize("status", ProjectStatus)
-def test_a_refusal_names_the_status_and_the_commands_that_open_in_it(status: ProjectStatus) -> None:
-    opening = [one.command.replace("PROJECT", "one") for one in DECLARATIONS.values() if status in one.opens_in]
+def test_a_refusal_names_the_status_and_the_commands_that_lead_out_of_it(status: ProjectStatus) -> None:
+    changing = [one for one in DECLARATIONS.values() if one.on_success is not None]
+    opening = [one.command.replace("PROJECT", "one") for one in changing if status in one.opens_in]
     for declared in (one for one in DECLARATIONS.values() if status not in one.opens_in):
         with pytest.raises(ProjectNotEligible) as refused:
             check_eligible(declared, asked(), project(status), None)

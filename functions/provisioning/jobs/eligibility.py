@@ -71,10 +71,10 @@ def _check_retry(declared: Declaration, payload: JobPayload, latest: Mapping[str
 
 
 def _ways_on(status: ProjectStatus, project_id: str) -> str:
-    """Return the commands of the job types that open in the status."""
+    """Return the commands of the job types that lead out of the status."""
     commands = [
         declared.command.replace("PROJECT", project_id)
         for declared in DECLARATIONS.values()
-        if status in declared.opens_in
+        if status in declared.opens_in and declared.on_success is not None
     ]
     return " or ".join(commands) or "no job opens in it"

@@ -7,14 +7,15 @@ import pytest
 
 from local.stack import Stack
 from provisioning.aws import objects, secrets
+from provisioning.cluster import acting
 from provisioning.exports import contents, dump, exporting, login
 from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from provisioning.ledger.attempt import Attempt
 from stages.access import suspend_access
 from stages.activation import finalize
-from stages.export import export_database
+from stages.export import export_database, remove_export
 from tests.stages.exporting import NOTHING, begun, exported, kept_of, killed, left, names_of, undone
-from tests.stages.jobs import Context, execute
+from tests.stages.jobs import Context, Died, dying, execute, lambda_environment
 from tests.stages.suspending import Tenant
 from upkeep.reconcile import reconcile
 
@@ -66,6 +67,19 @@ def test_the_attempt_after_a_killed_one_leaves_its_own_dump_only(
     job.run(export_database)
     made = job.run(finalize)
     assert left(tenant) == kept_of(made)
+    assert tenant.catalogs() == before
+
+
+def test_a_compensation_ends_the_membership_that_a_killed_one_has_left(tenant: Tenant) -> None:
+    """The login is gone by then, so nothing else would lead there."""
+    before, job = tenant.catalogs(), begun(tenant)
+    killed(job, login, "remove", after=False)
+    with lambda_environment(), dying(acting, "leaving", after=False), pytest.raises(Died):
+        job.run(remove_export)
+    assert left(tenant).logins == []
+    assert tenant.catalogs() != before
+    assert undone(job) == "rolled_back"
+    assert left(tenant) == NOTHING
     assert tenant.catalogs() == before
 
 

@@ -110,6 +110,10 @@ def remove(tenant: Tenant, names: ExportNames, check: Check) -> bool:
         is_there = bool(acting.existing(session, [names.login_role]))
         if is_there:
             _drop(tenant, names, session)
+        else:
+            # An attempt that died after the login's end may have left the owner's role joined.
+            with acting.joined(session, [tenant.names.owner_role]):
+                pass
         sessions.release(session)
     except BaseException:
         session.close()

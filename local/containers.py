@@ -12,6 +12,8 @@ from local.errors import HumanError, Unavailable
 from local.template import REPOSITORY, read_document
 
 BUILT_TEMPLATE = REPOSITORY / ".aws-sam" / "build" / "template.yaml"
+OF_A_LAYER = ("PG_DUMP", "PG_DUMP_LIBRARIES")
+"""Settings that name files of a layer, which a container has, and not those of this machine."""
 
 
 def bridge_gateway() -> str:
@@ -38,7 +40,9 @@ def write_container_template(environment: Mapping[str, str], built: Path = BUILT
     if not built.exists():
         raise HumanError("nothing is built: run make build first")
     document = read_document(built)
-    document["Globals"]["Function"]["Environment"]["Variables"] = dict(environment)
+    declared = document["Globals"]["Function"]["Environment"]["Variables"]
+    of_layers = {name: declared[name] for name in OF_A_LAYER if name in declared}
+    document["Globals"]["Function"]["Environment"]["Variables"] = {**environment, **of_layers}
     for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # It would take precedence over the stack's settings.

@@ -54,6 +54,13 @@ def test_the_containers_template_is_the_built_one_with_the_stacks_settings(tmp_p
     assert document["Resources"]["OneFunction"]["Properties"] == {"CodeUri": "OneFunction"}
 
 
+def test_a_container_has_the_program_of_its_layer_and_not_this_machines(tmp_path: Path) -> None:
+    built = tmp_path / "template.yaml"
+    built.write_text(BUILT.replace("URL: !Ref Url", "PG_DUMP: /opt/bin/pg_dump", 1))
+    document = json.loads(write_container_template({"PG_DUMP": "/usr/bin/pg_dump"}, built).read_text())
+    assert document["Globals"]["Function"]["Environment"]["Variables"] == {"PG_DUMP": "/opt/bin/pg_dump"}
+
+
 def test_without_a_build_there_is_no_template(tmp_path: Path) -> None:
     with pytest.raises(HumanError, match="make build"):
         write_container_template({}, tmp_path / "template.yaml")

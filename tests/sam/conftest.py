@@ -1,7 +1,6 @@
 """The laptop stack where Docker's containers reach it, and SAM CLI. Nothing is skipped: make sam-test needs Docker."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -73,7 +72,3 @@ def start_lambda(sam: list[str], tmp_path_factory: pytest.TempPathFactory) -> It
     command = [part.format(command="start-lambda") for part in sam]
     with StartLambda([*command, "--warm-containers", "LAZY"], log) as running:
         yield running
-
-
-def sam_environment() -> dict[str, str]:
-    return os.environ | {"SAM_CLI_TELEMETRY": "0"}

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import urllib3
 
+from local.containers import OF_A_LAYER
 from local.lambda_environment import Invocation
 from local.postgres import LOOPBACK, free_port
 from local.stack import Stack
@@ -22,6 +23,11 @@ from local.stack import Stack
 START_TIMEOUT_SECONDS = 120
 INVOCATION_TIMEOUT_SECONDS = 120
 TIMED_OUT = re.compile(r"Task timed out after [0-9.]+ seconds")
+
+
+def sam_environment() -> dict[str, str]:
+    """The environment of SAM CLI, which takes a variable of its own before the template's."""
+    return {name: one for name, one in os.environ.items() if name not in OF_A_LAYER} | {"SAM_CLI_TELEMETRY": "0"}
 
 
 class StartLambda:
@@ -59,7 +65,7 @@ class StartLambda:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"SAM_CLI_TELEMETRY": "0"},
+                env=sam_environment(),
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not _answers(self._port):

@@ -21,7 +21,7 @@ from tests.executions.last_look import ADVANCE
 from tests.executions.running import execute, invoke
 from tests.executions.suspended import problems_of_open
 from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
-from tests.sam.conftest import sam_environment
+from tests.sam.start_lambda import sam_environment
 from tests.stages.tenant_apis import OTHERS_LATER
 from tests.upkeep.cloudformation import waiting
 

@@ -18,6 +18,10 @@ from local.template import REPOSITORY
 pytestmark = pytest.mark.slow
 
 EVENT = REPOSITORY / "events" / "provision_project.json"
+NEEDING_A_STACK = (
+    f"create --from {shlex.quote(str(EVENT))}; job j; watch j; stop j; events; history j; rollback j; retry j;"
+    " suspend p; resume p; migrate; keys p --reveal; ls; jobs; show p; whose t; deregister auth t; erase p"
+)
 
 
 def provision(*arguments: str | Path, state: Path | None = None, expect: int = 0) -> subprocess.CompletedProcess[str]:
@@ -52,34 +56,12 @@ def one_line(error: str) -> str:
     return error.removeprefix("provision: ").strip()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["create", "--from", EVENT],
-        ["job", "j"],
-        ["watch", "j"],
-        ["stop", "j"],
-        ["events"],
-        ["history", "j"],
-        ["rollback", "j"],
-        ["retry", "j"],
-        ["suspend", "p"],
-        ["resume", "p"],
-        ["migrate"],
-        ["keys", "p", "--reveal"],
-        ["ls"],
-        ["jobs"],
-        ["show", "p"],
-        ["whose", "t"],
-        ["deregister", "auth", "t"],
-        ["erase", "p"],
-    ],
-)
+@pytest.mark.parametrize("command", NEEDING_A_STACK.split("; "))
 def test_a_stack_that_is_not_up_is_said_in_one_line(
-    arguments: list[str | Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        app([*map(str, arguments), "--state-dir", str(tmp_path)])
+        app([*shlex.split(command), "--state-dir", str(tmp_path)])
     assert ended.value.code == ExitCode.UNAVAILABLE
     assert one_line(capsys.readouterr().err) == typed("the stack is not running: start it with `provision up`")
 

@@ -1,5 +1,6 @@
 """What importing a handler loads. Counted in modules, because milliseconds depend on the machine."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -109,6 +110,7 @@ the same fields.
 NEVER_AT_IMPORT = {"boto3", "botocore.client", "botocore.session", "jsonschema", "fastjsonschema", "psycopg2.extras"}
 
 
+@functools.cache
 def imported(module: str) -> set[str]:
     """Return the modules of installed packages and of this repository that a fresh interpreter then has."""
     program = (

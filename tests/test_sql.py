@@ -1,6 +1,7 @@
 """The conventions of the .sql files: the owner of a file, the meaning of a query's verb, and the use of every query."""
 
 import ast
+import functools
 import importlib
 import re
 from collections.abc import Iterator, Mapping
@@ -72,6 +73,7 @@ def placeholders(query: Query) -> set[str]:
     return {named, braced} - {""}
 
 
+@functools.cache
 def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
@@ -80,9 +82,14 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(shipped.FUNCTIONS).with_suffix("").parts)
 
 
-def loaded(tree: ast.AST) -> list[str]:
+@functools.cache
+def loaded(file: Path) -> list[str]:
     """The files that a module loads queries from; "" is its own."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "queries.load"]
+    calls = [
+        node
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "queries.load"
+    ]
     return [str(ast.literal_eval(call.args[1])) if call.args[1:] else "" for call in calls]
 
 
@@ -96,6 +103,7 @@ def uses(file: Path) -> Iterator[tuple[str, Mapping[str, Query]]]:
                 yield str(node.slice.value), (getattr(module, owner) if owner else module).QUERIES
 
 
+@functools.cache
 def constants(file: Path) -> set[str]:
     return {
         node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -143,12 +151,12 @@ def in_order_of_use(file: Path) -> list[str]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_belongs_to_the_module_or_the_package_of_its_name(file: Path) -> None:
     assert file.with_suffix(".py").exists() or file.stem == file.parent.name
-    assert file.stem in [(name.removesuffix(".sql") or one.stem) for one in MODULES for name in loaded(parsed(one))]
+    assert file.stem in [(name.removesuffix(".sql") or one.stem) for one in MODULES for name in loaded(one)]
 
 
 @pytest.mark.parametrize("file", MODULES, ids=module_name)
 def test_a_module_sends_the_queries_of_one_file(file: Path) -> None:
-    assert len(loaded(parsed(file))) <= 1
+    assert len(loaded(file)) <= 1
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

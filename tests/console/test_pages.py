@@ -79,7 +79,7 @@ def test_a_new_job_comes_into_the_list_and_changes_there(
     page: Page, console: str, stack: Stack, project_id: str
 ) -> None:
     page.goto(console)
-    page.wait_for_selector("table")
+    expect(page.locator("body[data-live]")).to_be_attached()
     job = new_job()
     row = page.locator("tbody tr").filter(has_text=project_id)
     with held(stack, "CreateSchemaFunction"):
@@ -162,7 +162,10 @@ def test_a_job_is_started_only_after_a_question(page: Page, console: str, stack:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_list_is_accessible_in_light_and_dark(page: Page, console: str, stack: Stack, scheme: Any) -> None:
+def test_the_list_is_accessible_in_light_and_dark(
+    page: Page, console: str, stack: Stack, project_id: str, scheme: Any
+) -> None:
+    stack.run(payload_for(project_id))
     page.emulate_media(color_scheme=scheme)
     page.goto(console)
     page.wait_for_selector("table")

@@ -1,4 +1,4 @@
-"""The actions of the page: start a job, stop one, retry a failed one. Each raises ConsoleError in one line."""
+"""The actions of the page: start, stop, roll back and retry jobs. Each raises ConsoleError in one line."""
 
 import json
 import uuid
@@ -9,12 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from console.errors import ConsoleError
 from console.executions import Execution, Executions, in_one_line
+from console.ledger import Ledger
+from provisioning import control_plane, endings
 from provisioning.errors import InvalidPayload
 from provisioning.jobs.declaration import Declaration, JobType
 from provisioning.jobs.executions import roll_back
 from provisioning.jobs.registry import DECLARATIONS, StepFunctions, get_job_handler, job_type_of
 from provisioning.jobs.rules import Problem, problems
-from provisioning.requests.changing import payload_of_retry
+from provisioning.requests import changing
 
 STOPPED = "StoppedInConsole"
 
@@ -46,6 +48,21 @@ def stop(executions: Executions, execution: Execution, who: str = "the console")
     _call(executions.client.stop_execution, executionArn=execution.arn, error=STOPPED, cause=f"stopped in {who}")
 
 
+def stop_and_roll_back(executions: Executions, ledger: Ledger, execution: Execution) -> str:
+    """Stop a running job, record that, and start its rollback, as the API's stop does.
+
+    Return the name of the execution that rolls it back.
+    """
+
+    def change() -> str:
+        if endings.find(control_plane.connect(), execution.name).execution_arn != execution.arn:
+            raise ConsoleError("the ledger has no job of this execution, so there is nothing to roll back")
+        stop(executions, execution)
+        return str(changing.stop_job(execution.name, at=_place(executions)).rollback)
+
+    return ledger.change(change)
+
+
 def redrives(execution: Execution, job_status: str | None) -> bool:
     """Return whether a retry resumes the execution where it stopped, instead of starting another.
 
@@ -70,7 +87,7 @@ def retry(executions: Executions, execution: Execution, job_status: str | None) 
         return str(_call(roll_back, job_type, rolled_back, _place(executions)).job_id)
     if job_status == "stopped":
         return start_rollback(executions, execution)
-    payload = payload_of_retry(payload, execution.name, job_status)
+    payload = changing.payload_of_retry(payload, execution.name, job_status)
     return _start(executions, job_type, payload, execution.project_id or "job")
 
 

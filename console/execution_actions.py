@@ -20,6 +20,16 @@ MAIN, PLAIN, DANGER = "main", "", "danger"
 
 
 @dataclass(frozen=True)
+class Other:
+    """A second button in the question of an offer, which does less."""
+
+    name: str
+    """The last part of the address that it posts to."""
+    sure: str
+    busy: str
+
+
+@dataclass(frozen=True)
 class Offer:
     """A button with the question that it asks first. What destroys is red; the first of a job is its way on."""
 
@@ -33,9 +43,11 @@ class Offer:
     busy: str
     """What that button says while it is done."""
     command: str
+    """The same in a terminal, empty if no command does it."""
     css_class: str = PLAIN
     resources: Sequence[str] = ()
     """What it removes or leaves, as the ledger has it."""
+    other: Other | None = None
 
 
 def offered(shown: JobView, sources: Sources) -> list[Offer]:
@@ -80,17 +92,23 @@ def _stop(shown: JobView) -> Offer:
     retries = [run.retry for run in shown.execution.timeline.states.values() if run.status is Status.RETRYING]
     waits = [formatting.next_attempt(one, datetime.now(UTC)).partition(", next")[0] for one in retries if one]
     next_is = f" Without it, {waits[0]} comes at {formatting.clock(_due(shown))}." if waits else ""
+    ends = f"It ends where it is, at {formatting.stage_words(shown.stage)}.{next_is}"
+    if shown.progress is None or shown.execution.timeline.stages.declared is None:
+        # The ledger has no job that could be rolled back: a rollback's own execution, or one that has opened nothing.
+        return Offer("stop", "Stop …", "Stop this execution?", ends, "Stop it", "Stopping …", "", DANGER)
+    command = f"provision stop {shlex.quote(shown.execution.name)}"
     return Offer(
-        "stop",
+        "stop-and-roll-back",
         "Stop …",
-        "Stop this execution?",
-        f"It ends where it is, at {formatting.stage_words(shown.stage)}.{next_is} What the job has created stays until"
-        " it is rolled back, which this page offers next.",
-        "Stop it",
+        "Stop this job?",
+        f"{ends} The rollback then removes everything that the job has made or claimed. “Stop only” leaves that until"
+        " the job is rolled back, which this page offers next.",
+        "Stop and roll back",
         "Stopping …",
-        f"provision stop {shlex.quote(shown.execution.name)}",
+        f"{command}, or {command} --no-rollback",
         DANGER,
         _existing(shown),
+        Other("stop", "Stop only", "Stopping …"),
     )
 
 
@@ -148,6 +166,12 @@ def _stopping(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
     return execution_link(machine, shown.execution.name)
 
 
+def _stopping_with_rollback(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
+    machine, shown = _shown(setting, request)
+    rollback = actions.stop_and_roll_back(setting.sources.executions, setting.sources.ledger, shown.execution)
+    return execution_link(machine, rollback)
+
+
 def _retrying(setting: Setting, request: Request, _: Mapping[str, str]) -> str:
     machine, shown = _shown(setting, request)
     status = shown.progress.status if shown.progress else None
@@ -167,7 +191,13 @@ def _trying_now(setting: Setting, request: Request, _: Mapping[str, str]) -> str
     return execution_link(machine, shown.execution.name)
 
 
-ACTIONS = {"now": _trying_now, "stop": _stopping, "retry": _retrying, "rollback": _rolling_back}
+ACTIONS = {
+    "now": _trying_now,
+    "stop": _stopping,
+    "stop-and-roll-back": _stopping_with_rollback,
+    "retry": _retrying,
+    "rollback": _rolling_back,
+}
 """What each does. It returns the address where to go on, and raises ConsoleError, or HTTPException for no execution."""
 
 

@@ -83,6 +83,13 @@ class Ledger:
         except ProvisioningError as error:
             raise ConsoleError(f"The control plane: {error}") from error
 
+    def change(self, change: Callable[[], Answer]) -> Answer:
+        """Return what a change of the control plane returns, on the ledger's thread. Raise ConsoleError if refused."""
+        try:
+            return self._ask(change)
+        except ProvisioningError as error:
+            raise ConsoleError(str(error)) from error
+
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         return self._thread.submit(question).result()
 

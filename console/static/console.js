@@ -109,14 +109,16 @@
     }
     if (!("act" in form.dataset)) return;
     event.preventDefault();
-    button.disabled = true;
+    const ways = form.querySelectorAll(".sure");
+    for (const one of ways) one.disabled = true;
     const headers = { accept: "text/plain" };
-    const answer = await fetch(form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+    const answer = await fetch(button.getAttribute("formaction") ?? form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)) }).catch(() => null);
     const said = answer ? await answer.text() : "The console does not answer.";
     if (answer?.ok) { form.closest("dialog")?.close(); return location.assign(said); }
     const refusal = form.querySelector(".refusal");
     [refusal.hidden, refusal.textContent] = [false, said];
-    [button.disabled, button.textContent] = [false, button.dataset.said];
+    for (const one of ways) one.disabled = false;
+    button.textContent = button.dataset.said;
     button.removeAttribute("aria-busy");
   });
   const rows = () => [...document.querySelectorAll("main tbody th :is(a, button)")].filter((one) => one.getClientRects().length);

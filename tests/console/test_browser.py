@@ -94,7 +94,7 @@ def test_a_running_job_is_stopped_rolled_back_and_tried_again(
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.get_by_role("button", name="Stop …").click()
-        page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
+        page.get_by_role("dialog").get_by_role("button", name="Stop only").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
         expect(page.locator("h1")).to_contain_text("stopped")
         go_on.set()
@@ -107,6 +107,28 @@ def test_a_running_job_is_stopped_rolled_back_and_tried_again(
     expect(page.locator("h1")).to_contain_text("rolled back")
     try_again(page)
     expect(page.locator("h1")).to_contain_text("succeeded")
+
+
+def test_a_job_that_waits_is_stopped_and_rolled_back_by_one_button(
+    page: Page, console: str, stack: Stack, project_id: str
+) -> None:
+    job = new_job()
+    with held_clock(stack) as go_on, failing(stack, STAGES["creating_schema"], Fault.ERROR, 1):
+        arn = stack.start_execution(payload_for(project_id), job)
+        open_job(page, console, job)
+        expect(node(page, "Create tenant schema")).to_have_class(re.compile("retrying"))
+        page.get_by_role("button", name="Stop …").click()
+        question = page.get_by_role("dialog")
+        expect(question).to_contain_text(re.compile(r"Without it, attempt 2 of 3 comes at \d\d:\d\d:\d\d\."))
+        expect(question).to_contain_text(f"provision stop {job}, or provision stop {job} --no-rollback")
+        assert_accessible(page)
+        question.get_by_role("button", name="Stop and roll back").click()
+        page.wait_for_url("**/rollback-**")
+        go_on.set()
+    assert stack.wait(arn)["status"] == "ABORTED"
+    open_job(page, console, job)
+    expect(page.locator("h1")).to_contain_text("rolled back")
+    expect(page.locator(".left-nothing")).to_contain_text("Nothing is left.")
 
 
 def try_again(page: Page) -> None:

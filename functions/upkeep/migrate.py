@@ -78,9 +78,10 @@ def encoding_of(connection: Connection) -> str:
 
 
 def pending_migrations(parameters: Mapping[str, Any]) -> list[str]:
-    """Return the names of the migrations that are missing, oldest first. Raise psycopg2.Error."""
+    """Return the names of the migrations that are missing, oldest first. It only reads. Raise psycopg2.Error."""
     connection = postgres.connect(parameters, statement_timeout_seconds=10)
     try:
+        connection.set_session(readonly=True)
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass('public._yoyo_migration') IS NOT NULL")
             applied = set()

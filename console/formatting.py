@@ -156,8 +156,8 @@ def note(run: StateRun, now: datetime) -> str:
         return f"running, attempt {count} of {max(count, allowed_attempts(run.state.document))}"
     if run.status is Status.SUCCEEDED and count > 1:
         return f"succeeded on attempt {count}"
-    if run.status is Status.FAILED and run.attempts:
-        return f"failed on attempt {count}" + (", compensated" if run.undone else "")
+    if run.status is Status.FAILED and (run.attempts or run.undone):
+        return "failed" + (f" on attempt {count}" if count else "") + (", compensated" if run.undone else "")
     if run.on_failure:
         return "only on failure"
     return str(run.status)

@@ -1,6 +1,6 @@
 """Read an execution's events into its timeline."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,7 @@ def read_history(
             errors = [attempt.error for attempt in run.attempts]
             run.retry = next_retry(run.state.document, errors, run.last.ended_at, time_scale)
             run.status = Status.RETRYING if run.retry else Status.RUNNING
+    _end_branches(reader.states, reader.taken)
     _compensate(stages, reader.states)
     ahead = _ahead(machine, reader.states, reader.order) if running else set[str]()
     planned = _ahead(machine, reader.states, reader.order, with_catches=False) if running else set[str]()
@@ -150,6 +151,18 @@ def _final(run: StateRun) -> Status:
     return Status.SUCCEEDED if run.state.kind == "Succeed" else Status.FAILED
 
 
+def _end_branches(runs: Mapping[str, StateRun], taken: Set[Transition]) -> None:
+    """Mark as failed what ends a branch with a caught failure, and the state that holds the branch."""
+    caught = {one.target for one in taken if one.way is Way.CATCH}
+    for run in runs.values():
+        for state in (state for branch in run.state.inner for state in branch.states.values()):
+            # Another task may have made good what failed; an end does nothing.
+            is_end = state.kind == "Succeed" or (state.kind == "Pass" and state.document.get("End") is True)
+            if is_end and state.name in caught and runs[state.name].status is Status.SUCCEEDED:
+                runs[state.name].status = Status.FAILED
+                run.status = Status.FAILED if run.status is Status.SUCCEEDED else run.status
+
+
 def _compensate(stages: Stages, runs: Mapping[str, StateRun]) -> None:
     for compensation, undone in stages.undoes.items():
         if compensation in runs and runs[compensation].status is Status.SUCCEEDED:
@@ -160,6 +173,12 @@ def _compensate(stages: Stages, runs: Mapping[str, StateRun]) -> None:
                     # The error stays visible.
                     if run.status is Status.SUCCEEDED:
                         run.status = Status.COMPENSATED
+    for run in runs.values():
+        inside = [runs[state.name] for branch in run.state.inner for state in branch.every_state()]
+        done = [one for one in inside if one.attempts]
+        if done and all(one.undone for one in done):
+            run.undone = True
+            run.status = Status.COMPENSATED if run.status is Status.SUCCEEDED else run.status
 
 
 def _ahead(

@@ -68,6 +68,7 @@ def test_a_failure_leads_to_a_rollback_that_leaves_nothing(
     open_job(page, console, job)
     expect(page.locator("h1")).to_contain_text("rolled back")
     expect(node(page, "Register realtime")).to_have_class(re.compile("failed"))
+    expect(node(page, "Register services")).to_have_class(re.compile("failed"))
     expect(node(page, "Create tenant database")).to_have_class(re.compile("compensated"))
     expect(node(page, "Drop tenant database")).to_have_class(re.compile("succeeded"))
     expect(page.locator(".left-nothing")).to_contain_text("Nothing is left.")

@@ -35,7 +35,7 @@ TRUSTED_EXTENSIONS = ("vector",)
 """Extensions of the wheel that a database's owner can create here, as where an operator has marked them as trusted."""
 
 MAX_CONNECTIONS = 500
-RESERVED_CONNECTIONS = 40
+RESERVED_CONNECTIONS = 50
 """Kept for the platform's own roles: tenants can take all others."""
 
 LOOPBACK = "127.0.0.1"

@@ -60,7 +60,7 @@ def test_a_cluster_has_its_room_pool_connections_and_version() -> None:
         True,
     )
     assert found["pool"].keys() == {"ready", "size"}
-    assert found["examination"]["connections"] == {"maximum": 500, "for_tenants": 457, "kept_for_admin": 40}
+    assert found["examination"]["connections"] == {"maximum": 500, "for_tenants": 447, "kept_for_admin": 50}
     assert found["examination"]["server_version"].partition(".")[0] == found["version"]
 
 

@@ -12,8 +12,10 @@ from psycopg2 import sql
 
 from cli import doctor
 from cli.findings import Finding
+from local.postgres import MAX_CONNECTIONS, RESERVED_CONNECTIONS
 from local.stack import Stack
 from provisioning.cluster.session import REGISTER
+from provisioning.examination.server import Server
 from tests.executions.running import execute, invoke
 
 ADMIN = "provisioner/clusters/local"
@@ -29,6 +31,14 @@ WITHOUT_FSYNC = "runs with fsync off"
 
 TOO_MANY = "not every tenant can have one"
 """The tests share one server, of any capacity."""
+
+ORDINARY = MAX_CONNECTIONS - RESERVED_CONNECTIONS - 3
+"""What the laptop's server has for tenants."""
+
+NOTIFICATIONS = 1_048_576, 8192
+"""The queue's most pages (max_notify_queue_pages, since PostgreSQL 17), and a page's bytes."""
+
+FINE = Server(True, True, True, 0, True, 60, 600, "tenant_a", 200_000_000, 200_000_000)
 
 
 def examined() -> list[Finding]:

@@ -93,6 +93,15 @@ def test_a_terminal_that_cannot_redraw_gets_lines(stack: Stack, ran: Ran, variab
     assert "100 %  finalizing" in shown.text
 
 
+@pytest.fixture
+def heeding_interrupts() -> Iterator[None]:
+    """Let no command inherit an ignored SIGINT: where a script runs these tests in the background, they have one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_interrupts")
 @pytest.mark.parametrize("columns", [60, 120])
 def test_ctrl_c_says_that_the_job_is_still_running(stack: Stack, waiting: str, columns: int) -> None:
     def interrupt(process: subprocess.Popen[bytes], text: str) -> None:

@@ -36,7 +36,7 @@ OLD_TRANSACTIONS = (
     " ORDER BY age DESC NULLS LAST LIMIT 5;"
 )
 
-WANTED = 40
+WANTED = 50
 """The connections that a server should keep: the stages of a deployment with the default MaximumParallelJobs open at
 most as many on a cluster (template.yaml).
 """

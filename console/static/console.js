@@ -37,12 +37,31 @@
     const part = document.querySelector(`[data-part="${name}"]`);
     if (!part || part.querySelector("dialog[open]")) return false;
     const scrolled = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
-    const before = part.querySelector("[data-announce]")?.dataset.announce;
+    const before = part.querySelector("[data-announce]")?.dataset.announce, rowsBefore = saidBy(part);
     part.innerHTML = html;
     part.querySelectorAll(".scroll").forEach((one, number) => one.scrollTo(...(scrolled[number] ?? [0, 0])));
     const after = part.querySelector("[data-announce]")?.dataset.announce;
     if (after && after !== before) announce(after);
+    const found = part.querySelector("[data-found]")?.dataset.found;
+    if (found && Date.now() < askedUntil) announce(found);
+    else for (const [key, text] of saidBy(part)) if (rowsBefore.get(key) !== text) news.set(key, text);
+    tell();
     return true;
+  };
+  // What a person has asked for is answered with how much was found. What changes by itself is said row by row, but no
+  // faster than it can be listened to, and never more than a few rows.
+  const SILENCE = 10000, MOST_TOLD = 3;
+  const news = new Map();
+  let askedUntil = 0, toldAt = 0, telling = null;
+  const saidBy = (part) => new Map([...part.querySelectorAll("[data-says]")].map((row) => [key(row.querySelector("[data-key]")), row.dataset.says]));
+  const tell = () => {
+    if (!news.size || telling) return;
+    telling = setTimeout(() => {
+      const said = [...news.values()], more = said.length - MOST_TOLD;
+      announce([...said.slice(0, MOST_TOLD), ...(more > 0 ? [`${more} more changed`] : [])].join(". "));
+      news.clear();
+      [telling, toldAt] = [null, Date.now()];
+    }, Math.max(0, toldAt + SILENCE - Date.now()));
   };
   const announce = (text) => { document.getElementById("announcer").textContent = text; };
   // A question that is open stays as it was asked, until it is closed.
@@ -54,6 +73,8 @@
     if (value) address.searchParams.set(name, value); else address.searchParams.delete(name);
     if (name !== "page") address.searchParams.delete("page");
     history.replaceState(null, "", address);
+    askedUntil = Date.now() + 5000;
+    news.clear();
     sheet();
     listen();
   };
@@ -91,6 +112,8 @@
     clearTimeout(typing);
     typing = setTimeout(() => ask(param, event.target.value.trim()), 200);
   });
+  // A fragment that stays in the address takes the focus from what a later answer marks with autofocus.
+  document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main").focus(); });
   document.addEventListener("click", (event) => {
     const sender = event.target.closest("[data-emit], [data-opens], [data-closes], [data-drops], [data-copy], [role=tab]");
     if (!sender) return;
@@ -121,7 +144,7 @@
     button.textContent = button.dataset.said;
     button.removeAttribute("aria-busy");
   });
-  const rows = () => [...document.querySelectorAll("main tbody th :is(a, button)")].filter((one) => one.getClientRects().length);
+  const rows = () => [...document.querySelectorAll("main tbody th :is(a, button), main .jobs-timeline > li > a")].filter((one) => one.getClientRects().length);
   const KEYS = {
     "?": () => document.getElementById("keys").showModal(),
     "/": () => {

@@ -2,13 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from console import formatting
 from console.addresses import execution_link
+from console.described import Described
 from console.errors import ConsoleError
 from console.job_view import Sources
 from console.retrying import Retry
@@ -49,6 +49,8 @@ class JobRows:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self.describe = Described(sources.executions.describe)
+        """What Step Functions says of an execution, not older than KEPT_SECONDS."""
         self._lock = threading.Lock()
         self._waits: OrderedDict[tuple[str, str | None, int | None, datetime | None], Retry] = OrderedDict()
 
@@ -88,10 +90,6 @@ class JobRows:
     def link(self, job_type: str, job_id: str) -> str:
         """Return the address of a job's page."""
         return execution_link(self._machine(job_type), job_id)
-
-    def describe(self, arn: str) -> Mapping[str, Any] | None:
-        """Return what Step Functions says of an execution, None if it does not answer."""
-        return self._sources.executions.describe(arn)
 
     def _machine(self, job_type: str) -> str:
         known = self._sources.executions.state_machine_arn

@@ -211,3 +211,15 @@ def test_the_pages_of_a_projects_jobs_have_each_once(stack: Stack, project_id: s
     second = get(f"/v1/jobs?project_id={project_id}&limit=1&cursor={first['next_cursor']}")
     assert [job["job_id"] for page in (first, second) for job in page["jobs"]] == [newer.job_id, older.job_id]
     assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    "name", ["é" * 80, "\U0001d7d8" * 80, "of\u00adsoft\u200bbreaks"], ids=["two bytes", "four bytes", "unprintable"]
+)
+def test_the_cursor_of_a_page_is_accepted_whatever_the_name_of_its_last_job(
+    stack: Stack, project_id: str, name: str
+) -> None:
+    older, newer = run(stack, payload_for(project_id)), run(stack, payload_for(project_id), name)
+    first = get(f"/v1/jobs?project_id={project_id}&limit=1")
+    second = get(f"/v1/jobs?project_id={project_id}&limit=1&cursor={first['next_cursor']}")
+    assert [job["job_id"] for page in (first, second) for job in page["jobs"]] == [newer.job_id, older.job_id]

@@ -118,6 +118,31 @@ def test_a_stop_during_an_attempt_is_to_be_repeated_until_the_execution_has_ende
     assert outcome(job_id) == "rolled_back"
 
 
+@pytest.mark.parametrize("rolls_back", [True, False], ids=["with a rollback", "without one"])
+def test_a_stop_that_comes_too_late_is_refused_also_when_it_is_repeated(
+    stack: Stack, project_id: str, monkeypatch: pytest.MonkeyPatch, *, rolls_back: bool
+) -> None:
+    begun, over, asked, end = threading.Event(), threading.Event(), request(route=STOP), changing._end
+
+    def hold(handler: Handler, event: Any, context: Any) -> Any:
+        begun.set()
+        assert over.wait(30)
+        return handler(event, context)
+
+    def end_too_late(known: changing.Known, *arguments: Any) -> None:
+        over.set()
+        assert wait(stack, known.job_id) == "SUCCEEDED"
+        end(known, *arguments)
+
+    monkeypatch.setattr(changing, "_end", end_too_late)
+    with replaced(stack, "CreateSchemaFunction", hold):
+        job_id = send(request(), project_id).job_id
+        assert begun.wait(30)
+        for _ in range(2):
+            with pytest.raises(JobNotEligible, match=f"the job {job_id} is succeeded: there is nothing to stop"):
+                changing.stop_job(job_id, asked, rolls_back=rolls_back)
+
+
 def test_many_that_stop_a_job_at_once_start_one_rollback(stack: Stack, project_id: str) -> None:
     asked = request(route=STOP)
     with waiting(stack, project_id) as job_id, ThreadPoolExecutor(8) as pool:

@@ -73,7 +73,9 @@ def stop_job(
             _check(job_id, "stop", outcome, "pending", "running", "stopped")
     if not recorded.has_ended:
         _end(known, outcome, request, at)
-        _check(job_id, "stop", _outcome(job_id, at), "stopped", *CLOSED)
+        outcome = _outcome(job_id, at)
+    # Also for a repetition: the job may have succeeded before its execution was stopped.
+    _check(job_id, "stop", outcome, "stopped", *CLOSED)
     if not rolls_back:
         return Changed(job_id, known.job_type, None, is_repeated)
     starting.start_once(known.job_type, {"rolls_back": job_id}, name, at)

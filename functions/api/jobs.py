@@ -214,12 +214,20 @@ def _job(progress: Progress) -> Job:
 
 
 def _pending(found: Pending) -> Job:
+    """Return a job that the ledger did not know. Its execution may have ended before it opened, without a word."""
+    ending = endings.find(control_plane.connect(), found.job_id)
+    if ending.outcome is not None and (progress := get_progress(found.job_id)) is not None:
+        return _job(progress)
+    if found.principal != STARTED_BY_HAND:
+        arn = executions.arn_of(JobType(found.job_type), found.job_id)
+        ending = endings.unopened(ending, JobType(found.job_type), found.project_id, arn)
+        ending = endings.tell(ending, executions.describe_if_possible)
     return Job(
         job_id=found.job_id,
         job_type=found.job_type,
         project_id=found.project_id,
-        status="pending",
-        outcome=None,
+        status=str(ending.outcome) if ending.has_ended else "pending",
+        outcome=ending.outcome if ending.has_ended else None,
         stage=Stage.INITIALIZING,
         percent=0,
         attempts=0,
@@ -229,5 +237,5 @@ def _pending(found: Pending) -> Job:
         started_by=found.principal,
         steps=[],
         failed_compensations=[],
-        ending=None,
+        ending=ending_of(ending) if ending.has_ended else None,
     )

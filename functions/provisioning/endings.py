@@ -201,6 +201,17 @@ def find_told(control: ControlPlane, job_id: str, describe: Describe) -> Ending:
     return tell(find(control, job_id), describe)
 
 
+def unopened(ending: Ending, job_type: "JobType", project_id: str | None, execution_arn: str) -> Ending:
+    """Return the ending, as it can be told, of a job that a request has asked for and the ledger does not know.
+
+    It is pending until it opens, also if its execution is not there: whoever repeats the request starts it. But an
+    execution that has ended without a word has to be told.
+    """
+    return ending._replace(
+        job_type=job_type, project_id=project_id, execution_arn=execution_arn, outcome="pending", is_recent=True
+    )
+
+
 def tell(ending: Ending, describe: Describe) -> Ending:
     """Return an ending, with the word of its execution if the ledger calls the job unfinished."""
     if ending.outcome not in UNFINISHED or ending.execution_arn is None:

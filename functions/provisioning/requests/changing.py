@@ -66,14 +66,14 @@ def stop_job(
     cannot be called.
     """
     known, recorded = _known(job_id), endings.find(control_plane.connect(), job_id)
-    outcome = _told(recorded, at)
+    outcome = _told(known, recorded, at)
     wanted = known.wanted(job_id, {"stops": job_id, "and_rolls_back": rolls_back})
     with _remembered(request, wanted) as (name, is_repeated):
         if not is_repeated:
             _check(job_id, "stop", outcome, "pending", "running", "stopped")
     if not recorded.has_ended:
         _end(known, outcome, request, at)
-        outcome = _outcome(job_id, at)
+        outcome = _outcome(known, at)
     # Also for a repetition: the job may have succeeded before its execution was stopped.
     _check(job_id, "stop", outcome, "stopped", *CLOSED)
     if not rolls_back:
@@ -88,10 +88,14 @@ def roll_back_job(job_id: str, request: Request | None = None, *, at: StepFuncti
     Raise JobNotFound, JobInProgress, which names the job, for one that runs, JobNotEligible for one that has succeeded,
     and what starting.start_job raises if the execution cannot be started.
     """
-    known, outcome = _known(job_id), _outcome(job_id, at)
+    known, recorded = _known(job_id), endings.find(control_plane.connect(), job_id)
+    outcome = _told(known, recorded, at)
     with _remembered(request, known.wanted(job_id, {"rolls_back": job_id})) as (name, is_repeated):
         if not is_repeated:
             _check(job_id, "roll back", outcome, "stopped", *CLOSED)
+    if recorded.outcome is None:
+        # It has ended before it opened: a rollback's execution knows neither its project nor why it ended.
+        _end(known, outcome, request, at)
     starting.start_once(known.job_type, {"rolls_back": job_id}, name, at)
     return Changed(job_id, known.job_type, name, is_repeated)
 
@@ -117,7 +121,8 @@ def find_retried(job_id: str, at: StepFunctions | None = None) -> tuple[JobType,
     Raise JobNotFound, JobInProgress for one that runs, and JobNotEligible for one that was stopped and not rolled back,
     has succeeded, or was never opened.
     """
-    known, outcome = _known(job_id), _outcome(job_id, at)
+    known = _known(job_id)
+    outcome = _outcome(known, at)
     _check(job_id, "retry", outcome, *CLOSED)
     if known.payload is None:
         following = endings.find(control_plane.connect(), job_id).next_command
@@ -154,14 +159,17 @@ def _known(job_id: str) -> Known:
     return known
 
 
-def _outcome(job_id: str, at: StepFunctions | None) -> str:
+def _outcome(known: Known, at: StepFunctions | None) -> str:
     """Return how a job ended, "running" or "pending", asking its execution if the ledger does not know of an end."""
-    return _told(endings.find(control_plane.connect(), job_id), at)
+    return _told(known, endings.find(control_plane.connect(), known.job_id), at)
 
 
-def _told(ending: Ending, at: StepFunctions | None) -> str:
+def _told(known: Known, ending: Ending, at: StepFunctions | None) -> str:
     with starting.translated():
-        return endings.tell(ending, lambda arn: executions.describe(arn, at)).outcome or "pending"
+        if ending.outcome is None:
+            execution_arn = executions.arn_of(known.job_type, known.job_id, at)
+            ending = endings.unopened(ending, known.job_type, known.project_id, execution_arn)
+        return str(endings.tell(ending, lambda arn: executions.describe(arn, at)).outcome)
 
 
 def _check(job_id: str, change: str, outcome: str, *admitted: str) -> None:

@@ -84,7 +84,7 @@ def test_a_waiting_job_says_which_attempt_comes_when_and_is_found_as_such(
         expect(row(page, job)).to_be_visible()
         go_on.set()
         stack.wait(arn)
-    expect(page.get_by_text("No job matches.")).to_be_visible()
+    expect(page.locator("main").get_by_text("No job matches.")).to_be_visible()
 
 
 def test_how_many_jobs_stand_at_which_stage_is_counted_and_leads_to_them(

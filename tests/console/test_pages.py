@@ -39,7 +39,7 @@ def test_events_are_searched_and_exported(page: Page, console: str, stack: Stack
     expect(page.locator(".events tbody tr").first).to_contain_text("Finalize")
     expect(page.get_by_text("ExecutionStarted")).to_have_count(0)
     page.get_by_label("Search events").fill("no such thing")
-    expect(page.get_by_text("No event matches.")).to_be_visible()
+    expect(page.locator("main").get_by_text("No event matches.")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Export JSON").click()
     exported = json.loads(Path(download.value.path()).read_text())

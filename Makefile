@@ -10,7 +10,7 @@
 # make bench  what a provision costs, beside its floors and peers, into .bench/; fails when a goal is missed in memory
 # make bench BENCH="--growth 3000 --publish"  the same with 25 GB of tenants on disk, into bench/results/, docs/benchmarks.md and README
 # make bench AGAINST=COMMIT  the work tree against a commit: short runs of both in turn, medians and ratios; five minutes if nothing else runs
-# make screenshots  the pictures in README, taken of three real runs in a real browser (Debian's chromium)
+# make screenshots  the pictures in README and docs, taken of real runs in a real browser (Debian's chromium)
 # make deploy-check  compares the template with AWS's documents, without an account: a first deployment, an upgrade, permissions
 # make certificates PARTITION=aws-us-gov  puts the root CAs of RDS in AWS GovCloud (US) into what ships; aws-cn for AWS China; aws for newer ones of the default
 # Each installs what they need into .venv and .venv-sam first. PYTHON=python3.12 chooses another interpreter.

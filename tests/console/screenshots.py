@@ -1,4 +1,4 @@
-"""make screenshots: three runs on a stack of their own, as the console shows them, for docs/."""
+"""make screenshots: runs on a stack of their own, and the lists over them, as the console shows them, for docs/."""
 
 import shutil
 import sys
@@ -12,6 +12,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.stack import Stack
 from local.template import REPOSITORY
+from provisioning import control_plane
+from provisioning.control_plane import Project
+from provisioning.examination import recording
+from provisioning.jobs.suspend_project import SUSPEND_PROJECT
 from tests.console.conftest import held_clock, serving
 from tests.executions import stage_faults
 from tests.executions.running import SERVICES, payload_for
@@ -20,6 +24,8 @@ from tests.executions.stage_faults import STAGES, Fault, failing
 DIRECTORY = REPOSITORY / "docs" / "screenshots"
 SIZE = {"width": 1360, "height": 900}
 PROJECT = "demo-project"
+OTHERS = {"bookshop": ("auth", "storage"), "warehouse": ("auth",), "weather": ("auth", "realtime")}
+ROWS = "tbody tr"
 
 
 def main() -> None:
@@ -37,6 +43,10 @@ def main() -> None:
         undo.callback(browser.close)
         undo.enter_context(patch.object(stage_faults, "MESSAGE", "no space left on device"))
         payload = payload_for(PROJECT, *SERVICES)
+        for project, services in OTHERS.items():
+            control_plane.connect().record_project(Project(project, "acme", "alice", "us-east-1"))
+            stack.run(payload_for(project, *services))
+        stack.run({"project_id": next(iter(OTHERS))}, job_type=SUSPEND_PROJECT.job_type)
         # The project is provisioned once, so the runs that fail come first.
         with failing(stack, STAGES["registering_realtime"], Fault.ERROR):
             rolled_back = stack.run(payload)["name"]
@@ -49,10 +59,15 @@ def main() -> None:
                 page.goto(address)
                 page.wait_for_selector(".countdown")
                 _take(page, address, "retrying")
+                _take(page, f"{console}/jobs", "jobs", ROWS)
             go_on.set()
             stack.wait(arn)
+        recording.record(control_plane.connect(), *control_plane.connect().clusters())
         with _opened(browser, "light") as page:
             _take(page, address, "succeeded")
+            _take(page, f"{console}/projects", "projects", ROWS)
+            _take(page, f"{console}/projects/{PROJECT}", "tenant", ".jobs-timeline li")
+            _take(page, f"{console}/clusters", "clusters", ROWS)
 
 
 @contextmanager
@@ -62,10 +77,10 @@ def _opened(browser: Browser, scheme: str) -> Iterator[Page]:
     context.close()
 
 
-def _take(page: Page, address: str, name: str) -> None:
+def _take(page: Page, address: str, name: str, *wanted: str) -> None:
     page.goto(address)
-    page.wait_for_selector(".picture .box:visible")
-    page.wait_for_selector(".attempt")
+    for part in wanted or (".picture .box:visible", ".attempt"):
+        page.wait_for_selector(part)
     expect(page.get_by_text("Reading its log lines")).to_have_count(0)
     file = DIRECTORY / f"{name}.png"
     page.screenshot(path=file)

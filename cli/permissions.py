@@ -9,22 +9,28 @@ from cli.findings import Finding, unchecked
 from cli.template_permissions import Allowed, Grants, NotInTemplate, Right, Untold
 from provisioning.control_plane import Cluster
 
-API = "AnswerRequestFunction"
-"""In template.yaml. No state machine invokes it, so CloudFormation says which function it is."""
+OUTSIDE = {
+    "AnswerRequestFunction": "the HTTP API",
+    "RefillPoolsFunction": "RefillPools",
+    "ReconcileFunction": "Reconcile",
+    "MigrateFunction": "Migrate",
+}
+"""Functions in template.yaml that no state machine invokes, and what they are called. CloudFormation finds them."""
 
 REMEDY = "deploy template.yaml again; look for a permissions boundary or an organization policy that denies it"
 
 
 def examine_permissions(iam: Any, deployment: Deployment, clusters: Sequence[Cluster]) -> Iterator[Finding]:
-    """Yield a finding for each role: the state machines', their functions', the HTTP API's. Nothing is changed."""
+    """Yield a finding for each role: the state machines', their functions', those OUTSIDE. Nothing is changed."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     functions = list(deployment.functions)
-    try:
-        functions.append(deployment.find_function(API))
-    except (BotoCoreError, ClientError, LookupError) as error:
-        yield unchecked("role of the HTTP API", f"not checked, {API} cannot be read ({type(error).__name__})")
+    for name, called in OUTSIDE.items():
+        try:
+            functions.append(deployment.find_function(name))
+        except (BotoCoreError, ClientError, LookupError) as error:
+            yield unchecked(f"role of {called}", f"not checked, {name} cannot be read ({type(error).__name__})")
     grants = Grants(deployment, [cluster.admin_secret_id for cluster in clusters])
     untold: dict[str, None] = {}
     try:

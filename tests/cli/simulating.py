@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 
+from cli import permissions
 from cli.deployment import Deployment, Function, StateMachine
 from cli.findings import Finding
 from cli.permissions import examine_permissions
@@ -32,9 +33,12 @@ CLUSTER = Cluster("one", "us-east-1", "postgresql", "18", "small", "db", 5432, f
 THROUGH_SECRETS_MANAGER = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
 
 
+def role_of(name: str) -> str:
+    return f"arn:aws:iam::123456789012:role/{name.removesuffix('Function')}Role"
+
+
 def function(name: str, handler: str) -> Function:
-    role = f"arn:aws:iam::123456789012:role/{name.removesuffix('Function')}Role"
-    return Function(f"arn:aws:lambda:{ACCOUNT}:function:{name}:7", handler, role, SETTINGS)
+    return Function(f"arn:aws:lambda:{ACCOUNT}:function:{name}:7", handler, role_of(name), SETTINGS)
 
 
 FUNCTIONS = {
@@ -49,7 +53,11 @@ DEPLOYMENT = Deployment(
 )
 
 
-API_ROLE = "arn:aws:iam::123456789012:role/AnswerRequestRole"
+OUTSIDE = {name: shipped.functions()[name]["Handler"] for name in permissions.OUTSIDE}
+"""The handlers of functions that no state machine invokes, whose roles are examined too."""
+
+
+API_ROLE = role_of("AnswerRequestFunction")
 
 
 class Simulator:
@@ -81,19 +89,19 @@ class Simulator:
 
 
 def deploy(**parameters: str) -> None:
-    """Make a stack in the account that has these parameters, and of its functions that of the HTTP API."""
-    role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "AnswerRequestRole", "AssumeRolePolicyDocument": {}}}
-    properties = {
-        "Handler": "api.requests.answer_request",
-        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
-        "Runtime": "python3.13",
-        "Code": {"ZipFile": "pass"},
-    }
-    function = {"Type": "AWS::Lambda::Function", "Properties": properties}
-    template = {
-        "Parameters": {name: {"Type": "String"} for name in parameters},
-        "Resources": {"Role": role, "AnswerRequestFunction": function},
-    }
+    """Make a stack in the account that has these parameters, and of its functions those OUTSIDE."""
+    resources: dict[str, Any] = {}
+    for name, handler in OUTSIDE.items():
+        called = {"RoleName": role_of(name).rpartition("/")[2], "AssumeRolePolicyDocument": {}}
+        resources[f"{name}Role"] = {"Type": "AWS::IAM::Role", "Properties": called}
+        properties = {
+            "Handler": handler,
+            "Role": {"Fn::GetAtt": [f"{name}Role", "Arn"]},
+            "Runtime": "python3.13",
+            "Code": {"ZipFile": "pass"},
+        }
+        resources[name] = {"Type": "AWS::Lambda::Function", "Properties": properties}
+    template = {"Parameters": {name: {"Type": "String"} for name in parameters}, "Resources": resources}
     boto3.client("cloudformation").create_stack(
         StackName=SETTINGS["STACK_NAME"],
         TemplateBody=str(template).replace("'", '"'),

@@ -1,7 +1,22 @@
-"""The role of the HTTP API's function, which no state machine invokes, is examined as those of the stages."""
+"""The roles of functions that no state machine invokes, as the HTTP API's, are examined as those of the stages."""
+
+import pytest
 
 from provisioning.jobs.registry import DECLARATIONS, state_machine_of
-from tests.cli.simulating import ACCOUNT, API_ROLE, DEPLOYMENT, READ, SETTINGS, Simulator, deploy, examine
+from tests.cli.simulating import (
+    ACCOUNT,
+    API_ROLE,
+    CLUSTER,
+    DEPLOYMENT,
+    OUTSIDE,
+    READ,
+    SECRET,
+    SETTINGS,
+    Simulator,
+    deploy,
+    examine,
+    role_of,
+)
 
 
 def test_the_role_of_the_http_api_is_asked_about_every_machine_and_its_executions(simulator: Simulator) -> None:
@@ -29,8 +44,26 @@ def test_what_the_http_api_may_not_do_is_named(simulator: Simulator) -> None:
     assert (found.fact, bool(found.remedy)) == (f"{API_ROLE} may not states:StopExecution on {asked}", True)
 
 
+@pytest.mark.parametrize(
+    ("function", "action", "resource"),
+    [
+        ("RefillPoolsFunction", "secretsmanager:CreateSecret", f"{SECRET}:tenants/any"),
+        ("RefillPoolsFunction", READ, CLUSTER.admin_secret_id),
+        ("ReconcileFunction", "secretsmanager:DeleteSecret", f"{SECRET}:tenants/any"),
+        ("ReconcileFunction", READ, CLUSTER.admin_secret_id),
+        ("MigrateFunction", READ, SETTINGS["CONTROL_PLANE_SECRET_ID"]),
+    ],
+)
+def test_what_upkeep_may_not_do_is_named(simulator: Simulator, function: str, action: str, resource: str) -> None:
+    deploy(SecretsKmsKeyArn="")
+    simulator.refused = {(action, resource): "explicitDeny"}
+    found = examine(simulator)[f"role of {OUTSIDE[function].rpartition('.')[2]}"]
+    assert (found.fact, bool(found.remedy)) == (f"{role_of(function)} may not {action} on {resource}", True)
+
+
 def test_a_stack_that_may_not_be_read_keeps_no_other_role_from_its_turn(simulator: Simulator) -> None:
     found = examine(simulator)
-    api = found["role of the HTTP API"]
-    assert (api.fact, api.checked) == ("not checked, AnswerRequestFunction cannot be read (ClientError)", False)
+    for name, called in (("AnswerRequestFunction", "the HTTP API"), ("ReconcileFunction", "Reconcile")):
+        one = found[f"role of {called}"]
+        assert (one.fact, one.checked) == (f"not checked, {name} cannot be read (ClientError)", False)
     assert found["role of finalize"].fact.startswith("may do all ")

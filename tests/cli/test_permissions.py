@@ -10,11 +10,11 @@ from provisioning.jobs.registry import DECLARATIONS
 from tests import shipped
 from tests.cli.simulating import (
     ACCOUNT,
-    API_ROLE,
     CLUSTER,
     DEPLOYMENT,
     FUNCTIONS,
     KEY,
+    OUTSIDE,
     READ,
     SECRET,
     SETTINGS,
@@ -24,17 +24,18 @@ from tests.cli.simulating import (
     examine,
     function,
     pairs,
+    role_of,
 )
 
 
 def test_every_role_is_examined_and_those_that_may_do_everything_are_fine(simulator: Simulator) -> None:
     deploy(SecretsKmsKeyArn=f"{KEY}/theirs")
     found = examine(simulator)
-    assert len(found) == len(DECLARATIONS) + len(FUNCTIONS) + 1
+    assert len(found) == len(DECLARATIONS) + len(FUNCTIONS) + len(OUTSIDE)
     assert all(one.checked and not one.remedy for one in found.values())
     assert found["role of verify_project"].fact == "may do all 12 things that the template grants it"
     roles = {machine.role for machine in DEPLOYMENT.machines} | {one.role for one in DEPLOYMENT.functions}
-    assert {one["PolicySourceArn"] for one in simulator.asked} == roles | {API_ROLE}
+    assert {one["PolicySourceArn"] for one in simulator.asked} == roles | set(map(role_of, OUTSIDE))
 
 
 def test_what_a_role_may_not_do_is_named_with_the_resource(simulator: Simulator) -> None:
@@ -92,8 +93,8 @@ def test_a_function_that_the_template_lacks_keeps_no_other_from_its_turn(simulat
 def test_every_right_of_every_function_can_be_filled_in(account: None) -> None:
     deploy(SecretsKmsKeyArn=f"{KEY}/theirs")
     grants = Grants(DEPLOYMENT, [CLUSTER.admin_secret_id])
-    for one in FUNCTIONS.values():
-        rights = grants.of_function(one.handler)
+    for handler in [*(one.handler for one in FUNCTIONS.values()), *OUTSIDE.values()]:
+        rights = grants.of_function(handler)
         assert [right for right in rights if isinstance(right, Untold)] == []
         assert all("$" not in arn and (arn == "*" or "*" not in arn) for _, arn in pairs(rights))
         assert ("kms:Decrypt", f"{KEY}/theirs") in pairs(rights)

@@ -97,6 +97,7 @@ def collected(files: Path, **settings: str) -> list[str]:
         ({"SAMPLE": "4", "SAMPLE_FAST": "3"}, 3, 4),
     ],
 )
+@pytest.mark.slow
 def test_a_sample_has_so_many_slow_tests_of_each_file_and_so_many_others(
     files: Path, asked: dict[str, str], fast: int, slow: int
 ) -> None:

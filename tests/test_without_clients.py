@@ -20,6 +20,7 @@ DEBIAN_13 = "clients of Debian 13: there is no .debian-13 (make test-ecosystem u
 
 
 @pytest.mark.parametrize(("file", "needed"), [("test_npm_clients.py", "run_node"), ("test_pgbouncer.py", "pgbouncer")])
+@pytest.mark.slow
 def test_one_line_says_how_many_tests_of_what_were_skipped_and_why(tmp_path: Path, file: str, needed: str) -> None:
     assert_skipped_in_one_line(FOLDER / file, "ecosystem", LINES[needed], tmp_path)
 

@@ -29,6 +29,9 @@ from tests.cli.examining import (
 from tests.cli.mending import mend
 from tests.executions.running import execute, payload_for, replaced, run
 
+pytestmark = pytest.mark.slow
+
+
 VIEWED = "SELECT room FROM control_plane.cluster_room WHERE cluster_id = 'local'"
 
 

@@ -13,6 +13,8 @@ from tests.cli.examining import changed_registered, changed_tenant, examined, fa
 from tests.executions.running import execute, invoke, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_database_that_only_one_side_knows_after_a_restore(stack: Stack, project_id: str) -> None:
     ran, other = run(stack, payload_for(project_id)), new_tenant_id()

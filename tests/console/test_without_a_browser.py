@@ -13,6 +13,7 @@ FILE = REPOSITORY / "tests" / "console" / "test_pages.py"
 LINE = "tests of the execution view: no Chromium was found (apt-get install chromium)"
 
 
+@pytest.mark.slow
 def test_one_line_says_how_many_tests_of_what_were_skipped_and_why(tmp_path: Path) -> None:
     assert_skipped_in_one_line(FILE, "slow or not slow", LINE, tmp_path)
 

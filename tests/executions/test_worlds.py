@@ -13,6 +13,7 @@ from tests.executions.tampering import TAMPERED
 from tests.executions.worlds import look, problems_of_gone, problems_of_provisioned, problems_of_rolled_back
 
 
+@pytest.mark.slow
 def test_everything_that_is_wrong_with_a_provisioned_project_is_seen(stack: Stack, project_id: str) -> None:
     payload = payload_for(project_id, "auth", "storage")
     run(stack, payload)

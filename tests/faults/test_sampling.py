@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_the_same_seed_takes_the_same_cells(seed: int) -> None:
 
 
 @given(SEEDS)
+@pytest.mark.slow
 def test_every_cell_has_its_turn(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 a repeatable choice of seeds
     seen = {cell for _ in range(60) for cell in sample(CELLS, 100, chance.randrange(2**32))}

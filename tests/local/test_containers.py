@@ -66,6 +66,7 @@ def test_without_a_build_there_is_no_template(tmp_path: Path) -> None:
         write_container_template({}, tmp_path / "template.yaml")
 
 
+@pytest.mark.slow
 def test_a_stack_can_listen_elsewhere_at_its_next_start(tmp_path: Path) -> None:
     with Stack(tmp_path, fsync=False):
         pass
@@ -77,6 +78,7 @@ def test_a_stack_can_listen_elsewhere_at_its_next_start(tmp_path: Path) -> None:
         assert all("127.0.0.2" in settings[name] for name in ("AWS_ENDPOINT_URL", "AUTH_SERVICE_URL"))
 
 
+@pytest.mark.slow
 def test_only_who_is_on_the_same_network_reaches_the_database(tmp_path: Path) -> None:
     with Stack(tmp_path, fsync=False) as stack, pytest.raises(psycopg2.OperationalError, match="Connection refused"):
         psycopg2.connect(host="127.0.0.2", port=stack.postgres.port, user="postgres", connect_timeout=2)

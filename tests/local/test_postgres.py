@@ -30,9 +30,9 @@ def test_texts_are_utf_8_in_a_locale_that_every_server_has(server: PostgresServe
     assert ask(server, found) == "bC.UTF-8"
 
 
-def test_500_connections_are_allowed_of_which_tenants_cannot_take_43(server: PostgresServer) -> None:
+def test_500_connections_are_allowed_of_which_tenants_cannot_take_53(server: PostgresServer) -> None:
     assert ask(server, "SHOW max_connections") == "500"
-    assert ask(server, "SHOW reserved_connections") == "40"
+    assert ask(server, "SHOW reserved_connections") == "50"
     assert ask(server, "SHOW superuser_reserved_connections") == "3"
 
 

@@ -19,6 +19,9 @@ from tests.stages.tenant_apis import StorageApi
 from tests.upkeep.repairing import DUE, come_round, policies, reads, repaired, storage, tenants, told
 from upkeep.reconcile import reconcile
 
+pytestmark = pytest.mark.slow
+
+
 __all__ = ["environment", "storage", "tenants"]
 
 END_HOLDERS = """

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext as PowertoolsContext
 
 from api import problems
-from api.problems import Problem
+from api.problems import Fault, Problem
 from api.routes import ROUTES, Route
 from provisioning.errors import ProvisioningError
 from provisioning.ledger.runner import LambdaContext
@@ -40,7 +40,9 @@ def make(routes: Iterable[Route]) -> APIGatewayHttpResolver:
             tags=[route.right],
             status_code=route.status,
         )(route.answer)
-    application.exception_handler(RequestValidationError)(problems.of_parameters)
+    application.exception_handler(RequestValidationError)(
+        lambda error: problems.of_parameters(error, _faults_of_body(application.current_event.raw_event))
+    )
     application.exception_handler(problems.Broken)(problems.of_broken)
     application.exception_handler([UnreadableBody, UnicodeDecodeError, RecursionError])(problems.of_body)
     application.exception_handler(ProvisioningError)(problems.of_error)
@@ -73,6 +75,19 @@ def resolve(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Powertools itself keeps the event in a class, and so for all threads.
     application.current_event = APIGatewayProxyEventV2(event, read_body)
     return application.resolve(event, cast("PowertoolsContext", context))
+
+
+def _faults_of_body(event: dict[str, Any]) -> list[Fault]:
+    """Return what the body breaks by itself: its route looks for that only once all parameters are right."""
+    method, path = event["requestContext"]["http"]["method"], event["rawPath"]
+    try:
+        body = APIGatewayProxyEventV2(event, read_body).json_body if event.get("body") else {}
+    except (UnreadableBody, ValueError, RecursionError):
+        return []
+    for route in ROUTES:
+        if route.faults is not None and route.method == method and route.matches(path) and isinstance(body, dict):
+            return route.faults(**route.parameters(path), payload=body)
+    return []
 
 
 def _not_found(error: Exception) -> Response[Any]:

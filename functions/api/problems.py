@@ -89,9 +89,11 @@ class Problem(BaseModel):
 NO_SUCH_PATH = Problem(type="about:blank", title="Not Found", status=404, detail="There is no such path.")
 
 
-def of_parameters(error: RequestValidationError) -> Response[Any]:
-    """Return one problem with every rule that parameters break."""
-    return of_broken(Broken([_fault(one["loc"], str(one["msg"])) for one in error.errors()]))
+def of_parameters(error: RequestValidationError, of_body: Sequence["Fault"]) -> Response[Any]:
+    """Return one problem with every rule that parameters break, and those that the body breaks by itself."""
+    found = [_fault(one["loc"], str(one["msg"])) for one in error.errors()]
+    has_body = all(one.pointer != "#" for one in found)
+    return of_broken(Broken([*found, *(of_body if has_body else ())]))
 
 
 def of_broken(error: Broken) -> Response[Any]:

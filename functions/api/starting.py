@@ -63,9 +63,7 @@ def create_project(request: HttpRequest, payload: Payload, idempotency_key: Key)
 
     The payload is that of the job; it has to name the project's organization and owner.
     """
-    faults = faults_of(PROVISION_PROJECT.job_type, payload)
-    faults += [Fault(detail="is required", pointer=f"#/{name}") for name in OWNERS if name not in payload]
-    if faults:
+    if faults := faults_of_new(payload):
         raise Broken(faults)
     requested = starting.create_project(request_of(request, idempotency_key), payload)
     return _started(requested, PROVISION_PROJECT.job_type, str(payload["project_id"]))
@@ -79,14 +77,29 @@ def start_job(
     payload: PayloadOfJob = None,
 ) -> StartedJob:
     """Start a job of a type for a project that exists, once for each Idempotency-Key."""
-    document = {"project_id": project_id, **(payload or {})}
-    faults = faults_of(JobType(job_type), document)
-    if document["project_id"] != project_id:
-        faults.append(Fault(detail="is not the project of the path", pointer="#/project_id"))
-    if faults:
+    if faults := faults_of_job(project_id, job_type, payload):
         raise Broken(faults)
+    document = {"project_id": project_id, **(payload or {})}
     requested = starting.start_job(request_of(request, idempotency_key), JobType(job_type), document)
     return _started(requested, job_type, project_id)
+
+
+def faults_of_new(payload: Mapping[str, Any]) -> list[Fault]:
+    """Return every rule that the payload of a new project breaks."""
+    missing = [Fault(detail="is required", pointer=f"#/{name}") for name in OWNERS if name not in payload]
+    return faults_of(PROVISION_PROJECT.job_type, payload) + missing
+
+
+def faults_of_job(project_id: str, job_type: str, payload: Mapping[str, Any] | None) -> list[Fault]:
+    """Return every rule that the payload of a job for this project breaks; of a type that nobody knows, few."""
+    document = {"project_id": project_id, **(payload or {})}
+    faults = faults_of(JobType(job_type), document) if job_type in DECLARATIONS else []
+    if "project_id" not in (payload or {}):
+        # That of the path is a parameter.
+        faults = [one for one in faults if one.pointer != "#/project_id"]
+    if document["project_id"] != project_id:
+        faults.append(Fault(detail="is not the project of the path", pointer="#/project_id"))
+    return faults
 
 
 def faults_of(job_type: JobType, document: Mapping[str, Any], within: str = "") -> list[Fault]:

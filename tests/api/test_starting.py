@@ -122,6 +122,36 @@ def test_all_rules_that_a_body_breaks_are_named_at_once(stack: Stack) -> None:
     assert "squirrel" not in json.dumps(answer.body)
 
 
+@pytest.mark.parametrize(("key", "path"), [(None, "/v1/projects"), ("é", "/v1/projects/shop/jobs/provision_project")])
+def test_a_body_and_the_parameters_beside_it_are_examined_at_once(stack: Stack, key: str | None, path: str) -> None:
+    answer = ask("POST", path, body=json.dumps({"region": 1, "services": []}), key=key)
+    assert (answer.status, answer.body["type"]) == (400, "InvalidPayload")
+    places = [fault.get("pointer") or fault["parameter"].lower() for fault in answer.body["errors"]]
+    assert {"idempotency-key", "#/region", "#/services"} <= set(places)
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "places"),
+    [
+        ("/v1/projects/shop/jobs/no_type", '{"project_id": "other", "any": 1}', ["job_type", "#/project_id"]),
+        ("/v1/projects/!/jobs/suspend_project", '{"any": 1}', ["project_id", "#/any"]),
+        ("/v1/projects/!/jobs/suspend_project", '["any"]', ["project_id", "#"]),
+        ("/v1/projects/!/jobs/suspend_project", None, ["project_id"]),
+    ],
+)
+def test_only_what_is_known_of_a_body_is_said(stack: Stack, path: str, body: str | None, places: list[str]) -> None:
+    answer = ask("POST", path, body=body, key="a")
+    found = [fault.get("pointer") or fault["parameter"] for fault in answer.body["errors"]]
+    assert (answer.status, found) == (400, places)
+
+
+@pytest.mark.parametrize("body", ["{", "\ud800", "[" * 100000])
+def test_an_unreadable_body_beside_a_broken_parameter_is_a_problem(stack: Stack, body: str) -> None:
+    answer = ask("POST", "/v1/projects/!/jobs/suspend_project", body=body)
+    assert (answer.status, answer.body["type"]) == (400, "InvalidPayload")
+
+
 @pytest.mark.parametrize("body", ["{", "", "\ud800", '{"metadata": {"a": NaN}}', "[" * 100_000, "\x00"])
 def test_a_body_that_is_no_json_is_a_problem(stack: Stack, body: str) -> None:
     answer = ask("POST", "/v1/projects", body=body, key="a")

@@ -79,8 +79,20 @@ def _with_options(found: re.Match[str]) -> str:
     taken = {name for parameter in command.params for name in parameter.opts}
     options = [word for name, value in _given.items() if name in taken for word in (name, value)]
     if found["command"] in (*_command, PAYLOAD_TAKEN_BY):
+        said = _own_rest(found)
         options += [
-            word for name, values in _payload.items() if name in taken for value in values for word in (name, value)
+            word
+            for name, values in _payload.items()
+            if name in taken and f" {name} " not in said
+            for value in values
+            for word in (name, value)
         ]
     called, rest = found[0][: end - found.start()], found[0][end - found.start() :]
     return f"{called} {shlex.join(options)}{rest}" if options else found[0]
+
+
+def _own_rest(found: re.Match[str]) -> str:
+    """Return what a hint says after a command, up to the next one: an ending has some options itself."""
+    rest = found.string[found.end() :]
+    following = HINT.search(rest)
+    return rest[: following.start()] if following else rest

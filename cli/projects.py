@@ -12,18 +12,13 @@ from cli.jobs import From, Key, Most, NoWait, Plan, planned, show_started, start
 from cli.output import AsJson
 from cli.terminal import console
 from local.errors import HumanError
+from provisioning import refused
 from provisioning.jobs.provision_project import PROVISION_PROJECT
 from provisioning.stage import Service
 
 OWNERS = ("organization_id", "owner_id")
 """What only a new project has to name."""
-OPTIONS = {
-    "project_id": "PROJECT",
-    "organization_id": "--org",
-    "owner_id": "--owner",
-    "region": "--region",
-    "plan_id": "--plan",
-}
+OPTIONS = {"project_id": "PROJECT", **refused.OPTIONS}
 """What gives each field of a payload beside a file."""
 OPEN = tuple(PROVISION_PROJECT.opens_in)
 """The statuses of a project that was added before and has nothing yet."""

@@ -1,5 +1,8 @@
-"""How a job ended, in one line that every view shows: made from the ledger, and from nothing else that a job says."""
+"""How a job ended, in one line that every view shows: made from the ledger, and from nothing else that a job says, but
+for the options of the next command of a refused job, which the ledger does not keep.
+"""
 
+import json
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
@@ -57,6 +60,8 @@ class Ending(NamedTuple):
     """The ending of that job."""
     is_recent: bool = False
     """Whether it opened so recently that DescribeExecution, which is eventually consistent, may not find it yet."""
+    payload: object = None
+    """What a refused job was asked for, as its execution has it: the ledger keeps the payload of an opened job only."""
 
     @property
     def has_ended(self) -> bool:
@@ -141,35 +146,13 @@ class Ending(NamedTuple):
             return rollback
         if self.outcome == "rollback_incomplete":
             return f"{rollback} or {retry}"
-        return f"once that is corrected, {retry}" if self.is_opened else self._next_of_refused()
-
-    def _next_of_refused(self) -> str:
+        if self.is_opened:
+            return f"once that is corrected, {retry}"
         if self.blocker is not None and self.blocker.has_ended:
             return self.blocker.next_command
-        from provisioning.jobs.registry import DECLARATIONS
+        from provisioning import refused
 
-        command = DECLARATIONS[self.job_type].command if self.job_type else "start it"
-        command = command.replace("PROJECT", self.project_id or "PROJECT")
-        if self.blocked_by is not None:
-            return f"provision watch {shlex.quote(self.blocked_by)}, then {command}"
-        if first := WAYS_ON.get(self.error_type or ""):
-            project = self.project_id or "PROJECT"
-            # What adds the project also provisions it.
-            is_said = command.split()[:2] == first.split()[:2]
-            return first.format(project=project, job_type=self.job_type, then="" if is_said else f", then {command}")
-        return f"once that is corrected, {command}"
-
-
-WAYS_ON = {
-    str(ErrorType.PROJECT_NOT_FOUND): "provision create {project} --org ORGANIZATION --owner OWNER{then}",
-    str(ErrorType.PROJECT_NOT_ELIGIBLE): "provision show {project}",
-    str(ErrorType.PLAN_STALE): "provision plan {project} --job-type {job_type}",
-    str(ErrorType.PROJECT_PROTECTED): "provision unprotect {project}{then}",
-    str(ErrorType.JOB_IN_PROGRESS): "provision show {project}",
-    str(ErrorType.CLUSTER_FULL): "provision cluster add CLUSTER --secret SECRET --capacity DATABASES{then}",
-    str(ErrorType.ORGANIZATION_QUOTA_EXCEEDED): "provision organization show ORGANIZATION",
-}
-"""What to do next after a refusal that no correction of the payload would change, by the error type."""
+        return refused.next_command(self.job_type, self.project_id, self.error_type, self.blocked_by, self.payload)
 
 
 def find(control: ControlPlane, job_id: str, *sent: Query, **parameters: object) -> Ending:
@@ -194,11 +177,23 @@ def undoable(job_type: "JobType") -> list[str]:
 
 
 def find_told(control: ControlPlane, job_id: str, describe: Describe) -> Ending:
-    """Return a job's ending. Ask the execution once if the ledger calls the job unfinished.
+    """Return a job's ending. Ask the execution once if the ledger calls the job unfinished, or refused.
 
     Raise ControlPlaneUnavailable, and what `describe` raises.
     """
-    return tell(find(control, job_id), describe)
+    return with_payload(tell(find(control, job_id), describe), describe)
+
+
+def with_payload(ending: Ending, describe: Describe) -> Ending:
+    """Return an ending with the payload of a refused job, which the ledger does not keep, as long as its execution can
+    be described: Step Functions forgets one after 90 days. Raise what `describe` raises.
+    """
+    if ending.outcome != "failed" or ending.is_opened or ending.execution_arn is None:
+        return ending
+    try:
+        return ending._replace(payload=json.loads((describe(ending.execution_arn) or {}).get("input") or "null"))
+    except (ValueError, RecursionError):
+        return ending
 
 
 def unopened(ending: Ending, job_type: "JobType", project_id: str | None, execution_arn: str) -> Ending:

@@ -98,6 +98,7 @@ def close(control: ControlPlane, event: Event) -> Output:
             leftovers=json.dumps(before.leftovers),
             undoable=endings.undoable(event["job_type"]),
         )
+    ending = ending._replace(payload=event["payload"])
     return {"outcome": outcome, "error": caught.error, "cause": ending.text, "result": {}}
 
 

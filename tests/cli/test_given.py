@@ -79,6 +79,16 @@ HINT = "provision create p --org ORGANIZATION --owner OWNER"
         (["suspend", "p", "--from", "f.json"], "provision suspend p", "--from f.json p"),
         (["suspend", "p", "--from", "f.json"], HINT, "p --org ORGANIZATION --owner OWNER"),
         (["plan", "p", "--service", "auth"], "provision create p", "p"),
+        (
+            ["create", "p", "--org", "o", "--service", "auth"],
+            "provision create p --org o --service auth",
+            "p --org o --service auth",
+        ),
+        (
+            ["create", "p", "--from", "f.json"],
+            "provision create p --service auth --from FILE",
+            "--from f.json p --service auth",
+        ),
     ],
 )
 def test_what_makes_the_payload_is_repeated_for_the_same_command(

@@ -1,9 +1,11 @@
 """Every command that an ending prints as the next one works as it is printed, with a value for what it leaves open."""
 
+import json
 import re
 import shlex
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from psycopg2 import sql
@@ -17,11 +19,22 @@ from tests.cli.examining import ADMIN
 from tests.executions.running import ended, execute, payload_for, run
 from tests.executions.stage_faults import STAGES, Fault, failing, named
 from tests.executions.waiting import waiting
+from tests.other_server import chosen_version
 
 pytestmark = pytest.mark.slow
 
 OPEN = {"ORGANIZATION": "org-test", "OWNER": "user-test", "CLUSTER": "local", "SECRET": ADMIN, "DATABASES": "100000"}
 """What only the reader of an ending can know."""
+
+
+@pytest.fixture(autouse=True)
+def corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a FILE, of what no option says, as the reader of an ending has it."""
+    path = tmp_path / "corrected.json"
+    path.write_text(json.dumps({"database": {"version": chosen_version()}}))
+    monkeypatch.setitem(OPEN, "FILE", str(path))
+
+
 PROGRAM = re.compile(r"\S*\bprovision (?=[a-z])")
 
 

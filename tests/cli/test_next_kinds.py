@@ -17,6 +17,19 @@ OUTCOMES = ("failed", "rolled_back", "rollback_incomplete", "stopped", "succeede
 OWN = {one.command.split()[1] for one in DECLARATIONS.values()}
 
 
+ASKED = {
+    "project_id": "p",
+    "organization_id": "o",
+    "owner_id": "u",
+    "region": "us-east-1",
+    "services": {"auth": True, "pooler": True},
+    "database": {"storage_gb": 7},
+    "metadata": {"team": "a"},
+    "plan_id": "0" * 64,
+}
+"""What a job can be asked for; a type whose schema does not know a field has no option for it."""
+
+
 def ending(job_type: str, outcome: str, error: ErrorType, *, is_opened: bool, blocker: Ending | None = None) -> Ending:
     return Ending(
         job_id="j",
@@ -47,6 +60,8 @@ def endings() -> Iterator[Ending]:
     for job_type, outcome, error, is_opened in itertools.product(DECLARATIONS, OUTCOMES, ErrorType, (True, False)):
         yield ending(job_type, outcome, error, is_opened=is_opened)
         if not is_opened:
+            if outcome == "failed":
+                yield ending(job_type, outcome, error, is_opened=False)._replace(payload=ASKED)
             for of_blocker in ("running", "stopped", "rollback_incomplete"):
                 blocker = ending(job_type, of_blocker, error, is_opened=True)
                 yield ending(job_type, outcome, error, is_opened=False, blocker=blocker)

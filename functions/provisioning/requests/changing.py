@@ -125,7 +125,8 @@ def find_retried(job_id: str, at: StepFunctions | None = None) -> tuple[JobType,
     outcome = _outcome(known, at)
     _check(job_id, "retry", outcome, *CLOSED)
     if known.payload is None:
-        following = endings.find(control_plane.connect(), job_id).next_command
+        control = control_plane.connect()
+        following = endings.find_told(control, job_id, executions.describe_if_possible).next_command
         said = f"the job {job_id} was never opened, so its payload is not stored: {following}"
         raise JobNotEligible(said, job_id)
     return known.job_type, payload_of_retry(known.payload, job_id, outcome)

@@ -9,6 +9,7 @@ from local.lambda_environment import Handler
 from local.stack import Stack
 from tests.api.asking import ask, get, post
 from tests.api.test_starting import new_payload
+from tests.conftest import ORGANIZATION, OWNER
 from tests.executions.running import replaced
 from tests.requests.sending import arn_of
 
@@ -46,7 +47,8 @@ def test_its_next_command_leads_to_an_end(job_id: str, change: str) -> None:
     found = get(f"/v1/jobs/{answer.body['rollback']}?wait=25")
     assert (found["job_id"], found["outcome"], found["ending"]["left"]) == (job_id, "failed", [])
     assert found["ending"]["message"] == "its execution ended with FailureNotRecorded"
-    assert found["ending"]["next_command"] == f"once that is corrected, provision create {found['project_id']}"
+    command = f"provision create {found['project_id']} --org {ORGANIZATION} --owner {OWNER}"
+    assert found["ending"]["next_command"] == f"once that is corrected, {command}"
 
 
 def test_a_retry_says_that_it_has_to_be_rolled_back_first(job_id: str) -> None:

@@ -68,7 +68,8 @@ def test_a_stop_during_a_wait_takes_effect_at_once(stack: Stack, project_id: str
         stop(stack, arn)
         began = time.monotonic()
         assert ended(stack, arn).status == "ABORTED"
-        assert time.monotonic() - began < 5
+        # Far from the 300 seconds of the wait, so that a busy machine fails nothing.
+        assert time.monotonic() - began < 30
     ending = ending_of(job_id)
     assert (ending.outcome, ending.message) == ("stopped", "its execution was stopped (Changed: our mind)")
     assert ending.stage == (None if stage.stage == "initializing" else stage.stage)

@@ -54,7 +54,9 @@ def test_the_lines_of_a_job_are_in_order_and_have_no_other_jobs(
 
 
 def test_a_line_has_its_stage_and_its_fields(stack: Stack, ran: Ran) -> None:
-    first, *_, last = provision(stack, "logs", ran.output["project_id"]).stdout.splitlines()
+    done = provision(stack, "logs", ran.output["project_id"])
+    assert len(done.stdout.splitlines()) > 1, done.stdout + done.stderr
+    first, *_, last = done.stdout.splitlines()
     assert first.endswith("INFO initializing attempt started")
     assert "INFO finalizing attempt succeeded seconds=" in last
 

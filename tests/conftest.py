@@ -12,6 +12,7 @@ import pytest
 
 from cli import given
 from local.stack import Stack
+from provisioning import observability
 from tests.other_server import chosen
 from tests.sampling import sampled
 
@@ -76,6 +77,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             cursor.execute("SELECT pg_reload_conf()")
             cursor.execute("UPDATE control_plane.clusters SET capacity = 100000")
             cursor.execute(UNLIMITED)
+        # A logger keeps the stdout that it was made with, and after a fixture pytest puts its own back: made by the
+        # first test that runs a handler, it would write past the stack's logs.
+        observability.logger()
         yield running
     shutil.rmtree(directory, ignore_errors=True)
 
